@@ -1,0 +1,398 @@
+"""The command line: the same engine without a browser.
+
+Exit codes: 0 all went well; 1 a run failed, was stopped or died; 2 something was refused (a
+setting, an id, a picture); 130 Ctrl-C, which leaves training going on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tl_engine.analysis.scores import arm_summary, score_table
+from tl_engine.analysis.settings import differences
+from tl_engine.catalog.datasets import dataset
+from tl_engine.catalog.presets import PRESETS, compose, preset
+from tl_engine.errors import Problem, RecipeError, ThawError
+from tl_engine.images import fit, read_image
+from tl_engine.launchers.local import ensure_worker, launch, resume
+from tl_engine.predictor import Predictor, ranked
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs import Run, RunState, RunStore, joined_history
+from tl_engine.study import Study
+
+EXAMPLES = """\
+examples:
+  python -m tl_engine run --preset try-it            both orders, about two minutes
+  python -m tl_engine run --phase head:4:1e-3 --phase all:2:1e-5 --reverse --pairs 3
+  python -m tl_engine list                           every run and how it stands
+  python -m tl_engine compare STUDY                  scores and the settings that differ
+  python -m tl_engine classify STUDY/arm1-pair01 photo.jpg
+
+exit codes: 0 well, 1 a run did not finish, 2 refused (the sentence says why), 130 Ctrl-C
+"""
+POLL_SECONDS = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options, RunStore(options.runs_dir))
+    except RecipeError as error:
+        for problem in error.problems:
+            print(f"{problem.field}: {problem.sentence}", file=sys.stderr)
+        return 2
+    except ThawError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nTraining goes on; `python -m tl_engine list` shows it.", file=sys.stderr)
+        return 130
+
+
+def run(options: argparse.Namespace, store: RunStore) -> int:
+    """Launch a study and follow it to its end."""
+    folder = launch(study_from(options), store)
+    if options.detach:
+        _say(options, {"study": folder.id}, f"Launched {folder.id}")
+        return 0
+    print(f"{folder.id}: {folder.title}", file=sys.stderr)
+    return _follow(options, store, folder.runs())
+
+
+def resume_run(options: argparse.Namespace, store: RunStore) -> int:
+    """Queue a run again and follow it to its end."""
+    resume(options.run, store)
+    return _follow(options, store, [store.run(options.run)])
+
+
+def list_runs(options: argparse.Namespace, store: RunStore) -> int:
+    """Print every run, newest study first."""
+    for broken in store.unreadable():
+        print(f"{broken.id}: its study.json cannot be read", file=sys.stderr)
+    rows = [summary(run) for run in store.runs()]
+    if options.json:
+        return _print_json(rows)
+    if not rows:
+        print("No runs yet: start with `python -m tl_engine run --preset try-it`.")
+    _print_table(
+        ["run", "arm", "state", "epoch", "validation accuracy", "best (epoch)", "seconds"],
+        [
+            [
+                row["run"],
+                row["arm"],
+                row["state"],
+                f"{row['epoch']}/{row['epochs']}",
+                _percent(row["val_accuracy"]),
+                f"{_percent(row['best'])} ({row['best_epoch']})" if row["best"] else "",
+                _number(row["seconds"]),
+            ]
+            for row in rows
+        ],
+    )
+    return 0
+
+
+def show(options: argparse.Namespace, store: RunStore) -> int:
+    """Print one run: what was asked, every epoch, the scores, the audit."""
+    run = store.run(options.run)
+    facts = {
+        **summary(run),
+        "sentence": run.outcome.get("sentence", ""),
+        "asked": run.asked,
+        "environment": run.environment,
+        "history": run.epochs(),
+        "scores": run.scores,
+    }
+    if options.json:
+        return _print_json(facts)
+    print(f"{run.id}: {run.study.title}, {run.arm}, pair {run.pair}")
+    print(f"{run.state.value}. {facts['sentence']}")
+    print("\n".join(f"  {name}: {value}" for name, value in settings_of(run.recipe).items()))
+    columns = ["epoch", "trainable", "learning_rate", "seconds", "loss", "accuracy"]
+    columns += ["val_loss", "val_accuracy"]
+    lines = [[_number(epoch[name]) for name in columns] for epoch in run.epochs()]
+    _print_table(columns, lines)
+    for phase in run.scores.get("phases", []):
+        audit = phase["audit"]
+        print(
+            f"phase {phase['phase'] + 1} ({phase['trainable']}): {audit['frozen']:,} frozen "
+            f"parameters, {audit['frozen_changed']:,} changed"
+        )
+    if run.state is RunState.FAILED:
+        print(run.log_tail())
+    return 0
+
+
+def compare(options: argparse.Namespace, store: RunStore) -> int:
+    """Print the scores of several runs or studies and the settings that differ."""
+    runs = store.select(options.ids)
+    table = score_table(joined_history(runs), {run.id: validation_images(run) for run in runs})
+    settings = differences({run.arm: run.recipe.to_dict() for run in runs})
+    arms = arm_summary(table)
+    if options.json:
+        parts = {"runs": table, "arms": arms, "settings": settings.reset_index()}
+        return _print_json({name: json.loads(t.to_json(orient="records")) for name, t in parts.items()})
+    print("Validation accuracy per run\n", table.to_string(index=False), sep="")
+    print("\nPer arm\n", arms.to_string(index=False), sep="")
+    print("\nSettings that differ\n", settings.to_string() if len(settings) else "none", sep="")
+    return 0
+
+
+def classify(options: argparse.Namespace, store: RunStore) -> int:
+    """Classify picture files with a finished run."""
+    run = store.run(options.run)
+    data, results = dataset(run.recipe.dataset), []
+    with Predictor(store) as predictor:
+        for file in options.pictures:
+            try:
+                pixels = fit(read_image(file.read_bytes()), data, invert=options.invert)
+            except OSError as error:
+                raise ThawError(f"{file} cannot be read: {error.strerror}.") from error
+            answer = predictor.classify(run, pixels[None])
+            top = ranked(answer.probabilities[0], data.class_names)
+            results.append({"picture": str(file), "top": [vars(p) for p in top]})
+    if options.json:
+        return _print_json(results)
+    for result in results:
+        print(result["picture"])
+        for prediction in result["top"]:
+            print(f"  {prediction['probability']:7.2%}  {prediction['label']}")
+    return 0
+
+
+def stop(options: argparse.Namespace, store: RunStore) -> int:
+    """Ask runs to stop at their next batch."""
+    for run in store.select(options.ids):
+        if not run.state.is_over:
+            run.request_stop()
+            print(f"{run.id} stops", file=sys.stderr)
+    return 0
+
+
+def worker(options: argparse.Namespace, store: RunStore) -> int:
+    """Train what is queued, then wait a while for more."""
+    from tl_engine.worker import main as work
+
+    work(store.root, options.linger)
+    return 0
+
+
+def measure(options: argparse.Namespace, store: RunStore) -> int:
+    """Measure how long steps take on this machine, for estimates."""
+    from tl_engine.worker import measure as measure_here
+
+    measure_here(store, study_from(options))
+    return 0
+
+
+def study_from(options: argparse.Namespace) -> Study:
+    """The study that the options describe: a preset, changed.
+
+    Raises:
+        RecipeError, CatalogError: for what cannot be trained.
+    """
+    base = preset(options.preset)
+    settings = {**base.settings, **dict(map(_setting, options.set))}
+    orders = [tuple(map(_phase, options.phase))] if options.phase else base.orders
+    reverse = options.reverse or (base.reverse and not options.phase)
+    title = options.title or base.title
+    return compose(title, settings, orders, reverse, options.pairs or base.pairs)
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """One run in a line."""
+    epochs, best = run.epochs(), run.best()
+    return {
+        "run": run.id,
+        "study": run.study.title,
+        "arm": run.arm,
+        "pair": run.pair,
+        "order": run.recipe.order,
+        "state": run.state.value,
+        "epoch": epochs[-1]["epoch"] if epochs else 0,
+        "epochs": run.recipe.total_epochs,
+        "val_accuracy": epochs[-1]["val_accuracy"] if epochs else None,
+        "best": best.accuracy if best else None,
+        "best_epoch": best.epoch if best else None,
+        "seconds": run.outcome.get("seconds"),
+    }
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """The recipe in lines for people."""
+    phases = ", then ".join(
+        f"{p.trainable_label} x {p.epochs} at {p.learning_rate:g} ({p.optimizer})"
+        for p in recipe.phases
+    )
+    return {**recipe.to_dict(), "phases": phases}
+
+
+def validation_images(run: Run) -> int:
+    """How many images its validation accuracy counts."""
+    from tl_engine.work import sizes_of
+
+    return sizes_of(run.recipe).validation
+
+
+def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> int:
+    """Print epochs as they come, until every run is over."""
+    told = dict.fromkeys((run.id for run in runs), 0)
+    while True:
+        states = [run.state for run in runs]
+        for run in runs:
+            for epoch in run.epochs()[told[run.id] :]:
+                told[run.id] += 1
+                print(
+                    f"{run.arm}, pair {run.pair}: epoch {epoch['epoch']}/"
+                    f"{run.recipe.total_epochs} ({epoch['trainable']}), validation accuracy "
+                    f"{epoch['val_accuracy']:.1%}, {epoch['seconds']:.1f} s",
+                    file=sys.stderr,
+                )
+        if all(state.is_over for state in states):
+            break
+        ensure_worker(store)
+        time.sleep(POLL_SECONDS)
+    rows = [summary(run) for run in runs]
+    for run in runs:
+        if run.state is not RunState.FINISHED:
+            sentence = run.outcome.get("sentence", "Its process died.")
+            print(f"{run.id} {run.state.value}: {sentence}", file=sys.stderr)
+    _say(
+        options,
+        {"study": runs[0].study.id, "runs": rows},
+        "\n".join(f"{row['run']}  {row['arm']}: {_percent(row['val_accuracy'])}" for row in rows),
+    )
+    return 0 if all(run.state is RunState.FINISHED for run in runs) else 1
+
+
+def _phase(text: str) -> Phase:
+    parts = text.split(":")
+    try:
+        trainable, epochs, learning_rate, *optimizer = parts
+        layers: str | int = int(trainable) if trainable.isdecimal() else trainable
+        return Phase(layers, int(epochs), float(learning_rate), *optimizer)
+    except (ValueError, TypeError):
+        raise RecipeError(
+            [
+                Problem(
+                    "phase",
+                    f"A phase reads TRAINABLE:EPOCHS:LEARNING_RATE[:OPTIMIZER], such as "
+                    f"all:2:1e-5, got {text!r}.",
+                )
+            ]
+        ) from None
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or name == "phases" or name not in Recipe.__dataclass_fields__:
+        known = ", ".join(sorted(set(Recipe.__dataclass_fields__) - {"phases"}))
+        sentence = f"A setting reads NAME=VALUE with NAME one of {known}; got {text!r}."
+        raise RecipeError([Problem("set", sentence)])
+    words = {"true": True, "false": False, "all": None, "none": None}
+    if value.lower() in words:
+        return name, words[value.lower()]
+    return name, int(value) if value.isdecimal() else value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tl_engine",
+        description="Thaw without a browser: which order of phases is better for your images?",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument(
+        "--runs-dir", type=Path, default=Path("runs"), help="where studies are kept (runs/)"
+    )
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="print JSON on standard output")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Any, help: str, *parents: Any) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, parents=[shared, *parents], help=help, description=help)
+        sub.set_defaults(command=command)
+        return sub
+
+    running = add("run", run, "train a study and follow it to its end", as_json)
+    _add_study_options(running)
+    running.add_argument("--detach", action="store_true", help="return at once")
+    add("list", list_runs, "every run and how it stands", as_json)
+    add("show", show, "one run, epoch by epoch", as_json).add_argument("run", metavar="STUDY/RUN")
+    comparing = add("compare", compare, "scores of runs, and the settings that differ", as_json)
+    comparing.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    classifying = add("classify", classify, "classify pictures with a finished run", as_json)
+    classifying.add_argument("run", metavar="STUDY/RUN")
+    classifying.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    classifying.add_argument("--invert", action="store_true", help="swap dark and light first")
+    stopping = add("stop", stop, "ask runs to stop at their next batch")
+    stopping.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    resuming = add("resume", resume_run, "go on with a run from its last epoch", as_json)
+    resuming.add_argument("run", metavar="STUDY/RUN")
+    working = add("worker", worker, "train what is queued (started for you by run)")
+    working.add_argument(
+        "--linger", type=float, default=60.0, metavar="SECONDS", help="wait for more (60)"
+    )
+    _add_study_options(add("measure", measure, "measure step times here, for estimates"))
+    return parser
+
+
+def _add_study_options(parser: argparse.ArgumentParser) -> None:
+    names = "; ".join(f"{p.name}: {p.description}" for p in PRESETS.values())
+    parser.add_argument("--preset", default="try-it", help=f"where to start. {names}")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting, such as train_images=500, dataset=cifar10, pretrained=false",
+    )
+    parser.add_argument(
+        "--phase",
+        action="append",
+        default=[],
+        metavar="TRAINABLE:EPOCHS:RATE[:OPTIMIZER]",
+        help="the phases of one arm, in order, instead of the preset's: all:2:1e-5, head:4:1e-3, "
+        "3:1:1e-4 (top 3 blocks)",
+    )
+    parser.add_argument("--reverse", action="store_true", help="add the reversed order as an arm")
+    parser.add_argument("--pairs", type=int, help="number of paired seeds")
+    parser.add_argument("--title", help="what to call the study")
+
+
+def _say(options: argparse.Namespace, value: Any, text: str) -> None:
+    print(json.dumps(value, indent=1) if options.json else text)
+
+
+def _print_json(value: Any) -> int:
+    print(json.dumps(value, indent=1))
+    return 0
+
+
+def _print_table(columns: list[str], rows: list[list[str]]) -> None:
+    if not rows:
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    wide = shutil.get_terminal_size((160, 24)).columns
+    for row in [columns, *rows]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(line.rstrip()[: max(wide, 160)])
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

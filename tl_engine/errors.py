@@ -1,0 +1,66 @@
+"""Everything the engine refuses, as one tree.
+
+ThawError
+├── RecipeError            a choice that cannot be trained; names each field
+├── CatalogError           an unknown backbone, dataset or preset
+├── DataUnavailable        images that are not on this machine and cannot be fetched
+├── WeightsUnavailable     pretrained weights, likewise
+├── ImageError             a file that is no picture Thaw can read
+├── StoreError             an unknown, unreadable or busy study or run
+└── PredictionError        a model that cannot classify
+
+Every message is for people: what is wrong, what was given, what would be right.
+Pages and the command line show ``str(error)`` as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class ThawError(Exception):
+    """Base of all refusals; anything else that is raised is a bug."""
+
+
+class Problem(NamedTuple):
+    """One refused field: its path (``"image_size"``, ``"phases.0.epochs"``) and a sentence."""
+
+    field: str
+    sentence: str
+
+
+class RecipeError(ThawError):
+    """A recipe or study that cannot be trained.
+
+    Attributes:
+        problems: every refused field, in the order of the form; never empty.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(" ".join(problem.sentence for problem in self.problems))
+
+
+class CatalogError(ThawError):
+    """A name that is not in the catalog; the message lists the names that are."""
+
+
+class DataUnavailable(ThawError):
+    """Images that are neither on this machine nor to be fetched; names the file and its place."""
+
+
+class WeightsUnavailable(ThawError):
+    """Weights that are neither on this machine nor to be fetched; names the file and its place."""
+
+
+class ImageError(ThawError):
+    """Bytes that are no picture, or one beyond the limits."""
+
+
+class StoreError(ThawError):
+    """A study or run that is unknown, unreadable, or in a state that forbids the request."""
+
+
+class PredictionError(ThawError):
+    """A run whose model cannot classify, or a predictor process that gave no answer."""

@@ -1,0 +1,43 @@
+"""The device that trains: pinned threads, deterministic kernels, and what to say of it later."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import psutil
+import tensorflow as tf
+
+
+def prepare_device(threads: int) -> dict[str, Any]:
+    """Pin threads and determinism; before the first operation of the process.
+
+    Thread count changes the order of sums and so the bits; op determinism makes two processes
+    with the same threads agree to the last one (CPU).
+
+    Returns:
+        What a run records of its machine: system, processor, cores, memory in bytes, device.
+    """
+    if tf.config.threading.get_intra_op_parallelism_threads() != threads:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    tf.config.experimental.enable_op_determinism()
+    gpus = tf.config.list_physical_devices("GPU")
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory": psutil.virtual_memory().total,
+        "device": gpus[0].name if gpus else "CPU",
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,212 @@
+"""A recipe's network: native uint8 pixels in, class probabilities out.
+
+Resizing, augmentation and the backbone's normalisation are layers of the model, so that training,
+prediction and export cannot drift apart. Only built-in Keras layers and operations are used: a
+saved model.keras loads in plain Keras.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+
+from tl_engine.catalog.backbones import Backbone, Block, backbone
+from tl_engine.catalog.datasets import dataset
+from tl_engine.learning.backbones import build_backbone
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.study import Seeds
+
+AS_SEEN = "as_seen"
+"""Name of the layer whose output is the picture as the network sees it, pixels 0..255."""
+MOMENTUM = 0.9
+
+
+def build_model(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> keras.Model:
+    """The recipe's network, not yet compiled.
+
+    Args:
+        weights: load the published weights if the recipe is pretrained; off when variables are
+            assigned from a checkpoint right after.
+
+    Returns:
+        A model from uint8 (batch, height, width, 3) at the dataset's native size to float32
+        probabilities (batch, classes).
+
+    Raises:
+        WeightsUnavailable: where pretrained weights are neither here nor to be fetched.
+    """
+    data, described = dataset(recipe.dataset), backbone(recipe.backbone)
+    pixels = keras.Input((data.height, data.width, 3), dtype="uint8", name="pixels")
+    size = recipe.image_size
+    x = keras.layers.Resizing(size, size, dtype="float32", name=AS_SEEN)(pixels)
+    if recipe.augmentation:
+        x = _augment(x, seeds.order)
+    x = _normalise(x, described)
+    body = build_backbone(
+        recipe.backbone, size, recipe.uses_top, recipe.pretrained and weights, seeds.head
+    )
+    x = _pool(body(x), recipe.head_input)
+    probabilities = keras.layers.Dense(
+        data.classes,
+        activation="softmax",
+        kernel_initializer=keras.initializers.GlorotUniform(seed=seeds.head),
+        name="head",
+    )(x)
+    model = keras.Model(pixels, probabilities, name="thaw")
+    model.body = body
+    for layer in _dropouts(body):
+        layer.published_rate = layer.rate
+    return model
+
+
+def set_phase(model: keras.Model, recipe: Recipe, phase: Phase) -> None:
+    """Free what the phase trains, freeze the rest, then compile; the only place that does.
+
+    Frozen means constant: no gradient, BatchNormalization in inference mode, no dropout. With
+    the policy "as pretrained" every BatchNormalization layer is frozen in every phase. Changing
+    `trainable` takes effect only when the model is compiled, and freeing a parent resets its
+    children, so layers are set one by one, each time.
+    """
+    free = _free_blocks(recipe, phase)
+    for layer, block in _layers_with_blocks(model.body, recipe):
+        is_batchnorm = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = block in free and not (is_batchnorm and recipe.batchnorm != "adapt")
+        if hasattr(layer, "published_rate"):
+            layer.rate = layer.published_rate if block in free else 0.0
+    model.compile(
+        optimizer=_optimizer(phase),
+        loss=keras.losses.SparseCategoricalCrossentropy(),
+        # XLA is 2 to 10 times slower than the plain kernels on a CPU.
+        jit_compile=False,
+    )
+
+
+def reader(model: keras.Model) -> keras.Model:
+    """The same layers, for inference only: keeps its traced graph when the model is compiled."""
+    twin = keras.Model(model.inputs, model.outputs, name="reader")
+    twin.compile(jit_compile=False)
+    return twin
+
+
+def restore_published_dropout(model: keras.Model) -> None:
+    """Give dropout its published rates back, so that an exported model trains as expected."""
+    for layer in _dropouts(model.body):
+        layer.rate = layer.published_rate
+
+
+def reseed(model: keras.Model, seed: int) -> None:
+    """Start every random layer afresh; with a seed per epoch no state is carried between them."""
+    for index, variable in enumerate(_seed_states(model)):
+        words = np.random.SeedSequence([seed, index]).generate_state(2)
+        variable.assign(words.astype(variable.dtype))
+
+
+def arrays_of(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
+    """Variables by index, for a checkpoint."""
+    return {f"{index:04d}": np.asarray(value) for index, value in enumerate(variables)}
+
+
+def assign(variables: list[keras.Variable], arrays: dict[str, np.ndarray]) -> None:
+    """Put a checkpoint's arrays back.
+
+    Raises:
+        ValueError: where number, shape or type differ.
+    """
+    if len(variables) != len(arrays):
+        raise ValueError(f"The network has {len(variables)} variables, got {len(arrays)} arrays.")
+    for variable, (index, array) in zip(variables, sorted(arrays.items()), strict=True):
+        if tuple(variable.shape) != array.shape or variable.dtype != array.dtype.name:
+            raise ValueError(
+                f"Variable {index} {variable.path} is {variable.dtype} {tuple(variable.shape)}, "
+                f"got {array.dtype} {array.shape}."
+            )
+        variable.assign(array)
+
+
+def may_change(model: keras.Model) -> set[int]:
+    """`id`s of the variables that the phase set last may change: trainable ones and the
+    statistics of free BatchNormalization layers."""
+    allowed = {id(variable) for variable in model.trainable_variables}
+    for layer in model.body.layers:
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            allowed |= {id(variable) for variable in layer.non_trainable_variables}
+    return allowed
+
+
+def parameters(model: keras.Model) -> list[keras.Variable]:
+    """All variables but the states of random layers."""
+    seeds = {id(variable) for variable in _seed_states(model)}
+    return [variable for variable in model.variables if id(variable) not in seeds]
+
+
+def _augment(x: keras.KerasTensor, seed: int) -> keras.KerasTensor:
+    x = keras.layers.RandomFlip("horizontal", seed=seed, name="flip")(x)
+    return keras.layers.RandomTranslation(
+        0.1, 0.1, fill_mode="nearest", seed=seed, name="shift"
+    )(x)
+
+
+def _normalise(x: keras.KerasTensor, described: Backbone) -> keras.KerasTensor:
+    if described.bgr:
+        x = keras.ops.flip(x, axis=-1)
+    return keras.layers.Rescaling(
+        list(described.scale), list(described.offset), name="normalise"
+    )(x)
+
+
+def _pool(features: keras.KerasTensor, head_input: str) -> keras.KerasTensor:
+    if head_input == "pooled-avg":
+        return keras.layers.GlobalAveragePooling2D(name="pool")(features)
+    if head_input == "pooled-max":
+        return keras.layers.GlobalMaxPooling2D(name="pool")(features)
+    return keras.layers.Softmax(name="softmax")(features) if head_input == "softmax" else features
+
+
+def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:
+    if phase.optimizer == "sgd":
+        return keras.optimizers.SGD(phase.learning_rate, momentum=MOMENTUM)
+    kinds = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "rmsprop": keras.optimizers.RMSprop,
+    }
+    return kinds[phase.optimizer](phase.learning_rate)
+
+
+def _blocks(recipe: Recipe) -> tuple[Block, ...]:
+    described = backbone(recipe.backbone)
+    top = (described.top,) if recipe.uses_top and described.top else ()
+    return (*described.blocks, *top)
+
+
+def _free_blocks(recipe: Recipe, phase: Phase) -> set[str]:
+    titles = [block.title for block in _blocks(recipe)]
+    if phase.trainable == "all":
+        return set(titles)
+    count = 0 if phase.trainable == "head" else int(phase.trainable)
+    return set(titles[len(titles) - count :])
+
+
+def _layers_with_blocks(
+    body: keras.Model, recipe: Recipe
+) -> Iterator[tuple[keras.layers.Layer, str]]:
+    """Every layer that has variables or a dropout rate, with the title of its block."""
+    blocks = _blocks(recipe)
+    for layer in body.layers:
+        if not layer.variables and not hasattr(layer, "published_rate"):
+            continue
+        titles = [block.title for block in blocks if re.match(block.pattern, layer.name)]
+        if not titles:
+            raise LookupError(f"{recipe.backbone}: no block holds layer {layer.name!r}.")
+        yield layer, titles[0]
+
+
+def _dropouts(body: keras.Model) -> Iterator[keras.layers.Layer]:
+    return (layer for layer in body.layers if isinstance(getattr(layer, "rate", None), float))
+
+
+def _seed_states(model: keras.Model) -> list[keras.Variable]:
+    return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]

@@ -1,0 +1,83 @@
+"""The process behind a Predictor: `python -m tl_engine.learning.prediction FD RUNS`.
+
+Networks are rebuilt from the recipe and filled from the run's checkpoint, whose sha256 is
+checked; nothing is deserialised into code.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from functools import lru_cache
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from tl_engine.errors import ThawError
+from tl_engine.learning import model as networks
+from tl_engine.learning.device import prepare_device
+from tl_engine.runs import Run, RunStore
+
+KEPT_MODELS = 3
+
+
+class Network(NamedTuple):
+    """A finished run's network: the whole of it, and up to the picture as it is seen."""
+
+    whole: keras.Model
+    as_seen: keras.Model
+
+
+def load(run: Run) -> Network:
+    """The network of a finished run.
+
+    Raises:
+        StoreError: where its checkpoint is missing or damaged.
+    """
+    model = networks.build_model(run.recipe, run.seeds, weights=False)
+    networks.assign(model.variables, run.model_arrays())
+    seen = keras.Model(model.inputs, model.get_layer(networks.AS_SEEN).output)
+    seen.compile(jit_compile=False)
+    return Network(networks.reader(model), seen)
+
+
+def classify(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Probabilities float32 (n, classes) and pictures as seen uint8 (n, size, size, 3)."""
+    seen = network.as_seen.predict(images, verbose=0)
+    return {
+        "probabilities": network.whole.predict(images, verbose=0),
+        "as_seen": np.clip(np.rint(seen), 0, 255).astype(np.uint8),
+    }
+
+
+def serve(connection: Connection, store: RunStore) -> None:
+    """Answer questions until the other end closes."""
+
+    @lru_cache(maxsize=KEPT_MODELS)
+    def kept(run_id: str) -> Network:
+        return load(store.run(run_id))
+
+    while True:
+        try:
+            question = json.loads(connection.recv_bytes())
+            images = np.frombuffer(connection.recv_bytes(), np.uint8).reshape(question["shape"])
+        except EOFError:
+            return
+        try:
+            answer = classify(kept(question["run"]), images)
+        except ThawError as error:
+            answer = {"error": np.array(str(error))}
+        except Exception as error:
+            answer = {"error": np.array(f"The model cannot classify: {error}"[:500])}
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **answer)
+        connection.send_bytes(buffer.getvalue())
+
+
+if __name__ == "__main__":
+    prepare_device(os.cpu_count() or 1)
+    serve(Connection(int(sys.argv[1])), RunStore(sys.argv[2]))

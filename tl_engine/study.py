@@ -1,0 +1,152 @@
+"""The question: a Study of one or more named recipes (arms) over paired seeds.
+
+Pair k gives every arm the same split, the same head initialisation and the same batch order,
+so that two arms differ in their recipe and in nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tl_engine.errors import Problem, RecipeError
+from tl_engine.recipe import Recipe
+
+MAXIMUM_PAIRS = 100
+MAXIMUM_ARMS = 20
+MAXIMUM_NAME = 200
+
+
+class Seeds(NamedTuple):
+    """The named seeds of a run, each below 2**31.
+
+    Attributes:
+        data: carves the validation split and draws the subset of training images.
+        head: initialises the head (and, when not pretrained, the backbone).
+        order: shuffles the batches and drives augmentation and dropout, epoch by epoch.
+    """
+
+    data: int
+    head: int
+    order: int
+
+    @classmethod
+    def of_pair(cls, pair: int) -> Seeds:
+        """The seeds of pair number `pair` (1-based), the same in every arm of every study."""
+        # SeedSequence hashes its entropy, so that neighbouring pairs are unrelated.
+        state = np.random.SeedSequence(pair).generate_state(3)
+        return cls(*(int(word) >> 1 for word in state))
+
+    def for_epoch(self, epoch: int) -> int:
+        """The seed of one epoch (1-based, continuous over phases), derived from `order`."""
+        return int(np.random.SeedSequence([self.order, epoch]).generate_state(1)[0]) >> 1
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A recipe with the name that people give it."""
+
+    name: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question put to several runs.
+
+    Attributes:
+        title: what people call it.
+        arms: the recipes compared, with distinct names.
+        pairs: number of paired seeds, 1 to 100; each arm is trained once per pair.
+        metric: the history column that decides.
+        smallest_difference: the smallest difference in `metric` that matters (0.005 = 0.5
+            percentage points).
+
+    Raises:
+        RecipeError: naming every field that is refused.
+    """
+
+    title: str
+    arms: tuple[Arm, ...]
+    pairs: int = 1
+    metric: str = "val_accuracy"
+    smallest_difference: float = 0.005
+
+    def __post_init__(self) -> None:
+        problems = list(self._problems())
+        if problems:
+            raise RecipeError(problems)
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """(arm index, pair number) of every run, pair by pair, so that pairs complete early."""
+        for pair in range(1, self.pairs + 1):
+            for arm in range(len(self.arms)):
+                yield arm, pair
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; `from_dict` gives the same study back."""
+        return {
+            "title": self.title,
+            "arms": [{"name": arm.name, "recipe": arm.recipe.to_dict()} for arm in self.arms],
+            "pairs": self.pairs,
+            "metric": self.metric,
+            "smallest_difference": self.smallest_difference,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Study:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            RecipeError: for values that cannot be trained.
+        """
+        arms = tuple(Arm(arm["name"], Recipe.from_dict(arm["recipe"])) for arm in data["arms"])
+        return cls(**{**data, "arms": arms})
+
+    def _problems(self) -> Iterator[Problem]:
+        names = [arm.name for arm in self.arms]
+        if not 1 <= len(self.arms) <= MAXIMUM_ARMS:
+            yield Problem("arms", f"A study has 1 to {MAXIMUM_ARMS} arms, got {len(self.arms)}.")
+        if len(set(names)) < len(names):
+            yield Problem("arms", f"The arms of a study have different names, got {names}.")
+        for field, name in [("title", self.title), *(("arms", name) for name in names)]:
+            if not isinstance(name, str) or not 1 <= len(name.strip()) <= MAXIMUM_NAME:
+                yield Problem(
+                    field, f"A name has 1 to {MAXIMUM_NAME} characters, got {name!r:.60}."
+                )
+        whole = isinstance(self.pairs, int) and not isinstance(self.pairs, bool)
+        if not whole or not 1 <= self.pairs <= MAXIMUM_PAIRS:
+            yield Problem(
+                "pairs", f"A study has 1 to {MAXIMUM_PAIRS} paired seeds, got {self.pairs!r}."
+            )
+
+
+def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
+    """The recipes, and for each one its twin with the phases reversed, unless it is there."""
+    complete = list(recipes)
+    for recipe in recipes:
+        if recipe.reversed() not in complete:
+            complete.append(recipe.reversed())
+    return tuple(complete)
+
+
+def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
+    """Arms named after their order of phases, numbered where two share it."""
+    names = [name_of_order(recipe) for recipe in recipes]
+    return tuple(
+        Arm(name if names.count(name) == 1 else f"{name} ({number})", recipe)
+        for number, (name, recipe) in enumerate(zip(names, recipes, strict=True), start=1)
+    )
+
+
+def name_of_order(recipe: Recipe) -> str:
+    """What people call the recipe's order of phases, such as "Fine-tune first"."""
+    if len(recipe.phases) == 1:
+        return "Freeze only" if recipe.phases[0].trainable == "head" else "Fine-tune only"
+    words = ["freeze" if phase.trainable == "head" else "fine-tune" for phase in recipe.phases]
+    if len(words) == 2 and words[0] != words[1]:
+        return f"{words[0].capitalize()} first"
+    return ", then ".join(words).capitalize()
