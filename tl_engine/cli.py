@@ -168,6 +168,16 @@ def classify(options: argparse.Namespace, store: RunStore) -> int:
     return 0
 
 
+def export(options: argparse.Namespace, store: RunStore) -> int:
+    """Keep a finished run's model as model.h5 too, as the article saves it."""
+    from tl_engine.learning.prediction import export_h5
+
+    run = store.run(options.run)
+    export_h5(run)
+    print(run.h5_file)
+    return 0
+
+
 def stop(options: argparse.Namespace, store: RunStore) -> int:
     """Ask runs to stop at their next batch."""
     for run in store.select(options.ids):
@@ -189,7 +199,7 @@ def measure(options: argparse.Namespace, store: RunStore) -> int:
     """Measure how long steps take on this machine, for estimates."""
     from tl_engine.worker import measure as measure_here
 
-    measure_here(store, study_from(options))
+    measure_here(store, [Recipe.from_dict(json.loads(text)) for text in options.recipes])
     return 0
 
 
@@ -334,6 +344,8 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("run", metavar="STUDY/RUN")
     classifying.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
     classifying.add_argument("--invert", action="store_true", help="swap dark and light first")
+    exporting = add("export", export, "keep a finished run's model as model.h5 too")
+    exporting.add_argument("run", metavar="STUDY/RUN")
     stopping = add("stop", stop, "ask runs to stop at their next batch")
     stopping.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
     resuming = add("resume", resume_run, "go on with a run from its last epoch", as_json)
@@ -342,7 +354,8 @@ def _parser() -> argparse.ArgumentParser:
     working.add_argument(
         "--linger", type=float, default=60.0, metavar="SECONDS", help="wait for more (60)"
     )
-    _add_study_options(add("measure", measure, "measure step times here, for estimates"))
+    measuring = add("measure", measure, "measure step times here (Launch does it for you)")
+    measuring.add_argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")
     return parser
 
 

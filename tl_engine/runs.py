@@ -15,7 +15,7 @@
       optimizer-*.npz     all variables of the optimizer, likewise (gone once finished)
       probabilities.npz   float16 class probabilities of every validation and test image
       scores.json         counts, losses and confusions per split, audit and timings per phase
-      model.keras         the model for Keras, preprocessing inside
+      model.keras         the model for Keras, preprocessing inside; model.h5 if asked for
       log.txt             standard output and error of the run's process
       outcome.json        how it ended; missing while it has not
     runs/measurements.jsonl           how long steps take on this machine
@@ -239,6 +239,12 @@ class Run:
         path = self.path / "model.keras"
         return path if path.exists() else None
 
+    @property
+    def h5_file(self) -> Path | None:
+        """The model as model.h5; None unless somebody asked for it."""
+        path = self.path / "model.h5"
+        return path if path.exists() else None
+
     def bytes_on_disk(self) -> int:
         """What the run takes, in bytes."""
         return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
@@ -364,9 +370,9 @@ class Run:
         """Keep how long the run's steps took, for estimates."""
         RunStore(self.study.path.parent).add_measurement(measurement)
 
-    def save_model(self, save: Callable[[Path], object]) -> None:
-        """Keep model.keras, written by `save(path)`."""
-        fsio.write_through(self.path / "model.keras", save)
+    def save_model(self, save: Callable[[Path], object], suffix: str = "keras") -> None:
+        """Keep model.keras or model.h5, written by `save(path)`."""
+        fsio.write_through(self.path / f"model.{suffix}", save)
 
     def end(self, state: RunState, sentence: str, seconds: float) -> None:
         """Write how it ended; last of all."""

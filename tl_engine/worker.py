@@ -15,8 +15,8 @@ import traceback
 from pathlib import Path
 
 from tl_engine.errors import ThawError
+from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, RunStore
-from tl_engine.study import Study
 from tl_engine.work import missing_rates
 
 LINGER_SECONDS = 60.0
@@ -98,8 +98,8 @@ def main(runs_dir: Path, linger: float = LINGER_SECONDS) -> None:
     drain(RunStore(runs_dir), linger)
 
 
-def measure(store: RunStore, study: Study) -> None:
-    """Measure, in this process, every kind of step of the study that was never measured here;
+def measure(store: RunStore, recipes: list[Recipe]) -> None:
+    """Measure, in this process, every kind of step of the recipes that was never measured here;
     returns at once where another process measures."""
     began = time.perf_counter()
     with store.measuring() as ours:
@@ -111,8 +111,8 @@ def measure(store: RunStore, study: Study) -> None:
         from tl_engine.learning.measurement import measure as measure_phases
 
         prepare_device(os.cpu_count() or 1)
-        for arm in study.arms:
-            missing = missing_rates(arm.recipe, store.measurements())
+        for recipe in recipes:
+            missing = missing_rates(recipe, store.measurements())
             if missing:
-                for measurement in measure_phases(arm.recipe, missing, began):
+                for measurement in measure_phases(recipe, missing, began):
                     store.add_measurement(measurement)

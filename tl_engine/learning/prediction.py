@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+import warnings
 from functools import lru_cache
 from multiprocessing.connection import Connection
 from typing import NamedTuple
@@ -43,6 +44,17 @@ def load(run: Run) -> Network:
     seen = keras.Model(model.inputs, model.get_layer(networks.AS_SEEN).output)
     seen.compile(jit_compile=False)
     return Network(networks.reader(model), seen)
+
+
+def export_h5(run: Run) -> None:
+    """Write model.h5 beside model.keras.
+
+    Raises:
+        StoreError: where the run has no trained model.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras calls the format legacy; it was asked for by name
+        run.save_model(load(run).whole.save, "h5")
 
 
 def classify(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,0 +1,121 @@
+"""Launch: choose the order of phases and everything else, see what it will take, start."""
+
+import json
+
+import streamlit as st
+
+from tl_engine.analysis.settings import differences
+from tl_engine.catalog.presets import PRESETS
+from tl_engine.charts.phases import phases_svg
+from tl_engine.launchers import local
+from tl_engine.runs import RunState
+from tl_engine.work import estimate, missing_rates, sizes_of
+from ui import frame, study_form
+from ui.engine import store
+from ui.run_card import phases_of
+from ui.text import duration, escape
+
+
+def begin():
+    """Fill the form once: from the study to clone, or from the default preset."""
+    clone = st.query_params.get("clone")
+    if st.session_state.get("form-began") == (clone or ""):
+        if "form-orders" in st.session_state and "form-title" in st.session_state:
+            return
+    if clone:
+        folder = store().study(clone)
+        study_form.fill_from_study(folder.study, f"{folder.title} again"[:200])
+        st.session_state.preset = None
+    else:
+        st.session_state.preset = "try-it"
+        study_form.fill_from_preset(PRESETS["try-it"])
+    st.session_state["form-began"] = clone or ""
+
+
+def start_again():
+    """Fill the form from the preset that was just chosen."""
+    if st.session_state.preset:
+        study_form.fill_from_preset(PRESETS[st.session_state.preset])
+
+
+def preview(study):
+    """Each arm: its phases, what they train, how long it takes here."""
+    with frame.guarded():
+        measurements = store().measurements()
+        missing = any(missing_rates(arm.recipe, measurements) for arm in study.arms)
+        if missing:
+            measure(study)
+        for arm, column in zip(study.arms, st.columns(min(len(study.arms), 3)) * 7, strict=False):
+            with column, st.container(border=True):
+                show_arm(study, arm, estimate(arm.recipe, measurements))
+        if st.session_state.get("was-missing") and not missing:
+            st.session_state["was-missing"] = False
+            st.rerun()
+        st.session_state["was-missing"] = missing
+
+
+def show_arm(study, arm, expected):
+    """One arm's card."""
+    recipe = arm.recipe
+    st.markdown(f"**{escape(arm.name)}**")
+    st.image(phases_svg(phases_of(recipe)), width="stretch")
+    for phase, count in zip(recipe.phases, recipe.trainable_parameters(), strict=True):
+        st.caption(f"{study_form.trainable_title(phase.trainable)}: {count:,} trainable parameters")
+    if expected is None:
+        st.markdown(":material/hourglass_top: measuring the time it takes here …")
+        return
+    each = f" per run, {study.pairs} runs" if study.pairs > 1 else ""
+    st.markdown(f":material/timer: about **{duration(expected.seconds)}**{each}")
+    speeds = ", then ".join(f"{speed:,.0f}" for speed in expected.images_per_second)
+    st.caption(f"Measured on this machine: {speeds} training images per second.")
+
+
+def measure(study):
+    """Start measuring, unless that would disturb a run or be disturbed by it."""
+    kept = store()
+    if any(run.state is RunState.RUNNING for run in kept.runs()):
+        if not kept.is_measuring() and not st.session_state.get("measure-anyway"):
+            st.caption("The time is measured when the run that trains now has ended.")
+            return
+    if not kept.is_measuring():
+        recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]
+        local.start("measure", "--runs-dir", str(kept.root), *recipes)
+
+
+with frame.page("Launch"):
+    begin()
+    st.pills(
+        "Start from",
+        list(PRESETS),
+        format_func=lambda name: PRESETS[name].title,
+        key="preset",
+        on_change=start_again,
+    )
+    if st.session_state.preset:
+        st.caption(PRESETS[st.session_state.preset].description)
+    study = study_form.ask()
+    if study is None:
+        st.button("Launch", type="primary", icon=":material/rocket_launch:", disabled=True)
+        st.caption("Something above cannot be trained: its field says why.")
+    else:
+        st.subheader("What will run", anchor=False)
+        waiting = any(missing_rates(arm.recipe, store().measurements()) for arm in study.arms)
+        st.fragment(preview, run_every="1s" if waiting else None)(study)
+        settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
+        if len(study.arms) > 1:
+            st.caption("What differs between the arms, and nothing else does:")
+            st.dataframe(settings)
+        sizes = sizes_of(study.arms[0].recipe)
+        runs = len(study.arms) * study.pairs
+        if st.button(
+            f"Launch {runs} run" + ("s" if runs > 1 else ""),
+            type="primary",
+            icon=":material/rocket_launch:",
+            key="launch",
+        ):
+            local.launch(study, store())
+            st.switch_page("app.py")
+        st.caption(
+            f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "
+            f"{sizes.test:,} test images stay closed until the end. Closing this tab stops nothing."
+        )

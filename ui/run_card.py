@@ -1,0 +1,155 @@
+"""What one can do with selected runs, and what is to be known of the first of them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tl_engine.errors import StoreError
+from tl_engine.launchers import local
+from tl_engine.recipe import Recipe
+from tl_engine.runs import Run, RunState, StudyFolder
+from ui.engine import store
+from ui.runs_table import state_label
+from ui.text import duration, escape, size
+
+RESUMABLE = (RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
+
+
+def phases_of(recipe: Recipe) -> list[tuple[str | int, int, float]]:
+    """A recipe's phases as the charts want them."""
+    return [(phase.trainable, phase.epochs, phase.learning_rate) for phase in recipe.phases]
+
+
+def show(runs: list[Run]) -> None:
+    """The card of the selected runs."""
+    with st.container(border=True):
+        _actions(runs)
+        for run in runs[:3]:
+            _facts(run)
+        if len(runs) > 3:
+            st.caption(f"and {len(runs) - 3} more.")
+
+
+def _actions(runs: list[Run]) -> None:
+    states = {run.id: run.state for run in runs}
+    alive = [run for run in runs if not states[run.id].is_over]
+    resumable = [run for run in runs if states[run.id] in RESUMABLE]
+    finished = [run for run in runs if states[run.id] is RunState.FINISHED]
+    study = runs[0].study
+    with st.container(horizontal=True, key="actions"):
+        if alive and st.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
+            for run in alive:
+                run.request_stop()
+            st.rerun()
+        if resumable and st.button(
+            f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
+        ):
+            for run in resumable:
+                local.resume(run.id, store())
+            st.rerun()
+        if st.button("Compare", icon=":material/compare_arrows:", key="compare"):
+            ids = ",".join(run.id for run in runs)
+            st.switch_page("pages/2_Compare.py", query_params={"ids": ids})
+        if finished and st.button("Classify", icon=":material/image_search:", key="classify"):
+            ids = ",".join(run.id for run in finished[:2])
+            st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
+        if st.button("Clone into Launch", icon=":material/content_copy:", key="clone"):
+            st.switch_page("pages/1_Launch.py", query_params={"clone": study.id})
+        if st.button("Rename or note", icon=":material/edit:", key="rename"):
+            _rename(study)
+        if st.button("Delete study", icon=":material/delete:", key="delete"):
+            _delete(study)
+
+
+def _verb(runs: list[Run]) -> str:
+    """A run goes on from its last committed epoch; without one it begins again."""
+    return "Resume" if any(run.epochs() for run in runs) else "Restart"
+
+
+def _facts(run: Run) -> None:
+    state, outcome = run.state, run.outcome
+    st.markdown(
+        f"**{escape(run.study.title)}** · {escape(run.arm)} · pair {run.pair} · {state_label(state)}"
+    )
+    if run.study.note:
+        st.caption(escape(run.study.note, 1000))
+    if state is RunState.INTERRUPTED:
+        st.warning(
+            "Its process died without a word (killed, out of memory or a power cut). "
+            "What it committed is kept: it can go on from there.",
+            icon=":material/bolt:",
+        )
+    if state is RunState.FAILED:
+        st.error(escape(outcome.get("sentence", ""), 600), icon=":material/error:")
+    facts = [f"{run.recipe.order}", f"{size(run.bytes_on_disk())} on disk"]
+    if outcome:
+        facts.append(f"took {duration(outcome['seconds'])}")
+    facts += [audit_sentence(phase) for phase in run.scores.get("phases", [])]
+    st.caption(" · ".join(escape(fact) for fact in facts))
+    if state in (RunState.FAILED, RunState.INTERRUPTED) and run.log_tail():
+        with st.expander("End of its log", expanded=state is RunState.FAILED):
+            st.code(run.log_tail(), language=None, wrap_lines=True)
+    _downloads(run)
+
+
+def audit_sentence(phase: dict) -> str:
+    """What a phase left alone, as counted by hashing every variable."""
+    audit = phase["audit"]
+    return (
+        f"phase {phase['phase'] + 1}: {audit['frozen']:,} frozen parameters, "
+        f"{audit['frozen_changed']:,} changed"
+    )
+
+
+def _downloads(run: Run) -> None:
+    if not run.keras_file:
+        return
+    with st.container(horizontal=True):
+        for suffix, file in (("keras", run.keras_file), ("h5", run.h5_file)):
+            name = f"{run.id.replace('/', '-')}.{suffix}"
+            if file:
+                st.download_button(
+                    f"Model as .{suffix}",
+                    data=file.read_bytes,
+                    file_name=name,
+                    icon=":material/download:",
+                    on_click="ignore",
+                    key=f"{suffix}-{run.id}",
+                )
+            elif st.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
+                local.start("export", "--runs-dir", str(store().root), run.id)
+                st.toast("The .h5 file is being made; its button appears here in some seconds.")
+
+
+@st.dialog("Rename or note", icon=":material/edit:")
+def _rename(study: StudyFolder) -> None:
+    title = st.text_input("Title", study.title, key="new-title")
+    note = st.text_area("Note", study.note, key="new-note", placeholder="What did you learn?")
+    if st.button("Save", type="primary", key="save-label"):
+        try:
+            study.label(title, note)
+        except StoreError as error:
+            st.error(escape(str(error)))
+        else:
+            st.rerun()
+
+
+@st.dialog("Delete this study?", icon=":material/delete:")
+def _delete(study: StudyFolder) -> None:
+    runs = study.runs()
+    st.markdown(
+        f"**{escape(study.title)}** with {_count(runs)}, "
+        f"{size(sum(run.bytes_on_disk() for run in runs))}, will be gone for good."
+    )
+    if st.button("Delete for good", type="primary", icon=":material/delete:", key="confirm-delete"):
+        try:
+            store().delete(study.id)
+        except StoreError as error:
+            st.error(escape(str(error)))
+        else:
+            st.session_state.selected = []
+            st.rerun()
+
+
+def _count(runs: list[Run]) -> str:
+    return f"{len(runs)} run" if len(runs) == 1 else f"{len(runs)} runs"

@@ -1,0 +1,331 @@
+"""The form that makes a Study: every choice of a recipe, with what is refused beside its field."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import streamlit as st
+
+from tl_engine.catalog.backbones import BACKBONES
+from tl_engine.catalog.datasets import DATASETS
+from tl_engine.catalog.presets import Preset
+from tl_engine.errors import Problem, RecipeError
+from tl_engine.recipe import (
+    BATCHNORM_POLICIES,
+    HEAD_INPUTS,
+    OPTIMIZERS,
+    Phase,
+    Recipe,
+)
+from tl_engine.study import MAXIMUM_NAME, Study, name_arms, with_reversed
+from ui.text import escape
+
+SETTINGS = (
+    "dataset",
+    "train_images",
+    "backbone",
+    "pretrained",
+    "head_input",
+    "batchnorm",
+    "image_size",
+    "batch_size",
+    "augmentation",
+)
+HEAD_INPUT_TITLES = {
+    "pooled-avg": "Pooled features (mean)",
+    "pooled-max": "Pooled features (maximum)",
+    "logits": "ImageNet logits",
+    "softmax": "ImageNet softmax",
+}
+BATCHNORM_TITLES = {
+    "as pretrained": "As pretrained (fixed)",
+    "adapt": "Adapt while unfrozen",
+}
+OPTIMIZER_TITLES = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
+
+Slots = defaultdict[str, list[Any]]
+"""Per field, the places under its widgets where a refusal is written."""
+
+
+def fill_from_preset(preset: Preset) -> None:
+    """Put a preset into the form."""
+    _fill(preset.study(), preset.title, preset.orders, preset.reverse)
+
+
+def fill_from_study(study: Study, title: str) -> None:
+    """Put a study into the form; its arms share the first one's settings."""
+    _fill(study, title, [arm.recipe.phases for arm in study.arms], reverse=False)
+
+
+def ask() -> Study | None:
+    """Draw the form; the study, or None while something in it is refused."""
+    slots: Slots = defaultdict(list)
+    settings, phases = st.columns([2, 3], gap="large")
+    with settings:
+        values = _ask_settings(slots)
+    with phases:
+        orders = _ask_orders(slots)
+    study, problems = _compose(values, orders)
+    _explain(problems, slots)
+    return study
+
+
+def _fill(
+    study: Study, title: str, orders: Iterable[tuple[Phase, ...]], reverse: bool
+) -> None:
+    state, recipe = st.session_state, study.arms[0].recipe
+    for name in SETTINGS:
+        state[f"form-{name}"] = getattr(recipe, name)
+    state["form-train_images"] = recipe.training_images
+    state["form-title"] = title
+    state["form-pairs"] = study.pairs
+    state["form-reverse"] = reverse
+    state["form-orders"] = [[_new_phase(phase) for phase in phases] for phases in orders]
+
+
+def _new_phase(phase: Phase) -> int:
+    """Put a phase's values under widget keys of their own; the phase's number."""
+    state = st.session_state
+    state["form-phases-made"] = number = state.get("form-phases-made", 0) + 1
+    state[f"trainable-{number}"] = phase.trainable
+    state[f"epochs-{number}"] = phase.epochs
+    state[f"learning_rate-{number}"] = f"{phase.learning_rate:g}".replace("e-0", "e-")
+    state[f"optimizer-{number}"] = phase.optimizer
+    return number
+
+
+def _ask_settings(slots: Slots) -> dict[str, Any]:
+    st.text_input("Title", key="form-title", max_chars=MAXIMUM_NAME)
+    slots["title"].append(st.empty())
+    values: dict[str, Any] = {}
+
+    def field(name: str, widget: Any, label: str, **options: Any) -> None:
+        values[name] = widget(label, key=f"form-{name}", **options)
+        slots[name].append(st.empty())
+
+    left, right = st.columns(2)
+    with left:
+        field("dataset", st.selectbox, "Dataset", options=list(DATASETS), format_func=_dataset)
+    with right:
+        data = DATASETS[values["dataset"]]
+        field(
+            "train_images",
+            st.number_input,
+            "Training images",
+            step=100,
+            min_value=None,
+            help=f"{data.title} has {data.default_train:,}; fewer are drawn evenly per class.",
+        )
+    field("backbone", st.selectbox, "Backbone", options=list(BACKBONES), format_func=_backbone)
+    left, right = st.columns(2)
+    with left:
+        field("pretrained", st.toggle, "Pretrained on ImageNet")
+    with right:
+        field("augmentation", st.toggle, "Augmentation", help=AUGMENTATION_HELP)
+    left, right = st.columns(2)
+    with left:
+        field(
+            "head_input",
+            st.selectbox,
+            "Head input",
+            options=HEAD_INPUTS,
+            format_func=HEAD_INPUT_TITLES.get,
+            help=HEAD_INPUT_HELP,
+        )
+        field("image_size", st.number_input, "Image size (px)", step=32, min_value=None)
+    with right:
+        field(
+            "batchnorm",
+            st.selectbox,
+            "BatchNorm",
+            options=BATCHNORM_POLICIES,
+            format_func=BATCHNORM_TITLES.get,
+            help=BATCHNORM_HELP,
+        )
+        field("batch_size", st.number_input, "Batch size", step=16, min_value=None)
+    if not DATASETS[values["dataset"]].offline:
+        st.caption(f"{data.title} is downloaded when first used: {data.source}")
+    chosen = BACKBONES[values["backbone"]]
+    if values["pretrained"] and chosen.pretrained and not chosen.offline:
+        st.caption(f"The weights of {chosen.title} are downloaded when first used.")
+    return values
+
+
+def _ask_orders(slots: Slots) -> list[list[dict[str, Any]]]:
+    orders = st.session_state["form-orders"]
+    st.toggle(
+        "Also run the reversed order, as an arm of its own",
+        key="form-reverse",
+        help="Same seeds, same split, same head to begin with: only the order differs.",
+    )
+    left, right = st.columns(2)
+    with left:
+        st.number_input(
+            "Paired seeds",
+            key="form-pairs",
+            step=1,
+            min_value=None,
+            help="Every arm is trained once per seed. 1 is a look; 10 can carry a conclusion.",
+        )
+        slots["pairs"].append(st.empty())
+    arms = (
+        st.tabs([f"Order {number}" for number in range(1, len(orders) + 1)])
+        if len(orders) > 1
+        else [st.container()]
+    )
+    values = []
+    for index, (arm, order) in enumerate(zip(arms, orders, strict=True)):
+        with arm:
+            values.append(_ask_phases(index, order, slots))
+    return values
+
+
+def _ask_phases(arm: int, order: list[int], slots: Slots) -> list[dict[str, Any]]:
+    """The editable table of one arm's phases, top to bottom in the order of training."""
+    values = []
+    for position, number in enumerate(order):
+        with st.container(border=True):
+            values.append(_ask_phase(arm, position, number, slots))
+            _phase_buttons(order, position, number)
+    slots[f"arm{arm}.phases"].append(st.empty())
+    st.button(
+        "Add a phase",
+        icon=":material/add:",
+        key=f"add-{arm}",
+        on_click=lambda: order.append(_new_phase(Phase("head", 1, 1e-3))),
+    )
+    return values
+
+
+def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, Any]:
+    columns = st.columns([3, 2, 2, 2])
+    blocks = len(BACKBONES[st.session_state["form-backbone"]].blocks)
+    options: list[str | int] = ["head", "all", *range(1, blocks)]
+    chosen = st.session_state[f"trainable-{number}"]
+    if chosen not in options:
+        options.append(chosen)
+    value: dict[str, Any] = {}
+    fields = {
+        "trainable": lambda: st.selectbox(
+            f"Phase {position + 1} trains",
+            options,
+            format_func=trainable_title,
+            key=f"trainable-{number}",
+        ),
+        "epochs": lambda: st.number_input(
+            "Epochs", step=1, min_value=None, max_value=None, key=f"epochs-{number}"
+        ),
+        "learning_rate": lambda: st.text_input("Learning rate", key=f"learning_rate-{number}"),
+        "optimizer": lambda: st.selectbox(
+            "Optimizer", OPTIMIZERS, format_func=OPTIMIZER_TITLES.get, key=f"optimizer-{number}"
+        ),
+    }
+    for column, (name, widget) in zip(columns, fields.items(), strict=True):
+        with column:
+            value[name] = widget()
+    for name in fields:
+        slots[f"arm{arm}.phases.{position}.{name}"].append(st.empty())
+    value["learning_rate"] = _number(value["learning_rate"])
+    return value
+
+
+def _phase_buttons(order: list[int], position: int, number: int) -> None:
+    def move(by: int) -> None:
+        order.insert(position + by, order.pop(position))
+
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Up",
+            icon=":material/arrow_upward:",
+            type="tertiary",
+            key=f"up-{number}",
+            disabled=position == 0,
+            on_click=move,
+            args=(-1,),
+        )
+        st.button(
+            "Down",
+            icon=":material/arrow_downward:",
+            type="tertiary",
+            key=f"down-{number}",
+            disabled=position == len(order) - 1,
+            on_click=move,
+            args=(1,),
+        )
+        st.button(
+            "Remove",
+            icon=":material/close:",
+            type="tertiary",
+            key=f"remove-{number}",
+            on_click=lambda: order.pop(position),
+        )
+
+
+def _compose(
+    values: dict[str, Any], orders: list[list[dict[str, Any]]]
+) -> tuple[Study | None, list[Problem]]:
+    """The study that the form describes, or every problem of every arm."""
+    state, recipes, problems = st.session_state, [], []
+    data = DATASETS[values["dataset"]]
+    if values["train_images"] == data.default_train:
+        values = {**values, "train_images": None}
+    for arm, order in enumerate(orders):
+        try:
+            recipes.append(Recipe(tuple(Phase(**phase) for phase in order), **values))
+        except RecipeError as error:
+            problems += [
+                Problem(f"arm{arm}.{field}" if field.startswith("phases") else field, sentence)
+                for field, sentence in error.problems
+            ]
+    if problems:
+        return None, problems
+    if state["form-reverse"]:
+        recipes = list(with_reversed(recipes))
+    try:
+        return Study(state["form-title"], name_arms(recipes), state["form-pairs"]), []
+    except RecipeError as error:
+        return None, list(error.problems)
+
+
+def _explain(problems: list[Problem], slots: Slots) -> None:
+    """Write each refusal beside its field; one without a place of its own at the end."""
+    for field, sentence in dict.fromkeys(problems):
+        place = slots[field][0] if slots[field] else st
+        place.error(escape(sentence), icon=":material/error:")
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return text
+
+
+def _dataset(name: str) -> str:
+    return DATASETS[name].title
+
+
+def _backbone(name: str) -> str:
+    chosen = BACKBONES[name]
+    return f"{chosen.title} · {chosen.parameters('pooled-avg') / 1e6:.1f} M parameters"
+
+
+def trainable_title(value: str | int) -> str:
+    """What a phase trains, in words."""
+    titles = {"head": "Head only (freeze)", "all": "All layers (fine-tune)"}
+    if isinstance(value, str):
+        return titles.get(value, value)
+    return f"Head and top {value} block" + ("s" if value > 1 else "")
+
+
+AUGMENTATION_HELP = "Random horizontal flips and shifts of up to 10 % on training images."
+HEAD_INPUT_HELP = (
+    "What the new classifier sees. Pooled features are usual. The article's head stood on the "
+    "ImageNet softmax, through which it could hardly learn in its first phase."
+)
+BATCHNORM_HELP = (
+    "As pretrained: BatchNorm layers never change, in no phase. "
+    "Adapt: in unfrozen blocks they learn and follow the new images. The same in every arm."
+)

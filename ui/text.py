@@ -1,0 +1,50 @@
+"""The one way in which text that people gave reaches the screen, and numbers become words."""
+
+from __future__ import annotations
+
+import re
+
+MAXIMUM_SHOWN = 300
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&=\"'^@/%])")
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\\ufeff]+")
+
+
+def plain(text: str, limit: int = MAXIMUM_SHOWN) -> str:
+    """Text on one line, without control and direction marks, cut with an ellipsis: for widgets
+    that show text as it is."""
+    line = _CONTROL.sub(" ", text).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def escape(text: str, limit: int = MAXIMUM_SHOWN) -> str:
+    """The same for widgets that read Markdown: no character keeps a meaning there."""
+    return _SPECIAL.sub(r"\\\1", plain(text, limit))
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in words: "8 s", "2 min 5 s", "3 h 20 min"."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def percent(share: float | None) -> str:
+    """A share as a percentage with one decimal; a dash for none."""
+    return "–" if share is None else f"{share:.1%}"
+
+
+def size(count: float) -> str:
+    """Bytes in words: "13.5 MB"."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
