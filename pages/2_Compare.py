@@ -1,0 +1,173 @@
+"""Compare: curves, scores, settings and confusions of any runs."""
+
+import streamlit as st
+
+from tl_engine.analysis.scores import arm_summary, score_table
+from tl_engine.analysis.settings import differences
+from tl_engine.catalog.datasets import dataset
+from tl_engine.charts.classes import per_class
+from tl_engine.charts.confusion import confusion_difference, confusion_matrix
+from tl_engine.charts.curves import learning_curves
+from tl_engine.charts.points import final_scores
+from tl_engine.runs import joined_history
+from tl_engine.work import sizes_of
+from ui import frame
+from ui.compare_parts import arm_titles, arms_of, confusions, per_class_frame
+from ui.engine import store
+from ui.selection import choose_runs
+from ui.text import duration, escape, plain
+
+METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
+AXES = {"epoch": "Epochs", "images": "Images seen", "seconds": "Seconds"}
+
+
+def curves(runs):
+    """The learning curves and the scores, re-read while something trains."""
+    with frame.guarded():
+        history = joined_history(runs)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            metric = st.segmented_control(
+                "Metric",
+                list(METRICS),
+                format_func=METRICS.get,
+                default="val_accuracy",
+                required=True,
+                label_visibility="collapsed",
+                key="metric",
+            )
+            axis = st.segmented_control(
+                "Against",
+                list(AXES),
+                format_func=AXES.get,
+                default="epoch",
+                required=True,
+                label_visibility="collapsed",
+                key="axis",
+            )
+            train = st.toggle(
+                "Training images too",
+                key="train",
+                help="Measured like validation: in inference mode after the epoch, on a fixed "
+                "sample of training images.",
+            )
+        if history.empty:
+            st.info(
+                "The first epoch has not ended yet; its point appears here by itself.",
+                icon=":material/hourglass_top:",
+            )
+        st.plotly_chart(
+            learning_curves(history, metric, axis, train),
+            key="curves",
+            alt=f"{METRICS[metric]} per run and arm",
+        )
+        if not history.empty:
+            scores(history, runs)
+        if all(run.state.is_over for run in runs) and st.session_state.get("was-live"):
+            st.session_state["was-live"] = False
+            st.rerun()
+
+
+def scores(history, runs):
+    """Every seed as a point, and the table behind the points."""
+    table = score_table(history, {run.id: sizes_of(run.recipe).validation for run in runs})
+    st.subheader("Scores", anchor=False)
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        st.plotly_chart(final_scores(table), key="points", alt="Final validation accuracy per seed")
+    with right:
+        st.dataframe(
+            _readable(table), hide_index=True, key="scores", alt="Final and best scores per run"
+        )
+        st.caption(
+            "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
+            "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
+            "it does not say which arm is better."
+        )
+    summary = arm_summary(table)
+    if (summary["n"] > 1).any():
+        st.dataframe(summary, hide_index=True, key="summary", alt="Scores per arm")
+
+
+def _readable(table):
+    """The score table in words and percentages."""
+    shown = table[["arm", "seed"]].rename(columns={"arm": "Arm", "seed": "Pair"})
+    shown["Arm"] = shown["Arm"].map(plain)
+    shown["Final"] = table["final"].map("{:.1%}".format)
+    shown["Right"] = [f"{c:,} of {n:,}" for c, n in zip(table["correct"], table["total"], strict=True)]
+    shown["95 %"] = [f"{a:.1%} – {b:.1%}" for a, b in zip(table["low"], table["high"], strict=True)]
+    shown["Best (epoch)"] = [
+        f"{b:.1%} ({e})" for b, e in zip(table["best"], table["best_epoch"], strict=True)
+    ]
+    shown["Training images"] = table["train_accuracy"].map("{:.1%}".format)
+    shown["Took"] = table["seconds"].map(duration)
+    return shown
+
+
+def confusion(arms, titles):
+    """Confusion matrices of one arm or two, and their difference."""
+    counts = {key: confusions(runs) for key, runs in arms.items()}
+    done = [key for key, value in counts.items() if value is not None]
+    st.subheader("What is mistaken for what", anchor=False)
+    if not done:
+        st.caption("Confusions appear when a run has finished.")
+        return
+    left, right = st.columns(2)
+    with left:
+        first = st.selectbox("Arm", done, format_func=titles.get, key="first")
+    data = dataset(arms[first][0].recipe.dataset)
+    same_data = [k for k in done if arms[k][0].recipe.dataset == data.name and k != first]
+    with right:
+        second = st.selectbox(
+            "Against", same_data, format_func=titles.get, key="second", disabled=not same_data
+        )
+    names = list(data.class_names)
+    for key, column in zip([first, second], (left, right), strict=True):
+        if key is not None:
+            with column:
+                st.plotly_chart(
+                    confusion_matrix(counts[key], names, titles[key]),
+                    key=f"confusion-{column is left}",
+                    alt=f"Confusion matrix of {plain(titles[key])}",
+                )
+    if second is not None:
+        figure = confusion_difference(
+            counts[first], counts[second], names, titles[first], titles[second]
+        )
+        st.plotly_chart(figure, key="difference", alt="Difference of the two confusion matrices")
+    frame_ = per_class_frame({key: arms[key] for key in done if key in (first, second)}, titles)
+    st.plotly_chart(per_class(frame_), key="per-class", alt="Accuracy per class and arm")
+
+
+with frame.page("Compare"):
+    kept = store()
+    if not any(True for _ in kept.runs()):
+        frame.empty_state(
+            "Nothing to compare yet. Launch both orders and watch them here.",
+            "pages/1_Launch.py",
+            "Launch a study",
+            ":material/rocket_launch:",
+        )
+    else:
+        runs = choose_runs(kept, "Studies and runs to compare")
+        if not runs:
+            st.caption("Choose at least one study or run.")
+        else:
+            live = any(not run.state.is_over for run in runs)
+            st.session_state["was-live"] = live
+            st.fragment(curves, run_every="1.5s" if live else None)(runs)
+            arms = arms_of(runs)
+            titles = arm_titles(arms)
+            st.subheader("Settings that differ", anchor=False)
+            settings = differences({titles[k]: r[0].recipe.to_dict() for k, r in arms.items()})
+            if len(arms) < 2:
+                st.caption("One arm: nothing to differ from.")
+            elif settings.empty:
+                st.caption("None: the arms are the same.")
+            else:
+                st.dataframe(settings, key="settings", alt="Settings that differ between the arms")
+            confusion(arms, titles)
+            st.caption(
+                "All figures are of the validation split. The test split is measured once at the "
+                "end of a run and kept out of comparisons, so that nothing is chosen by it. "
+                + escape("Means and seeds are shown without a claim which arm is better.")
+            )

@@ -1,0 +1,131 @@
+"""Classify: pictures from the test split, a file or the camera, with one model or two."""
+
+import numpy as np
+import streamlit as st
+
+from tl_engine import data
+from tl_engine.catalog.datasets import dataset
+from tl_engine.charts.colours import ARMS
+from tl_engine.charts.probabilities import top_bars
+from tl_engine.errors import DataUnavailable, ImageError
+from tl_engine.images import fit, read_image, to_png
+from tl_engine.predictor import ranked
+from tl_engine.runs import RunState
+from ui import frame
+from ui.engine import predictor, store
+from ui.gallery import Gallery, choose_picture
+from ui.selection import choose_runs
+from ui.text import escape
+
+SOURCES = {
+    "test": ":material/photo_library: Test images",
+    "file": ":material/upload_file: Upload",
+    "camera": ":material/photo_camera: Camera",
+}
+SHOWN_PX = 224
+
+
+def from_test(runs, described):
+    """A picture of the test split and its true class, or None."""
+    try:
+        images = data.load(described.name).test
+    except DataUnavailable as error:
+        st.info(escape(str(error)), icon=":material/cloud_off:")
+        return None
+    return choose_picture(Gallery(runs, images, described.class_names))
+
+
+def from_outside(source, described):
+    """A picture that was uploaded or photographed, at the dataset's size, or None."""
+    if source == "camera":
+        file = st.camera_input("Take a picture", key="camera", width=420)
+    else:
+        file = st.file_uploader(
+            "A picture: PNG, JPEG, WebP, GIF, BMP or TIFF, up to 25 MB", key="upload"
+        )
+    invert = described.channels == 1 and st.toggle(
+        "Swap light and dark",
+        key="invert",
+        help=f"{described.title} shows light things on black; most photographs are the opposite.",
+    )
+    if file is None:
+        return None
+    try:
+        original = read_image(file.getvalue())
+    except ImageError as error:
+        st.error(escape(str(error)), icon=":material/broken_image:")
+        return None
+    return original, fit(original, described, invert=invert)
+
+
+def answer(runs, described, original, pixels, truth):
+    """Both models' top five, beside the picture and how each model sees it."""
+    with st.spinner("The model looks at it … (the first time, TensorFlow is loaded: some seconds)"):
+        answers = [predictor(str(store().root)).classify(run, pixels[None]) for run in runs]
+    columns = st.columns([1, *[2] * len(runs)], gap="large")
+    with columns[0]:
+        st.image(to_png(original), caption="The picture", width=SHOWN_PX)
+        if truth is not None:
+            st.markdown(f"Truth: **{escape(described.class_names[truth])}**")
+    for run, said, column, colour in zip(runs, answers, columns[1:], ARMS, strict=False):
+        with column:
+            top = ranked(said.probabilities[0], described.class_names)
+            name = None if truth is None else described.class_names[truth]
+            st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
+            bars = top_bars([(p.label, p.probability) for p in top], name, colour)
+            st.plotly_chart(bars, key=f"bars-{run.id}", alt=f"{top[0].label} is most likely")
+            size = run.recipe.image_size
+            st.image(
+                to_png(said.as_seen[0]),
+                caption=f"As the model sees it: {size} × {size} px",
+                width=min(SHOWN_PX, 160),
+            )
+
+
+with frame.page("Classify"):
+    kept = store()
+    finished = [run for run in kept.runs() if run.state is RunState.FINISHED]
+    if not finished:
+        frame.empty_state(
+            "No model yet. A finished run can classify your pictures here.",
+            "pages/1_Launch.py",
+            "Launch a study",
+            ":material/rocket_launch:",
+        )
+    else:
+        # TensorFlow loads in its own process while the visitor still chooses.
+        predictor(str(kept.root)).start()
+        runs = choose_runs(
+            kept,
+            "One model, or two side by side",
+            lambda run: run.state is RunState.FINISHED,
+            maximum=2,
+            studies=False,
+        )
+        if not runs:
+            st.caption("Choose a finished run.")
+        elif len({run.recipe.dataset for run in runs}) > 1:
+            st.info(
+                "These two models know different classes: choose two of the same dataset.",
+                icon=":material/info:",
+            )
+        else:
+            described = dataset(runs[0].recipe.dataset)
+            source = st.segmented_control(
+                "Pictures from",
+                list(SOURCES),
+                format_func=SOURCES.get,
+                default="test",
+                required=True,
+                key="source",
+                label_visibility="collapsed",
+            )
+            picture = truth = None
+            if source == "test":
+                chosen = from_test(runs, described)
+                if chosen:
+                    picture, truth = (np.asarray(chosen.pixels),) * 2, chosen.truth
+            else:
+                picture = from_outside(source, described)
+            if picture is not None:
+                answer(runs, described, *picture, truth)

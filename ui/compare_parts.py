@@ -1,0 +1,57 @@
+"""What Compare shows of each arm: confusions and per-class accuracy from finished runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from tl_engine.analysis.confusion import per_class_accuracy
+from tl_engine.catalog.datasets import dataset
+from tl_engine.runs import Run, RunState
+
+ArmKey = tuple[str, str]
+"""An arm among several studies: (study id, arm name)."""
+
+
+def arms_of(runs: list[Run]) -> dict[ArmKey, list[Run]]:
+    """The runs by arm, in the order in which they were chosen."""
+    arms: dict[ArmKey, list[Run]] = {}
+    for run in runs:
+        arms.setdefault((run.study.id, run.arm), []).append(run)
+    return arms
+
+
+def arm_titles(arms: dict[ArmKey, list[Run]]) -> dict[ArmKey, str]:
+    """What to call each arm: its name, with its study's title where two share a name."""
+    names = [name for _, name in arms]
+    return {
+        key: key[1] if names.count(key[1]) == 1 else f"{key[1]} ({runs[0].study.title})"
+        for key, runs in arms.items()
+    }
+
+
+def confusions(runs: list[Run]) -> np.ndarray | None:
+    """Validation confusion counts (classes, classes), summed over the finished runs; None where
+    none has finished."""
+    counts = [
+        np.array(run.scores["splits"]["validation"]["confusion"])
+        for run in runs
+        if run.state is RunState.FINISHED
+    ]
+    return np.sum(counts, axis=0) if counts else None
+
+
+def per_class_frame(arms: dict[ArmKey, list[Run]], titles: dict[ArmKey, str]) -> pd.DataFrame:
+    """One row per finished run and class: study, arm, seed, class, accuracy."""
+    rows = []
+    for key, runs in arms.items():
+        for run in runs:
+            counts = confusions([run])
+            if counts is None:
+                continue
+            names = dataset(run.recipe.dataset).class_names
+            rows += [
+                {"study": key[0], "arm": titles[key], "seed": run.pair, "class": n, "accuracy": a}
+                for n, a in zip(names, per_class_accuracy(counts), strict=True)
+            ]
+    return pd.DataFrame(rows, columns=["study", "arm", "seed", "class", "accuracy"])

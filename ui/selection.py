@@ -1,0 +1,69 @@
+"""Choosing studies and runs, with the choice in the page's address."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from tl_engine.errors import StoreError
+from tl_engine.runs import Run, RunStore
+from ui.runs_table import SYMBOLS
+from ui.text import plain
+
+PARAMETER = "ids"
+
+
+def choose_runs(
+    store: RunStore,
+    label: str,
+    allowed: Callable[[Run], bool] = lambda run: True,
+    maximum: int | None = None,
+    studies: bool = True,
+) -> list[Run]:
+    """A multi-select of studies and runs that writes its value into the address.
+
+    Args:
+        allowed: which runs can be chosen; a study stands for those of its runs.
+        maximum: how many can be chosen.
+        studies: offer whole studies too.
+    """
+    titles: dict[str, str] = {}
+    for study in store.studies():
+        runs = [run for run in study.runs() if allowed(run)]
+        if studies and runs:
+            titles[study.id] = f"{plain(study.title, 60)} · all {len(runs)} · {study.created:%d %b %H:%M}"
+        for run in runs:
+            symbol = SYMBOLS[run.state]
+            titles[run.id] = f"{symbol} {plain(run.arm, 40)}, pair {run.pair} · {plain(study.title, 40)}"
+    key = f"chosen-{label}"
+    if key not in st.session_state:
+        st.session_state[key] = _from_address(titles, maximum)
+    else:
+        st.session_state[key] = [one for one in st.session_state[key] if one in titles]
+    ids = st.multiselect(
+        label,
+        list(titles),
+        format_func=lambda one: titles.get(one, one),
+        max_selections=maximum,
+        key=key,
+        placeholder="Choose studies or runs" if studies else "Choose runs",
+    )
+    if ids:
+        st.query_params[PARAMETER] = ",".join(ids)
+    elif PARAMETER in st.query_params:
+        del st.query_params[PARAMETER]
+    try:
+        runs = store.select(ids)
+    except StoreError:  # deleted in another window a moment ago
+        st.rerun()
+    return [run for run in runs if allowed(run)]
+
+
+def _from_address(titles: dict[str, str], maximum: int | None) -> list[str]:
+    """What the address asks for; without a wish, the newest there is."""
+    asked = st.query_params.get(PARAMETER)
+    wanted = [one for one in asked.split(",") if one in titles] if asked else []
+    if asked and len(wanted) < len(asked.split(",")):
+        st.info("Some runs of this link are not here any more.", icon=":material/link_off:")
+    return (wanted or list(titles)[:1])[:maximum]
