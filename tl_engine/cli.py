@@ -139,7 +139,9 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     arms = arm_summary(table)
     if options.json:
         parts = {"runs": table, "arms": arms, "settings": settings.reset_index()}
-        return _print_json({name: json.loads(t.to_json(orient="records")) for name, t in parts.items()})
+        return _print_json(
+            {name: json.loads(t.to_json(orient="records")) for name, t in parts.items()}
+        )
     print("Validation accuracy per run\n", table.to_string(index=False), sep="")
     print("\nPer arm\n", arms.to_string(index=False), sep="")
     print("\nSettings that differ\n", settings.to_string() if len(settings) else "none", sep="")

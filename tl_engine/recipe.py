@@ -192,9 +192,7 @@ class Recipe:
         yield from _unknown("batchnorm", self.batchnorm, BATCHNORM_POLICIES)
         for name in ("pretrained", "augmentation"):
             if not isinstance(getattr(self, name), bool):
-                yield Problem(
-                    name, f"{_words(name)} is on or off, got {getattr(self, name)!r}."
-                )
+                yield Problem(name, f"{_words(name)} is on or off, got {getattr(self, name)!r}.")
         if not _is_whole(self.batch_size) or not 1 <= self.batch_size <= MAXIMUM_BATCH_SIZE:
             yield Problem(
                 "batch_size",
@@ -218,8 +216,7 @@ class Recipe:
         elif images > dataset.default_train:
             yield Problem(
                 "train_images",
-                f"{dataset.title} has {dataset.default_train:,} training images, "
-                f"got {images:,}.",
+                f"{dataset.title} has {dataset.default_train:,} training images, got {images:,}.",
             )
 
     def _backbone_problems(self, backbone: Backbone) -> Iterator[Problem]:
@@ -283,6 +280,4 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    )
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

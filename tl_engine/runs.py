@@ -359,9 +359,7 @@ class Run:
         kept = [line for line in epochs if line["epoch"] <= epoch]
         fsio.rewrite_lines(self.path / "history.jsonl", kept)
 
-    def record_results(
-        self, scores: dict[str, Any], probabilities: dict[str, np.ndarray]
-    ) -> None:
+    def record_results(self, scores: dict[str, Any], probabilities: dict[str, np.ndarray]) -> None:
         """Keep the scores and the per-image probabilities of a run that is done."""
         fsio.write_arrays(self.path / "probabilities.npz", probabilities)
         fsio.write_json(self.path / "scores.json", scores)

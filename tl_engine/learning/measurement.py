@@ -61,9 +61,7 @@ def _train_seconds(model: keras.Model, recipe: Recipe) -> tuple[float, float]:
     first = time.perf_counter() - started
     count = BATCHES if first < BUDGET_SECONDS else 1
     many = np.tile(np.arange(recipe.batch_size), count + 1)
-    model.fit(
-        Batches(one, recipe.batch_size, many), verbose=0, shuffle=False, callbacks=[times]
-    )
+    model.fit(Batches(one, recipe.batch_size, many), verbose=0, shuffle=False, callbacks=[times])
     return first, float(np.median(times.seconds))
 
 

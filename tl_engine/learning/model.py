@@ -144,17 +144,15 @@ def parameters(model: keras.Model) -> list[keras.Variable]:
 
 def _augment(x: keras.KerasTensor, seed: int) -> keras.KerasTensor:
     x = keras.layers.RandomFlip("horizontal", seed=seed, name="flip")(x)
-    return keras.layers.RandomTranslation(
-        0.1, 0.1, fill_mode="nearest", seed=seed, name="shift"
-    )(x)
+    return keras.layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", seed=seed, name="shift")(x)
 
 
 def _normalise(x: keras.KerasTensor, described: Backbone) -> keras.KerasTensor:
     if described.bgr:
         x = keras.ops.flip(x, axis=-1)
-    return keras.layers.Rescaling(
-        list(described.scale), list(described.offset), name="normalise"
-    )(x)
+    return keras.layers.Rescaling(list(described.scale), list(described.offset), name="normalise")(
+        x
+    )
 
 
 def _pool(features: keras.KerasTensor, head_input: str) -> keras.KerasTensor:
@@ -209,4 +207,6 @@ def _dropouts(body: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def _seed_states(model: keras.Model) -> list[keras.Variable]:
-    return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+    return [
+        variable for variable in model.variables if variable.path.endswith("seed_generator_state")
+    ]

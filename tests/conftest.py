@@ -1,0 +1,53 @@
+"""Fixtures that tests share: a store of its own, small recipes, one finished study."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from pathlib import Path
+
+import pytest
+
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs import RunStore, StudyFolder
+from tl_engine.study import Study, name_arms, with_reversed
+
+PROJECT = Path(__file__).resolve().parents[1]
+TINY = {
+    "backbone": "tiny",
+    "pretrained": False,
+    "train_images": 100,
+    "image_size": 16,
+    "batch_size": 32,
+}
+
+
+def tiny_recipe(*phases: Phase, **changes: object) -> Recipe:
+    """A recipe that trains in seconds."""
+    return Recipe(phases or (Phase("all", 1, 1e-3), Phase("head", 1, 1e-2)), **{**TINY, **changes})
+
+
+def tiny_study(*phases: Phase, pairs: int = 1, **changes: object) -> Study:
+    """Both orders of a tiny recipe."""
+    recipes = with_reversed([tiny_recipe(*phases, **changes)])
+    return Study("Which order?", name_arms(recipes), pairs)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    """An empty store."""
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
+    """A study whose two runs a real worker process has trained; not to be changed."""
+
+    from tests.helpers import drain_in_a_process  # it needs PROJECT from this file
+
+    store = RunStore(tmp_path_factory.mktemp("finished") / "runs")
+    folder = store.create(tiny_study())
+    drain_in_a_process(store)
+    return folder

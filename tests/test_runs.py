@@ -1,0 +1,224 @@
+"""The store: what is asked stays, states follow facts, nothing is overwritten."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from tests.conftest import tiny_study
+from tl_engine.errors import StoreError
+from tl_engine.runs import RunState, RunStore, epoch_line, joined_history
+
+
+@pytest.fixture
+def folder(store):
+    return store.create(tiny_study(pairs=2))
+
+
+@pytest.fixture
+def run(folder):
+    return folder.runs()[0]
+
+
+def line(run, epoch, accuracy=0.5):
+    index, phase = run.recipe.phase_at(epoch)
+    measured = {"seconds": 1.0, "images": 100, "loss": 1.0, "accuracy": 0.5}
+    return epoch_line(
+        epoch, index, phase, {**measured, "val_loss": 1.0, "val_accuracy": accuracy}
+    )
+
+
+def test_a_new_study_is_queued_pair_by_pair(store, folder):
+    assert [(run.arm, run.pair) for run in folder.runs()] == [
+        ("Fine-tune first", 1),
+        ("Freeze first", 1),
+        ("Fine-tune first", 2),
+        ("Freeze first", 2),
+    ]
+    assert {run.state for run in folder.runs()} == {RunState.QUEUED}
+    assert store.next_queued().id == folder.runs()[0].id
+
+
+def test_the_same_pair_has_the_same_seeds_in_both_arms(folder):
+    first, second, third, _ = folder.runs()
+    assert first.seeds == second.seeds != third.seeds
+
+
+def test_what_was_asked_comes_back(store, folder):
+    again = store.study(folder.id)
+    assert again.study == tiny_study(pairs=2)
+    assert again.runs()[0].recipe == folder.study.arms[0].recipe
+    assert set(again.runs()[0].asked["versions"]) == {"python", "tensorflow", "keras", "numpy"}
+
+
+def test_a_held_lock_means_running(run):
+    with run.hold() as ours:
+        assert ours
+        assert run.state is RunState.RUNNING
+        run.claim()
+    assert run.state is RunState.INTERRUPTED
+
+
+def test_two_processes_never_hold_one_run(run):
+    with run.hold(), run.hold() as ours:
+        assert not ours
+
+
+def test_a_queued_run_stops_at_once(run):
+    run.request_stop()
+    assert run.state is RunState.STOPPED
+    assert "before it began" in run.outcome["sentence"]
+
+
+def test_a_running_run_is_asked_to_stop(run):
+    with run.hold():
+        run.request_stop()
+        assert run.stop_requested
+        assert run.state is RunState.RUNNING
+
+
+def test_a_stopped_run_can_be_queued_again(run):
+    run.request_stop()
+    run.enqueue()
+    assert run.state is RunState.QUEUED
+    assert not run.stop_requested
+
+
+@pytest.mark.parametrize("state", [RunState.FINISHED, RunState.QUEUED])
+def test_what_needs_no_resuming_is_refused(run, state):
+    if state is RunState.FINISHED:
+        run.claim()
+        run.end(state, "Every epoch is done.", 1.0)
+    with pytest.raises(StoreError, match=f"cannot be resumed: it is {state.value}"):
+        run.enqueue()
+
+
+def test_a_run_that_is_over_cannot_be_stopped(run):
+    run.claim()
+    run.end(RunState.FAILED, "Out of memory.", 1.0)
+    with pytest.raises(StoreError, match="it is failed already"):
+        run.request_stop()
+
+
+def test_a_half_written_line_is_not_read_yet(run):
+    run.append_epoch(line(run, 1))
+    with open(run.path / "history.jsonl", "a") as file:
+        file.write('{"epoch": 2, "val_acc')
+    assert [epoch["epoch"] for epoch in run.epochs()] == [1]
+
+
+def test_the_best_epoch_is_the_first_that_reached_it(run):
+    for epoch, accuracy in [(1, 0.6), (2, 0.6)]:
+        run.append_epoch(line(run, epoch, accuracy))
+    best = run.best()
+    assert (best.accuracy, best.epoch) == (0.6, 1)
+
+
+def test_histories_join_into_one_tidy_frame(folder):
+    for run in folder.runs():
+        run.append_epoch(line(run, 1))
+    history = joined_history(folder.runs())
+    assert list(history["arm"].unique()) == ["Fine-tune first", "Freeze first"]
+    assert list(history["seed"]) == [1, 1, 2, 2]
+
+
+def test_no_history_is_an_empty_frame_with_its_columns(folder):
+    history = joined_history(folder.runs())
+    assert history.empty
+    assert "val_accuracy" in history.columns
+
+
+def test_a_commit_keeps_the_last_state_and_nothing_older(run):
+    for epoch in (1, 2):
+        run.commit(epoch, {"0000": np.full(3, epoch, "float32")}, {"0000": np.zeros(1)})
+    checkpoint = run.checkpoint()
+    assert checkpoint.epoch == 2
+    np.testing.assert_array_equal(checkpoint.model["0000"], [2, 2, 2])
+    assert sorted(name for name in os.listdir(run.path) if name.endswith(".npz")) == [
+        "model-0002.npz",
+        "optimizer-0002.npz",
+    ]
+
+
+def test_a_damaged_checkpoint_is_refused_not_used(run):
+    run.commit(1, {"0000": np.zeros(1000, "float32")}, {})
+    path = run.path / "model-0001.npz"
+    damaged = bytearray(path.read_bytes())
+    damaged[2000] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(StoreError, match=r"damaged: model-0001.npz"):
+        run.checkpoint()
+
+
+def test_lines_that_were_never_committed_are_dropped(run):
+    for epoch in (1, 2):
+        run.append_epoch(line(run, epoch))
+    run.rewind_history(1)
+    assert [epoch["epoch"] for epoch in run.epochs()] == [1]
+
+
+def test_people_rename_and_note_without_touching_what_was_asked(store, folder):
+    before = (folder.path / "study.json").read_bytes()
+    folder.label(title="  Monday's  ", note="nothing yet")
+    again = store.study(folder.id)
+    assert (again.title, again.note) == ("Monday's", "nothing yet")
+    again.label(note="something")
+    assert store.study(folder.id).title == "Monday's"
+    assert (folder.path / "study.json").read_bytes() == before
+
+
+def test_a_title_is_never_empty(folder):
+    with pytest.raises(StoreError, match="1 to 200 characters, got 0"):
+        folder.label(title="   ")
+
+
+def test_a_damaged_study_hides_no_other(store, folder):
+    broken = store.create(tiny_study())
+    (broken.path / "study.json").write_text('{"study":')
+    assert [study.id for study in store.studies()] == [folder.id]
+    assert [study.id for study in store.unreadable()] == [broken.id]
+    assert broken.path.exists()
+
+
+def test_a_deleted_study_is_gone(store, folder):
+    store.delete(folder.id)
+    assert list(store.studies()) == []
+    with pytest.raises(StoreError, match="There is no study"):
+        store.study(folder.id)
+
+
+def test_a_running_study_is_not_deleted(store, folder, run):
+    with run.hold(), pytest.raises(StoreError, match="stop it first"):
+        store.delete(folder.id)
+    assert folder.path.exists()
+
+
+@pytest.mark.parametrize("name", ["../secrets", "..", "/etc", "no-such-study", ""])
+def test_an_id_is_never_a_path(store, name):
+    with pytest.raises(StoreError, match="There is no study"):
+        store.study(name)
+
+
+@pytest.mark.parametrize("name", ["../arm1-pair01", "..", "arm9-pair01"])
+def test_a_run_s_name_is_never_a_path(folder, name):
+    with pytest.raises(StoreError, match="has no run"):
+        folder.run(name)
+
+
+def test_a_study_stands_for_its_runs_once(store, folder):
+    chosen = store.select([folder.runs()[1].id, folder.id])
+    assert len(chosen) == 4
+    assert chosen[0].id == folder.runs()[1].id
+
+
+def test_a_damaged_measurement_is_passed_over(store):
+    store.add_measurement({"backbone": "tiny"})
+    with open(store.root / "measurements.jsonl", "a") as file:
+        file.write("{half\n" + json.dumps(3) + "\n")
+    assert store.measurements() == [{"backbone": "tiny"}]
+
+
+def test_a_store_can_be_moved(tmp_path, store, folder):
+    store.root.rename(tmp_path / "elsewhere")
+    assert RunStore(tmp_path / "elsewhere").studies()[0].id == folder.id

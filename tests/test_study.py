@@ -1,0 +1,111 @@
+"""Studies: arms that differ in their order, pairs that share their seeds."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from tests.conftest import tiny_recipe, tiny_study
+from tl_engine.catalog.presets import PRESETS, preset
+from tl_engine.errors import CatalogError, RecipeError
+from tl_engine.recipe import Phase
+from tl_engine.study import Arm, Seeds, Study, name_of_order, with_reversed
+
+ALL, HEAD = Phase("all", 2, 1e-5), Phase("head", 4, 1e-3)
+
+
+def test_a_study_comes_back_from_plain_data():
+    study = tiny_study(pairs=3)
+    assert Study.from_dict(study.to_dict()) == study
+
+
+def test_the_reversed_order_joins_once():
+    recipe = tiny_recipe(ALL, HEAD)
+    twice = with_reversed(with_reversed([recipe]))
+    assert [arm.order for arm in twice] == ["all > head", "head > all"]
+
+
+def test_an_order_that_is_its_own_reverse_gets_no_twin():
+    recipe = tiny_recipe(ALL, HEAD, ALL)
+    assert with_reversed([recipe]) == (recipe,)
+
+
+@pytest.mark.parametrize(
+    ("phases", "name"),
+    [
+        ((ALL, HEAD), "Fine-tune first"),
+        ((HEAD, ALL), "Freeze first"),
+        ((HEAD,), "Freeze only"),
+        ((ALL,), "Fine-tune only"),
+        ((ALL, HEAD, ALL), "Fine-tune, then freeze, then fine-tune"),
+    ],
+)
+def test_orders_have_names_that_people_use(phases, name):
+    assert name_of_order(tiny_recipe(*phases)) == name
+
+
+@given(some.integers(1, 10_000), some.integers(1, 10_000))
+def test_seeds_depend_on_the_pair_alone(one, other):
+    assert Seeds.of_pair(one) == Seeds.of_pair(one)
+    assert (Seeds.of_pair(one) == Seeds.of_pair(other)) == (one == other)
+    assert all(0 <= seed < 2**31 for seed in Seeds.of_pair(one))
+
+
+def test_every_epoch_has_a_seed_of_its_own():
+    seeds = [Seeds.of_pair(1).for_epoch(epoch) for epoch in range(1, 200)]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_pairs_complete_early():
+    assert list(tiny_study(pairs=2).runs()) == [(0, 1), (1, 1), (0, 2), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"pairs": 0}, "1 to 100 paired seeds, got 0"),
+        ({"pairs": "two"}, "got 'two'"),
+        ({"title": "  "}, "1 to 200 characters"),
+        ({"arms": ()}, "1 to 20 arms, got 0"),
+        ({"arms": (Arm("a", tiny_recipe()), Arm("a", tiny_recipe(ALL)))}, "different names"),
+    ],
+)
+def test_a_study_that_cannot_be_run_is_refused(changes, words):
+    parts = {"title": "t", "arms": (Arm("a", tiny_recipe()),), **changes}
+    with pytest.raises(RecipeError, match=words):
+        Study(**parts)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_makes_a_study(name):
+    study = preset(name).study()
+    assert study.arms
+    assert Study.from_dict(study.to_dict()) == study
+
+
+def test_try_it_runs_both_orders_and_nothing_else_differs():
+    first, second = preset("try-it").study().arms
+    assert first.recipe.reversed() == second.recipe
+
+
+def test_the_article_s_run_is_the_article_s():
+    recipe = preset("article").study().arms[0].recipe
+    assert (recipe.backbone, recipe.dataset, recipe.head_input) == ("resnet50", "cifar10", "softmax")
+    assert (recipe.image_size, recipe.batch_size) == (224, 64)
+    assert recipe.phases == (Phase("all", 2, 1e-5), Phase("head", 4, 1e-3))
+
+
+def test_all_six_orders_are_six():
+    orders = {arm.recipe.order for arm in preset("six-orders").study().arms}
+    assert orders == {
+        "head",
+        "all",
+        "head > all",
+        "all > head",
+        "all > head > all",
+        "head > all > head",
+    }
+
+
+def test_an_unknown_preset_is_refused_with_the_names_there_are():
+    with pytest.raises(CatalogError, match=r"'magic'.*try-it, article"):
+        preset("magic")

@@ -1,0 +1,263 @@
+"""Training, for real and tiny: what a phase may change, the same bits twice, what a run leaves."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from tests.conftest import PROJECT, tiny_recipe, tiny_study
+from tl_engine.catalog.backbones import BACKBONES
+from tl_engine.catalog.datasets import dataset
+from tl_engine.errors import DataUnavailable, WeightsUnavailable
+from tl_engine.learning import model as networks
+from tl_engine.learning.batches import Batches, epoch_order
+from tl_engine.learning.training import Audit, Stopped, train
+from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
+from tl_engine.runs import RunState
+from tl_engine.splits import Split
+from tl_engine.study import Seeds
+
+SEEDS = Seeds.of_pair(1)
+HEAD, ALL = Phase("head", 1, 1e-2), Phase("all", 1, 1e-3)
+
+
+def pictures(count=8, side=28):
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    return Split(pixels, random.integers(0, 10, count), np.arange(count))
+
+
+def changed(model, recipe, phase):
+    """Variables that one batch of the phase changes, by what they are."""
+    networks.set_phase(model, recipe, phase)
+    before = {v.path: np.array(v) for v in networks.parameters(model)}
+    model.fit(Batches(pictures(), 8), verbose=0, shuffle=False)
+    moved = {v.path for v in networks.parameters(model) if (np.array(v) != before[v.path]).any()}
+    statistics = {v.path for layer in model.body.layers for v in layer.non_trainable_variables
+                  if isinstance(layer, keras.layers.BatchNormalization) and "moving" in v.path}
+    scales = {v.path for layer in model.body.layers
+              if isinstance(layer, keras.layers.BatchNormalization)
+              for v in layer.variables} - statistics
+    head = {v.path for v in model.get_layer("head").variables}
+    return {
+        "head": moved & head == head,
+        "statistics": bool(moved & statistics),
+        "scales": bool(moved & scales),
+        "backbone": bool(moved - head - statistics - scales),
+    }
+
+
+CASES = [
+    (name, head_input, batchnorm)
+    for name, backbone in BACKBONES.items()
+    for head_input in HEAD_INPUTS
+    for batchnorm in BATCHNORM_POLICIES
+    # Every policy on every family; every head on the family that ships.
+    if (backbone.top or head_input.startswith("pooled"))
+    and (head_input == "pooled-avg" or name in ("tiny", "efficientnet-lite0"))
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "head_input", "batchnorm"), CASES)
+def test_a_phase_changes_what_it_may_and_nothing_else(name, head_input, batchnorm):
+    size = max(32, BACKBONES[name].minimum_size)
+    recipe = Recipe(
+        (HEAD, ALL), backbone=name, pretrained=False, head_input=head_input,
+        batchnorm=batchnorm, image_size=size, batch_size=8,
+    )
+    model = networks.build_model(recipe, SEEDS)
+    adapts = batchnorm == "adapt" and any(b.batchnorm_weights for b in BACKBONES[name].blocks)
+    frozen = {"head": True, "statistics": False, "scales": False, "backbone": False}
+    free = {"head": True, "statistics": adapts, "scales": adapts, "backbone": True}
+    assert changed(model, recipe, HEAD) == frozen
+    assert changed(model, recipe, ALL) == free
+    assert changed(model, recipe, HEAD) == frozen  # and after it was free once
+    keras.backend.clear_session()
+
+
+def test_the_catalog_counts_what_each_phase_trains():
+    for batchnorm in BATCHNORM_POLICIES:
+        phases = (HEAD, Phase(1, 1, 1e-3), ALL)
+        recipe = tiny_recipe(*phases, batchnorm=batchnorm)
+        model = networks.build_model(recipe, SEEDS)
+        for phase, counted in zip(phases, recipe.trainable_parameters(), strict=True):
+            networks.set_phase(model, recipe, phase)
+            assert counted == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+
+
+def test_a_frozen_backbone_is_a_constant_function():
+    recipe = tiny_recipe(HEAD)
+    model = networks.build_model(recipe, SEEDS)
+    networks.set_phase(model, recipe, HEAD)
+    pixels = np.random.default_rng(0).random((4, 16, 16, 3), dtype=np.float32)
+    np.testing.assert_array_equal(model.body(pixels, training=True), model.body(pixels))
+
+
+def test_an_audit_tells_a_frozen_variable_that_changed():
+    recipe = tiny_recipe(HEAD)
+    model = networks.build_model(recipe, SEEDS)
+    networks.set_phase(model, recipe, HEAD)
+    audit = Audit(model)
+    victim = model.body.variables[0]
+    victim.assign(np.array(victim) + 1)
+    assert audit.result(model)["frozen_changed"] == int(np.prod(victim.shape))
+
+
+def test_the_same_seed_gives_the_same_head_in_both_orders():
+    one, other = (networks.build_model(r, SEEDS) for r in (tiny_recipe(ALL, HEAD), tiny_recipe(HEAD, ALL)))
+    for a, b in zip(one.variables, other.variables, strict=True):
+        np.testing.assert_array_equal(np.array(a), np.array(b))
+
+
+def test_an_epoch_s_order_is_a_permutation_that_its_seed_decides():
+    assert sorted(epoch_order(100, 1)) == list(range(100))
+    assert list(epoch_order(100, 1)) == list(epoch_order(100, 1)) != list(epoch_order(100, 2))
+
+
+def test_every_image_of_an_epoch_is_seen_once():
+    seen = [Batches(pictures(10), 4, epoch_order(10, 1))[i][1] for i in range(3)]
+    assert [len(batch) for batch in seen] == [4, 4, 2]
+    assert sorted(np.concatenate(seen)) == sorted(pictures(10).labels)
+
+
+def test_arrays_of_another_network_are_refused():
+    model = networks.build_model(tiny_recipe(), SEEDS)
+    arrays = networks.arrays_of(model.variables)
+    with pytest.raises(ValueError, match="variables, got 1 arrays"):
+        networks.assign(model.variables, {"0000": arrays["0000"]})
+    arrays["0000"] = arrays["0000"][..., :1]
+    with pytest.raises(ValueError, match="Variable 0000"):
+        networks.assign(model.variables, arrays)
+
+
+def test_a_finished_run_leaves_everything(finished):
+    for run in finished.runs():
+        assert run.state is RunState.FINISHED, run.log_tail()
+        data = dataset(run.recipe.dataset)
+        assert [e["epoch"] for e in run.epochs()] == [1, 2]
+        kept = run.probabilities()
+        assert kept["validation"].dtype == kept["test"].dtype == np.float16
+        assert kept["validation"].shape == (data.validation, data.classes)
+        for name in ("validation", "test"):
+            split = run.scores["splits"][name]
+            right = (kept[name].argmax(1) == kept[f"{name}_labels"]).sum()
+            assert split["correct"] == right == np.trace(split["confusion"])
+            assert split["total"] == len(kept[name]) == np.sum(split["confusion"])
+        assert run.epochs()[-1]["val_accuracy"] == split_accuracy(run)
+        for phase in run.scores["phases"]:
+            assert phase["audit"]["frozen_changed"] == 0
+            assert phase["audit"]["free_changed"] == phase["audit"]["free"] > 0
+        assert run.environment["fingerprint"]
+        assert run.keras_file.exists()
+
+
+def split_accuracy(run):
+    split = run.scores["splits"]["validation"]
+    return split["correct"] / split["total"]
+
+
+def test_the_saved_model_is_plain_keras_and_predicts_the_same(finished):
+    run = finished.runs()[0]
+    code = (
+        "import sys, keras, numpy as np\n"
+        "model = keras.saving.load_model(sys.argv[1])\n"
+        "pixels = np.load(sys.argv[2])['train'][:4]\n"
+        "pixels = np.repeat(pixels[..., None], 3, -1)\n"
+        "print(model.predict(pixels, verbose=0).shape, 'tl_engine' in sys.modules)"
+    )
+    shipped = next((PROJECT / "tl_engine" / "catalog").glob("*.npz"))
+    names = np.load(shipped).files
+    code = code.replace("'train'", repr(next(n for n in names if "train" in n and "im" in n)))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run.keras_file), str(shipped)],
+        capture_output=True, text=True, cwd=run.path,
+    )
+    assert done.stdout.split("\n")[0] == "(4, 10) False", done.stderr
+
+
+@pytest.mark.long
+def test_two_fresh_processes_give_the_same_bytes(store):
+    """With dropout, augmentation and moving statistics."""
+    from tests.helpers import drain_in_a_process
+
+    settings = {"augmentation": True, "batchnorm": "adapt"}
+    folders = [store.create(tiny_study(**settings)) for _ in range(2)]
+    drain_in_a_process(store)
+    one, other = (folder.runs()[0] for folder in folders)
+    assert one.state is other.state is RunState.FINISHED, one.log_tail()
+    for name, array in one.model_arrays().items():
+        assert array.tobytes() == other.model_arrays()[name].tobytes()
+    losses = [[(e["loss"], e["val_loss"]) for e in run.epochs()] for run in (one, other)]
+    assert losses[0] == losses[1]
+
+
+@pytest.fixture
+def queued(store):
+    run = store.create(tiny_study(Phase("all", 2, 1e-3), Phase("head", 1, 1e-2))).runs()[0]
+    run.claim()
+    return run
+
+
+def test_a_run_that_stopped_goes_on_to_the_same_bits(store, queued, monkeypatch):
+    train(queued)
+    again = store.create(tiny_study(Phase("all", 2, 1e-3), Phase("head", 1, 1e-2))).runs()[0]
+    again.claim()
+    commit = type(again).commit
+
+    def stop_after_the_first(run, epoch, *arrays):
+        commit(run, epoch, *arrays)
+        if epoch == 1:
+            (run.path / "stop").touch()
+
+    monkeypatch.setattr(type(again), "commit", stop_after_the_first)
+    with pytest.raises(Stopped):
+        train(again)
+    monkeypatch.undo()
+    (again.path / "stop").unlink()
+    train(again)
+    for name, array in queued.model_arrays().items():
+        assert array.tobytes() == again.model_arrays()[name].tobytes()
+    assert [e["loss"] for e in queued.epochs()] == [e["loss"] for e in again.epochs()]
+
+
+def test_a_stop_is_seen_within_one_batch(queued):
+    (queued.path / "stop").touch()
+    with pytest.raises(Stopped):
+        train(queued)
+    assert queued.epochs() == []
+
+
+def test_a_loss_that_explodes_is_said_with_its_learning_rate(store):
+    run = store.create(tiny_study(Phase("all", 3, 10.0, "sgd"))).runs()[0]
+    run.claim()
+    try:
+        train(run)
+    except FloatingPointError as error:
+        assert "try a smaller learning rate than 10" in str(error)
+    else:
+        assert all(np.isfinite(e["loss"]) for e in run.epochs())
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"dataset": "cifar10", "train_images": 100}, DataUnavailable, "CIFAR-10"),
+        ({"backbone": "resnet50", "pretrained": True, "image_size": 32}, WeightsUnavailable, "ResNet-50"),
+    ],
+)
+def test_what_is_not_here_is_named_with_its_place(store, monkeypatch, tmp_path, changes, error, words):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    run = store.create(tiny_study(**changes)).runs()[0]
+    run.claim()
+    with pytest.raises(error, match=words) as refused:
+        train(run)
+    assert len(str(refused.value).split("\n")) == 1
+
+
+def test_progress_says_where_a_run_is(finished):
+    progress = json.loads((finished.runs()[0].path / "progress.json").read_text())
+    assert progress["stage"] == "Saving the model"

@@ -1,0 +1,111 @@
+"""The worker as a real process: it outlives its launcher, stops, dies and goes on."""
+
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from tests.conftest import PROJECT, tiny_study
+from tests.helpers import drain_in_a_process, wait_until
+from tl_engine.launchers import local
+from tl_engine.recipe import Phase
+from tl_engine.runs import RunState, RunStore
+
+LONG = (Phase("all", 500, 1e-4),)
+
+
+def training_process(run):
+    """The process that holds the run's lock."""
+    for process in psutil.process_iter():
+        try:
+            if any(file.path == str(run.path / "lock") for file in process.open_files()):
+                return process
+        except psutil.Error:
+            continue
+    return None
+
+
+@pytest.fixture
+def working(store):
+    """A store whose worker trains the first of two long runs."""
+    folder = store.create(tiny_study(*LONG, Phase("head", 1, 1e-3)))
+    local.ensure_worker(store)
+    first = folder.runs()[0]
+    wait_until(lambda: first.epochs(), 90)
+    yield folder
+    for run in folder.runs():
+        if not run.state.is_over:
+            run.request_stop()
+    wait_until(lambda: all(run.state.is_over for run in folder.runs()))
+    for process in psutil.process_iter(["cmdline"]):
+        if str(store.root) in (process.info["cmdline"] or []):
+            process.terminate()
+
+
+@pytest.mark.long
+def test_a_killed_run_is_interrupted_the_next_begins_and_it_can_go_on(working, store):
+    first, second = working.runs()
+    process = training_process(first)
+    assert process.nice() >= 10
+    assert os.getsid(process.pid) != os.getsid(0)  # a closed terminal ends its own session only
+    process.kill()
+    began = time.monotonic()
+    wait_until(lambda: first.state is RunState.INTERRUPTED, 5)
+    assert time.monotonic() - began < 5
+    wait_until(lambda: second.state is RunState.RUNNING, 30)
+    assert second.recipe.order == "head > all"
+    wait_until(lambda: second.epochs())
+    second.request_stop()
+    wait_until(lambda: second.state is RunState.STOPPED, 30)
+    assert second.epochs()
+    epochs = len(first.epochs())
+    local.resume(first.id, store)
+    wait_until(lambda: len(first.epochs()) > epochs, 30)
+    assert [e["epoch"] for e in first.epochs()] == list(range(1, len(first.epochs()) + 1))
+
+
+@pytest.mark.long
+def test_a_worker_outlives_the_process_that_launched_it(store):
+    code = (
+        "import sys\n"
+        "from tests.conftest import tiny_study\n"
+        "from tl_engine.launchers.local import launch\n"
+        "from tl_engine.runs import RunStore\n"
+        "print(launch(tiny_study(), RunStore(sys.argv[1])).id)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(store.root)],
+        cwd=PROJECT, capture_output=True, text=True, check=True,
+    )
+    folder = store.study(done.stdout.strip())
+    wait_until(lambda: all(run.state is RunState.FINISHED for run in folder.runs()), 120)
+
+
+def test_a_second_worker_leaves_at_once(store):
+    with store.worker_lock():
+        began = time.monotonic()
+        drain_in_a_process(store)
+        assert time.monotonic() - began < 20
+
+
+def test_an_empty_queue_starts_no_worker(store):
+    local.ensure_worker(store)
+    assert not store.worker_lives()
+
+
+def test_a_run_that_fails_says_why_and_the_next_one_runs(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    failing = store.create(tiny_study(dataset="cifar10", train_images=100)).runs()[0]
+    passing = store.create(tiny_study()).runs()[0]
+    drain_in_a_process(store)
+    assert failing.state is RunState.FAILED
+    assert "CIFAR-10" in failing.outcome["sentence"]
+    assert "CIFAR-10" in failing.log_tail()
+    assert passing.state is RunState.FINISHED
+
+
+def test_the_store_knows_whether_a_worker_lives(working, store):
+    assert RunStore(store.root).worker_lives()

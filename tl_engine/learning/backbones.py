@@ -1,0 +1,119 @@
+"""Build the backbones of the catalog; the architecture never depends on whether weights load."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+
+import keras
+from keras import layers
+
+from tl_engine.catalog.backbones import Backbone, backbone
+from tl_engine.errors import WeightsUnavailable
+from tl_engine.learning.efficientnet_lite import efficientnet_lite0, load_imagenet_weights
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
+"""Of RGB channels scaled to 0..1; as in keras.applications."""
+BARE = {"include_preprocessing": False}
+FACTORIES: dict[str, tuple[Callable[..., keras.Model], dict[str, object]]] = {
+    "resnet50": (keras.applications.ResNet50, {}),
+    "resnet50v2": (keras.applications.ResNet50V2, {}),
+    "efficientnetb0": (keras.applications.EfficientNetB0, {}),
+    "efficientnetv2b0": (keras.applications.EfficientNetV2B0, BARE),
+    "mobilenetv2": (keras.applications.MobileNetV2, {}),
+    "mobilenetv3small": (keras.applications.MobileNetV3Small, BARE),
+    "convnexttiny": (keras.applications.ConvNeXtTiny, BARE),
+}
+
+
+def build_backbone(
+    name: str, image_size: int, with_top: bool, pretrained: bool, seed: int
+) -> keras.Model:
+    """A backbone at any size that it can take.
+
+    Args:
+        with_top: keep the ImageNet classifier.
+        pretrained: load the published weights; otherwise `seed` decides the random ones.
+
+    Returns:
+        A model from normalised float pixels (batch, size, size, 3) to its feature map
+        (batch, h, w, width) or, with its top, to 1000 logits.
+
+    Raises:
+        WeightsUnavailable: where the weights are neither here nor to be fetched.
+    """
+    keras.utils.set_random_seed(seed)
+    if name == "tiny":
+        return tiny(image_size)
+    if name == "efficientnet-lite0":
+        model = efficientnet_lite0(image_size, with_top)
+        if pretrained:
+            load_imagenet_weights(model)
+        return model
+    return _application(backbone(name), image_size, with_top, pretrained)
+
+
+def tiny(image_size: int) -> keras.Model:
+    """A small network with every kind of layer that a phase has to treat: for tests, and for
+    the "not pretrained" control."""
+    pixels = keras.Input((image_size, image_size, 3))
+    x = pixels
+    for number, filters in enumerate((8, 16, 32), start=1):
+        name = f"block{number}_"
+        x = layers.Conv2D(filters, 3, 2, "same", use_bias=False, name=f"{name}conv")(x)
+        x = layers.BatchNormalization(name=f"{name}bn")(x)
+        x = layers.ReLU(name=f"{name}relu")(x)
+        x = layers.Dropout(0.1, name=f"{name}dropout")(x)
+    return keras.Model(pixels, x)
+
+
+def _application(
+    described: Backbone, image_size: int, with_top: bool, pretrained: bool
+) -> keras.Model:
+    factory, options = FACTORIES[described.name]
+    if with_top:
+        options = {**options, "classifier_activation": None}
+    model = factory(
+        weights=None,
+        include_top=with_top,
+        input_shape=(image_size, image_size, 3),
+        **options,
+    )
+    if pretrained:
+        # keras.applications loads its classifier at the default size only; copying the variables
+        # of the published network works at every size.
+        model.set_weights(_published(described, with_top, options).get_weights())
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization):
+            _normalise_as_imagenet(layer)
+    return model
+
+
+def _published(described: Backbone, with_top: bool, options: dict[str, object]) -> keras.Model:
+    factory, _ = FACTORIES[described.name]
+    try:
+        return factory(weights="imagenet", include_top=with_top, **options)
+    except Exception as error:  # Keras raises a bare Exception where a download fails
+        if "URL fetch failure" not in str(error):
+            raise
+        folder = os.path.join(keras.config.keras_home(), "models")
+        found = re.search(r"on (\S+):", str(error))
+        file = os.path.basename(found.group(1)) if found else "weights file"
+        raise WeightsUnavailable(
+            f"The ImageNet weights of {described.title} could not be fetched: without a network, "
+            f"put {file} into {folder}, or choose EfficientNet-Lite0, whose weights come with Thaw."
+        ) from error
+
+
+def _normalise_as_imagenet(layer: layers.Normalization) -> None:
+    """Fix EfficientNet-B0's own normalisation.
+
+    Its published file keeps the deviation where the layer expects the variance, and Keras mends
+    that with one more layer, but only when it loads the weights itself. The true variance gives
+    the same function with or without published weights.
+    """
+    layer.adapt_mean.assign(IMAGENET_MEAN)
+    layer.adapt_variance.assign([deviation**2 for deviation in IMAGENET_DEVIATION])
+    layer.finalize_state()
