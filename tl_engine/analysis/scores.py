@@ -1,0 +1,82 @@
+"""Final and best scores of runs, with what their counts allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+SCORE_COLUMNS = (
+    "study",
+    "arm",
+    "seed",
+    "run",
+    "epoch",
+    "final",
+    "correct",
+    "total",
+    "low",
+    "high",
+    "best",
+    "best_epoch",
+    "train_accuracy",
+    "seconds",
+)
+
+
+def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927), as scipy computes it.
+
+    Raises:
+        ValueError: unless 0 <= correct <= total and total >= 1.
+    """
+    from scipy.stats import binomtest  # half a second that no page pays at its start
+
+    interval = binomtest(correct, total).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> pd.DataFrame:
+    """One row per run with SCORE_COLUMNS.
+
+    Args:
+        history: one row per epoch.
+        validation_images: how many images each run's validation accuracy counts.
+    """
+    rows = [
+        _row(epochs.sort_values("epoch"), validation_images[str(run)])
+        for run, epochs in history.groupby("run", sort=False)
+    ]
+    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+
+
+def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Per arm: number of seeds, and mean, lowest and highest of the final and best scores."""
+    grouped = table.groupby(["study", "arm"], sort=False)
+    return grouped.agg(
+        n=("final", "size"),
+        mean=("final", "mean"),
+        lowest=("final", "min"),
+        highest=("final", "max"),
+        mean_best=("best", "mean"),
+        mean_seconds=("seconds", "mean"),
+    ).reset_index()
+
+
+def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
+    last = epochs.iloc[-1]
+    top = epochs.loc[epochs["val_accuracy"].idxmax()]  # the first epoch, where several are equal
+    correct = round(last["val_accuracy"] * total)
+    low, high = wilson_interval(correct, total)
+    return {
+        **{name: last[name] for name in ("study", "arm", "seed", "run", "epoch")},
+        "final": last["val_accuracy"],
+        "correct": correct,
+        "total": total,
+        "low": low,
+        "high": high,
+        "best": top["val_accuracy"],
+        "best_epoch": top["epoch"],
+        "train_accuracy": last["accuracy"],
+        "seconds": epochs["seconds"].sum(),
+    }
