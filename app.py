@@ -68,7 +68,9 @@ def overview():
         ensure_worker(kept)
         runs = list(kept.runs())
         rows = [runs_table.row(run) for run in runs]
-        alive = [run for run, row in zip(runs, rows, strict=True) if row["state"] is RunState.RUNNING]
+        alive = [
+            run for run, row in zip(runs, rows, strict=True) if row["state"] is RunState.RUNNING
+        ]
         running_now(alive)
         for broken in kept.unreadable():
             st.warning(

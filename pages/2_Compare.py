@@ -93,7 +93,9 @@ def _readable(table):
     shown = table[["arm", "seed"]].rename(columns={"arm": "Arm", "seed": "Pair"})
     shown["Arm"] = shown["Arm"].map(plain)
     shown["Final"] = table["final"].map("{:.1%}".format)
-    shown["Right"] = [f"{c:,} of {n:,}" for c, n in zip(table["correct"], table["total"], strict=True)]
+    shown["Right"] = [
+        f"{c:,} of {n:,}" for c, n in zip(table["correct"], table["total"], strict=True)
+    ]
     shown["95 %"] = [f"{a:.1%} – {b:.1%}" for a, b in zip(table["low"], table["high"], strict=True)]
     shown["Best (epoch)"] = [
         f"{b:.1%} ({e})" for b, e in zip(table["best"], table["best_epoch"], strict=True)

@@ -5,8 +5,8 @@ import streamlit as st
 
 from tl_engine import data
 from tl_engine.catalog.datasets import dataset
-from tl_engine.charts.colours import ARMS
 from tl_engine.charts.probabilities import top_bars
+from tl_engine.charts.style import ARMS
 from tl_engine.errors import DataUnavailable, ImageError
 from tl_engine.images import fit, read_image, to_png
 from tl_engine.predictor import ranked

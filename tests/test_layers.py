@@ -12,7 +12,11 @@ from tests.conftest import PROJECT
 
 ENGINE = sorted((PROJECT / "tl_engine").rglob("*.py"))
 LIGHT = [path for path in ENGINE if "learning" not in path.parts]
-PAGES = [PROJECT / "app.py", *sorted((PROJECT / "pages").glob("*.py")), *sorted((PROJECT / "ui").glob("*.py"))]
+PAGES = [
+    PROJECT / "app.py",
+    *sorted((PROJECT / "pages").glob("*.py")),
+    *sorted((PROJECT / "ui").glob("*.py")),
+]
 HEAVY = {"tensorflow", "keras"}
 
 

@@ -83,7 +83,7 @@ def test_every_epoch_belongs_to_one_phase(recipe):
 def test_nonsense_is_refused_beside_its_field(changes, field, words):
     order = changes.pop("phases", (Phase("head", 1, 1e-3),))
     with pytest.raises(RecipeError, match=words) as refused:
-        Recipe(order, **{**{"backbone": "tiny", "pretrained": False}, **changes})
+        Recipe(order, **{"backbone": "tiny", "pretrained": False, **changes})
     assert field in [problem.field for problem in refused.value.problems]
 
 

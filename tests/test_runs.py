@@ -24,9 +24,7 @@ def run(folder):
 def line(run, epoch, accuracy=0.5):
     index, phase = run.recipe.phase_at(epoch)
     measured = {"seconds": 1.0, "images": 100, "loss": 1.0, "accuracy": 0.5}
-    return epoch_line(
-        epoch, index, phase, {**measured, "val_loss": 1.0, "val_accuracy": accuracy}
-    )
+    return epoch_line(epoch, index, phase, {**measured, "val_loss": 1.0, "val_accuracy": accuracy})
 
 
 def test_a_new_study_is_queued_pair_by_pair(store, folder):

@@ -89,7 +89,11 @@ def test_try_it_runs_both_orders_and_nothing_else_differs():
 
 def test_the_article_s_run_is_the_article_s():
     recipe = preset("article").study().arms[0].recipe
-    assert (recipe.backbone, recipe.dataset, recipe.head_input) == ("resnet50", "cifar10", "softmax")
+    assert (recipe.backbone, recipe.dataset, recipe.head_input) == (
+        "resnet50",
+        "cifar10",
+        "softmax",
+    )
     assert (recipe.image_size, recipe.batch_size) == (224, 64)
     assert recipe.phases == (Phase("all", 2, 1e-5), Phase("head", 4, 1e-3))
 

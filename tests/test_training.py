@@ -36,11 +36,18 @@ def changed(model, recipe, phase):
     before = {v.path: np.array(v) for v in networks.parameters(model)}
     model.fit(Batches(pictures(), 8), verbose=0, shuffle=False)
     moved = {v.path for v in networks.parameters(model) if (np.array(v) != before[v.path]).any()}
-    statistics = {v.path for layer in model.body.layers for v in layer.non_trainable_variables
-                  if isinstance(layer, keras.layers.BatchNormalization) and "moving" in v.path}
-    scales = {v.path for layer in model.body.layers
-              if isinstance(layer, keras.layers.BatchNormalization)
-              for v in layer.variables} - statistics
+    statistics = {
+        v.path
+        for layer in model.body.layers
+        for v in layer.non_trainable_variables
+        if isinstance(layer, keras.layers.BatchNormalization) and "moving" in v.path
+    }
+    scales = {
+        v.path
+        for layer in model.body.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+        for v in layer.variables
+    } - statistics
     head = {v.path for v in model.get_layer("head").variables}
     return {
         "head": moved & head == head,
@@ -66,8 +73,13 @@ CASES = [
 def test_a_phase_changes_what_it_may_and_nothing_else(name, head_input, batchnorm):
     size = max(32, BACKBONES[name].minimum_size)
     recipe = Recipe(
-        (HEAD, ALL), backbone=name, pretrained=False, head_input=head_input,
-        batchnorm=batchnorm, image_size=size, batch_size=8,
+        (HEAD, ALL),
+        backbone=name,
+        pretrained=False,
+        head_input=head_input,
+        batchnorm=batchnorm,
+        image_size=size,
+        batch_size=8,
     )
     model = networks.build_model(recipe, SEEDS)
     adapts = batchnorm == "adapt" and any(b.batchnorm_weights for b in BACKBONES[name].blocks)
@@ -108,7 +120,9 @@ def test_an_audit_tells_a_frozen_variable_that_changed():
 
 
 def test_the_same_seed_gives_the_same_head_in_both_orders():
-    one, other = (networks.build_model(r, SEEDS) for r in (tiny_recipe(ALL, HEAD), tiny_recipe(HEAD, ALL)))
+    one, other = (
+        networks.build_model(r, SEEDS) for r in (tiny_recipe(ALL, HEAD), tiny_recipe(HEAD, ALL))
+    )
     for a, b in zip(one.variables, other.variables, strict=True):
         np.testing.assert_array_equal(np.array(a), np.array(b))
 
@@ -174,7 +188,9 @@ def test_the_saved_model_is_plain_keras_and_predicts_the_same(finished):
     code = code.replace("'train'", repr(next(n for n in names if "train" in n and "im" in n)))
     done = subprocess.run(
         [sys.executable, "-c", code, str(run.keras_file), str(shipped)],
-        capture_output=True, text=True, cwd=run.path,
+        capture_output=True,
+        text=True,
+        cwd=run.path,
     )
     assert done.stdout.split("\n")[0] == "(4, 10) False", done.stderr
 
@@ -246,10 +262,16 @@ def test_a_loss_that_explodes_is_said_with_its_learning_rate(store):
     ("changes", "error", "words"),
     [
         ({"dataset": "cifar10", "train_images": 100}, DataUnavailable, "CIFAR-10"),
-        ({"backbone": "resnet50", "pretrained": True, "image_size": 32}, WeightsUnavailable, "ResNet-50"),
+        (
+            {"backbone": "resnet50", "pretrained": True, "image_size": 32},
+            WeightsUnavailable,
+            "ResNet-50",
+        ),
     ],
 )
-def test_what_is_not_here_is_named_with_its_place(store, monkeypatch, tmp_path, changes, error, words):
+def test_what_is_not_here_is_named_with_its_place(
+    store, monkeypatch, tmp_path, changes, error, words
+):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     run = store.create(tiny_study(**changes)).runs()[0]
     run.claim()

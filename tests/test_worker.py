@@ -78,7 +78,10 @@ def test_a_worker_outlives_the_process_that_launched_it(store):
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(store.root)],
-        cwd=PROJECT, capture_output=True, text=True, check=True,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     folder = store.study(done.stdout.strip())
     wait_until(lambda: all(run.state is RunState.FINISHED for run in folder.runs()), 120)

@@ -1,7 +1,8 @@
 """Read a dataset's published images, as plain arrays; loads no Keras.
 
 Sources: the npz that ships with Thaw, Debian's package dataset-fashion-mnist, or arrays that
-`learning/downloads.py` prepared once from what keras.datasets fetched.
+`learning/downloads.py` prepared once from what keras.datasets fetched. Of those four files the
+last is written last: while one is missing, the dataset is not on this machine.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,17 +31,29 @@ IDX = {
     "test_images": "t10k-images-idx3-ubyte.gz",
     "test_labels": "t10k-labels-idx1-ubyte.gz",
 }
+LOADING = Lock()
 
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """uint8 images (n, height, width, 3), grey ones repeated without a copy, and int64 labels (n,)."""
+    """Images with a label each, not to be written to.
+
+    Attributes:
+        images: uint8 (n, height, width, 3); grey ones are one channel in memory, seen three times.
+        labels: int64 (n,).
+    """
 
     images: np.ndarray
     labels: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, positions: np.ndarray) -> LabelledImages:
+        """A copy of some, in that order; grey ones stay one channel in memory."""
+        grey = self.images.strides[-1] == 0
+        pixels = self.images[..., 0] if grey else self.images
+        return LabelledImages(_three_channels(pixels[positions]), self.labels[positions])
 
 
 @dataclass(frozen=True)
@@ -49,7 +62,7 @@ class Images:
 
     Attributes:
         validation: None where none is published.
-        fingerprint: sha256, in hex, of all arrays with their shapes and types.
+        fingerprint: sha256, in hex, of all arrays with their shapes and types, labels as int64.
     """
 
     train: LabelledImages
@@ -58,46 +71,43 @@ class Images:
     fingerprint: str
 
 
-@lru_cache(maxsize=2)
+class Source(NamedTuple):
+    """A way to read the published arrays, and what to do where it fails."""
+
+    read: Callable[[], dict[str, np.ndarray]]
+    remedy: str
+
+
 def load(name: str) -> Images:
-    """The images of a dataset of the catalog.
+    """The images of a dataset of the catalog; the last two that were asked for stay in memory.
 
     Raises:
         DataUnavailable: where they are not on this machine, or are damaged.
     """
-    described = dataset(name)
-    try:
-        arrays = _source(described)()
-    except FileNotFoundError:
-        raise DataUnavailable(
-            f"{described.title} is not on this machine yet: it is fetched when a run first uses "
-            "it; Fashion-MNIST mini comes with Thaw."
-        ) from None
-    except (OSError, ValueError, EOFError, KeyError, zlib.error, zipfile.BadZipFile) as error:
-        raise DataUnavailable(
-            f"The files of {described.title} are damaged ({error}): remove them from "
-            f"{_place(described)} and they are fetched again."
-        ) from error
-    return _checked(described, arrays)
+    with LOADING:
+        return _load(name)
 
 
 def available(name: str) -> bool:
     """Whether the images are on this machine; looks for files, reads none."""
-    described = dataset(name)
-    if described.offline:
+    if dataset(name).offline:
         return SHIPPED.exists()
-    debian = name == "fashion-mnist" and all((DEBIAN / file).exists() for file in IDX.values())
-    return debian or (prepared_folder(name) / "complete").exists()
+    folder = prepared_folder(name)
+    return _from_debian(name) or all((folder / f"{array}.npy").exists() for array in ARRAYS)
 
 
 def prepared_folder(name: str) -> Path:
     """Where the prepared arrays of a fetched dataset live: beside Keras' own cache."""
-    home = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
-    return Path(home) / "datasets" / f"thaw-{name}"
+    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
+    return home / "datasets" / f"thaw-{name}"
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """A gzip file of the IDX format: two zero bytes, type 8 (uint8), dimensions, sizes, values."""
+    """A gzip file of the IDX format: two zero bytes, type 8 (uint8), dimensions, sizes, values.
+
+    Raises:
+        ValueError, OSError, EOFError: for a file that is none, or is damaged.
+    """
     with gzip.open(path, "rb") as file:
         head = file.read(4)
         if len(head) < 4 or head[:3] != b"\x00\x00\x08":
@@ -106,16 +116,35 @@ def read_idx(path: Path) -> np.ndarray:
         return np.frombuffer(file.read(), np.uint8).reshape(shape)
 
 
-def _source(described: Dataset) -> Callable[[], dict[str, np.ndarray]]:
+@lru_cache(maxsize=2)
+def _load(name: str) -> Images:
+    described = dataset(name)
+    if not (described.offline or available(name)):
+        raise DataUnavailable(
+            f"{described.title} is not on this machine yet: it is fetched when a run first uses "
+            "it; Fashion-MNIST mini comes with Thaw."
+        )
+    source = _source(described)
+    try:
+        return _checked(described, source.read())
+    except Exception as error:  # readers raise whatever a damaged file makes them stumble on
+        raise DataUnavailable(
+            f"The images of {described.title} cannot be read ({error}): {source.remedy}."
+        ) from error
+
+
+def _source(described: Dataset) -> Source:
+    name = described.name
     if described.offline:
-        return _read_shipped
-    if described.name == "fashion-mnist" and DEBIAN.is_dir():
-        return lambda: {array: read_idx(DEBIAN / file) for array, file in IDX.items()}
-    return lambda: _read_prepared(described.name)
+        return Source(_read_shipped, f"restore {SHIPPED.name} from Thaw's repository")
+    if _from_debian(name):
+        return Source(_read_debian, "reinstall Debian's package dataset-fashion-mnist")
+    remedy = f"remove {prepared_folder(name)} and they are fetched again"
+    return Source(lambda: _read_prepared(name), remedy)
 
 
-def _place(described: Dataset) -> Path:
-    return SHIPPED.parent if described.offline else prepared_folder(described.name)
+def _from_debian(name: str) -> bool:
+    return name == "fashion-mnist" and all((DEBIAN / file).exists() for file in IDX.values())
 
 
 def _read_shipped() -> dict[str, np.ndarray]:
@@ -123,39 +152,43 @@ def _read_shipped() -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def _read_debian() -> dict[str, np.ndarray]:
+    return {array: read_idx(DEBIAN / file) for array, file in IDX.items()}
+
+
 def _read_prepared(name: str) -> dict[str, np.ndarray]:
-    folder = prepared_folder(name)
-    if not (folder / "complete").exists():
-        raise FileNotFoundError(folder)
+    files = {array: prepared_folder(name) / f"{array}.npy" for array in ARRAYS}
     return {
-        array: np.load(folder / f"{array}.npy", mmap_mode="r", allow_pickle=False)
-        for array in ARRAYS
+        array: np.load(file, mmap_mode="r", allow_pickle=False) for array, file in files.items()
     }
 
 
 def _checked(described: Dataset, arrays: dict[str, np.ndarray]) -> Images:
     digest = hashlib.sha256()
     parts: dict[str, LabelledImages] = {}
-    for part in ("train", "validation", "test"):
-        if f"{part}_images" not in arrays:
-            continue
-        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"].reshape(-1)
-        size = (described.height, described.width)
-        if images.dtype != np.uint8 or images.shape[1:3] != size or len(images) != len(labels):
-            raise DataUnavailable(
-                f"The {part} images of {described.title} should be {size[0]} x {size[1]} pixels "
-                f"with a label each, got an array of {images.shape} and {len(labels)} labels."
-            )
-        if len(labels) and not 0 <= labels.min() <= labels.max() < described.classes:
-            raise DataUnavailable(
-                f"The labels of {described.title} should be 0 to {described.classes - 1}, "
-                f"got {labels.min()} to {labels.max()}."
-            )
-        for array in (images, labels.astype(np.int64)):
+    for part in ("train", "validation", "test") if described.validation else ("train", "test"):
+        images = np.asarray(arrays[f"{part}_images"])
+        labels = np.array(arrays[f"{part}_labels"], np.int64).reshape(-1)
+        _check(described, part, images, labels)
+        for array in (images, labels):
             digest.update(f"{part}{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
-        parts[part] = LabelledImages(_three_channels(images), labels.astype(np.int64))
+        labels.setflags(write=False)
+        parts[part] = LabelledImages(_three_channels(images), labels)
     return Images(parts["train"], parts.get("validation"), parts["test"], digest.hexdigest())
+
+
+def _check(described: Dataset, part: str, images: np.ndarray, labels: np.ndarray) -> None:
+    size: tuple[int, ...] = (described.height, described.width)
+    size = size if described.channels == 1 else (*size, described.channels)
+    if images.dtype != np.uint8 or images.shape[1:] != size or len(images) != len(labels):
+        raise ValueError(
+            f"the {part} images should be bytes of shape {size} with a label each, got "
+            f"{images.dtype} {images.shape} and {len(labels)} labels"
+        )
+    if not len(labels) or not 0 <= labels.min() <= labels.max() < described.classes:
+        found = f"{labels.min()} to {labels.max()}" if len(labels) else "none"
+        raise ValueError(f"the {part} labels should be 0 to {described.classes - 1}, got {found}")
 
 
 def _three_channels(images: np.ndarray) -> np.ndarray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,34 +17,46 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAXIMUM_BYTES = 25 * 2**20
 MAXIMUM_PIXELS = 50_000_000
 WHAT_IS_RIGHT = "a PNG, JPEG, WebP, GIF, BMP or TIFF picture"
-SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
+OTHER_KINDS = {
+    b"%PDF": "a PDF document",
+    b"<svg": "an SVG drawing",
+    b"ftypheic": "a HEIC photo",
+    b"ftypavif": "an AVIF picture",
+    b"PK\x03\x04": "a zip archive",
+}
+"""What people try next, by bytes near its beginning."""
+DECODING = Lock()
+"""One picture at a time: bounds memory, and what silences warnings is one for all threads."""
 
 
 def read_image(data: bytes) -> np.ndarray:
     """Decode a picture to uint8 RGB (height, width, 3), upright and on white.
 
-    EXIF rotation is applied; the first frame of an animation counts; 16-bit and floating grey is
-    stretched to its own range; transparency is laid over white.
+    EXIF rotation is applied; the first frame of an animation counts; 16-bit grey keeps its upper
+    byte; 32-bit grey, which has no white of its own, is stretched to its range; transparency is
+    laid over white.
 
     Raises:
         ImageError: for bytes that are no such picture, are damaged, or are beyond the limits.
     """
     if len(data) > MAXIMUM_BYTES:
         raise ImageError(
-            f"A picture may have {MAXIMUM_BYTES // 2**20} MB, got {len(data) / 2**20:.0f} MB."
+            f"A picture may have {MAXIMUM_BYTES // 2**20} MB, got {len(data) / 2**20:.1f} MB."
         )
     try:
-        with warnings.catch_warnings():
+        with DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and of sizes checked here
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(image)
-                return np.array(_flat(ImageOps.exif_transpose(_deep_grey(image))))
-    except UnidentifiedImageError:
-        raise ImageError(f"This file is not {WHAT_IS_RIGHT}.") from None
-    except Image.DecompressionBombError:
-        raise ImageError(_too_large("too many")) from None
+                image.load()
+                _turn_upright(image)
+                return np.array(_on_white(_eight_bits(image)))
     except ImageError:
         raise
+    except UnidentifiedImageError:
+        raise ImageError(f"This file is {_kind(data)}: choose {WHAT_IS_RIGHT}.") from None
+    except Image.DecompressionBombError:
+        raise ImageError(_too_large("several times as many")) from None
     except Exception as error:  # decoders raise whatever a damaged file makes them stumble on
         raise ImageError(
             f"This picture is damaged and cannot be read: choose {WHAT_IS_RIGHT} that opens in "
@@ -76,33 +90,45 @@ def to_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def _kind(data: bytes) -> str:
+    if not data:
+        return "empty"
+    kinds = (kind for mark, kind in OTHER_KINDS.items() if mark in data[:1024])
+    return next(kinds, "no picture that can be read here")
+
+
 def _check_size(image: Image.Image) -> None:
-    width, height = image.size
-    if width * height > MAXIMUM_PIXELS:
-        raise ImageError(_too_large(f"{width * height / 1e6:,.0f}"))
+    if image.width * image.height > MAXIMUM_PIXELS:
+        raise ImageError(_too_large(f"{image.width:,} x {image.height:,} pixels"))
 
 
-def _too_large(megapixels: str) -> str:
+def _too_large(found: str) -> str:
     return (
-        f"A picture may have {MAXIMUM_PIXELS // 1_000_000} megapixels, got {megapixels}: "
+        f"A picture may have {MAXIMUM_PIXELS // 1_000_000} megapixels, got {found}: "
         "make it smaller first."
     )
 
 
-def _deep_grey(image: Image.Image) -> Image.Image:
-    """Grey of more than 8 bits, stretched to 0..255: Pillow itself would clip it."""
-    if image.mode not in SIXTEEN_BIT:
-        return image
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    low, high = values.min(), values.max()
-    grey = Image.fromarray(((values - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
-    grey.info["exif"] = image.info.get("exif", b"")
-    return grey
+def _turn_upright(image: Image.Image) -> None:
+    with contextlib.suppress(Exception):  # broken EXIF data should not cost a sound picture
+        ImageOps.exif_transpose(image, in_place=True)
 
 
-def _flat(image: Image.Image) -> Image.Image:
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        white = Image.new("RGBA", clear.size, "white")
-        return Image.alpha_composite(white, clear).convert("RGB")
-    return image.convert("RGB")
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Deeper grey as 8 bits: Pillow itself would clip it."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
+        values -= values.min()
+        values *= 255 / (values.max() or 1)
+        return Image.fromarray(np.rint(values).astype(np.uint8))
+    return image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    clear = image.convert("RGBA")
+    white = Image.new("RGBA", clear.size, "white")
+    return Image.alpha_composite(white, clear).convert("RGB")

@@ -21,7 +21,8 @@ class Split:
     Attributes:
         images: uint8 (n, height, width, 3).
         labels: int64 (n,).
-        indices: int64 (n,), positions in the published array that the split was taken from.
+        indices: int64 (n,), ascending positions in the published array that the split was taken
+            from: train's for train and for a carved validation, each one's own otherwise.
     """
 
     images: np.ndarray
@@ -44,42 +45,60 @@ class Splits:
 def split(images: Images, train_images: int | None, seed: int) -> Splits:
     """Divide a dataset.
 
-    Where no validation split is published, 10 % of train become one, evenly per class. Then
-    `train_images` of the rest, evenly per class, are the training images; None means all.
+    Where no validation split is published, 10 % of train become one. Then `train_images` of the
+    rest are the training images; None means all. Both hold every class in proportion.
 
     Raises:
-        ValueError: for more training images than there are.
+        ValueError: for fewer than one training image or more than there are.
     """
-    order = stratified_order(images.train.labels, np.random.default_rng(seed))
+    random = np.random.default_rng(seed)
+    rest = np.arange(len(images.train))
     if images.validation is None:
-        carved = round(len(order) * CARVED)
-        validation = _take(images.train, np.sort(order[:carved]))
-        order = order[carved:]
+        carved = stratified(images.train.labels, round(len(rest) * CARVED), random)
+        rest = np.delete(rest, carved)
+        validation = _taken(images.train, carved)
     else:
-        validation = _take(images.validation, np.arange(len(images.validation)))
-    wanted = len(order) if train_images is None else train_images
-    if wanted > len(order):
-        raise ValueError(f"There are {len(order):,} training images, got {wanted:,}.")
-    train = _take(images.train, np.sort(order[:wanted]))
-    return Splits(train, validation, _take(images.test, np.arange(len(images.test))))
+        validation = _whole(images.validation)
+    wanted = len(rest) if train_images is None else train_images
+    if not 1 <= wanted <= len(rest):
+        raise ValueError(f"Training images are 1 to {len(rest):,}, got {wanted:,}.")
+    chosen = rest[stratified(images.train.labels[rest], wanted, random)]
+    return Splits(_taken(images.train, chosen), validation, _whole(images.test))
 
 
-def stratified_order(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A shuffled order of positions of which every beginning holds its classes evenly.
+def stratified(labels: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Ascending positions of `count` images, drawn at random within each class.
 
-    Within each class the order is random; an image that is the k-th of m in its class sorts at
-    (k + u) / m with u random in [0, 1), so that classes interleave in proportion.
+    From generators in the same state, a larger draw holds every smaller one.
     """
-    shuffled = random.permutation(len(labels))
-    place = np.empty(len(labels))
-    offset = random.random()
-    for label in np.unique(labels):
-        members = shuffled[labels[shuffled] == label]
-        place[members] = (np.arange(len(members)) + offset) / len(members)
-    return shuffled[np.argsort(place[shuffled], kind="stable")]
+    # the order of classes decides which of two equal ones is rounded up
+    classes = random.permutation(np.unique(labels))
+    members = [random.permutation(np.flatnonzero(labels == label)) for label in classes]
+    counts = shares(np.array([len(some) for some in members]), count)
+    drawn = [some[:share] for some, share in zip(members, counts, strict=True)]
+    return np.sort(np.concatenate(drawn))
 
 
-def _take(images: LabelledImages, indices: np.ndarray) -> Split:
-    if len(indices) == len(images):
-        return Split(images.images, images.labels, indices)
-    return Split(images.images[indices], images.labels[indices], indices)
+def shares(sizes: np.ndarray, count: int) -> np.ndarray:
+    """How many of each class make up `count` images.
+
+    In proportion to the class sizes, rounded up or down, and never fewer for a larger count: the
+    quota method of apportionment (Balinski and Young, 1975). Largest remainders would not nest.
+    """
+    sizes = sizes // np.gcd.reduce(sizes)
+    total = sizes.sum()
+    rounds, places = divmod(count, total)  # whole rounds share out evenly, then all begins anew
+    taken = np.zeros_like(sizes)
+    for place in range(1, places + 1):
+        below_its_share = taken * total < place * sizes
+        taken[np.argmax(np.where(below_its_share, sizes / (taken + 1), 0))] += 1
+    return rounds * sizes + taken
+
+
+def _taken(images: LabelledImages, positions: np.ndarray) -> Split:
+    taken = images.take(positions)
+    return Split(taken.images, taken.labels, positions)
+
+
+def _whole(images: LabelledImages) -> Split:
+    return Split(images.images, images.labels, np.arange(len(images)))

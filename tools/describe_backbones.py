@@ -4,45 +4,53 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tl_engine.catalog.backbones import BACKBONES, Backbone, Block
+from tl_engine.catalog.backbones import BACKBONES, Block
 
-
-def counts(backbone: Backbone) -> dict[str, tuple[int, int, int]]:
-    """Per block title: weights, BatchNorm weights, BatchNorm statistics of the real network."""
+if TYPE_CHECKING:
     import keras
 
+Counts = tuple[int, int, int]
+
+
+def describe(name: str) -> dict[str, Counts]:
+    """Build the network, with its top where it has one, and count."""
     from tl_engine.learning.backbones import build_backbone
 
-    size = max(32, backbone.minimum_size)
-    model = build_backbone(backbone.name, size, backbone.top is not None, False, 0)
-    bare = model if backbone.top is None else build_backbone(backbone.name, size, False, False, 0)
-    total: dict[str, list[int]] = {}
-    blocks = [*backbone.blocks, *([backbone.top] if backbone.top else [])]
-    top_layers = [layer for layer in model.layers if layer.name not in names_of(bare)]
-    for layer in [*bare.layers, *top_layers]:
+    backbone = BACKBONES[name]
+    top = (backbone.top,) if backbone.top else ()
+    model = build_backbone(name, backbone.minimum_size, bool(top), pretrained=False, seed=0)
+    return counts(model, (*backbone.blocks, *top))
+
+
+def counts(model: keras.Model, blocks: Iterable[Block]) -> dict[str, Counts]:
+    """Per block title, bottom-up: weights, BatchNorm weights, BatchNorm statistics.
+
+    Raises:
+        LookupError: where a layer with variables belongs to no block or to several.
+    """
+    from keras.layers import BatchNormalization
+
+    total: dict[str, Counts] = {}
+    for layer in model.layers:
         if not layer.variables:
             continue
-        found = total.setdefault(title_of(layer.name, blocks), [0, 0, 0])
-        is_norm = isinstance(layer, keras.layers.BatchNormalization)
-        found[1 if is_norm else 0] += size_of(layer.trainable_variables)
-        found[2] += size_of(layer.non_trainable_variables) if is_norm else 0
-    return {title: (a, b, c) for title, (a, b, c) in total.items()}
+        title = title_of(layer.name, blocks)
+        weights, scales, statistics = total.get(title, (0, 0, 0))
+        if isinstance(layer, BatchNormalization):
+            scales += elements(layer.trainable_variables)
+            statistics += elements(layer.non_trainable_variables)
+        else:
+            weights += elements(layer.trainable_variables)
+        total[title] = (weights, scales, statistics)
+    return total
 
 
-def names_of(model) -> set[str]:
-    """The names of a model's layers."""
-    return {layer.name for layer in model.layers}
-
-
-def size_of(variables) -> int:
-    """Elements of all variables."""
-    return sum(int(np.prod(variable.shape)) for variable in variables)
-
-
-def title_of(name: str, blocks: list[Block]) -> str:
+def title_of(name: str, blocks: Iterable[Block]) -> str:
     """The title of the one block that holds the layer.
 
     Raises:
@@ -50,12 +58,17 @@ def title_of(name: str, blocks: list[Block]) -> str:
     """
     titles = [block.title for block in blocks if re.match(block.pattern, name)]
     if len(titles) != 1:
-        raise LookupError(f"Layer {name!r} belongs to {titles or 'no block'}.")
+        raise LookupError(f"Layer {name!r} belongs to {titles or 'no block'}, not to one block.")
     return titles[0]
+
+
+def elements(variables: Iterable[keras.Variable]) -> int:
+    """Numbers in all variables together."""
+    return sum(int(np.prod(variable.shape)) for variable in variables)
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BACKBONES:
         print(name)
-        for title, (weights, scales, statistics) in counts(BACKBONES[name]).items():
-            print(f'    Block("{title}", …, {weights}, {scales}, {statistics}),')
+        for title, (weights, scales, statistics) in describe(name).items():
+            print(f'    Block("{title}", …, {weights:_}, {scales:_}, {statistics:_}),')

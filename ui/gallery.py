@@ -78,7 +78,9 @@ def choose_picture(gallery: Gallery) -> Picture | None:
     _draw(gallery, shown)
     chosen = st.session_state.get("picture")
     position = chosen if chosen in shown else shown[0]
-    return Picture(np.asarray(gallery.images.images[position]), int(gallery.images.labels[position]))
+    return Picture(
+        np.asarray(gallery.images.images[position]), int(gallery.images.labels[position])
+    )
 
 
 def _draw(gallery: Gallery, positions: np.ndarray) -> None:

@@ -32,10 +32,14 @@ def choose_runs(
     for study in store.studies():
         runs = [run for run in study.runs() if allowed(run)]
         if studies and runs:
-            titles[study.id] = f"{plain(study.title, 60)} · all {len(runs)} · {study.created:%d %b %H:%M}"
+            titles[study.id] = (
+                f"{plain(study.title, 60)} · all {len(runs)} · {study.created:%d %b %H:%M}"
+            )
         for run in runs:
             symbol = SYMBOLS[run.state]
-            titles[run.id] = f"{symbol} {plain(run.arm, 40)}, pair {run.pair} · {plain(study.title, 40)}"
+            titles[run.id] = (
+                f"{symbol} {plain(run.arm, 40)}, pair {run.pair} · {plain(study.title, 40)}"
+            )
     key = f"chosen-{label}"
     if key not in st.session_state:
         st.session_state[key] = _from_address(titles, maximum)

@@ -72,9 +72,7 @@ def ask() -> Study | None:
     return study
 
 
-def _fill(
-    study: Study, title: str, orders: Iterable[tuple[Phase, ...]], reverse: bool
-) -> None:
+def _fill(study: Study, title: str, orders: Iterable[tuple[Phase, ...]], reverse: bool) -> None:
     state, recipe = st.session_state, study.arms[0].recipe
     for name in SETTINGS:
         state[f"form-{name}"] = getattr(recipe, name)

@@ -52,6 +52,8 @@ class Backbone:
         top: the 1000-way ImageNet classifier; None where there is none.
         imagenet_top1: accuracy in percent, as `imagenet_source` says; None where unknown.
         licence, weights_source: of the published weights.
+        weights_files: their names in Keras' cache, with and without the top; empty where Keras
+            does not fetch them.
         pretrained: published weights exist.
         offline: they come with the installed packages.
     """
@@ -70,6 +72,7 @@ class Backbone:
     imagenet_source: str
     licence: str
     weights_source: str
+    weights_files: tuple[str, ...] = ()
     pretrained: bool = True
     offline: bool = False
 
@@ -86,15 +89,16 @@ class Backbone:
             trainable: "head", "all", or n for the top n blocks.
         """
         blocks = self._blocks(head_input)
-        count = {"head": 0, "all": len(blocks)}.get(trainable, trainable)  # type: ignore[call-overload]
-        inputs = IMAGENET_CLASSES if len(blocks) > len(self.blocks) else self.feature_width
+        named = {"head": 0, "all": len(blocks)}
+        free = named[trainable] if isinstance(trainable, str) else trainable
+        inputs = self.feature_width if blocks == self.blocks else IMAGENET_CLASSES
         head = (inputs + 1) * classes
-        free = blocks[len(blocks) - int(count) :]
-        return head + sum(block.trainable(batchnorm) for block in free)
+        return head + sum(block.trainable(batchnorm) for block in blocks[len(blocks) - free :])
 
     def _blocks(self, head_input: str) -> tuple[Block, ...]:
-        on_top = self.top is not None and head_input in ("logits", "softmax")
-        return (*self.blocks, self.top) if on_top and self.top else self.blocks
+        if self.top is None or head_input not in ("logits", "softmax"):
+            return self.blocks
+        return (*self.blocks, self.top)
 
 
 ONE: Triple = (1.0, 1.0, 1.0)
@@ -108,7 +112,7 @@ SYMMETRIC: Triple = (1 / 127.5,) * 3
 APPLICATIONS = "keras.applications table, https://keras.io/api/applications/"
 BY_KERAS = "Downloaded by keras.applications on first use."
 LITE = "TensorFlow TPU models, EfficientNet-Lite README"
-MIT, APACHE = "MIT", "Apache-2.0"
+MIT, BSD, APACHE = "MIT", "BSD", "Apache-2.0"
 
 BACKBONES: dict[str, Backbone] = {
     backbone.name: backbone
@@ -134,6 +138,10 @@ BACKBONES: dict[str, Backbone] = {
             imagenet_source=APPLICATIONS,
             licence=MIT,
             weights_source=BY_KERAS,
+            weights_files=(
+                "resnet50_weights_tf_dim_ordering_tf_kernels.h5",
+                "resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            ),
         ),
         Backbone(
             name="resnet50v2",
@@ -154,8 +162,12 @@ BACKBONES: dict[str, Backbone] = {
             top=Block("ImageNet classifier", r"predictions", 2_049_000, 0, 0),
             imagenet_top1=76.0,
             imagenet_source=APPLICATIONS,
-            licence=MIT,
+            licence=BSD,
             weights_source=BY_KERAS,
+            weights_files=(
+                "resnet50v2_weights_tf_dim_ordering_tf_kernels.h5",
+                "resnet50v2_weights_tf_dim_ordering_tf_kernels_notop.h5",
+            ),
         ),
         Backbone(
             name="efficientnetb0",
@@ -182,6 +194,10 @@ BACKBONES: dict[str, Backbone] = {
             imagenet_source=APPLICATIONS,
             licence=APACHE,
             weights_source=BY_KERAS,
+            weights_files=(
+                "efficientnetb0.h5",
+                "efficientnetb0_notop.h5",
+            ),
         ),
         Backbone(
             name="efficientnetv2b0",
@@ -207,6 +223,10 @@ BACKBONES: dict[str, Backbone] = {
             imagenet_source=APPLICATIONS,
             licence=APACHE,
             weights_source=BY_KERAS,
+            weights_files=(
+                "efficientnetv2-b0.h5",
+                "efficientnetv2-b0_notop.h5",
+            ),
         ),
         Backbone(
             name="mobilenetv2",
@@ -232,6 +252,10 @@ BACKBONES: dict[str, Backbone] = {
             imagenet_source=APPLICATIONS,
             licence=APACHE,
             weights_source=BY_KERAS,
+            weights_files=(
+                "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5",
+                "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+            ),
         ),
         Backbone(
             name="mobilenetv3small",
@@ -256,6 +280,10 @@ BACKBONES: dict[str, Backbone] = {
             imagenet_source="",
             licence=APACHE,
             weights_source=BY_KERAS,
+            weights_files=(
+                "weights_mobilenet_v3_small_224_1.0_float.h5",
+                "weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5",
+            ),
         ),
         Backbone(
             name="convnexttiny",
@@ -273,17 +301,21 @@ BACKBONES: dict[str, Backbone] = {
                 Block("stage 3", r"convnext_tiny_(downsampling_block_1|stage_2)", 11_112_960, 0, 0),
                 Block(
                     "stage 4",
-                    r"convnext_tiny_(downsampling_block_2|stage_3)|layer_normalization",
+                    r"convnext_tiny_(downsampling_block_2|stage_3|head_layernorm)|layer_normalization",
                     15_472_128,
                     0,
                     0,
                 ),
             ),
-            top=Block("ImageNet classifier", r"convnext_tiny_head", 770_536, 0, 0),
+            top=Block("ImageNet classifier", r"convnext_tiny_head_dense", 769_000, 0, 0),
             imagenet_top1=81.3,
             imagenet_source=APPLICATIONS,
             licence=MIT,
             weights_source=BY_KERAS,
+            weights_files=(
+                "convnext_tiny.h5",
+                "convnext_tiny_notop.h5",
+            ),
         ),
         Backbone(
             name="efficientnet-lite0",

@@ -48,8 +48,12 @@ class Dataset:
         return self.train if self.validation else self.train - round(self.train * CARVED)
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 CLOTHES = (
-    "T-shirt",
+    "T-shirt/top",
     "Trouser",
     "Pullover",
     "Dress",
@@ -60,8 +64,8 @@ CLOTHES = (
     "Bag",
     "Ankle boot",
 )
-CIFAR10 = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
-CIFAR100 = tuple(
+CIFAR10 = _names("airplane automobile bird cat deer dog frog horse ship truck")
+CIFAR100 = _names(
     """apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus
     butterfly camel can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch
     crab crocodile cup dinosaur dolphin elephant flatfish forest fox girl hamster house kangaroo
@@ -69,7 +73,7 @@ CIFAR100 = tuple(
     mushroom oak_tree orange orchid otter palm_tree pear pickup_truck pine_tree plain plate poppy
     porcupine possum rabbit raccoon ray road rocket rose sea seal shark shrew skunk skyscraper
     snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone television
-    tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm""".split()
+    tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm"""
 )
 ZALANDO = "Zalando Research, https://github.com/zalandoresearch/fashion-mnist"
 KRIZHEVSKY = "A. Krizhevsky, https://www.cs.toronto.edu/~kriz/cifar.html"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 from keras import layers
@@ -72,39 +72,53 @@ def tiny(image_size: int) -> keras.Model:
 def _application(
     described: Backbone, image_size: int, with_top: bool, pretrained: bool
 ) -> keras.Model:
-    factory, options = FACTORIES[described.name]
-    if with_top:
-        options = {**options, "classifier_activation": None}
-    model = factory(
-        weights=None,
-        include_top=with_top,
-        input_shape=(image_size, image_size, 3),
-        **options,
-    )
+    model = _construct(described, image_size, with_top, weights=None)
     if pretrained:
         # keras.applications loads its classifier at the default size only; copying the variables
         # of the published network works at every size.
-        model.set_weights(_published(described, with_top, options).get_weights())
+        model.set_weights(_published(described, with_top).get_weights())
     for layer in model.layers:
         if isinstance(layer, layers.Normalization):
             _normalise_as_imagenet(layer)
     return model
 
 
-def _published(described: Backbone, with_top: bool, options: dict[str, object]) -> keras.Model:
-    factory, _ = FACTORIES[described.name]
+def _construct(
+    described: Backbone, image_size: int, with_top: bool, weights: str | None
+) -> keras.Model:
+    factory, options = FACTORIES[described.name]
+    if with_top:
+        options = {**options, "classifier_activation": None}
+    return factory(
+        weights=weights,
+        include_top=with_top,
+        input_shape=(image_size, image_size, 3),
+        **options,
+    )
+
+
+def _published(described: Backbone, with_top: bool) -> keras.Model:
     try:
-        return factory(weights="imagenet", include_top=with_top, **options)
+        return _construct(described, described.input_size, with_top, weights="imagenet")
     except Exception as error:  # Keras raises a bare Exception where a download fails
-        if "URL fetch failure" not in str(error):
-            raise
-        folder = os.path.join(keras.config.keras_home(), "models")
-        found = re.search(r"on (\S+):", str(error))
-        file = os.path.basename(found.group(1)) if found else "weights file"
-        raise WeightsUnavailable(
-            f"The ImageNet weights of {described.title} could not be fetched: without a network, "
-            f"put {file} into {folder}, or choose EfficientNet-Lite0, whose weights come with Thaw."
-        ) from error
+        raise WeightsUnavailable(_sentence(described, with_top, error)) from error
+
+
+def _sentence(described: Backbone, with_top: bool, error: Exception) -> str:
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    file = described.weights_files[0 if with_top else 1]
+    reason = " ".join(str(error).split()).rstrip(".")
+    # Keras removes what it could not fetch whole, so a file that is there is a damaged one.
+    if (folder / file).exists():
+        return (
+            f"The ImageNet weights of {described.title} are damaged ({reason}): remove {file} from "
+            f"{folder} and they are fetched again."
+        )
+    return (
+        f"The ImageNet weights of {described.title} could not be fetched ({reason}): without a "
+        f"network, put {file} into {folder}, or choose EfficientNet-Lite0, whose weights come with "
+        "Thaw."
+    )
 
 
 def _normalise_as_imagenet(layer: layers.Normalization) -> None:

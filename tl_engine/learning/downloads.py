@@ -6,17 +6,16 @@ where every process, also one without Keras, maps them into memory.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from tl_engine import data
+from tl_engine import data, fsio
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable
+from tl_engine.locks import hold
 
 LOADERS = {
     "cifar10": keras.datasets.cifar10.load_data,
@@ -24,54 +23,76 @@ LOADERS = {
     "mnist": keras.datasets.mnist.load_data,
     "fashion-mnist": keras.datasets.fashion_mnist.load_data,
 }
-FILES = {
-    # name: where Keras looks for the file in its folder, and what the file is called elsewhere
-    "cifar10": ("datasets/cifar-10-batches-py-target_archive", "cifar-10-python.tar.gz"),
-    "cifar100": ("datasets/cifar-100-python-target_archive", "cifar-100-python.tar.gz"),
-    "mnist": ("datasets/mnist.npz", "mnist.npz"),
-    "fashion-mnist": ("datasets/fashion-mnist/", "its four .gz files"),
+
+
+class Cached(NamedTuple):
+    """A published file, and where Keras 3 looks for it below its folder `datasets`."""
+
+    published: str
+    folder: str
+    name: str
+
+
+CACHED = {
+    # Keras takes an archive only under the name of the folder it unpacks to, plus "_archive"
+    "cifar10": [Cached("cifar-10-python.tar.gz", "", "cifar-10-batches-py-target_archive")],
+    "cifar100": [Cached("cifar-100-python.tar.gz", "", "cifar-100-python-target_archive")],
+    "mnist": [Cached("mnist.npz", "", "mnist.npz")],
+    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in data.IDX.values()],
 }
 
 
 def prepare(name: str) -> None:
-    """Make sure that `data.load(name)` finds its images.
+    """Make sure that `data.load(name)` finds its images; of several processes one fetches.
 
     Raises:
-        DataUnavailable: where they cannot be fetched, or what was fetched is damaged.
+        DataUnavailable: where they cannot be fetched or kept, or what was fetched is damaged.
     """
     if data.available(name):
         return
+    folder = data.prepared_folder(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hold(folder / ".lock", wait=True):
+            if not data.available(name):
+                for array, values in _fetch(name).items():
+                    _keep(folder / f"{array}.npy", values)
+    except OSError as error:
+        raise DataUnavailable(
+            f"{dataset(name).title} cannot be kept in {folder} ({error}): make room there, or "
+            "set KERAS_HOME to a folder that can be written."
+        ) from error
+
+
+def _fetch(name: str) -> dict[str, np.ndarray]:
     try:
         (train_images, train_labels), (test_images, test_labels) = LOADERS[name]()
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise DataUnavailable(_sentence(name, error)) from error
     arrays = (train_images, train_labels.reshape(-1), test_images, test_labels.reshape(-1))
-    _keep(data.prepared_folder(name), dict(zip(data.ARRAYS, arrays, strict=True)))
+    return dict(zip(data.ARRAYS, arrays, strict=True))
 
 
-def _keep(folder: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write the arrays aside, then rename: two processes may do it at once."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    for name, array in arrays.items():
-        np.save(aside / f"{name}.npy", array, allow_pickle=False)
-    (aside / "complete").touch()
-    try:
-        os.rename(aside, folder)
-    except OSError:  # the other process was first
-        shutil.rmtree(aside)
+def _keep(path: Path, array: np.ndarray) -> None:
+    fsio.write(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 def _sentence(name: str, error: Exception) -> str:
-    title = dataset(name).title
-    place, file = FILES[name]
-    path = Path(keras.config.keras_home()) / place
-    if "URL fetch failure" in str(error):
+    title, files = dataset(name).title, CACHED[name]
+    folder = data.prepared_folder(name).parent / files[0].folder
+    # Keras removes what it could not fetch whole, so a file that is there is a damaged one
+    if all((folder / file.name).exists() for file in files):
+        names = ", ".join(file.name for file in files)
         return (
-            f"{title} is not on this machine and could not be fetched: without a network, put "
-            f"{file} at {path}, or choose Fashion-MNIST mini, which comes with Thaw."
+            f"The files of {title} are damaged ({error}): remove {names} from {folder} and they "
+            "are fetched again."
         )
+    wanted = ", ".join(
+        file.published + (f" under the name {file.name}" if file.name != file.published else "")
+        for file in files
+    )
     return (
-        f"{title} was fetched but cannot be read ({type(error).__name__}): remove {path} and try "
-        "again."
+        f"{title} is not on this machine and could not be fetched ({error}): without a network, "
+        f"put the original {wanted} into {folder}, or choose Fashion-MNIST mini, which comes with "
+        "Thaw."
     )
