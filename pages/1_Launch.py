@@ -19,9 +19,8 @@ from ui.text import duration, escape
 def begin():
     """Fill the form once: from the study to clone, or from the default preset."""
     clone = st.query_params.get("clone")
-    if st.session_state.get("form-began") == (clone or ""):
-        if "form-orders" in st.session_state and "form-title" in st.session_state:
-            return
+    if st.session_state.get("form-began") == (clone or "") and "form-title" in st.session_state:
+        return
     if clone:
         folder = store().study(clone)
         study_form.fill_from_study(folder.study, f"{folder.title} again"[:200])
@@ -73,11 +72,11 @@ def show_arm(study, arm, expected):
 def measure(study):
     """Start measuring, unless that would disturb a run or be disturbed by it."""
     kept = store()
+    if kept.is_measuring():
+        return
     if any(run.state is RunState.RUNNING for run in kept.runs()):
-        if not kept.is_measuring() and not st.session_state.get("measure-anyway"):
-            st.caption("The time is measured when the run that trains now has ended.")
-            return
-    if not kept.is_measuring():
+        st.caption("The time is measured as soon as the run that trains now has ended.")
+    else:
         recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]
         local.start("measure", "--runs-dir", str(kept.root), *recipes)
 

@@ -71,7 +71,7 @@ def scores(history, runs):
     """Every seed as a point, and the table behind the points."""
     table = score_table(history, {run.id: sizes_of(run.recipe).validation for run in runs})
     st.subheader("Scores", anchor=False)
-    left, right = st.columns([2, 3], gap="large")
+    left, right = st.columns([1, 2], gap="medium")
     with left:
         st.plotly_chart(final_scores(table), key="points", alt="Final validation accuracy per seed")
     with right:
@@ -100,8 +100,8 @@ def _readable(table):
     shown["Best (epoch)"] = [
         f"{b:.1%} ({e})" for b, e in zip(table["best"], table["best_epoch"], strict=True)
     ]
-    shown["Training images"] = table["train_accuracy"].map("{:.1%}".format)
-    shown["Took"] = table["seconds"].map(duration)
+    shown["Training"] = table["train_accuracy"].map("{:.1%}".format)
+    shown["Took"] = [duration(seconds) for seconds in table["seconds"]]
     return shown
 
 

@@ -101,6 +101,7 @@ with frame.page("Classify"):
             lambda run: run.state is RunState.FINISHED,
             maximum=2,
             studies=False,
+            default=2,
         )
         if not runs:
             st.caption("Choose a finished run.")
@@ -120,6 +121,8 @@ with frame.page("Classify"):
                 key="source",
                 label_visibility="collapsed",
             )
+            # The answer stands above the gallery: a click below shows its effect at once.
+            said = st.container()
             picture = truth = None
             if source == "test":
                 chosen = from_test(runs, described)
@@ -128,4 +131,5 @@ with frame.page("Classify"):
             else:
                 picture = from_outside(source, described)
             if picture is not None:
-                answer(runs, described, *picture, truth)
+                with said:
+                    answer(runs, described, *picture, truth)

@@ -22,15 +22,24 @@ from tl_engine.learning.backbones import FACTORIES, build_backbone
 from tl_engine.learning.torch_file import MAGIC, read_state_dict
 from tools.describe_backbones import counts, title_of
 
-WITH_TOP = [
-    (name, top) for name in BACKBONES for top in (False, True) if BACKBONES[name].top or not top
-]
-QUICK = {("mobilenetv2", False), ("mobilenetv2", True), ("efficientnetb0", False)}
-PUBLISHED = [
-    pytest.param(name, top, marks=[] if (name, top) in QUICK else pytest.mark.long)
-    for name in FACTORIES
-    for top in (False, True)
-]
+
+def cases(names, quick):
+    """Every network with and without its top; all but the quick ones are marked as long."""
+    return [
+        pytest.param(name, top, marks=[] if quick(name, top) else pytest.mark.long)
+        for name in names
+        for top in (False, True)
+        if BACKBONES[name].top or not top
+    ]
+
+
+# ConvNeXt alone is not simply cut off below its top: its last normalisation moves.
+BODIES = cases(BACKBONES, lambda name, top: top or name in ("convnexttiny", "tiny"))
+PUBLISHED = cases(FACTORIES, lambda name, top: top and name == "mobilenetv2")
+
+
+# Keras writes variables without numpy 2's `copy` keyword.
+keras_writes = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +97,7 @@ def publish(name, with_top, home):
             layer.finalize_state()
             continue
         for variable in layer.weights:
-            variable.assign(variable + random.uniform(0, 0.1, variable.shape))
+            variable.assign(variable + random.normal(0, 0.01, variable.shape))
     file = BACKBONES[name].weights_files[0 if with_top else 1]
     with h5py.File(home / "models" / file, "w") as group:
         legacy_h5_format.save_weights_to_hdf5_group(group, model)
@@ -100,7 +109,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
         backbone("resnet51")
 
 
-@pytest.mark.parametrize(("name", "with_top"), WITH_TOP)
+@pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_the_catalog_counts_what_the_network_has(body, name, with_top):
     model, blocks = body(name, with_top), blocks_of(name, with_top)
     assert counts(model, blocks) == {
@@ -112,7 +121,7 @@ def test_the_catalog_counts_what_the_network_has(body, name, with_top):
     assert backbone(name).parameters(head_input) == trainable
 
 
-@pytest.mark.parametrize(("name", "with_top"), WITH_TOP)
+@pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_blocks_lie_bottom_up(body, name, with_top):
     blocks = blocks_of(name, with_top)
     titles = [title_of(layer.name, blocks) for layer in layers_with_variables(body(name, with_top))]
@@ -120,7 +129,7 @@ def test_blocks_lie_bottom_up(body, name, with_top):
     assert titles == sorted(titles, key=[block.title for block in blocks].index)
 
 
-@pytest.mark.parametrize(("name", "with_top"), WITH_TOP)
+@pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_a_body_gives_a_feature_map_or_a_thousand_logits(body, name, with_top):
     model, described = body(name, with_top), backbone(name)
     made = np.asarray(model(noise(model, described.minimum_size) / 255))
@@ -162,6 +171,7 @@ def test_a_seed_decides_random_weights():
     assert (one.get_weights()[0] != other.get_weights()[0]).any()
 
 
+@keras_writes
 @pytest.mark.parametrize(("name", "with_top"), PUBLISHED)
 def test_published_weights_arrive_at_another_size(body, keras_home, name, with_top):
     published = publish(name, with_top, keras_home)
@@ -176,6 +186,7 @@ def test_published_weights_arrive_at_another_size(body, keras_home, name, with_t
     assert [type(layer) for layer in model.layers] == [type(layer) for layer in untrained.layers]
 
 
+@keras_writes
 @pytest.mark.parametrize(
     ("with_top", "side"), [(False, 96), pytest.param(True, 224, marks=pytest.mark.long)]
 )
@@ -190,7 +201,6 @@ def test_efficientnet_b0_computes_what_keras_computes(keras_home, tmp_path, with
     assert len(reference.layers) == len(model.layers) + 1
     pixels = noise(model, side)
     expected = np.asarray(reference(pixels))
-    assert expected.std() > 0.01
     np.testing.assert_allclose(model(pixels), expected, rtol=1e-4, atol=1e-4 * expected.std())
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
@@ -199,10 +209,10 @@ def test_efficientnet_b0_computes_what_keras_computes(keras_home, tmp_path, with
 
 def test_without_a_network_one_sentence_says_what_to_do(keras_home):
     with pytest.raises(WeightsUnavailable) as refused:
-        build_backbone("resnet50", 32, True, True, 0)
+        build_backbone("mobilenetv2", 32, True, True, 0)
     sentence = str(refused.value)
-    assert sentence.startswith("The ImageNet weights of ResNet-50 could not be fetched")
-    file = "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
+    assert sentence.startswith("The ImageNet weights of MobileNet-V2 could not be fetched")
+    file = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224.h5"
     assert f"put {file} into {keras_home / 'models'}, or choose EfficientNet-Lite0" in sentence
     assert "\n" not in sentence
     assert ". " not in sentence
@@ -225,17 +235,18 @@ def lite():
     [("chelsea", 285, 0.39), ("coffee", 967, 0.94), ("motorcycle_left", 665, 0.70)],
 )
 def test_efficientnet_lite0_knows_three_pictures(lite, picture, label, probability):
-    """An Egyptian cat, an espresso and a moped, as the original network sees them."""
+    """An Egyptian cat, an espresso and a moped; centre crop, TensorFlow's antialiased bicubic
+    (Pillow's gives the moped 0.72)."""
     image = Image.open(Path(skimage.__file__).parent / "data" / f"{picture}.png").convert("RGB")
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    pixels = np.asarray(image.resize((224, 224), Image.Resampling.BICUBIC, box), "float32")
+    square = np.asarray(image.crop((left, top, left + side, top + side)), "float32")
+    pixels = keras.ops.image.resize(square, (224, 224), "bicubic", antialias=True)
     described = backbone("efficientnet-lite0")
-    logits = lite((pixels * described.scale + described.offset)[None])
+    logits = lite((np.asarray(pixels) * described.scale + described.offset)[None])
     probabilities = np.asarray(keras.ops.softmax(logits))[0]
     assert probabilities.argmax() == label
-    assert probabilities[label] == pytest.approx(probability, abs=0.01)
+    assert probabilities[label] == pytest.approx(probability, abs=0.005)
 
 
 def test_the_weights_are_read_without_importing_their_package(lite):

@@ -148,7 +148,7 @@ def _from_debian(name: str) -> bool:
 
 
 def _read_shipped() -> dict[str, np.ndarray]:
-    with np.load(SHIPPED, allow_pickle=False) as arrays:
+    with open(SHIPPED, "rb") as file, np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
 
 

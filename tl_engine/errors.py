@@ -46,11 +46,11 @@ class CatalogError(ThawError):
     """A name that is not in the catalog; the message lists the names that are."""
 
 
-class DataUnavailable(ThawError):
+class DataUnavailable(ThawError):  # noqa: N818 - says what it is
     """Images that are neither on this machine nor to be fetched; names the file and its place."""
 
 
-class WeightsUnavailable(ThawError):
+class WeightsUnavailable(ThawError):  # noqa: N818 - likewise
     """Weights that are neither on this machine nor to be fetched; names the file and its place."""
 
 

@@ -27,6 +27,7 @@ from tl_engine.errors import PredictionError
 from tl_engine.launchers.local import PROJECT
 from tl_engine.runs import Run, RunState, RunStore
 
+SERVER = "tl_engine.learning.prediction"
 ANSWER_SECONDS = 120.0
 """How long an answer may take; the first one loads TensorFlow and builds the network."""
 
@@ -120,8 +121,7 @@ class Predictor:
         ours, theirs = socket.socketpair()
         with theirs:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "tl_engine.learning.prediction", str(theirs.fileno())]
-                + [str(self._root)],
+                [sys.executable, "-m", SERVER, str(theirs.fileno()), str(self._root)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

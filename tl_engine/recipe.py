@@ -60,7 +60,7 @@ class Phase:
         if not named and not blocks:
             yield Problem(
                 "trainable",
-                f'A phase trains "head", "all" or the top 1, 2, 3 … blocks, got {self.trainable!r}.',
+                f'A phase trains "head", "all" or its top 1, 2 … blocks, got {self.trainable!r}.',
             )
         if not _is_whole(self.epochs) or not 1 <= self.epochs <= MAXIMUM_EPOCHS:
             yield Problem(
@@ -185,7 +185,8 @@ class Recipe:
                 yield Problem(f"phases.{index}.{problem.field}", problem.sentence)
 
     def _choice_problems(self) -> Iterator[Problem]:
-        backbone, dataset = BACKBONES.get(self.backbone), DATASETS.get(self.dataset)
+        backbone = BACKBONES.get(str(self.backbone))
+        dataset = DATASETS.get(str(self.dataset))
         yield from _unknown("backbone", self.backbone, BACKBONES)
         yield from _unknown("dataset", self.dataset, DATASETS)
         yield from _unknown("head_input", self.head_input, HEAD_INPUTS)

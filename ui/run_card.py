@@ -68,9 +68,8 @@ def _verb(runs: list[Run]) -> str:
 
 def _facts(run: Run) -> None:
     state, outcome = run.state, run.outcome
-    st.markdown(
-        f"**{escape(run.study.title)}** · {escape(run.arm)} · pair {run.pair} · {state_label(state)}"
-    )
+    who = f"**{escape(run.study.title)}** · {escape(run.arm)} · pair {run.pair}"
+    st.markdown(f"{who} · {state_label(state)}")
     if run.study.note:
         st.caption(escape(run.study.note, 1000))
     if state is RunState.INTERRUPTED:

@@ -65,12 +65,11 @@ def phase_words(run: Run, state: RunState, done: int, progress: dict[str, Any]) 
 
 def choose(rows: list[dict[str, Any]], selected: list[str]) -> list[str]:
     """Draw the table; the ids of the runs that are selected in it."""
-    frame = pd.DataFrame(rows)
-    ids = list(frame["id"])
+    ids = [row["id"] for row in rows]
+    frame = pd.DataFrame(rows).drop(columns=["id", "state"])
     event = st.dataframe(
         frame,
         hide_index=True,
-        column_order=[name for name in frame.columns if name not in ("id", "state")],
         column_config={
             "Progress": st.column_config.ProgressColumn(
                 format="percent", min_value=0, max_value=1, width="small"

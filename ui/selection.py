@@ -20,6 +20,7 @@ def choose_runs(
     allowed: Callable[[Run], bool] = lambda run: True,
     maximum: int | None = None,
     studies: bool = True,
+    default: int = 1,
 ) -> list[Run]:
     """A multi-select of studies and runs that writes its value into the address.
 
@@ -27,6 +28,7 @@ def choose_runs(
         allowed: which runs can be chosen; a study stands for those of its runs.
         maximum: how many can be chosen.
         studies: offer whole studies too.
+        default: how many of the newest are chosen where the address says nothing.
     """
     titles: dict[str, str] = {}
     for study in store.studies():
@@ -42,7 +44,7 @@ def choose_runs(
             )
     key = f"chosen-{label}"
     if key not in st.session_state:
-        st.session_state[key] = _from_address(titles, maximum)
+        st.session_state[key] = _from_address(titles, maximum, default)
     else:
         st.session_state[key] = [one for one in st.session_state[key] if one in titles]
     ids = st.multiselect(
@@ -64,10 +66,10 @@ def choose_runs(
     return [run for run in runs if allowed(run)]
 
 
-def _from_address(titles: dict[str, str], maximum: int | None) -> list[str]:
+def _from_address(titles: dict[str, str], maximum: int | None, default: int) -> list[str]:
     """What the address asks for; without a wish, the newest there is."""
     asked = st.query_params.get(PARAMETER)
     wanted = [one for one in asked.split(",") if one in titles] if asked else []
     if asked and len(wanted) < len(asked.split(",")):
         st.info("Some runs of this link are not here any more.", icon=":material/link_off:")
-    return (wanted or list(titles)[:1])[:maximum]
+    return (wanted or list(titles)[:default])[:maximum]

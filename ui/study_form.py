@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from tl_engine.analysis.settings import OPTIMIZERS as OPTIMIZER_TITLES
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.datasets import DATASETS
 from tl_engine.catalog.presets import Preset
@@ -43,7 +44,6 @@ BATCHNORM_TITLES = {
     "as pretrained": "As pretrained (fixed)",
     "adapt": "Adapt while unfrozen",
 }
-OPTIMIZER_TITLES = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
 
 Slots = defaultdict[str, list[Any]]
 """Per field, the places under its widgets where a refusal is written."""
@@ -158,7 +158,7 @@ def _ask_orders(slots: Slots) -> list[list[dict[str, Any]]]:
         key="form-reverse",
         help="Same seeds, same split, same head to begin with: only the order differs.",
     )
-    left, right = st.columns(2)
+    left, _ = st.columns(2)
     with left:
         st.number_input(
             "Paired seeds",

@@ -8,6 +8,8 @@ from typing import Any
 import pandas as pd
 
 MISSING = "–"
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
+"""What the optimizers are called."""
 
 
 def differences(named: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -43,7 +45,8 @@ def _phrase(phase: Mapping[str, Any]) -> str:
     trainable = phase["trainable"]
     layers = {"head": "head only", "all": "all layers"}.get(trainable, f"top {trainable} blocks")
     epochs = f"{phase['epochs']} epoch" + ("s" if phase["epochs"] > 1 else "")
-    return f"{layers}, {epochs}, {phase['optimizer']} at {phase['learning_rate']:g}"
+    rate = f"{phase['learning_rate']:g}".replace("e-0", "e-")
+    return f"{layers}, {epochs}, {OPTIMIZERS[phase['optimizer']]} at {rate}"
 
 
 def _word(value: Any) -> str:

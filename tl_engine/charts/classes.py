@@ -20,7 +20,7 @@ def per_class(frame: pd.DataFrame) -> go.Figure:
     made = figure(
         "Accuracy per class",
         f"validation split, {most} seed{'s' if most != 1 else ''} per arm",
-        height=160 + 28 * max(frame["class"].nunique(), 4),
+        height=220 + 26 * max(frame["class"].nunique(), 4),
     )
     if frame.empty:
         return say_empty(made, "It is drawn when a run has finished.")
@@ -49,7 +49,6 @@ def per_class(frame: pd.DataFrame) -> go.Figure:
         )
     made.update_xaxes(title="Share predicted right", tickformat=".0%")
     made.update_yaxes(categoryorder="array", categoryarray=[plain(n) for n in reversed(order)])
-    made.update_layout(legend={"y": 1.02, "yanchor": "bottom"})
     return made
 
 

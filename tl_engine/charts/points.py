@@ -7,6 +7,9 @@ import plotly.graph_objects as go
 
 from tl_engine.charts.style import GRID, arm_colours, figure, plain, say_empty
 
+LEAST_RANGE = 0.04
+"""The axis spans at least four percentage points."""
+
 
 def final_scores(table: pd.DataFrame) -> go.Figure:
     """A point per run and a bar at the mean of each arm; with two arms of one study, a thin line
@@ -50,8 +53,15 @@ def final_scores(table: pd.DataFrame) -> go.Figure:
         range=[-0.6, len(keys) - 0.4],
         showgrid=False,
     )
-    made.update_yaxes(title="Validation accuracy", tickformat=".1%")
+    made.update_yaxes(title="Validation accuracy", tickformat=".1%", range=_range(table["final"]))
     return made
+
+
+def _range(values: pd.Series) -> list[float]:
+    """An axis around the points that never blows a tiny difference up to the whole height."""
+    margin = max(LEAST_RANGE - (values.max() - values.min()), 0.0) / 2
+    edge = 0.1 * max(values.max() - values.min(), LEAST_RANGE)
+    return [values.min() - margin - edge, values.max() + margin + edge]
 
 
 def _join_pairs(made: go.Figure, table: pd.DataFrame) -> None:

@@ -16,7 +16,7 @@ from tl_engine.learning.efficientnet_lite import efficientnet_lite0, load_imagen
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 """Of RGB channels scaled to 0..1; as in keras.applications."""
-BARE = {"include_preprocessing": False}
+BARE: dict[str, object] = {"include_preprocessing": False}
 FACTORIES: dict[str, tuple[Callable[..., keras.Model], dict[str, object]]] = {
     "resnet50": (keras.applications.ResNet50, {}),
     "resnet50v2": (keras.applications.ResNet50V2, {}),
