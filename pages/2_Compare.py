@@ -71,10 +71,10 @@ def scores(history, runs):
     """Every seed as a point, and the table behind the points."""
     table = score_table(history, {run.id: sizes_of(run.recipe).validation for run in runs})
     st.subheader("Scores", anchor=False)
-    left, right = st.columns([1, 2], gap="medium")
-    with left:
+    halves = st.grid(2, min_column_width=480, gap="medium")
+    with halves.cell():
         st.plotly_chart(final_scores(table), key="points", alt="Final validation accuracy per seed")
-    with right:
+    with halves.cell():
         st.dataframe(
             _readable(table), hide_index=True, key="scores", alt="Final and best scores per run"
         )
@@ -123,14 +123,14 @@ def confusion(arms, titles):
             "Against", same_data, format_func=titles.get, key="second", disabled=not same_data
         )
     names = list(data.class_names)
-    for key, column in zip([first, second], (left, right), strict=True):
-        if key is not None:
-            with column:
-                st.plotly_chart(
-                    confusion_matrix(counts[key], names, titles[key]),
-                    key=f"confusion-{column is left}",
-                    alt=f"Confusion matrix of {plain(titles[key])}",
-                )
+    halves = st.grid(2, min_column_width=480)
+    for place, key in enumerate(key for key in (first, second) if key is not None):
+        with halves.cell():
+            st.plotly_chart(
+                confusion_matrix(counts[key], names, titles[key]),
+                key=f"confusion-{place}",
+                alt=f"Confusion matrix of {plain(titles[key])}",
+            )
     if second is not None:
         figure = confusion_difference(
             counts[first], counts[second], names, titles[first], titles[second]

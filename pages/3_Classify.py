@@ -60,15 +60,15 @@ def from_outside(source, described):
 
 def answer(runs, described, original, pixels, truth):
     """Both models' top five, beside the picture and how each model sees it."""
-    with st.spinner("The model looks at it … (the first time, TensorFlow is loaded: some seconds)"):
-        answers = [predictor(str(store().root)).classify(run, pixels[None]) for run in runs]
     columns = st.columns([1, *[2] * len(runs)], gap="large")
     with columns[0]:
         st.image(to_png(original), caption="The picture", width=SHOWN_PX)
         if truth is not None:
             st.markdown(f"Truth: **{escape(described.class_names[truth])}**")
-    for run, said, column, colour in zip(runs, answers, columns[1:], ARMS, strict=False):
-        with column:
+    for run, column, colour in zip(runs, columns[1:], ARMS, strict=False):
+        with column, frame.guarded():
+            with st.spinner("The model looks at it … the first time it loads for some seconds"):
+                said = predictor(str(store().root)).classify(run, pixels[None])
             top = ranked(said.probabilities[0], described.class_names)
             name = None if truth is None else described.class_names[truth]
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")

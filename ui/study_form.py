@@ -62,10 +62,10 @@ def fill_from_study(study: Study, title: str) -> None:
 def ask() -> Study | None:
     """Draw the form; the study, or None while something in it is refused."""
     slots: Slots = defaultdict(list)
-    settings, phases = st.columns([2, 3], gap="large")
-    with settings:
+    halves = st.grid(2, min_column_width=460, gap="medium")
+    with halves.cell():
         values = _ask_settings(slots)
-    with phases:
+    with halves.cell():
         orders = _ask_orders(slots)
     study, problems = _compose(values, orders)
     _explain(problems, slots)

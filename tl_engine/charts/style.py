@@ -22,8 +22,9 @@ FROZEN, THAWED = "#A9D3EC", "#F2B35E"
 PARTIAL = "#D7CFA6"
 ON_PHASE = "#14222C"
 """Text on a phase's colour."""
-SEQUENTIAL = ((0.0, "rgba(60,127,208,0.03)"), (0.5, "rgba(60,127,208,0.55)"), (1.0, "#1F4E8C"))
-DIVERGING = ((0.0, ARMS[1]), (0.5, "rgba(128,128,128,0.06)"), (1.0, ARMS[0]))
+SEQUENTIAL = ((0.0, "#EEF3F8"), (0.5, "#86B3E2"), (1.0, "#1F4E8C"))
+DIVERGING = ((0.0, ARMS[1]), (0.5, "#F1F3F5"), (1.0, ARMS[0]))
+"""Opaque: Plotly chooses a number's colour by its cell's, and does not see what shines through."""
 GRID = "rgba(128,128,128,0.22)"
 MAXIMUM_NAME = 60
 

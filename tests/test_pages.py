@@ -1,0 +1,260 @@
+"""Every page, empty and full, without a browser."""
+
+import json
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.conftest import PROJECT, tiny_study
+from tl_engine.runs import RunState, RunStore
+
+PAGES = ["app.py", "pages/1_Launch.py", "pages/2_Compare.py", "pages/3_Classify.py"]
+
+
+@pytest.fixture(autouse=True)
+def no_real_processes(monkeypatch):
+    """A page starts real workers and measurements; these tests look at pages only."""
+    from tl_engine.launchers import local
+    from tl_engine.predictor import Predictor
+
+    started = []
+    monkeypatch.setattr(local, "start", lambda *arguments, **_: started.append(arguments))
+    monkeypatch.setattr(Predictor, "start", lambda self: None)
+    return started
+
+
+def visit(page, store, monkeypatch, **query):
+    """The page as a first visitor sees it."""
+    monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30).run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app if page == "app.py" else app.switch_page(page).run()
+
+
+def words(app):
+    """All text that a page shows."""
+    kinds = ("title", "header", "subheader", "markdown", "caption", "error", "info", "warning")
+    shown = (str(element.value) for kind in kinds for element in getattr(app, kind))
+    return " ".join(shown).replace("\\", "")
+
+
+def assert_whole(app):
+    """Nothing was raised and nothing unexpected was said."""
+    assert not app.exception
+    assert "did not expect" not in words(app)
+
+
+def with_rates(store, study):
+    """Pretend that the study's steps were measured, so that Launch can estimate."""
+    from tl_engine.work import rate_key
+
+    for arm in study.arms:
+        for phase in arm.recipe.phases:
+            store.add_measurement(
+                {
+                    **rate_key(arm.recipe, phase),
+                    "train_seconds_per_image": 0.01,
+                    "forward_seconds_per_image": 0.001,
+                    "setup_seconds": 1.0,
+                    "startup_seconds": 1.0,
+                }
+            )
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_says_what_to_do_next(page, store, monkeypatch):
+    app = visit(page, store, monkeypatch)
+    assert_whole(app)
+    if page != "pages/1_Launch.py":
+        assert re.search("No runs yet|Nothing to compare yet|No model yet", words(app))
+
+
+@pytest.mark.parametrize("page", ["app.py", "pages/1_Launch.py", "pages/2_Compare.py"])
+def test_a_full_store_opens_whole(page, finished, monkeypatch):
+    app = visit(page, RunStore(finished.path.parent), monkeypatch)
+    assert_whole(app)
+    assert "No runs yet" not in words(app)
+
+
+def test_classify_opens_whole_with_two_models(finished, monkeypatch):
+    app = visit("pages/3_Classify.py", RunStore(finished.path.parent), monkeypatch)
+    assert_whole(app)
+    assert "2,000 of 2,000 test pictures" in words(app)
+    assert len(app.multiselect[0].value) == 2
+    app.segmented_control(key="show").set_value("disagree").run()
+    assert_whole(app)
+
+
+def test_overview_shows_what_was_found_and_how_to_act(finished, monkeypatch):
+    app = visit("app.py", RunStore(finished.path.parent), monkeypatch)
+    table = app.dataframe[0].value
+    assert list(table["State"]) == ["✓ finished", "✓ finished"]
+    assert list(table["Arm"]) == ["Fine-tune first", "Freeze first"]
+    assert "Select rows" in words(app)
+
+
+def test_a_failed_run_shows_its_sentence_and_the_end_of_its_log(store, monkeypatch):
+    run = store.create(tiny_study()).runs()[0]
+    run.claim()
+    with run.open_log() as log:
+        log.write(b"last words")
+    run.end(RunState.FAILED, "The loss became nan in epoch 2.", 3.0)
+    monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    app.session_state["selected"] = [run.id]
+    app.run()
+    assert_whole(app)
+    assert "The loss became nan" in words(app)
+    assert "last words" in app.code[0].value
+    assert app.button(key="resume").label == "Restart 1 run"
+
+
+def test_stop_asks_every_selected_run(store, monkeypatch):
+    run = store.create(tiny_study()).runs()[0]
+    monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    app.session_state["selected"] = [run.id]
+    app.run()
+    app.button(key="stop").click().run()
+    assert run.state is RunState.STOPPED
+
+
+def test_a_damaged_study_is_said_and_hides_no_other(store, monkeypatch):
+    store.create(tiny_study())
+    broken = store.create(tiny_study())
+    (broken.path / "study.json").write_text("{")
+    app = visit("app.py", store, monkeypatch)
+    assert_whole(app)
+    assert "cannot be read" in words(app)
+    assert len(app.dataframe[0].value) == 2
+
+
+def test_launch_starts_with_both_orders_of_try_it(store, monkeypatch):
+    from tl_engine.catalog.presets import preset
+
+    with_rates(store, preset("try-it").study())
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    shown = words(app)
+    assert "Fine-tune first" in shown
+    assert "Freeze first" in shown
+    assert "3,341,802 trainable parameters" in shown
+    assert re.search(r"about \*\*\d+ (s|min)", shown)
+    assert app.button(key="launch").label == "Launch 2 runs"
+
+
+def test_launch_writes_a_study_and_starts_a_worker(store, monkeypatch, no_real_processes):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    app.button(key="launch").click().run()
+    assert_whole(app)
+    (folder,) = store.studies()
+    assert [run.recipe.order for run in folder.runs()] == ["all > head", "head > all"]
+    assert any(arguments[0] == "worker" for arguments in no_real_processes)
+
+
+def test_launch_measures_what_was_never_measured(store, monkeypatch, no_real_processes):
+    visit("pages/1_Launch.py", store, monkeypatch)
+    (arguments,) = [one for one in no_real_processes if one[0] == "measure"]
+    assert json.loads(arguments[3])["backbone"] == "efficientnet-lite0"
+
+
+@pytest.mark.parametrize("name", ["article", "keras-guide", "fine-tune-again", "efficientnet"])
+def test_every_preset_fills_the_form(name, store, monkeypatch):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    app.pills(key="preset").set_value(name).run()
+    assert_whole(app)
+    assert app.number_input(key="form-image_size").value == 224
+    assert app.selectbox(key="form-dataset").value == "cifar10"
+
+
+def test_all_six_orders_show_six_arms(store, monkeypatch):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    app.pills(key="preset").set_value("six-orders").run()
+    assert_whole(app)
+    assert app.button(key="launch").label == "Launch 6 runs"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("form-train_images", 9999, "5,000 training images, got 9,999"),
+        ("form-image_size", 7, "got 7"),
+        ("form-batch_size", 0, "got 0"),
+        ("form-pairs", 0, "1 to 100 paired seeds, got 0"),
+        ("epochs-1", 0, "got 0"),
+        ("learning_rate-1", "-1", "above 0"),
+        ("learning_rate-1", "quick", "got 'quick'"),
+    ],
+)
+def test_nonsense_is_refused_with_a_sentence(key, value, sentence, store, monkeypatch):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    kind = app.text_input if isinstance(value, str) else app.number_input
+    kind(key=key).set_value(value).run()
+    assert_whole(app)
+    assert sentence in words(app)
+    assert app.button[-1].disabled
+
+
+def test_a_logits_head_without_a_top_is_refused(store, monkeypatch):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    app.selectbox(key="form-backbone").set_value("tiny").run()
+    app.toggle(key="form-pretrained").set_value(False).run()
+    app.selectbox(key="form-head_input").set_value("logits").run()
+    assert_whole(app)
+    assert "no ImageNet classifier" in words(app)
+
+
+def test_phases_can_be_added_moved_and_removed(store, monkeypatch):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    app.button(key="up-2").click().run()
+    assert app.selectbox(key="trainable-2").label == "Phase 1 trains"
+    app.button(key="add-0").click().run()
+    assert app.selectbox(key="trainable-3").label == "Phase 3 trains"
+    for number in (1, 2, 3):
+        app.button(key=f"remove-{number}").click().run()
+    assert_whole(app)
+    assert "at least one phase" in words(app)
+
+
+def test_a_study_can_be_cloned_into_launch(finished, monkeypatch):
+    store = RunStore(finished.path.parent)
+    app = visit("pages/1_Launch.py", store, monkeypatch, clone=finished.id)
+    assert_whole(app)
+    assert app.selectbox(key="form-backbone").value == "tiny"
+    assert app.text_input(key="form-title").value == "Which order? again"
+
+
+def test_compare_opens_what_its_address_names(finished, monkeypatch):
+    run = finished.runs()[1]
+    store = RunStore(finished.path.parent)
+    app = visit("pages/2_Compare.py", store, monkeypatch, ids=run.id)
+    assert app.multiselect[0].value == [run.id]
+    assert len(app.dataframe[0].value) == 1
+
+
+def test_compare_shows_only_the_settings_that_differ(finished, monkeypatch):
+    app = visit("pages/2_Compare.py", RunStore(finished.path.parent), monkeypatch)
+    tables = [frame.value for frame in app.dataframe]
+    assert any(list(table.index) == ["phase 1", "phase 2"] for table in tables)
+
+
+@pytest.mark.parametrize("ids", ["nonsense", "../../etc", "20200101-000000-aaaa/arm1-pair01"])
+def test_a_link_to_what_is_gone_is_a_sentence(ids, finished, monkeypatch):
+    app = visit("pages/2_Compare.py", RunStore(finished.path.parent), monkeypatch, ids=ids)
+    assert_whole(app)
+    assert "not here any more" in words(app)
+
+
+def test_a_clone_of_what_is_gone_is_a_sentence(store, monkeypatch):
+    app = visit("pages/1_Launch.py", store, monkeypatch, clone="gone")
+    assert not app.exception
+    assert "There is no study" in words(app)
+
+
+def test_a_file_that_is_no_picture_gets_a_sentence(finished, monkeypatch):
+    app = visit("pages/3_Classify.py", RunStore(finished.path.parent), monkeypatch)
+    app.segmented_control(key="source").set_value("file").run()
+    app.file_uploader(key="upload").upload("notes.png", b"no picture", "image/png").run()
+    assert_whole(app)
+    assert "This file is no picture that can be read here" in words(app)
