@@ -82,6 +82,8 @@ def set_phase(model: keras.Model, recipe: Recipe, phase: Phase) -> None:
         # XLA is 2 to 10 times slower than the plain kernels on a CPU.
         jit_compile=False,
     )
+    # Variables that appear while a graph is traced make TensorFlow trace it a second time.
+    model.optimizer.build(model.trainable_variables)
 
 
 def reader(model: keras.Model) -> keras.Model:

@@ -153,7 +153,6 @@ class Trainer:
         began = time.perf_counter()
         networks.set_phase(self.model, self.recipe, phase)
         if resumes:
-            self.model.optimizer.build(self.model.trainable_variables)
             networks.assign(self.model.optimizer.variables, self._optimizer_arrays)
         audit = Audit(self.model)
         timing = {"setup": time.perf_counter() - began, "training": 0.0, "evaluation": 0.0}
