@@ -156,7 +156,7 @@ with frame.page("Compare"):
         else:
             live = any(not run.state.is_over for run in runs)
             st.session_state["was-live"] = live
-            st.fragment(curves, run_every="1.5s" if live else None)(runs)
+            st.fragment(curves, run_every="1s" if live else None)(runs)
             arms = arms_of(runs)
             titles = arm_titles(arms)
             st.subheader("Settings that differ", anchor=False)

@@ -57,7 +57,7 @@ class Predictor:
     """A child process that classifies; safe to share between threads."""
 
     def __init__(self, store: RunStore) -> None:
-        self._root = store.root
+        self._store = store
         self._lock = threading.Lock()
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
@@ -119,12 +119,13 @@ class Predictor:
             return self._connection
         self._stop_child()
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, self._store.open_worker_log() as log:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", SERVER, str(theirs.fileno()), str(self._root)],
+                [sys.executable, "-m", SERVER, str(theirs.fileno()), str(self._store.root)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 cwd=PROJECT,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
             )

@@ -41,7 +41,7 @@ def load(run: Run) -> Network:
     """
     model = networks.build_model(run.recipe, run.seeds, weights=False)
     networks.assign(model.variables, run.model_arrays())
-    seen = keras.Model(model.inputs, model.get_layer(networks.AS_SEEN).output)
+    seen = keras.Model(model.inputs[0], model.get_layer(networks.AS_SEEN).output)
     return Network(networks.reader(model), seen)
 
 

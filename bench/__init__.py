@@ -1,0 +1,1 @@
+"""Measurements behind the figures in README; each prints what it measured."""

@@ -1,0 +1,181 @@
+"""Numbers in, numbers out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from hypothesis.extra import numpy as arrays
+
+from tests.conftest import tiny_recipe
+from tl_engine.analysis.confusion import (
+    confusion_counts,
+    difference,
+    per_class_accuracy,
+    row_shares,
+)
+from tl_engine.analysis.curves import mean_curves, with_axes
+from tl_engine.analysis.scores import arm_summary, score_table, wilson_interval
+from tl_engine.analysis.settings import differences
+from tl_engine.recipe import Phase
+from tl_engine.runs import HISTORY_COLUMNS
+from tl_engine.work import estimate, missing_rates, sizes_of, total_work
+
+
+def history(accuracies, study="s", images=100):
+    """Accuracies per (arm, seed), one value per epoch; two phases of which the first has one."""
+    return pd.DataFrame(
+        [
+            {
+                "study": study,
+                "arm": arm,
+                "seed": seed,
+                "run": f"{study}/{arm}-{seed}",
+                "phase": int(epoch > 1),
+                "trainable": "all" if epoch == 1 else "head",
+                "epoch": epoch,
+                "learning_rate": 1e-5 if epoch == 1 else 1e-3,
+                "seconds": 2.0 * seed,
+                "images": images,
+                "loss": 1 - value,
+                "accuracy": value,
+                "val_loss": 1 - value,
+                "val_accuracy": value,
+            }
+            for (arm, seed), values in accuracies.items()
+            for epoch, value in enumerate(values, start=1)
+        ],
+        columns=list(HISTORY_COLUMNS),
+    )
+
+
+def test_wilson_s_interval_is_the_published_one():
+    low, high = wilson_interval(9000, 10000)
+    assert (round(low, 3), round(high, 3)) == (0.894, 0.906)
+
+
+@given(some.integers(1, 10_000).flatmap(lambda n: some.tuples(some.integers(0, n), some.just(n))))
+def test_wilson_s_interval_holds_the_share(counts):
+    correct, total = counts
+    low, high = wilson_interval(correct, total)
+    assert 0 <= low <= correct / total + 1e-12
+    assert correct / total - 1e-12 <= high <= 1
+
+
+def test_scores_name_the_first_best_epoch_and_the_last():
+    table = score_table(history({("a", 1): [0.5, 0.8, 0.8, 0.7]}), {"s/a-1": 1000})
+    row = table.iloc[0]
+    assert (row["final"], row["correct"], row["total"]) == (0.7, 700, 1000)
+    assert (row["best"], row["best_epoch"]) == (0.8, 2)
+    assert row["seconds"] == 8.0
+
+
+def test_an_empty_history_has_no_scores():
+    assert score_table(history({}), {}).empty
+
+
+def test_arms_are_summed_up_over_their_seeds():
+    table = score_table(
+        history({("a", 1): [0.5], ("a", 2): [0.7], ("b", 1): [0.6]}),
+        {"s/a-1": 10, "s/a-2": 10, "s/b-1": 10},
+    )
+    summary = arm_summary(table).set_index("arm")
+    assert summary.loc["a", "n"] == 2
+    assert summary.loc["a", "mean"] == pytest.approx(0.6)
+    assert (summary.loc["a", "lowest"], summary.loc["a", "highest"]) == (0.5, 0.7)
+
+
+@given(arrays.arrays(np.int64, 50, elements=some.integers(0, 3)), some.randoms())
+def test_confusions_count_every_image_once(labels, random):
+    predicted = np.array([random.randrange(4) for _ in labels])
+    counts = confusion_counts(labels, predicted, 4)
+    assert counts.sum() == len(labels)
+    assert np.trace(counts) == (labels == predicted).sum()
+    assert (counts.sum(axis=1) == np.bincount(labels, minlength=4)).all()
+
+
+def test_a_class_without_images_has_no_accuracy():
+    counts = confusion_counts(np.array([0, 0]), np.array([0, 1]), 3)
+    assert per_class_accuracy(counts)[0] == 0.5
+    assert np.isnan(per_class_accuracy(counts)[2])
+
+
+def test_a_difference_of_confusions_compares_shares():
+    few, many = np.array([[1, 1], [0, 2]]), np.array([[100, 100], [0, 200]])
+    assert (difference(few, many) == 0).all()
+    assert row_shares(many)[0].tolist() == [0.5, 0.5]
+
+
+def test_only_settings_that_differ_are_shown():
+    one, other = tiny_recipe(), tiny_recipe(batch_size=16).reversed()
+    table = differences({"a": one.to_dict(), "b": other.to_dict()})
+    assert list(table.index) == ["phase 1", "phase 2", "batch size"]
+    assert table.loc["phase 1", "a"] == "all layers, 1 epoch, Adam at 0.001"
+
+
+def test_a_phase_that_the_other_arm_lacks_is_a_dash():
+    table = differences(
+        {"a": tiny_recipe(Phase("head", 1, 1e-3)).to_dict(), "b": tiny_recipe().to_dict()}
+    )
+    assert table.loc["phase 2", "a"] == "–"
+
+
+def test_the_same_settings_differ_in_nothing():
+    assert differences({"a": tiny_recipe().to_dict(), "b": tiny_recipe().to_dict()}).empty
+
+
+def test_axes_add_up_per_run():
+    spent = with_axes(history({("a", 1): [0.1, 0.2], ("a", 2): [0.1, 0.2]}))
+    assert list(spent["x_images"]) == [100, 200, 100, 200]
+    assert list(spent["x_seconds"]) == [2.0, 4.0, 4.0, 8.0]
+
+
+def test_a_mean_ends_where_its_slowest_seed_ends():
+    means = mean_curves(
+        history({("a", 1): [0.2, 0.4, 0.9], ("a", 2): [0.4, 0.6]}), "val_accuracy", "epoch"
+    )
+    assert list(means["epoch"]) == [1, 2]
+    assert list(means["value"]) == pytest.approx([0.3, 0.5])
+    assert list(means["n"]) == [2, 2]
+
+
+def rates(recipe, train, forward):
+    from tl_engine.work import rate_key
+
+    return [
+        {
+            **rate_key(recipe, phase),
+            "train_seconds_per_image": train,
+            "forward_seconds_per_image": forward,
+            "setup_seconds": 5.0,
+            "startup_seconds": 2.0,
+        }
+        for phase in recipe.phases
+    ]
+
+
+def test_an_estimate_adds_up():
+    recipe = tiny_recipe(Phase("all", 2, 1e-3))
+    expected = estimate(recipe, rates(recipe, 0.1, 0.01))
+    # 2 start, 5 set-up, 2 epochs of 100 images at 0.1 and 100 + 1000 measured at 0.01, 2000 test
+    assert expected.seconds == pytest.approx(2 + 5 + 2 * (10 + 11) + 20)
+
+
+def test_nothing_is_estimated_that_was_not_measured():
+    recipe = tiny_recipe()
+    known = rates(recipe, 0.1, 0.01)
+    assert estimate(recipe, known[:1]) is None
+    assert [phase.trainable for phase in missing_rates(recipe, known[:1])] == ["head"]
+    assert missing_rates(recipe, known) == []
+
+
+def test_the_latest_measurement_counts():
+    recipe = tiny_recipe(Phase("all", 1, 1e-3))
+    both = rates(recipe, 0.1, 0.01) + rates(recipe, 0.2, 0.01)
+    assert estimate(recipe, both).images_per_second == (5.0,)
+
+
+def test_work_counts_three_passes_where_the_backbone_trains():
+    head, full = tiny_recipe(Phase("head", 1, 1e-3)), tiny_recipe(Phase("all", 1, 1e-3))
+    difference_ = total_work(full, sizes_of(full)) - total_work(head, sizes_of(head))
+    assert difference_ == 2 * 100

@@ -1,0 +1,200 @@
+"""Figures as values: what is drawn, what is said, what a hostile name becomes."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.test_analysis import history
+from tl_engine.analysis.scores import score_table
+from tl_engine.charts.classes import per_class
+from tl_engine.charts.confusion import confusion_difference, confusion_matrix
+from tl_engine.charts.curves import learning_curves
+from tl_engine.charts.phases import phase_label, phases_svg
+from tl_engine.charts.points import final_scores
+from tl_engine.charts.probabilities import top_bars
+from tl_engine.charts.style import ARMS, ON_PHASE, arm_colours, phase_colour, plain
+
+HOSTILE = ["<b>bold</b>", "<a href='javascript:alert(1)'>x</a>", "x" * 10_000, "\x00\n", "&lt;"]
+SEVERAL = history({("a", 1): [0.2, 0.4], ("a", 2): [0.3, 0.5], ("b", 1): [0.4, 0.3]})
+
+
+def luminance(colour):
+    """Relative luminance of a hex colour (WCAG 2)."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one, other):
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def lines(figure):
+    return [t for t in figure.data if t.hoverinfo != "skip"]
+
+
+@pytest.mark.parametrize("colour", ARMS)
+@pytest.mark.parametrize("background", ["#FFFFFF", "#0E1117"])
+def test_arms_can_be_seen_in_both_themes(colour, background):
+    assert contrast(colour, background) >= 3
+
+
+@pytest.mark.parametrize("trainable", ["head", "all", "top 2"])
+def test_words_on_a_phase_can_be_read(trainable):
+    assert contrast(ON_PHASE, phase_colour(trainable)) >= 4.5
+
+
+def test_an_arm_keeps_its_colour_when_others_join():
+    assert arm_colours(["a", "b"])["a"] == arm_colours(["a", "b", "c"])["a"]
+
+
+def test_a_thin_line_per_seed_and_a_thick_one_for_their_mean():
+    drawn = lines(learning_curves(SEVERAL))
+    assert [line.line.width for line in drawn] == [1, 1, 2.5, 3]
+    assert list(drawn[3].y) == pytest.approx([0.25, 0.45])
+    assert drawn[3].name == "a (mean of 2)"
+
+
+def test_one_seed_has_no_mean():
+    assert len(lines(learning_curves(history({("a", 1): [0.2, 0.4]})))) == 1
+
+
+def test_shared_phases_are_shaded_with_their_switch():
+    figure = learning_curves(history({("a", 1): [0.2, 0.4, 0.5]}))
+    shades = [s for s in figure.layout.shapes if s.type == "rect"]
+    assert [(s.x0, s.x1) for s in shades] == [(0, 1), (1, 3)]
+    assert [a.text for a in figure.layout.annotations] == ["All layers 1e-5", "Head 0.001"]
+    assert [s.x0 for s in figure.layout.shapes if s.type == "line"] == [1]
+
+
+def test_arms_with_other_phases_get_a_row_each():
+    other = history({("b", 1): [0.2, 0.4]})
+    other["phase"], other["trainable"] = 0, "all"
+    both = pd.concat([history({("a", 1): [0.2, 0.4]}), other])
+    figure = learning_curves(both)
+    assert list(figure.layout.yaxis2.ticktext) == ["a", "b"]
+    assert len([s for s in figure.layout.shapes if s.yref == "y2"]) == 3
+
+
+@pytest.mark.parametrize(("x", "places"), [("images", [100, 200]), ("seconds", [2, 4])])
+def test_curves_stand_against_what_was_spent(x, places):
+    figure = learning_curves(history({("a", 1): [0.2, 0.4]}), x=x)
+    assert list(lines(figure)[0].x) == places
+
+
+def test_the_training_sample_is_dashed():
+    drawn = lines(learning_curves(history({("a", 1): [0.2, 0.4]}), show_train=True))
+    assert [line.line.dash for line in drawn] == [None, "dash"]
+
+
+def test_two_arms_of_one_name_are_told_apart():
+    both = pd.concat([history({("a", 1): [0.2]}, "one"), history({("a", 1): [0.3]}, "two")])
+    assert len({line.name for line in lines(learning_curves(both))}) == 2
+
+
+def test_loss_that_is_no_number_leaves_a_gap():
+    broken = history({("a", 1): [0.2, np.nan, 0.3]})
+    assert len(lines(learning_curves(broken))[0].y) == 3
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        learning_curves(history({})),
+        final_scores(score_table(history({}), {})),
+        per_class(pd.DataFrame(columns=["study", "arm", "seed", "class", "accuracy"])),
+    ],
+)
+def test_without_data_a_chart_says_so(figure):
+    assert len(figure.data) == 0
+    assert figure.layout.annotations[0].text
+
+
+def test_zoom_survives_a_refresh():
+    one, other = learning_curves(SEVERAL), learning_curves(SEVERAL[:3])
+    assert one.layout.uirevision == other.layout.uirevision
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_stay_names(name):
+    assert not re.search("[<>]", plain(name))
+    assert len(plain(name)) <= 80
+    named = history({(name, 1): [0.2, 0.3]})
+    counts = np.eye(2, dtype=int)
+    for figure in (
+        learning_curves(named),
+        final_scores(score_table(named, {named["run"][0]: 10})),
+        confusion_difference(counts, counts, [name, "b"], name, name),
+        top_bars([(name, 0.9)], name, ARMS[0]),
+    ):
+        drawn = figure.to_json()
+        assert "href" not in drawn.replace("&lt;a href", "")
+        assert "<b>" not in drawn
+        assert "\\u003cb\\u003e" not in drawn
+
+
+def test_a_confusion_matrix_shows_images_and_shares():
+    counts = np.array([[8, 2], [0, 0]])
+    figure = confusion_matrix(counts, ["cat", "dog"], "a")
+    assert figure.data[0].z[0].tolist() == [80, 20]
+    assert figure.data[0].text[0] == ("8", "2") or list(figure.data[0].text[0]) == ["8", "2"]
+    assert "10 predictions" in figure.layout.title.subtitle.text
+
+
+def test_a_difference_is_symmetric_around_nothing():
+    one, other = np.array([[8, 2], [1, 9]]), np.array([[6, 4], [1, 9]])
+    trace = confusion_difference(one, other, ["cat", "dog"], "a", "b").data[0]
+    assert trace.z[0].tolist() == pytest.approx([20, -20])
+    assert trace.zmin == -trace.zmax == -20
+
+
+def test_pairs_are_joined_when_two_arms_are_shown():
+    paired = history({("a", 1): [0.5], ("b", 1): [0.6], ("a", 2): [0.4], ("b", 2): [0.7]})
+    figure = final_scores(score_table(paired, dict.fromkeys(paired["run"], 10)))
+    joined = [trace for trace in figure.data if trace.mode == "lines"]
+    assert [sorted(trace.y) for trace in joined] == [[0.5, 0.6], [0.4, 0.7]]
+
+
+def test_a_tiny_difference_is_not_blown_up():
+    close = history({("a", 1): [0.780], ("b", 1): [0.781]})
+    low, high = final_scores(score_table(close, dict.fromkeys(close["run"], 10))).layout.yaxis.range
+    assert high - low >= 0.04
+
+
+def test_classes_that_differ_most_come_first():
+    frame = pd.DataFrame(
+        [
+            ("s", "a", 1, "cat", 0.9),
+            ("s", "a", 1, "dog", 0.5),
+            ("s", "b", 1, "cat", 0.9),
+            ("s", "b", 1, "dog", 0.8),
+        ],
+        columns=["study", "arm", "seed", "class", "accuracy"],
+    )
+    assert list(per_class(frame).layout.yaxis.categoryarray) == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(("truth", "title"), [("cat", "✓ right"), ("dog", "✗ wrong"), (None, "")])
+def test_right_and_wrong_are_words_and_signs(truth, title):
+    figure = top_bars([("cat", 0.9), ("dog", 0.1)], truth, ARMS[0])
+    assert figure.layout.title.text == title
+    assert list(figure.data[0].text) == ["90.0%", "10.0%"]
+
+
+def test_a_picture_of_phases_is_as_long_as_their_epochs():
+    svg = phases_svg([("all", 2, 1e-5), ("head", 6, 1e-3)])
+    widths = [float(w) for w in re.findall(r'<rect [^>]*width="([\d.]+)"', svg)]
+    assert widths[0] < widths[1]
+    assert sum(widths) == pytest.approx(417, abs=0.5)
+    assert 'aria-label="All layers · 2 epochs · 1e-5, then Head only · 6 epochs · 0.001"' in svg
+
+
+def test_a_narrow_segment_has_short_words():
+    assert ">Head<" in phases_svg([("head", 1, 1e-3)] * 6, 300)
+
+
+def test_a_phase_has_words():
+    assert phase_label(3, 1, 1e-4) == "Top 3 · 1 epoch · 0.0001"

@@ -1,0 +1,69 @@
+"""Predictors: a process that classifies as the run did, and survives what is asked of it."""
+
+import numpy as np
+import pytest
+
+from tests.conftest import tiny_study
+from tl_engine import data
+from tl_engine.errors import PredictionError
+from tl_engine.predictor import Predictor, ranked
+from tl_engine.runs import RunStore
+
+
+@pytest.fixture(scope="module")
+def predictor(finished):
+    with Predictor(RunStore(finished.path.parent)) as predictor:
+        yield predictor
+
+
+def test_a_predictor_says_what_the_run_said(predictor, finished):
+    run = finished.runs()[0]
+    pictures = np.array(data.load("fashion-mini").test.images[:20])
+    answer = predictor.classify(run, pictures)
+    stored = run.probabilities()["test"][:20]
+    np.testing.assert_allclose(answer.probabilities, stored, atol=1e-3)
+    assert answer.as_seen.shape == (20, 16, 16, 3)
+    assert answer.as_seen.dtype == np.uint8
+
+
+def test_two_models_are_kept_apart(predictor, finished):
+    picture = np.array(data.load("fashion-mini").test.images[:1])
+    one, other = (predictor.classify(run, picture).probabilities for run in finished.runs())
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 3), (1, 32, 32, 3), (1, 28, 28, 1)])
+def test_pictures_of_another_size_are_refused(predictor, finished, shape):
+    with pytest.raises(PredictionError, match="28 x 28 x 3 pixels, got"):
+        predictor.classify(finished.runs()[0], np.zeros(shape, np.uint8))
+
+
+def test_a_run_that_has_not_finished_is_refused(store):
+    run = store.create(tiny_study()).runs()[0]
+    with Predictor(store) as predictor, pytest.raises(PredictionError, match="is queued"):
+        predictor.classify(run, np.zeros((1, 28, 28, 3), np.uint8))
+
+
+def test_a_dead_process_is_replaced(predictor, finished):
+    run, picture = finished.runs()[0], np.zeros((1, 28, 28, 3), np.uint8)
+    before = predictor.classify(run, picture).probabilities
+    predictor._child.kill()
+    predictor._child.wait()
+    np.testing.assert_array_equal(predictor.classify(run, picture).probabilities, before)
+
+
+def test_a_damaged_checkpoint_is_a_sentence(finished, tmp_path):
+    import shutil
+
+    shutil.copytree(finished.path.parent, tmp_path / "runs")
+    store = RunStore(tmp_path / "runs")
+    run = store.study(finished.id).runs()[0]
+    (file,) = run.path.glob("model-*.npz")
+    file.write_bytes(file.read_bytes()[:-10])
+    with Predictor(store) as predictor, pytest.raises(PredictionError, match="is damaged"):
+        predictor.classify(run, np.zeros((1, 28, 28, 3), np.uint8))
+
+
+def test_the_most_likely_classes_come_first():
+    top = ranked(np.array([0.1, 0.6, 0.3]), ["a", "b", "c"], top=2)
+    assert [(one.label, one.probability) for one in top] == [("b", 0.6), ("c", 0.3)]
