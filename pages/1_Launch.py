@@ -103,7 +103,7 @@ with frame.page("Launch"):
         settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
         if len(study.arms) > 1:
             st.caption("What differs between the arms, and nothing else does:")
-            st.dataframe(settings)
+            st.table(settings)
         sizes = sizes_of(study.arms[0].recipe)
         runs = len(study.arms) * study.pairs
         if st.button(

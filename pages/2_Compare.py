@@ -75,9 +75,7 @@ def scores(history, runs):
     with halves.cell():
         st.plotly_chart(final_scores(table), key="points", alt="Final validation accuracy per seed")
     with halves.cell():
-        st.dataframe(
-            _readable(table), hide_index=True, key="scores", alt="Final and best scores per run"
-        )
+        st.table(_readable(table))
         st.caption(
             "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
             "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
@@ -85,7 +83,18 @@ def scores(history, runs):
         )
     summary = arm_summary(table)
     if (summary["n"] > 1).any():
-        st.dataframe(summary, hide_index=True, key="summary", alt="Scores per arm")
+        st.table(_readable_arms(summary))
+
+
+def _readable_arms(summary):
+    """Means per arm in words and percentages."""
+    shares = ["mean", "lowest", "highest", "mean_best"]
+    shown = summary[["arm", "n", *shares]].set_index("arm")
+    shown.index = shown.index.map(plain)
+    shown[shares] = shown[shares].map("{:.1%}".format)
+    return shown.rename(columns={"n": "Seeds", "mean_best": "mean of best"}).rename(
+        columns=str.capitalize
+    )
 
 
 def _readable(table):
@@ -166,7 +175,7 @@ with frame.page("Compare"):
             elif settings.empty:
                 st.caption("None: the arms are the same.")
             else:
-                st.dataframe(settings, key="settings", alt="Settings that differ between the arms")
+                st.table(settings)
             confusion(arms, titles)
             st.caption(
                 "All figures are of the validation split. The test split is measured once at the "

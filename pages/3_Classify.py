@@ -72,8 +72,7 @@ def answer(runs, described, original, pixels, truth):
             top = ranked(said.probabilities[0], described.class_names)
             name = None if truth is None else described.class_names[truth]
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
-            bars = top_bars([(p.label, p.probability) for p in top], name, colour)
-            st.plotly_chart(bars, key=f"bars-{run.id}", alt=f"{top[0].label} is most likely")
+            st.html(top_bars([(p.label, p.probability) for p in top], name, colour))
             size = run.recipe.image_size
             st.image(
                 to_png(said.as_seen[0]),

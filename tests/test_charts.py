@@ -128,12 +128,15 @@ def test_names_stay_names(name):
         learning_curves(named),
         final_scores(score_table(named, {named["run"][0]: 10})),
         confusion_difference(counts, counts, [name, "b"], name, name),
-        top_bars([(name, 0.9)], name, ARMS[0]),
     ):
         drawn = figure.to_json()
         assert "href" not in drawn.replace("&lt;a href", "")
         assert "<b>" not in drawn
         assert "\\u003cb\\u003e" not in drawn
+    bars = top_bars([(name, 0.9)], name, ARMS[0])
+    assert re.findall("</?([a-z]+)", bars.replace("&lt;", "")) == re.findall(
+        "</?([a-z]+)", top_bars([("cat", 0.9)], "cat", ARMS[0])
+    )
 
 
 def test_a_confusion_matrix_shows_images_and_shares():
@@ -148,7 +151,7 @@ def test_a_difference_is_symmetric_around_nothing():
     one, other = np.array([[8, 2], [1, 9]]), np.array([[6, 4], [1, 9]])
     trace = confusion_difference(one, other, ["cat", "dog"], "a", "b").data[0]
     assert trace.z[0].tolist() == pytest.approx([20, -20])
-    assert trace.zmin == -trace.zmax == -20
+    assert (trace.zmin, trace.zmax) == pytest.approx((-20, 20))
 
 
 def test_pairs_are_joined_when_two_arms_are_shown():
@@ -177,11 +180,16 @@ def test_classes_that_differ_most_come_first():
     assert list(per_class(frame).layout.yaxis.categoryarray) == ["cat", "dog"]
 
 
-@pytest.mark.parametrize(("truth", "title"), [("cat", "✓ right"), ("dog", "✗ wrong"), (None, "")])
-def test_right_and_wrong_are_words_and_signs(truth, title):
-    figure = top_bars([("cat", 0.9), ("dog", 0.1)], truth, ARMS[0])
-    assert figure.layout.title.text == title
-    assert list(figure.data[0].text) == ["90.0%", "10.0%"]
+@pytest.mark.parametrize(("truth", "word"), [("cat", "✓ right"), ("dog", "✗ wrong: it is dog")])
+def test_right_and_wrong_are_words_and_signs(truth, word):
+    drawn = top_bars([("cat", 0.9), ("dog", 0.1)], truth, ARMS[0])
+    assert word in drawn
+    assert 'aria-label="cat 90.0%, dog 10.0%"' in drawn
+    assert re.findall(r"width:([\d.]+)%", drawn) == ["90.00", "10.00"]
+
+
+def test_without_truth_nothing_is_judged():
+    assert not re.search("right|wrong", top_bars([("cat", 0.9)], None, ARMS[0]).split("<div")[0])
 
 
 def test_a_picture_of_phases_is_as_long_as_their_epochs():

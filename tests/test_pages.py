@@ -230,12 +230,12 @@ def test_compare_opens_what_its_address_names(finished, monkeypatch):
     store = RunStore(finished.path.parent)
     app = visit("pages/2_Compare.py", store, monkeypatch, ids=run.id)
     assert app.multiselect[0].value == [run.id]
-    assert len(app.dataframe[0].value) == 1
+    assert len(app.table[0].value) == 1
 
 
 def test_compare_shows_only_the_settings_that_differ(finished, monkeypatch):
     app = visit("pages/2_Compare.py", RunStore(finished.path.parent), monkeypatch)
-    tables = [frame.value for frame in app.dataframe]
+    tables = [table.value for table in app.table]
     assert any(list(table.index) == ["phase 1", "phase 2"] for table in tables)
 
 

@@ -1,36 +1,50 @@
-"""The most likely classes of one picture, as bars."""
+"""The most likely classes of one picture, as bars.
+
+Plain HTML: five bars need no chart library, whose code alone takes a browser longer to load than
+the rest of the page, and its words take the page's own colour in both themes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
+from tl_engine.charts.style import plain, translucent
 
-from tl_engine.charts.style import figure, plain, translucent
+ROWS = "display:grid;grid-template-columns:minmax(6em,9em) 1fr 4em;gap:6px 12px;align-items:center"
+TRACK = "height:20px;border-radius:4px;background:rgba(128,128,128,0.12)"
 
 
-def top_bars(predictions: Sequence[tuple[str, float]], truth: str | None, colour: str) -> go.Figure:
-    """Bars with numbers, most likely first; the truth, where known, carries a tick.
+def top_bars(predictions: Sequence[tuple[str, float]], truth: str | None, colour: str) -> str:
+    """HTML of bars with numbers, most likely first; right and wrong are words and signs too.
 
     Args:
         predictions: label and probability (0 to 1), most likely first.
+        truth: the true class, where it is known.
+        colour: the model's, as hex.
     """
-    labels = [label for label, _ in predictions]
-    right = truth is not None and labels[0] == truth
-    title = "" if truth is None else ("✓ right" if right else "✗ wrong")
-    names = [plain(label, 28) + (" ✓" if label == truth else "") for label in labels]
-    made = figure(title, "", height=70 + 34 * len(labels))
-    made.add_bar(
-        x=[probability for _, probability in predictions],
-        y=names,
-        orientation="h",
-        marker={"color": [colour, *[translucent(colour, 0.45)] * (len(labels) - 1)]},
-        text=[f"{probability:.1%}" for _, probability in predictions],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.2%}<extra></extra>",
+    words = ", ".join(f"{plain(label)} {share:.1%}" for label, share in predictions)
+    rows = "".join(
+        _row(label, share, colour if place == 0 else translucent(colour, 0.45), label == truth)
+        for place, (label, share) in enumerate(predictions)
     )
-    made.update_xaxes(range=[0, 1.18], visible=False)
-    made.update_yaxes(autorange="reversed", showgrid=False)
-    made.update_layout(margin={"l": 10, "r": 10, "t": 40 if title else 10, "b": 10}, bargap=0.3)
-    return made
+    return (
+        f"{_judgement(predictions[0][0], truth)}"
+        f'<div role="img" aria-label="{words}" style="{ROWS}">{rows}</div>'
+    )
+
+
+def _judgement(label: str, truth: str | None) -> str:
+    if truth is None:
+        return ""
+    word = "✓ right" if label == truth else f"✗ wrong: it is {plain(truth, 28)}"
+    return f'<p style="margin:0 0 8px;font-weight:600">{word}</p>'
+
+
+def _row(label: str, share: float, colour: str, is_truth: bool) -> str:
+    name = plain(label, 28) + (" ✓" if is_truth else "")
+    bar = f"width:{100 * share:.2f}%;height:100%;border-radius:4px;background:{colour}"
+    return (
+        f'<span style="text-align:right">{name}</span>'
+        f'<div style="{TRACK}"><div style="{bar}"></div></div>'
+        f"<span>{share:.1%}</span>"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar
 
@@ -45,7 +46,7 @@ def plain(name: str, limit: int = MAXIMUM_NAME) -> str:
     """A name that people gave, without the meaning that Plotly sees in < and &, and cut."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(name)).split())
     line = line if len(line) <= limit else line[: limit - 1] + "…"
-    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(line)
 
 
 def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
