@@ -120,7 +120,7 @@ def live_points(store: RunStore) -> None:
     phases = (Phase("all", 30, 1e-4), Phase("head", 1, 1e-3))
     recipe = Recipe(phases, backbone="tiny", pretrained=False, train_images=5000, image_size=32)
     study = Study("Live", name_arms(with_reversed([recipe])[:1]))
-    delays = []
+    delays: list[float] = []
     with server(store.root) as (address, _), browser() as chromium:
         run = launch(study, store).runs()[0]
         page = chromium.new_page()

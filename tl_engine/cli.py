@@ -151,7 +151,8 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
 def classify(options: argparse.Namespace, store: RunStore) -> int:
     """Classify picture files with a finished run."""
     run = store.run(options.run)
-    data, results = dataset(run.recipe.dataset), []
+    data = dataset(run.recipe.dataset)
+    results: list[dict[str, Any]] = []
     with Predictor(store) as predictor:
         for file in options.pictures:
             try:

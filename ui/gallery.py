@@ -65,7 +65,7 @@ def choose_picture(gallery: Gallery) -> Picture | None:
         )
         shows = [name for name in SHOWS if name != "disagree" or len(gallery.runs) > 1]
         show = st.segmented_control(
-            "Show", shows, format_func=SHOWS.get, default="all", required=True, key="show"
+            "Show", shows, format_func=SHOWS.__getitem__, default="all", required=True, key="show"
         )
     positions = gallery.positions(wanted, show or "all")
     if not len(positions):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import streamlit as st
@@ -205,7 +205,7 @@ def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, 
     if chosen not in options:
         options.append(chosen)
     value: dict[str, Any] = {}
-    fields = {
+    fields: dict[str, Callable[[], Any]] = {
         "trainable": lambda: st.selectbox(
             f"Phase {position + 1} trains",
             options,
@@ -217,7 +217,10 @@ def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, 
         ),
         "learning_rate": lambda: st.text_input("Learning rate", key=f"learning_rate-{number}"),
         "optimizer": lambda: st.selectbox(
-            "Optimizer", OPTIMIZERS, format_func=OPTIMIZER_TITLES.get, key=f"optimizer-{number}"
+            "Optimizer",
+            OPTIMIZERS,
+            format_func=OPTIMIZER_TITLES.__getitem__,
+            key=f"optimizer-{number}",
         ),
     }
     for column, (name, widget) in zip(columns, fields.items(), strict=True):
@@ -232,6 +235,9 @@ def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, 
 def _phase_buttons(order: list[int], position: int, number: int) -> None:
     def move(by: int) -> None:
         order.insert(position + by, order.pop(position))
+
+    def remove() -> None:
+        order.pop(position)
 
     with st.container(horizontal=True, gap="small"):
         st.button(
@@ -257,7 +263,7 @@ def _phase_buttons(order: list[int], position: int, number: int) -> None:
             icon=":material/close:",
             type="tertiary",
             key=f"remove-{number}",
-            on_click=lambda: order.pop(position),
+            on_click=remove,
         )
 
 

@@ -65,7 +65,8 @@ def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
     last = epochs.iloc[-1]
-    top = epochs.loc[epochs["val_accuracy"].idxmax()]  # the first epoch, where several are equal
+    # The first epoch, where several are equal.
+    top = epochs.iloc[int(epochs["val_accuracy"].to_numpy().argmax())]
     correct = round(last["val_accuracy"] * total)
     low, high = wilson_interval(correct, total)
     return {

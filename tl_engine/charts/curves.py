@@ -67,9 +67,10 @@ def learning_curves(
         if show_train:
             _add_train(made, spent, key, names[key], colours[key], TRAIN[metric], x)
     if most > 1:
-        for key, mean in mean_curves(history, metric, x).groupby(["study", "arm"], sort=False):
+        means = mean_curves(history, metric, x)
+        for key in arms:
             if seeds[key] > 1:
-                _add_mean(made, mean, names[key], colours[key], marks)
+                _add_mean(made, _of_arm(means, key), names[key], colours[key], marks)
     _add_phases(made, {key: _segments(spent, key, x) for key in arms}, names, colours)
     made.update_xaxes(title=AXES[x], rangemode="tozero")
     accuracy = metric == "val_accuracy"
@@ -165,8 +166,10 @@ def _segments(spent: pd.DataFrame, key: ArmKey, x: str) -> list[Segment]:
     facts = arm.groupby("phase").agg({"trainable": "first", "learning_rate": "first"})
     begins = [0.0, *ends.iloc[:-1]]
     return [
-        (float(begin), float(end), fact.trainable, fact.learning_rate)
-        for begin, end, fact in zip(begins, ends, facts.itertuples(), strict=True)
+        (float(begin), float(end), str(trainable), float(learning_rate))
+        for begin, end, (trainable, learning_rate) in zip(
+            begins, ends, facts.to_numpy(), strict=True
+        )
     ]
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 from tl_engine.runs import RunStore, StudyFolder
 from tl_engine.study import Study
@@ -39,7 +40,7 @@ def ensure_worker(store: RunStore) -> None:
             start("worker", "--runs-dir", str(store.root), log=log)
 
 
-def start(*arguments: str, log: object = subprocess.DEVNULL) -> None:
+def start(*arguments: str, log: IO[bytes] | int = subprocess.DEVNULL) -> None:
     """Start `python -m tl_engine ...` in a session of its own."""
     # Ended children are reaped here: Streamlit's server lives for weeks.
     _children[:] = [child for child in _children if child.poll() is None]
@@ -49,8 +50,8 @@ def start(*arguments: str, log: object = subprocess.DEVNULL) -> None:
         subprocess.Popen(
             [sys.executable, "-m", "tl_engine", *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=log,  # type: ignore[arg-type]
-            stderr=log,  # type: ignore[arg-type]
+            stdout=log,
+            stderr=log,
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": path},
         )
