@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import os
 import subprocess
 import sys
+from urllib.error import URLError
 
 import keras
 import numpy as np
@@ -15,12 +17,15 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
 from tl_engine.learning import model as networks
 from tl_engine.learning.batches import Batches, epoch_order
+from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Audit, Stopped, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
 from tl_engine.runs import RunState
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
+# Threads are pinned before the first operation of a process; tests share one.
+prepare_device(os.cpu_count() or 1)
 SEEDS = Seeds.of_pair(1)
 HEAD, ALL = Phase("head", 1, 1e-2), Phase("all", 1, 1e-3)
 
@@ -274,7 +279,12 @@ def test_a_loss_that_explodes_is_said_with_its_learning_rate(store):
 def test_what_is_not_here_is_named_with_its_place(
     store, monkeypatch, tmp_path, changes, error, words
 ):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    def no_network(*_):
+        raise URLError("no network")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", no_network)
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     run = store.create(tiny_study(**changes)).runs()[0]
     run.claim()
     with pytest.raises(error, match=words) as refused:

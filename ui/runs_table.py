@@ -53,6 +53,8 @@ def phase_words(run: Run, state: RunState, done: int, progress: dict[str, Any]) 
     """Where the run is: "all layers (1 of 2), epoch 2 of 6"."""
     if state is RunState.QUEUED:
         return "waits for its turn"
+    if state is RunState.FAILED:
+        return plain(run.outcome.get("sentence", ""), 80)
     epoch = progress.get("epoch", max(done, 1))
     if state is RunState.RUNNING and "epoch" not in progress:
         return progress.get("stage", "starting")
