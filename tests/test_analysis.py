@@ -179,3 +179,66 @@ def test_work_counts_three_passes_where_the_backbone_trains():
     head, full = tiny_recipe(Phase("head", 1, 1e-3)), tiny_recipe(Phase("all", 1, 1e-3))
     difference_ = total_work(full, sizes_of(full)) - total_work(head, sizes_of(head))
     assert difference_ == 2 * 100
+
+
+@pytest.mark.parametrize(("correct", "total"), [(0, 0), (5, 4), (-1, 4)])
+def test_wilson_s_interval_refuses_impossible_counts(correct, total):
+    with pytest.raises(ValueError, match="must"):
+        wilson_interval(correct, total)
+
+
+def test_a_score_that_was_not_measured_has_no_interval():
+    table = score_table(history({("a", 1): [0.5, 0.4, np.nan]}), {"s/a-1": 10})
+    assert table[["final", "correct", "low", "high"]].isna().all(axis=None)
+    assert (table["best"][0], table["best_epoch"][0]) == (0.5, 1)
+    assert arm_summary(table)["n"][0] == 0
+
+
+def test_a_run_without_any_score_has_no_best_epoch():
+    table = score_table(history({("a", 1): [np.nan]}), {"s/a-1": 10})
+    assert table[["final", "best", "best_epoch"]].isna().all(axis=None)
+
+
+def test_best_scores_are_summed_up_too():
+    table = score_table(
+        history({("a", 1): [0.8, 0.5], ("a", 2): [0.6, 0.7]}), {"s/a-1": 10, "s/a-2": 10}
+    )
+    row = arm_summary(table).iloc[0]
+    assert row["mean_best"] == pytest.approx(0.75)
+    assert (row["lowest_best"], row["highest_best"]) == (0.7, 0.8)
+
+
+def test_small_integers_do_not_wrap_around():
+    counts = confusion_counts(np.array([99], np.uint8), np.array([98], np.uint8), 100)
+    assert counts[99, 98] == counts.sum() == 1
+
+
+def test_settings_that_differ_in_their_last_digit_differ():
+    close = [tiny_recipe(Phase("all", 1, rate)).to_dict() for rate in (1.2345678e-4, 1.2345679e-4)]
+    assert list(differences(dict(zip("ab", close, strict=True))).index) == ["phase 1"]
+
+
+def test_settings_within_settings_have_a_path():
+    table = differences({"a": {"shift": {"up_to": 0.1}}, "b": {"shift": {"up_to": 0.2}}})
+    assert list(table.index) == ["shift · up to"]
+
+
+def test_an_empty_history_has_no_means():
+    assert mean_curves(history({}), "val_accuracy", "seconds").empty
+
+
+def test_a_mean_over_fewer_seeds_is_none():
+    both = history({("a", 1): [0.2, np.nan, 0.4], ("a", 2): [0.4, 0.9, 0.6]})
+    values = mean_curves(both, "val_accuracy", "epoch")["value"]
+    assert list(values) == pytest.approx([0.3, np.nan, 0.5], nan_ok=True)
+
+
+def test_a_mean_stands_at_its_seeds_mean_seconds():
+    both = history({("a", 1): [0.2, 0.4], ("a", 2): [0.4, 0.6]})
+    assert list(mean_curves(both, "val_accuracy", "seconds")["x"]) == [3.0, 6.0]
+
+
+def test_what_was_spent_is_unknown_after_an_epoch_of_unknown_cost():
+    unknown = history({("a", 1): [0.1, 0.2, 0.3]})
+    unknown.loc[1, "seconds"] = np.nan
+    assert list(with_axes(unknown)["x_seconds"]) == pytest.approx([2, np.nan, np.nan], nan_ok=True)

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.test_analysis import history
 from tl_engine.analysis.scores import score_table
@@ -14,7 +15,7 @@ from tl_engine.charts.curves import learning_curves
 from tl_engine.charts.phases import phase_label, phases_svg
 from tl_engine.charts.points import final_scores
 from tl_engine.charts.probabilities import top_bars
-from tl_engine.charts.style import ARMS, ON_PHASE, arm_colours, phase_colour, plain
+from tl_engine.charts.style import ARMS, NEUTRAL, ON_PHASE, arm_colours, phase_colour, plain
 
 HOSTILE = ["<b>bold</b>", "<a href='javascript:alert(1)'>x</a>", "x" * 10_000, "\x00\n", "&lt;"]
 SEVERAL = history({("a", 1): [0.2, 0.4], ("a", 2): [0.3, 0.5], ("b", 1): [0.4, 0.3]})
@@ -206,3 +207,147 @@ def test_a_narrow_segment_has_short_words():
 
 def test_a_phase_has_words():
     assert phase_label(3, 1, 1e-4) == "Top 3 · 1 epoch · 0.0001"
+
+
+MACHADO = {
+    "protanopia": (
+        (0.152286, 1.052583, -0.204868),
+        (0.114503, 0.786281, 0.099216),
+        (-0.003882, -0.048116, 1.051998),
+    ),
+    "deuteranopia": (
+        (0.367322, 0.860646, -0.227968),
+        (0.280085, 0.672501, 0.047413),
+        (-0.011820, 0.042940, 0.968881),
+    ),
+    "tritanopia": (
+        (1.255528, -0.076749, -0.178779),
+        (-0.078411, 0.930809, 0.147602),
+        (0.004733, 0.691367, 0.303900),
+    ),
+}
+"""Linear RGB as eyes without one kind of cone see it (Machado, Oliveira, Fernandes 2009)."""
+
+
+@pytest.mark.parametrize("eyes", MACHADO)
+def test_arms_are_told_apart_by_all_eyes(eyes):
+    srgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in ARMS])
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.array(MACHADO[eyes]).T, 0, 1)
+    lab = rgb2lab(np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055))
+    distances = deltaE_ciede2000(lab[:, None], lab[None])
+    assert distances[~np.eye(len(ARMS), dtype=bool)].min() >= 10
+
+
+def test_a_name_means_nothing_to_plotly():
+    assert plain("%{x} $y$") == "%&#123;x} &#36;y&#36;"
+    assert plain('"Anna\'s"') == "&#34;Anna&#39;s&#34;"
+
+
+def test_a_seed_that_lags_does_not_move_the_switch():
+    both = history({("a", 1): [0.2, 0.3, 0.4], ("a", 2): [0.2]})
+    both.loc[both["epoch"] == 2, ["phase", "trainable", "learning_rate"]] = [0, "all", 1e-5]
+    figure = learning_curves(both)
+    assert [s.x0 for s in figure.layout.shapes if s.type == "line"] == [2]
+
+
+def test_an_arm_that_lags_shares_the_phases_all_the_same():
+    figure = learning_curves(history({("a", 1): [0.2, 0.3, 0.4], ("b", 1): [0.2, 0.3]}))
+    assert [(s.x0, s.x1) for s in figure.layout.shapes if s.type == "rect"] == [(0, 1), (1, 3)]
+
+
+def test_a_switch_has_its_arm_s_colour_unless_it_is_several_arms():
+    def switches(*arms):
+        shapes = learning_curves(history({(arm, 1): [0.2, 0.3] for arm in arms})).layout.shapes
+        return [shape.line.color for shape in shapes if shape.type == "line"]
+
+    assert switches("a") == [ARMS[0]]
+    assert switches("a", "b") == [NEUTRAL]
+
+
+def test_a_single_epoch_is_seen():
+    drawn = lines(learning_curves(history({("a", 1): [0.2, 0.4], ("a", 2): [0.3]})))
+    assert {line.mode for line in drawn} == {"lines+markers"}
+
+
+def test_long_curves_have_no_markers():
+    (line,) = lines(learning_curves(history({("a", 1): [0.2] * 21})))
+    assert line.mode == "lines"
+
+
+@pytest.mark.parametrize(("metric", "shown"), [("val_accuracy", "%{y:.1%}"), ("val_loss", ":.4f")])
+def test_a_point_says_more_digits_than_its_axis(metric, shown):
+    (line,) = lines(learning_curves(history({("a", 1): [0.2]}), metric))
+    assert shown in line.hovertemplate
+    assert line.customdata[0] == "epoch 1: all layers at 1e-5"
+
+
+def test_a_zoom_into_epochs_does_not_outlive_them():
+    epochs, seconds = (learning_curves(SEVERAL, x=x).layout for x in ("epoch", "seconds"))
+    assert epochs.xaxis.uirevision != seconds.xaxis.uirevision
+    assert epochs.yaxis.uirevision == seconds.yaxis.uirevision
+
+
+def test_unequal_numbers_of_seeds_are_said():
+    assert "1 to 2 seeds per arm" in learning_curves(SEVERAL).layout.title.subtitle.text
+
+
+def test_runs_that_stand_at_different_epochs_are_not_silently_compared():
+    uneven = history({("a", 1): [0.2, 0.4], ("b", 1): [0.2]})
+    subtitle = final_scores(score_table(uneven, dict.fromkeys(uneven["run"], 10))).layout.title
+    assert "different epochs, 1 to 2" in subtitle.subtitle.text
+
+
+def test_a_run_without_a_score_is_no_point():
+    broken = history({("a", 1): [0.2], ("b", 1): [np.nan]})
+    figure = final_scores(score_table(broken, dict.fromkeys(broken["run"], 10)))
+    assert [trace.name for trace in figure.data] == ["a"]
+
+
+def test_points_of_two_arms_of_one_name_are_told_apart():
+    both = pd.concat(
+        [history({("a", 1): [0.2]}, "one"), history({("a", 1): [0.3]}, "two")], ignore_index=True
+    )
+    figure = final_scores(score_table(both, dict.fromkeys(both["run"], 10)))
+    assert list(figure.layout.xaxis.ticktext) == ["a<br>(one)", "a<br>(two)"]
+    assert not [trace for trace in figure.data if trace.mode == "lines"]
+
+
+def test_nothing_predicted_is_said():
+    none, some = np.zeros((2, 2), dtype=int), np.eye(2, dtype=int)
+    for figure in (
+        confusion_matrix(none, ["cat", "dog"], "a"),
+        confusion_difference(none, some, ["cat", "dog"], "a", "b"),
+    ):
+        assert len(figure.data) == 0
+        assert figure.layout.annotations[0].text
+
+
+def test_classes_called_by_numbers_stay_names():
+    heat = confusion_matrix(np.eye(2, dtype=int), ["7", "1"], "a")
+    assert list(heat.layout.xaxis.ticktext) == ["7", "1"]
+    frame = pd.DataFrame(
+        [("s", "a", 1, "7", 0.9)], columns=["study", "arm", "seed", "class", "accuracy"]
+    )
+    assert per_class(frame).layout.yaxis.type == "category"
+
+
+def test_a_right_cell_is_not_called_a_mistake():
+    told = confusion_matrix(np.eye(2, dtype=int), ["cat", "dog"], "a").data[0].customdata
+    assert (told[0][0][0], told[0][1][0]) == ("cat recognised", "cat taken for dog")
+
+
+def test_every_chart_lets_the_page_shine_through():
+    for figure in (learning_curves(SEVERAL), confusion_matrix(np.eye(2, dtype=int), "ab", "a")):
+        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert figure.layout.font.color is None
+
+
+def test_top_blocks_are_called_the_same_from_recipe_and_history():
+    assert phase_label("top 3", 1, 1e-4) == phase_label(3, 1, 1e-4)
+
+
+def test_words_that_do_not_fit_are_left_out_of_a_segment_but_not_of_its_label():
+    svg = phases_svg([("head", 1, 1e-3)] * 20, 300)
+    assert "></text>" in svg
+    assert svg.count("Head only") == 20

@@ -7,7 +7,9 @@ import numpy as np
 
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Counts (classes, classes); rows are true classes, columns predicted ones."""
-    flat = np.bincount(labels * classes + predicted, minlength=classes * classes)
+    # Labels are often uint8, in which label * classes would wrap around.
+    cells = np.asarray(labels, np.int64) * classes + predicted
+    flat = np.bincount(cells, minlength=classes * classes)
     return flat.reshape(classes, classes)
 
 

@@ -8,13 +8,16 @@ AXES = ("epoch", "images", "seconds")
 
 
 def with_axes(history: pd.DataFrame) -> pd.DataFrame:
-    """The history with `x_epoch`, `x_images` and `x_seconds`: what each run has spent so far."""
+    """The history with `x_epoch`, `x_images` and `x_seconds`: what each run has spent so far.
+
+    After an epoch whose cost is NaN, what the run has spent is NaN too.
+    """
     ordered = history.sort_values(["study", "arm", "seed", "run", "epoch"], kind="stable")
-    runs = ordered.groupby("run", sort=False)
+    # An empty history's columns are objects, which cannot be added up.
+    costs = ordered[["images", "seconds"]].astype(float)
+    spent = costs.groupby(ordered["run"], sort=False).cumsum(skipna=False)
     return ordered.assign(
-        x_epoch=ordered["epoch"],
-        x_images=runs["images"].cumsum(),
-        x_seconds=runs["seconds"].cumsum(),
+        x_epoch=ordered["epoch"], x_images=spent["images"], x_seconds=spent["seconds"]
     )
 
 
@@ -22,7 +25,8 @@ def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
     """The mean per arm and epoch, over epochs that every seed of the arm has reached.
 
     Where some seeds are further than others, a mean over those that are would change its members
-    along the curve and jump; so it ends where the slowest seed ends.
+    along the curve and jump; so it ends where the slowest seed ends. A seed counts from its first
+    epoch on, whatever became of it. For the same reason the mean is NaN where a seed's value is.
 
     Args:
         x: one of AXES; for images and seconds the mean's place is the mean of its seeds' places.
@@ -32,10 +36,9 @@ def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
     """
     spent = with_axes(history)
     seeds = spent.groupby(["study", "arm"])["run"].nunique()
-    means = (
-        spent.groupby(["study", "arm", "epoch"], sort=False)
-        .agg(x=(f"x_{x}", "mean"), value=(metric, "mean"), n=("run", "nunique"))
-        .reset_index()
-    )
+    values = spent.assign(x=spent[f"x_{x}"].astype(float), value=spent[metric].astype(float))
+    epochs = values.groupby(["study", "arm", "epoch"], sort=False)
+    means = epochs[["x", "value"]].mean(skipna=False).assign(n=epochs["run"].nunique())
+    means = means.reset_index()
     every = [seeds[study, arm] for study, arm in zip(means["study"], means["arm"], strict=True)]
     return means[means["n"] == every].reset_index(drop=True)

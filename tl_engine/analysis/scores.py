@@ -37,7 +37,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
 
 def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> pd.DataFrame:
-    """One row per run with SCORE_COLUMNS.
+    """One row per run with SCORE_COLUMNS; a score that was not measured is NaN.
 
     Args:
         history: one row per epoch.
@@ -51,24 +51,30 @@ def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> 
 
 
 def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Per arm: number of seeds, and mean, lowest and highest of the final and best scores."""
+    """Per arm: number of seeds with a final score, and mean, lowest and highest of the final and
+    best scores."""
     grouped = table.groupby(["study", "arm"], sort=False)
     return grouped.agg(
-        n=("final", "size"),
+        n=("final", "count"),
         mean=("final", "mean"),
         lowest=("final", "min"),
         highest=("final", "max"),
         mean_best=("best", "mean"),
+        lowest_best=("best", "min"),
+        highest_best=("best", "max"),
         mean_seconds=("seconds", "mean"),
     ).reset_index()
 
 
 def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
     last = epochs.iloc[-1]
-    # The first epoch, where several are equal.
-    top = epochs.iloc[int(epochs["val_accuracy"].to_numpy().argmax())]
-    correct = round(last["val_accuracy"] * total)
-    low, high = wilson_interval(correct, total)
+    measured = epochs.dropna(subset="val_accuracy")
+    best = measured["val_accuracy"].max()
+    best_epoch = measured.loc[measured["val_accuracy"] == best, "epoch"].min()
+    correct, low, high = float("nan"), float("nan"), float("nan")
+    if pd.notna(last["val_accuracy"]):
+        correct = round(last["val_accuracy"] * total)
+        low, high = wilson_interval(correct, total)
     return {
         **{name: last[name] for name in ("study", "arm", "seed", "run", "epoch")},
         "final": last["val_accuracy"],
@@ -76,8 +82,8 @@ def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
         "total": total,
         "low": low,
         "high": high,
-        "best": top["val_accuracy"],
-        "best_epoch": top["epoch"],
+        "best": best,
+        "best_epoch": best_epoch,
         "train_accuracy": last["accuracy"],
         "seconds": epochs["seconds"].sum(),
     }

@@ -16,7 +16,8 @@ def differences(named: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """A row for each setting that is not the same in all arms, a column per arm.
 
     Args:
-        named: per arm its settings as plain data; phases become a phrase per position.
+        named: per arm its settings as plain data; phases become a phrase per position, settings
+            within settings a path such as "augmentation · flip".
     """
     readable = {name: _readable(settings) for name, settings in named.items()}
     settings = dict.fromkeys(name for values in readable.values() for name in values)
@@ -31,11 +32,14 @@ def differences(named: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def _readable(settings: Mapping[str, Any]) -> dict[str, str]:
-    lines = {}
+    lines: dict[str, str] = {}
     for name, value in settings.items():
         if name == "phases":
             for position, phase in enumerate(value, start=1):
                 lines[f"phase {position}"] = _phrase(phase)
+        elif isinstance(value, Mapping):
+            within = _readable(value).items()
+            lines |= {f"{name.replace('_', ' ')} · {inner}": word for inner, word in within}
         else:
             lines[name.replace("_", " ")] = _word(value)
     return lines
@@ -43,12 +47,17 @@ def _readable(settings: Mapping[str, Any]) -> dict[str, str]:
 
 def _phrase(phase: Mapping[str, Any]) -> str:
     trainable = phase["trainable"]
-    layers = {"head": "head only", "all": "all layers"}.get(trainable, f"top {trainable} blocks")
+    blocks = "1 block" if trainable == 1 else f"{trainable} blocks"
+    layers = {"head": "head only", "all": "all layers"}.get(trainable, f"top {blocks}")
     epochs = f"{phase['epochs']} epoch" + ("s" if phase["epochs"] > 1 else "")
-    rate = f"{phase['learning_rate']:g}".replace("e-0", "e-")
-    return f"{layers}, {epochs}, {OPTIMIZERS[phase['optimizer']]} at {rate}"
+    optimizer = OPTIMIZERS[phase["optimizer"]]
+    return f"{layers}, {epochs}, {optimizer} at {_word(float(phase['learning_rate']))}"
 
 
 def _word(value: Any) -> str:
     words = {True: "on", False: "off", None: "all"}
-    return words[value] if value is None or isinstance(value, bool) else str(value)
+    if value is None or isinstance(value, bool):
+        return words[value]
+    if isinstance(value, float):  # every digit: a rounded number would hide a difference
+        return str(value).removesuffix(".0").replace("e-0", "e-")
+    return str(value)

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import arm_colours, figure, plain, say_empty
+from tl_engine.charts.style import (
+    arm_colours,
+    arm_names,
+    figure,
+    plain,
+    say_empty,
+    seeds_words,
+)
 
 
 def per_class(frame: pd.DataFrame) -> go.Figure:
@@ -14,46 +21,63 @@ def per_class(frame: pd.DataFrame) -> go.Figure:
     Args:
         frame: columns study, arm, seed, class, accuracy (0 to 1); classes are drawn from the
             one with the largest difference between arms down, with one arm from the hardest up.
+            A class without images (NaN) has a row without dots.
     """
     seeds = frame.groupby(["study", "arm"])["seed"].nunique()
-    most = int(seeds.max()) if len(seeds) else 0
     made = figure(
         "Accuracy per class",
-        f"validation split, {most} seed{'s' if most != 1 else ''} per arm",
+        f"validation split, {seeds_words(seeds)}",
         height=220 + 26 * max(frame["class"].nunique(), 4),
     )
+    made.update_xaxes(title="Share predicted right", tickformat=".0%")
+    made.update_yaxes(title="True class")
     if frame.empty:
         return say_empty(made, "It is drawn when a run has finished.")
-    means = frame.groupby(["study", "arm", "class"], sort=False)["accuracy"].mean().reset_index()
-    order = _order(means)
     keys = list(dict.fromkeys(zip(frame["study"], frame["arm"], strict=True)))
-    for (study, arm), colour in arm_colours(keys).items():
-        ours = (frame["study"] == study) & (frame["arm"] == arm)
-        if seeds[study, arm] > 1:
-            made.add_scatter(
-                x=frame[ours]["accuracy"],
-                y=frame[ours]["class"].map(plain),
-                mode="markers",
-                marker={"color": colour, "size": 5, "opacity": 0.45},
-                showlegend=False,
-                hoverinfo="skip",
-            )
-        mean = means[(means["study"] == study) & (means["arm"] == arm)]
-        made.add_scatter(
-            x=mean["accuracy"],
-            y=mean["class"].map(plain),
-            mode="markers",
-            marker={"color": colour, "size": 12},
-            name=plain(arm),
-            hovertemplate=f"{plain(arm)}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
-        )
-    made.update_xaxes(title="Share predicted right", tickformat=".0%")
-    made.update_yaxes(categoryorder="array", categoryarray=[plain(n) for n in reversed(order)])
+    names = arm_names(keys)
+    for key, colour in arm_colours(keys).items():
+        ours = frame[(frame["study"] == key[0]) & (frame["arm"] == key[1])]
+        if seeds[key] > 1:
+            _add_seeds(made, ours, names[key], colour)
+        _add_means(made, ours, names[key], colour)
+    made.update_yaxes(
+        type="category",  # or classes called "0" to "9" would become a scale
+        categoryorder="array",
+        categoryarray=[plain(name) for name in reversed(_order(frame))],
+    )
     return made
 
 
-def _order(means: pd.DataFrame) -> list[str]:
-    wide = means.pivot_table(index="class", columns=["study", "arm"], values="accuracy")
-    if wide.shape[1] > 1:
-        return list((wide.max(axis=1) - wide.min(axis=1)).sort_values(ascending=False).index)
-    return list(wide.iloc[:, 0].sort_values().index)
+def _order(frame: pd.DataFrame) -> list[str]:
+    means = frame.groupby(["class", "study", "arm"], sort=False)["accuracy"].mean()
+    arms = means.unstack(["study", "arm"])
+    if arms.shape[1] > 1:
+        return list((arms.max(axis=1) - arms.min(axis=1)).sort_values(ascending=False).index)
+    return list(arms.iloc[:, 0].sort_values().index)
+
+
+def _add_seeds(made: go.Figure, rows: pd.DataFrame, name: str, colour: str) -> None:
+    made.add_scatter(
+        x=rows["accuracy"],
+        y=rows["class"].map(plain),
+        mode="markers",
+        marker={"color": colour, "size": 5, "opacity": 0.45},
+        showlegend=False,
+        customdata=rows["seed"],
+        hovertemplate=f"{name}, pair %{{customdata}}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
+    )
+
+
+def _add_means(made: go.Figure, rows: pd.DataFrame, name: str, colour: str) -> None:
+    means = rows.groupby("class", sort=False)["accuracy"].mean()
+    seeds = rows["seed"].nunique()
+    mean = f", mean of {seeds} seeds" if seeds > 1 else ""
+    made.add_scatter(
+        x=means,
+        y=means.index.map(plain),
+        mode="markers",
+        marker={"color": colour, "size": 12},
+        name=name,
+        showlegend=True,
+        hovertemplate=f"{name}{mean}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
+    )

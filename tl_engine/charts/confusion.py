@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tl_engine.analysis.confusion import difference, row_shares
-from tl_engine.charts.style import DIVERGING, SEQUENTIAL, figure, plain
+from tl_engine.charts.style import DIVERGING, SEQUENTIAL, figure, plain, say_empty
 
 WRITTEN_CLASSES = 12
 """Cells carry their numbers up to so many classes."""
@@ -16,14 +16,13 @@ WRITTEN_CLASSES = 12
 
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str) -> go.Figure:
     """Which class is taken for which: shades are shares of the true class, numbers are images."""
-    shares = row_shares(counts)
     made = _matrix(
         plain(title),
         f"{int(counts.sum()):,} predictions, validation split; numbers are images",
-        100 * shares,
+        100 * row_shares(counts),
         class_names,
         [[str(count) if count else "" for count in row] for row in counts],
-        "%{y} taken for %{x}<br>%{customdata} images, %{z:.1f} % of %{y}<extra></extra>",
+        "<br>%{customdata[1]:,} images, %{z:.1f} % of the true class<extra></extra>",
         counts,
     )
     made.update_traces(colorscale=SEQUENTIAL, zmin=0, zmax=100, showscale=False)
@@ -39,15 +38,16 @@ def confusion_difference(
 ) -> go.Figure:
     """A minus B, in percentage points of the true class, so that different totals compare."""
     points = difference(counts_a, counts_b)
-    limit = max(1.0, float(np.nanmax(np.abs(points))))
+    limit = max(1.0, float(np.nan_to_num(np.abs(points)).max(initial=0.0)))
     made = _matrix(
-        f"{plain(name_a, 40)} minus {plain(name_b, 40)}",
-        f"percentage points of the true class; violet: {plain(name_a, 30)} says so more often, "
-        f"green: {plain(name_b, 30)} does",
+        f"{plain(name_a, 28)} minus {plain(name_b, 28)}",
+        f"violet: {plain(name_a)} says this more often<br>green: {plain(name_b)} does<br>"
+        f"{int(counts_a.sum()):,} and {int(counts_b.sum()):,} predictions, validation split; "
+        "percentage points of the true class",
         points,
         class_names,
         [[f"{value:+.0f}" if abs(value) >= 0.5 else "" for value in row] for row in points],
-        "%{y} taken for %{x}: %{z:+.1f} points<extra></extra>",
+        ": %{z:+.1f} percentage points<extra></extra>",
         points,
     )
     made.update_traces(
@@ -63,21 +63,44 @@ def _matrix(
     class_names: Sequence[str],
     text: list[list[str]],
     hover: str,
-    customdata: np.ndarray,
+    told: np.ndarray,
 ) -> go.Figure:
+    """A heat map of values (classes, classes), NaN left out; hover goes on after "A taken for B"
+    and finds what is told of a cell in customdata[1]."""
+    made = figure(title, subtitle, height=550, margin_t=130)
     names = [plain(name, 24) for name in class_names]
-    made = figure(title, subtitle, height=520)
+    # Numbers, not names, are the places: names may be numbers themselves, or alike when cut.
+    places = list(range(len(names)))
+    made.update_xaxes(
+        title="Predicted class", tickvals=places, ticktext=names, tickangle=-45, showgrid=False
+    )
+    made.update_yaxes(
+        title="True class", tickvals=places, ticktext=names, autorange="reversed", showgrid=False
+    )
+    if not np.isfinite(values).any():
+        return say_empty(made, "It is drawn when there are predictions of both kinds.")
+    written = len(names) <= WRITTEN_CLASSES
     made.add_heatmap(
         z=values,
-        x=names,
-        y=names,
-        customdata=customdata,
-        text=text if len(names) <= WRITTEN_CLASSES else None,
-        texttemplate="%{text}" if len(names) <= WRITTEN_CLASSES else None,
-        hovertemplate=hover,
+        x=places,
+        y=places,
+        customdata=np.dstack([_pairs(names), told.astype(object)]),
+        text=text if written else None,
+        texttemplate="%{text}" if written else None,
+        hovertemplate=f"%{{customdata[0]}}{hover}",
         xgap=1,
         ygap=1,
     )
-    made.update_xaxes(title="Predicted", side="bottom", tickangle=-45, showgrid=False)
-    made.update_yaxes(title="True class", autorange="reversed", showgrid=False)
     return made
+
+
+def _pairs(names: list[str]) -> np.ndarray:
+    """What happened in each cell, in words."""
+    words = [
+        [
+            f"{true} recognised" if i == j else f"{true} taken for {said}"
+            for j, said in enumerate(names)
+        ]
+        for i, true in enumerate(names)
+    ]
+    return np.array(words, dtype=object)

@@ -8,7 +8,8 @@ from html import escape
 from tl_engine.charts.style import ON_PHASE, phase_colour
 
 PhaseFacts = tuple[str | int, int, float]
-"""What a picture says of a phase: trainable, epochs, learning rate."""
+"""What a picture says of a phase: trainable ("head", "all", 3 or "top 3"), epochs, learning
+rate."""
 HEIGHT, GAP, CHARACTER = 34, 3, 6.6
 """In pixels: height of the picture, between segments, mean width of a letter at 12 px."""
 LEAST_SHARE = 0.6
@@ -20,10 +21,22 @@ def rate(learning_rate: float) -> str:
     return f"{learning_rate:g}".replace("e-0", "e-")
 
 
+def layers(trainable: str | int) -> str:
+    """What trains, in words: "Head only", "All layers", "Top 3"."""
+    words = {"head": "Head only", "all": "All layers"}
+    return words.get(str(trainable), f"Top {str(trainable).removeprefix('top ')}")
+
+
+def fitting(words: Sequence[str], room: float) -> str:
+    """The first of the words that fits into so many pixels at 12 px; nothing where none does."""
+    return next((word for word in words if len(word) * CHARACTER < room - 8), "")
+
+
 def phase_label(trainable: str | int, epochs: int, learning_rate: float) -> str:
     """A phase in words: "All layers · 2 epochs · 1e-5"."""
-    layers = {"head": "Head only", "all": "All layers"}.get(str(trainable), f"Top {trainable}")
-    return f"{layers} · {epochs} epoch{'s' if epochs > 1 else ''} · {rate(learning_rate)}"
+    return (
+        f"{layers(trainable)} · {epochs} epoch{'s' if epochs > 1 else ''} · {rate(learning_rate)}"
+    )
 
 
 def phases_svg(phases: Sequence[PhaseFacts], width: int = 420) -> str:
@@ -54,18 +67,17 @@ def _widths(epochs: list[int], width: int) -> list[float]:
 
 def _segment(facts: PhaseFacts, left: float, wide: float) -> str:
     trainable, epochs, learning_rate = facts
-    short = {"head": "Head", "all": "All"}.get(str(trainable), f"Top {trainable}")
+    short = layers(trainable).removesuffix(" only").removesuffix(" layers")
     words = (
         phase_label(*facts),
         f"{short} · {epochs} ep · {rate(learning_rate)}",
         f"{short} · {epochs} ep",
         short,
     )
-    text = next((word for word in words if len(word) * CHARACTER < wide - 8), words[-1])
     return (
         f'<rect x="{left:.1f}" y="0" width="{wide:.1f}" height="{HEIGHT}" rx="5" '
         f'fill="{phase_colour(trainable)}"/>'
         f'<text x="{left + wide / 2:.1f}" y="{HEIGHT / 2}" fill="{ON_PHASE}" font-size="12" '
         f'font-family="system-ui, sans-serif" font-weight="600" text-anchor="middle" '
-        f'dominant-baseline="central">{escape(text)}</text>'
+        f'dominant-baseline="central">{escape(fitting(words, wide))}</text>'
     )

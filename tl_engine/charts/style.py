@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import html
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import plotly.graph_objects as go
@@ -11,14 +10,15 @@ import plotly.graph_objects as go
 ARMS = (
     "#7C5CD6",  # violet
     "#1B8F6B",  # green
-    "#C9467E",  # rose
-    "#9A6B12",  # ochre
-    "#3C7FD0",  # blue
-    "#6F7780",  # grey
-    "#B4582C",  # rust
-    "#2A8A99",  # teal
+    "#C38700",  # amber
+    "#5A6900",  # olive
+    "#C30096",  # magenta
+    "#879696",  # grey
+    "#E10F4B",  # red
+    "#785A69",  # mauve
 )
-"""Colours of arms, told apart by lightness too; at least 3:1 against white and #0E1117."""
+"""Colours of arms: at least 3:1 against white and #0E1117, and far enough apart (CIEDE2000 of 10
+and more) for eyes that lack a kind of cone as well, found by search."""
 FROZEN, THAWED = "#A9D3EC", "#F2B35E"
 PARTIAL = "#D7CFA6"
 ON_PHASE = "#14222C"
@@ -27,9 +27,23 @@ SEQUENTIAL = ((0.0, "#EEF3F8"), (0.5, "#86B3E2"), (1.0, "#1F4E8C"))
 DIVERGING = ((0.0, ARMS[1]), (0.5, "#F1F3F5"), (1.0, ARMS[0]))
 """Opaque: Plotly chooses a number's colour by its cell's, and does not see what shines through."""
 GRID = "rgba(128,128,128,0.22)"
+NEUTRAL = "#808890"
+"""What belongs to no arm or to several; seen in both themes."""
 MAXIMUM_NAME = 60
+SPECIAL = str.maketrans(
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        # By number: Plotly would show &quot; as it is.
+        **{sign: f"&#{ord(sign)};" for sign in "\"'{$"},
+    }
+)
+"""What HTML or Plotly would read as markup, an attribute's end, a hover variable or a formula."""
 
 Key = TypeVar("Key", bound=Hashable)
+ArmKey = tuple[str, str]
+"""An arm among several studies: (study id, arm name)."""
 
 
 def arm_colours(keys: Iterable[Key]) -> dict[Key, str]:
@@ -43,10 +57,28 @@ def phase_colour(trainable: str | int) -> str:
 
 
 def plain(name: str, limit: int = MAXIMUM_NAME) -> str:
-    """A name that people gave, without the meaning that Plotly sees in < and &, and cut."""
+    """A name that people gave, on one line and cut, in which no character means anything to
+    Plotly."""
     line = " ".join("".join(c if c.isprintable() else " " for c in str(name)).split())
     line = line if len(line) <= limit else line[: limit - 1] + "…"
-    return html.escape(line)
+    return line.translate(SPECIAL)
+
+
+def arm_names(keys: Sequence[ArmKey], limit: int = MAXIMUM_NAME) -> dict[ArmKey, str]:
+    """What to call each arm: its name, on a second line its study's id where two share a name."""
+    arms = [arm for _, arm in keys]
+    return {
+        (study, arm): plain(arm, limit)
+        + (f"<br>({plain(study, limit)})" if arms.count(arm) > 1 else "")
+        for study, arm in keys
+    }
+
+
+def seeds_words(seeds: Iterable[int]) -> str:
+    """How many seeds the arms have: "3 seeds per arm", "1 to 3 seeds per arm"."""
+    counts = sorted(set(seeds)) or [0]
+    span = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    return f"{span} seed{'s' if counts[-1] != 1 else ''} per arm"
 
 
 def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
@@ -69,7 +101,7 @@ def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
 
 
 def say_empty(made: go.Figure, sentence: str) -> go.Figure:
-    """Write into an empty figure what will be there."""
+    """Write into an empty figure when it will be drawn."""
     made.add_annotation(
         text=sentence, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", opacity=0.7
     )
