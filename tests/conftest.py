@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tl_engine.locks import hold
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunStore, StudyFolder
 from tl_engine.study import Study, name_arms, with_reversed
@@ -47,7 +48,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
 
     from tests.helpers import drain_in_a_process  # it needs PROJECT from this file
 
-    store = RunStore(tmp_path_factory.mktemp("finished") / "runs")
-    folder = store.create(tiny_study())
-    drain_in_a_process(store)
-    return folder
+    here = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: the first of them trains for all
+        here = here.parent
+    store = RunStore(here / "finished" / "runs")
+    with hold(here / "finished.lock", wait=True):
+        if not store.studies():
+            store.create(tiny_study())
+            drain_in_a_process(store)
+    return store.studies()[0]

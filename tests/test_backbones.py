@@ -35,9 +35,16 @@ def cases(names, quick):
 
 # ConvNeXt alone is not simply cut off below its top: its last normalisation moves.
 BODIES = cases(BACKBONES, lambda name, top: top or name in ("convnexttiny", "tiny"))
-PUBLISHED = cases(FACTORIES, lambda name, top: top and name == "mobilenetv2")
+# Whether the top's weights arrive is asked of the article's network and of a small one.
+PUBLISHED = [
+    pytest.param(name, top, marks=[] if name == "mobilenetv2" else pytest.mark.long)
+    for name in FACTORIES
+    for top in (False, True)
+    if not top or name in ("resnet50", "mobilenetv2")
+]
 
-
+# Where tests run in several processes, these share one and so its networks.
+built_once = pytest.mark.xdist_group("bodies")
 # Keras writes variables without numpy 2's `copy` keyword.
 keras_writes = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -109,6 +116,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
         backbone("resnet51")
 
 
+@built_once
 @pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_the_catalog_counts_what_the_network_has(body, name, with_top):
     model, blocks = body(name, with_top), blocks_of(name, with_top)
@@ -121,6 +129,7 @@ def test_the_catalog_counts_what_the_network_has(body, name, with_top):
     assert backbone(name).parameters(head_input) == trainable
 
 
+@built_once
 @pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_blocks_lie_bottom_up(body, name, with_top):
     blocks = blocks_of(name, with_top)
@@ -129,6 +138,7 @@ def test_blocks_lie_bottom_up(body, name, with_top):
     assert titles == sorted(titles, key=[block.title for block in blocks].index)
 
 
+@built_once
 @pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_a_body_gives_a_feature_map_or_a_thousand_logits(body, name, with_top):
     model, described = body(name, with_top), backbone(name)
@@ -171,6 +181,7 @@ def test_a_seed_decides_random_weights():
     assert (one.get_weights()[0] != other.get_weights()[0]).any()
 
 
+@built_once
 @keras_writes
 @pytest.mark.parametrize(("name", "with_top"), PUBLISHED)
 def test_published_weights_arrive_at_another_size(body, keras_home, name, with_top):
@@ -187,17 +198,15 @@ def test_published_weights_arrive_at_another_size(body, keras_home, name, with_t
 
 
 @keras_writes
-@pytest.mark.parametrize(
-    ("with_top", "side"), [(False, 96), pytest.param(True, 224, marks=pytest.mark.long)]
-)
-def test_efficientnet_b0_computes_what_keras_computes(keras_home, tmp_path, with_top, side):
+@pytest.mark.long
+def test_efficientnet_b0_computes_what_keras_computes(keras_home, tmp_path):
     """Keras gives it one more layer where it loads the weights itself."""
-    publish("efficientnetb0", with_top, keras_home)
-    options = {"classifier_activation": None} if with_top else {}
+    publish("efficientnetb0", False, keras_home)
+    side = 96
     reference = keras.applications.EfficientNetB0(
-        weights="imagenet", include_top=with_top, input_shape=(side, side, 3), **options
+        weights="imagenet", include_top=False, input_shape=(side, side, 3)
     )
-    model = build_backbone("efficientnetb0", side, with_top, True, 0)
+    model = build_backbone("efficientnetb0", side, False, True, 0)
     assert len(reference.layers) == len(model.layers) + 1
     pixels = noise(model, side)
     expected = np.asarray(reference(pixels))

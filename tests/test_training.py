@@ -41,7 +41,7 @@ def changed(model, recipe, phase):
     networks.set_phase(model, recipe, phase)
     model.run_eagerly = True  # the same step without tracing a graph that is used once
     before = {v.path: np.array(v) for v in networks.parameters(model)}
-    model.fit(Batches(pictures(), 8), verbose=0, shuffle=False)
+    model.fit(Batches(pictures(2), 2), verbose=0, shuffle=False)
     moved = {v.path for v in networks.parameters(model) if (np.array(v) != before[v.path]).any()}
     statistics = {
         v.path
@@ -64,13 +64,14 @@ def changed(model, recipe, phase):
     }
 
 
+QUICK = ("tiny", "efficientnet-lite0")
 CASES = [
     (name, head_input, batchnorm)
     for name, backbone in BACKBONES.items()
     for head_input, batchnorm in itertools.product(HEAD_INPUTS, BATCHNORM_POLICIES)
     if backbone.top or head_input.startswith("pooled")
     # Every head with every policy where building is quick; elsewhere each of them once.
-    if name in ("tiny", "efficientnet-lite0")
+    if name in QUICK
     or (head_input, batchnorm) in (("pooled-avg", "as pretrained"), ("softmax", "adapt"))
 ]
 
@@ -86,15 +87,16 @@ def test_a_phase_changes_what_it_may_and_nothing_else(name, head_input, batchnor
         head_input=head_input,
         batchnorm=batchnorm,
         image_size=size,
-        batch_size=8,
+        batch_size=2,
     )
     model = networks.build_model(recipe, SEEDS)
     adapts = batchnorm == "adapt" and any(b.batchnorm_weights for b in BACKBONES[name].blocks)
     frozen = {"head": True, "statistics": False, "scales": False, "backbone": False}
     free = {"head": True, "statistics": adapts, "scales": adapts, "backbone": True}
-    assert changed(model, recipe, HEAD) == frozen
+    if name in QUICK:
+        assert changed(model, recipe, HEAD) == frozen
     assert changed(model, recipe, ALL) == free
-    assert changed(model, recipe, HEAD) == frozen  # and after it was free once
+    assert changed(model, recipe, HEAD) == frozen  # after it was free once, too
     keras.backend.clear_session()
 
 
