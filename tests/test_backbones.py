@@ -91,10 +91,8 @@ def noise(model, side):
     return np.random.default_rng(1).uniform(0, 255, (2, side, side, 3)).astype("float32")
 
 
-def publish(name, with_top, home):
-    """Put a network with known variables into the cache, as the file that Keras looks for."""
-    factory, options = FACTORIES[name]
-    model = factory(weights=None, include_top=with_top, **options)
+def publish(model, name, with_top, home):
+    """Give a network known variables, put them into the cache as the file that Keras looks for."""
     random = np.random.default_rng(0)
     for layer in layers_with_variables(model):
         if isinstance(layer, keras.layers.Normalization):
@@ -108,7 +106,6 @@ def publish(name, with_top, home):
     file = BACKBONES[name].weights_files[0 if with_top else 1]
     with h5py.File(home / "models" / file, "w") as group:
         legacy_h5_format.save_weights_to_hdf5_group(group, model)
-    return model
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
@@ -185,7 +182,8 @@ def test_a_seed_decides_random_weights():
 @keras_writes
 @pytest.mark.parametrize(("name", "with_top"), PUBLISHED)
 def test_published_weights_arrive_at_another_size(body, keras_home, name, with_top):
-    published = publish(name, with_top, keras_home)
+    published = body(name, with_top)
+    publish(published, name, with_top, keras_home)
     model = build_backbone(name, 64, with_top, True, 0)
     layers = layers_with_variables(model)
     for layer, original in zip(layers, layers_with_variables(published), strict=True):
@@ -193,15 +191,15 @@ def test_published_weights_arrive_at_another_size(body, keras_home, name, with_t
             continue
         for a, b in zip(layer.get_weights(), original.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b, err_msg=layer.name)
-    untrained = body(name, with_top)
-    assert [type(layer) for layer in model.layers] == [type(layer) for layer in untrained.layers]
+    assert [type(layer) for layer in model.layers] == [type(layer) for layer in published.layers]
 
 
+@built_once
 @keras_writes
 @pytest.mark.long
-def test_efficientnet_b0_computes_what_keras_computes(keras_home, tmp_path):
+def test_efficientnet_b0_computes_what_keras_computes(body, keras_home, tmp_path):
     """Keras gives it one more layer where it loads the weights itself."""
-    publish("efficientnetb0", False, keras_home)
+    publish(body("efficientnetb0", False), "efficientnetb0", False, keras_home)
     side = 96
     reference = keras.applications.EfficientNetB0(
         weights="imagenet", include_top=False, input_shape=(side, side, 3)

@@ -86,6 +86,9 @@ def test_from_a_choice_to_a_classified_upload(store, address, chromium):
     images.fill(IMAGES)
     images.press("Enter")
     if IMAGES == QUICK:
+        size = page.get_by_label("Image size", exact=False).first
+        size.fill("32")
+        size.press("Enter")
         for number, epochs in enumerate(("1", "2")):
             field = page.get_by_label("Epochs", exact=True).nth(number)
             field.fill(epochs)
