@@ -336,7 +336,7 @@ def test_empty_arrays_are_refused(keras_home):
         data.load("mnist")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(data.ARRAYS), st.binary(max_size=200), st.integers(0, 200), st.booleans())
 def test_damaged_files_are_read_or_refused_with_a_sentence(
     keras_home, monkeypatch, array, wrong, place, packed

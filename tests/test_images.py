@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -336,13 +336,11 @@ def is_read_or_refused(content):
         assert pixels.shape[2] == 3
 
 
-@settings(deadline=None)
 @given(st.sampled_from(STARTS), st.binary(max_size=300))
 def test_random_bytes_are_read_or_refused_with_a_sentence(start, rest):
     is_read_or_refused(start + rest)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(WHOLE), st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255))))
 def test_a_picture_with_wrong_bytes_is_read_or_refused_with_a_sentence(whole, changes):
     content = bytearray(whole)

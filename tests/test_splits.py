@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tl_engine import data
@@ -51,7 +51,6 @@ def proportional(found, sizes, tolerance=1.0):
     return (np.abs(found - wanted) < tolerance + 1e-9).all()
 
 
-@settings(deadline=None)
 @given(CLASS_SIZES, SEEDS, st.data())
 def test_train_and_carved_validation_share_no_image_and_hold_every_class_in_proportion(
     sizes, seed, draw
@@ -70,7 +69,6 @@ def test_train_and_carved_validation_share_no_image_and_hold_every_class_in_prop
     assert proportional(train, np.array(sizes) - validation)
 
 
-@settings(deadline=None)
 @given(CLASS_SIZES, SEEDS, st.booleans())
 def test_every_image_keeps_its_label_and_its_published_position(sizes, seed, with_validation):
     images = published(sizes, with_validation)
@@ -84,7 +82,6 @@ def test_every_image_keeps_its_label_and_its_published_position(sizes, seed, wit
     assert len(np.unique(everyone)) == len(everyone)
 
 
-@settings(deadline=None)
 @given(CLASS_SIZES, SEEDS, st.booleans(), st.data())
 def test_with_one_seed_a_smaller_training_set_is_inside_a_larger_one(
     sizes, seed, with_validation, draw
@@ -99,7 +96,6 @@ def test_with_one_seed_a_smaller_training_set_is_inside_a_larger_one(
     assert np.array_equal(one.validation.indices, other.validation.indices)
 
 
-@settings(deadline=None)
 @given(CLASS_SIZES, SEEDS)
 def test_the_same_seed_gives_the_same_splits(sizes, seed):
     images = published(sizes)
@@ -135,7 +131,6 @@ def test_an_impossible_number_of_training_images_is_refused(wanted):
         split(published([50] * 4), wanted, 1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=12), st.data())
 def test_shares_stay_within_one_of_proportion_and_never_shrink(sizes, draw):
     count = draw.draw(st.integers(0, sum(sizes) - 1))
