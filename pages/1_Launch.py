@@ -1,6 +1,7 @@
 """Launch: choose the order of phases and everything else, see what it will take, start."""
 
 import json
+import time
 
 import streamlit as st
 
@@ -14,6 +15,8 @@ from ui import frame, study_form
 from ui.engine import store
 from ui.run_card import phases_of
 from ui.text import duration, escape
+
+SETTLED_SECONDS = 1.5
 
 
 def begin():
@@ -72,12 +75,16 @@ def show_arm(study, arm, expected):
 def measure(study):
     """Start measuring, unless that would disturb a run or be disturbed by it."""
     kept = store()
-    if kept.is_measuring():
+    recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]
+    # Who is still typing would wait for the time of a recipe that nobody wants any more.
+    if st.session_state.get("to-measure", ([], 0.0))[0] != recipes:
+        st.session_state["to-measure"] = recipes, time.monotonic()
+    settled = time.monotonic() - st.session_state["to-measure"][1] > SETTLED_SECONDS
+    if kept.is_measuring() or not settled:
         return
     if any(run.state is RunState.RUNNING for run in kept.runs()):
         st.caption("The time is measured as soon as the run that trains now has ended.")
     else:
-        recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]
         local.start("measure", "--runs-dir", str(kept.root), *recipes)
 
 
