@@ -14,7 +14,7 @@ from tl_engine.work import estimate, missing_rates, sizes_of
 from ui import frame, study_form
 from ui.engine import store
 from ui.run_card import phases_of
-from ui.text import duration, escape
+from ui.text import duration, escape, table
 
 SETTLED_SECONDS = 1.5
 
@@ -110,7 +110,7 @@ with frame.page("Launch"):
         settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
         if len(study.arms) > 1:
             st.caption("What differs between the arms, and nothing else does:")
-            st.table(settings)
+            st.markdown(table(settings))
         sizes = sizes_of(study.arms[0].recipe)
         runs = len(study.arms) * study.pairs
         if st.button(

@@ -1,5 +1,8 @@
 """Compare: curves, scores, settings and confusions of any runs."""
 
+from math import isnan
+
+import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.scores import arm_summary, score_table
@@ -15,7 +18,7 @@ from ui import frame
 from ui.compare_parts import arm_titles, arms_of, confusions, per_class_frame
 from ui.engine import store
 from ui.selection import choose_runs
-from ui.text import duration, escape, plain
+from ui.text import duration, escape, percent, plain, table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
 AXES = {"epoch": "Epochs", "images": "Images seen", "seconds": "Seconds"}
@@ -69,49 +72,55 @@ def curves(runs):
 
 def scores(history, runs):
     """Every seed as a point, and the table behind the points."""
-    table = score_table(history, {run.id: sizes_of(run.recipe).validation for run in runs})
+    scored = score_table(history, {run.id: sizes_of(run.recipe).validation for run in runs})
     st.subheader("Scores", anchor=False)
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
-        st.plotly_chart(final_scores(table), key="points", alt="Final validation accuracy per seed")
+        st.plotly_chart(
+            final_scores(scored), key="points", alt="Final validation accuracy per seed"
+        )
     with halves.cell():
-        st.table(_readable(table))
+        st.markdown(table(_readable(scored)))
         st.caption(
             "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
             "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
             "it does not say which arm is better."
         )
-    summary = arm_summary(table)
+    summary = arm_summary(scored)
     if (summary["n"] > 1).any():
-        st.table(_readable_arms(summary))
+        st.markdown(table(_readable_arms(summary)))
 
 
 def _readable_arms(summary):
     """Means per arm in words and percentages."""
-    shares = ["mean", "lowest", "highest", "mean_best"]
-    shown = summary[["arm", "n", *shares]].set_index("arm")
-    shown.index = shown.index.map(plain)
-    shown[shares] = shown[shares].map("{:.1%}".format)
-    return shown.rename(columns={"n": "Seeds", "mean_best": "mean of best"}).rename(
-        columns=str.capitalize
-    )
+    columns = {
+        "mean": "Mean",
+        "lowest": "Lowest",
+        "highest": "Highest",
+        "mean_best": "Mean of best",
+    }
+    shown = summary.set_index("arm")[["n", *columns]]
+    shown[list(columns)] = shown[list(columns)].map(percent)
+    return shown.rename(columns={"n": "Seeds", **columns}).rename_axis("Arm")
 
 
-def _readable(table):
+def _readable(scored):
     """The score table in words and percentages."""
-    shown = table[["arm", "seed"]].rename(columns={"arm": "Arm", "seed": "Pair"})
-    shown["Arm"] = shown["Arm"].map(plain)
-    shown["Final"] = table["final"].map("{:.1%}".format)
-    shown["Right"] = [
-        f"{c:,} of {n:,}" for c, n in zip(table["correct"], table["total"], strict=True)
+    rows = [
+        {
+            "Arm": row.arm,
+            "Pair": row.seed,
+            "Final": percent(row.final),
+            "Right": "–" if isnan(row.correct) else f"{row.correct:,.0f} of {row.total:,}",
+            "95 %": f"{percent(row.low)} – {percent(row.high)}",
+            "Best": percent(row.best),
+            "in epoch": "–" if isnan(row.best_epoch) else f"{row.best_epoch:.0f}",
+            "Training": percent(row.train_accuracy),
+            "Took": duration(row.seconds),
+        }
+        for row in scored.itertuples()
     ]
-    shown["95 %"] = [f"{a:.1%} – {b:.1%}" for a, b in zip(table["low"], table["high"], strict=True)]
-    shown["Best (epoch)"] = [
-        f"{b:.1%} ({e})" for b, e in zip(table["best"], table["best_epoch"], strict=True)
-    ]
-    shown["Training"] = table["train_accuracy"].map("{:.1%}".format)
-    shown["Took"] = [duration(seconds) for seconds in table["seconds"]]
-    return shown
+    return pd.DataFrame(rows).set_index("Arm")
 
 
 def confusion(arms, titles):
@@ -175,7 +184,7 @@ with frame.page("Compare"):
             elif settings.empty:
                 st.caption("None: the arms are the same.")
             else:
-                st.table(settings)
+                st.markdown(table(settings))
             confusion(arms, titles)
             st.caption(
                 "All figures are of the validation split. The test split is measured once at the "

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from math import isnan
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAXIMUM_SHOWN = 300
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&=\"'^@/%])")
@@ -21,6 +26,16 @@ def escape(text: str, limit: int = MAXIMUM_SHOWN) -> str:
     return _SPECIAL.sub(r"\\\1", plain(text, limit))
 
 
+def table(frame: pd.DataFrame) -> str:
+    """A small table as Markdown, its index as first column; every cell escaped.
+
+    A browser shows it at once, while `st.table` first loads a library of 1 MB.
+    """
+    rows = [[frame.index.name or "", *frame.columns], *frame.reset_index().to_numpy().tolist()]
+    lines = ["| " + " | ".join(escape(str(cell)) for cell in row) + " |" for row in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
 def duration(seconds: float | None) -> str:
     """Seconds in words: "8 s", "2 min 5 s", "3 h 20 min"."""
     if seconds is None:
@@ -37,8 +52,8 @@ def duration(seconds: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as a percentage with one decimal; a dash for none."""
-    return "–" if share is None else f"{share:.1%}"
+    """A share as a percentage with one decimal; a dash for none and for one not measured."""
+    return "–" if share is None or isnan(share) else f"{share:.1%}"
 
 
 def size(count: float) -> str:
