@@ -1,6 +1,5 @@
 """Training, for real and tiny: what a phase may change, the same bits twice, what a run leaves."""
 
-import itertools
 import json
 import os
 import subprocess
@@ -64,48 +63,46 @@ def changed(model, recipe, phase):
     }
 
 
-def cases():
-    """Every family with both policies and two heads, every head with both policies somewhere."""
-    for place, (name, backbone) in enumerate(BACKBONES.items()):
-        heads = HEAD_INPUTS if backbone.top else HEAD_INPUTS[:2]
-        if not any(block.batchnorm_weights for block in backbone.blocks):
-            yield name, heads[place % len(heads)], BATCHNORM_POLICIES[0]
-            continue
-        for number, batchnorm in enumerate(BATCHNORM_POLICIES):
-            yield name, heads[(place + number) % len(heads)], batchnorm
+def head_of(place, backbone):
+    """A head for each family, so that all heads are tried though not each with each family."""
+    heads = HEAD_INPUTS if backbone.top else HEAD_INPUTS[:2]
+    return heads[place % len(heads)]
 
 
-CASES = list(cases())
+CASES = [(name, head_of(place, one)) for place, (name, one) in enumerate(BACKBONES.items())]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("name", "head_input", "batchnorm"), CASES)
-def test_a_phase_changes_what_it_may_and_nothing_else(name, head_input, batchnorm):
+@pytest.mark.parametrize(("name", "head_input"), CASES)
+def test_a_phase_changes_what_it_may_and_nothing_else(name, head_input):
     # Small steps: a random network must not be thrown where its loss is flat.
     head, everything = Phase("head", 1, 1e-3), Phase("all", 1, 1e-5)
-    size = max(32, BACKBONES[name].minimum_size)
-    recipe = Recipe(
-        (head, everything),
-        backbone=name,
-        pretrained=False,
-        head_input=head_input,
-        batchnorm=batchnorm,
-        image_size=size,
-        batch_size=2,
+    fixed, adapting = (
+        Recipe(
+            (head, everything),
+            backbone=name,
+            pretrained=False,
+            head_input=head_input,
+            batchnorm=policy,
+            image_size=max(32, BACKBONES[name].minimum_size),
+            batch_size=2,
+        )
+        for policy in BATCHNORM_POLICIES
     )
-    model = networks.build_model(recipe, SEEDS)
-    adapts = batchnorm == "adapt" and any(b.batchnorm_weights for b in BACKBONES[name].blocks)
+    model = networks.build_model(fixed, SEEDS)
     frozen = {"head": True, "statistics": False, "scales": False, "backbone": False}
-    free = {"head": True, "statistics": adapts, "scales": adapts, "backbone": True}
-    if name in ("tiny", "efficientnet-lite0"):
-        assert changed(model, recipe, head) == frozen
-    assert changed(model, recipe, everything) == free
-    assert changed(model, recipe, head) == frozen  # after it was free once, too
+    free = {**frozen, "backbone": True}
+    assert changed(model, fixed, head) == frozen
+    assert changed(model, fixed, everything) == free
+    if any(block.batchnorm_weights for block in BACKBONES[name].blocks):
+        adapts = {"head": True, "statistics": True, "scales": True, "backbone": True}
+        assert changed(model, adapting, everything) == adapts
+    assert changed(model, adapting, head) == frozen  # after it was free, too
     keras.backend.clear_session()
 
 
-def test_every_head_is_tried_with_every_policy():
-    assert {case[1:] for case in CASES} == set(itertools.product(HEAD_INPUTS, BATCHNORM_POLICIES))
+def test_every_head_is_tried():
+    assert {head for _, head in CASES} == set(HEAD_INPUTS)
 
 
 def test_the_catalog_counts_what_each_phase_trains():

@@ -1,0 +1,44 @@
+"""Where it is kept: RunStore, StudyFolder, Run; the only folder that knows the names under runs/.
+
+    runs/<study id>/study.json        what was asked; immutable
+                    label.json        title and note, as people last edited them (may be missing)
+                    <run id>/         arm1-pair01, arm2-pair01 ...
+      recipe.json         recipe, arm, pair, seeds, threads, versions: immutable
+      queued              exists while the run waits for a worker
+      lock                held by the living worker
+      stop                exists once somebody asked the run to stop
+      progress.json       where the worker is; rewritten about once a second
+      environment.json    machine, device, data fingerprint: what the worker met
+      history.jsonl       a line per epoch
+      checkpoint.json     names the files of the last committed epoch; its rename is the commit
+      model-*.npz         all variables of the model, by index
+      optimizer-*.npz     all variables of the optimizer, likewise (gone once finished)
+      probabilities.npz   float16 class probabilities of every validation and test image
+      scores.json         counts, losses and confusions per split, audit and timings per phase
+      model.keras         the model for Keras, preprocessing inside; model.h5 if asked for
+      log.txt             standard output and error of the run's process
+      outcome.json        how it ended; missing while it has not
+    runs/measurements.jsonl           how long steps take on this machine
+    runs/worker.lock, slot.lock, worker.txt
+
+A missing file has a meaning and the meaning stands above. Every file has one writer: the app
+writes study.json, label.json, recipe.json, queued and stop; the worker writes the rest.
+"""
+
+from tl_engine.runs.checkpoint import Checkpoint
+from tl_engine.runs.history import HISTORY_COLUMNS, epoch_line, joined_history
+from tl_engine.runs.run import Best, Run, RunState
+from tl_engine.runs.store import RunStore
+from tl_engine.runs.study_folder import StudyFolder
+
+__all__ = [
+    "HISTORY_COLUMNS",
+    "Best",
+    "Checkpoint",
+    "Run",
+    "RunState",
+    "RunStore",
+    "StudyFolder",
+    "epoch_line",
+    "joined_history",
+]

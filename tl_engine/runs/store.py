@@ -1,0 +1,165 @@
+"""The folder of all studies, and the queue of their runs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any
+
+from tl_engine import fsio, locks
+from tl_engine.errors import StoreError
+from tl_engine.runs import measurements
+from tl_engine.runs.files import versions
+from tl_engine.runs.run import Run, RunState
+from tl_engine.runs.study_folder import StudyFolder, run_name
+from tl_engine.study import Seeds, Study
+
+
+class RunStore:
+    """The folder of all studies."""
+
+    def __init__(self, root: Path | str = "runs") -> None:
+        self.root = Path(root).resolve()
+        fsio.make_folder(self.root)
+
+    def create(self, study: Study, *, threads: int | None = None) -> StudyFolder:
+        """Write a study with its runs, each queued.
+
+        Args:
+            threads: that TensorFlow may use; None means as many as there are cores.
+        """
+        now = datetime.now().astimezone()
+        path = self.root / f"{now:%Y%m%d-%H%M%S}-{_sayable()}"
+        shared = {"threads": threads or os.cpu_count() or 1, "versions": versions()}
+
+        def fill(folder: Path) -> None:
+            asked = {"study": study.to_dict(), "created": now.isoformat(timespec="seconds")}
+            fsio.write_json(folder / "study.json", asked)
+            for arm, pair in study.runs():
+                run = folder / run_name(arm, pair)
+                fsio.make_folder(run)
+                fsio.write_json(
+                    run / "recipe.json",
+                    {
+                        "recipe": study.arms[arm].recipe.to_dict(),
+                        "arm": study.arms[arm].name,
+                        "pair": pair,
+                        "seeds": Seeds.of_pair(pair)._asdict(),
+                        **shared,
+                    },
+                )
+                fsio.touch(run / "queued")
+
+        fsio.publish_folder(path, fill)
+        return StudyFolder(path)
+
+    def studies(self) -> list[StudyFolder]:
+        """The readable studies, newest first."""
+        return [study for study in self._folders() if study.is_readable]
+
+    def unreadable(self) -> list[StudyFolder]:
+        """Folders that look like studies and cannot be read; never deleted, never hiding others."""
+        return [study for study in self._folders() if not study.is_readable]
+
+    def study(self, study_id: str) -> StudyFolder:
+        """The study of that id.
+
+        Raises:
+            StoreError: where there is none.
+        """
+        path = self.root / study_id
+        if study_id != Path(study_id).name or not (path / "study.json").exists():
+            raise StoreError(f"There is no study {study_id!r} in {self.root}.")
+        return StudyFolder(path)
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id, "<study>/<run>".
+
+        Raises:
+            StoreError: where there is none.
+        """
+        study_id, _, name = run_id.partition("/")
+        return self.study(study_id).run(name)
+
+    def runs(self) -> Iterator[Run]:
+        """All runs of all readable studies, newest study first."""
+        for study in self.studies():
+            yield from study.runs()
+
+    def select(self, ids: Iterable[str]) -> list[Run]:
+        """The runs that ids of studies and of runs name, each once, in that order.
+
+        Raises:
+            StoreError: for an id that is not there.
+        """
+        chosen = {
+            run.id: run
+            for wanted in ids
+            for run in ([self.run(wanted)] if "/" in wanted else self.study(wanted).runs())
+        }
+        return list(chosen.values())
+
+    def next_queued(self) -> Run | None:
+        """The run to train next: oldest study first, pair by pair."""
+        for study in reversed(self.studies()):
+            for run in study.runs():
+                if run.is_queued:
+                    return run
+        return None
+
+    def delete(self, study_id: str) -> None:
+        """Delete a study with all its runs.
+
+        Raises:
+            StoreError: while one of its runs is running.
+        """
+        study = self.study(study_id)
+        if any(run.state is RunState.RUNNING for run in study.runs()):
+            raise StoreError(f"{study.title} is running: stop it first, then delete it.")
+        fsio.delete_folder(study.path)
+
+    def worker_lock(self) -> AbstractContextManager[bool]:
+        """Held by the one worker that drains this store's queue."""
+        return locks.hold(self.root / "worker.lock")
+
+    def worker_lives(self) -> bool:
+        """Whether a worker drains this store's queue."""
+        return locks.is_held(self.root / "worker.lock")
+
+    def slot(self) -> AbstractContextManager[bool]:
+        """Held by the one process that trains; waits until it is free."""
+        return locks.hold(self.root / "slot.lock", wait=True)
+
+    def open_worker_log(self) -> IO[bytes]:
+        """Standard output and error of workers, to append to."""
+        return fsio.open_log(self.root / "worker.txt")
+
+    def add_measurement(self, measurement: dict[str, Any]) -> None:
+        """Keep how long steps took on this machine."""
+        measurements.add(self.root, measurement)
+
+    def measurements(self) -> list[dict[str, Any]]:
+        """All measurements, oldest first."""
+        return measurements.read(self.root)
+
+    def measuring(self) -> AbstractContextManager[bool]:
+        """Held by the one process that measures."""
+        return locks.hold(self.root / "measure.lock")
+
+    def is_measuring(self) -> bool:
+        """Whether a process measures right now."""
+        return locks.is_held(self.root / "measure.lock")
+
+    def _folders(self) -> Iterator[StudyFolder]:
+        for path in sorted(self.root.iterdir(), reverse=True):
+            if path.is_dir() and not path.name.startswith("."):
+                yield StudyFolder(path)
+
+
+def _sayable() -> str:
+    """Four letters and digits, without those that are mistaken for one another."""
+    return "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4))
