@@ -22,7 +22,7 @@ SOURCES = {
     "file": ":material/upload_file: Upload",
     "camera": ":material/photo_camera: Camera",
 }
-SHOWN_PX = 224
+SEEN_PX = 160
 
 
 def from_test(runs, described):
@@ -60,9 +60,10 @@ def from_outside(source, described):
 
 def answer(runs, described, original, pixels, truth):
     """Both models' top five, beside the picture and how each model sees it."""
-    columns = st.columns([1, *[2] * len(runs)], gap="large")
+    columns = st.columns([1, *[4 // len(runs)] * len(runs)], gap="large")
     with columns[0]:
-        st.image(to_png(original), caption="The picture", width=SHOWN_PX)
+        st.image(to_png(original), width="stretch")
+        st.caption("The picture")
         if truth is not None:
             st.markdown(f"Truth: **{escape(described.class_names[truth])}**")
     for run, column, colour in zip(runs, columns[1:], ARMS, strict=False):
@@ -74,11 +75,8 @@ def answer(runs, described, original, pixels, truth):
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
             st.html(top_bars([(p.label, p.probability) for p in top], name, colour))
             size = run.recipe.image_size
-            st.image(
-                to_png(said.as_seen[0]),
-                caption=f"As the model sees it: {size} × {size} px",
-                width=min(SHOWN_PX, 160),
-            )
+            st.image(to_png(said.as_seen[0]), width=SEEN_PX)
+            st.caption(f"As the model sees it: {size} × {size} px")
 
 
 with frame.page("Classify"):

@@ -43,8 +43,6 @@ PUBLISHED = [
     if top == (name == "resnet50") or name == "mobilenetv2"
 ]
 
-# Where tests run in several processes, these share one and so its networks.
-built_once = pytest.mark.xdist_group("bodies")
 # Keras writes variables without numpy 2's `copy` keyword.
 keras_writes = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
@@ -113,7 +111,6 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
         backbone("resnet51")
 
 
-@built_once
 @pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_the_catalog_counts_what_the_network_has(body, name, with_top):
     model, blocks = body(name, with_top), blocks_of(name, with_top)
@@ -126,7 +123,6 @@ def test_the_catalog_counts_what_the_network_has(body, name, with_top):
     assert backbone(name).parameters(head_input) == trainable
 
 
-@built_once
 @pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_blocks_lie_bottom_up(body, name, with_top):
     blocks = blocks_of(name, with_top)
@@ -135,7 +131,6 @@ def test_blocks_lie_bottom_up(body, name, with_top):
     assert titles == sorted(titles, key=[block.title for block in blocks].index)
 
 
-@built_once
 @pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_a_body_gives_a_feature_map_or_a_thousand_logits(body, name, with_top):
     model, described = body(name, with_top), backbone(name)
@@ -178,7 +173,6 @@ def test_a_seed_decides_random_weights():
     assert (one.get_weights()[0] != other.get_weights()[0]).any()
 
 
-@built_once
 @keras_writes
 @pytest.mark.parametrize(("name", "with_top"), PUBLISHED)
 def test_published_weights_arrive_at_another_size(body, keras_home, name, with_top):
@@ -194,7 +188,6 @@ def test_published_weights_arrive_at_another_size(body, keras_home, name, with_t
     assert [type(layer) for layer in model.layers] == [type(layer) for layer in published.layers]
 
 
-@built_once
 @keras_writes
 @pytest.mark.long
 def test_efficientnet_b0_computes_what_keras_computes(body, keras_home, tmp_path):

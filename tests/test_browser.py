@@ -23,7 +23,6 @@ IMAGES = os.environ.get("THAW_IMAGES", QUICK)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.long,
-    pytest.mark.xdist_group("browser"),
     pytest.mark.timeout(900),
     pytest.mark.skipif(
         CHROMIUM is None,

@@ -9,8 +9,6 @@ from tl_engine.errors import PredictionError
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.runs import RunStore
 
-pytestmark = pytest.mark.xdist_group("predictor")
-
 
 @pytest.fixture(scope="module")
 def predictor(finished):

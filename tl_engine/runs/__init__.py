@@ -26,8 +26,8 @@ writes study.json, label.json, recipe.json, queued and stop; the worker writes t
 """
 
 from tl_engine.runs.checkpoint import Checkpoint
-from tl_engine.runs.history import HISTORY_COLUMNS, epoch_line, joined_history
-from tl_engine.runs.run import Best, Run, RunState
+from tl_engine.runs.history import HISTORY_COLUMNS, epoch_line
+from tl_engine.runs.run import Best, Run, RunState, joined_history
 from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_folder import StudyFolder
 

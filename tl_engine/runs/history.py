@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import Any
 
 from tl_engine.recipe import Phase
-
-if TYPE_CHECKING:
-    from tl_engine.runs.run import Run
 
 HISTORY_COLUMNS = (
     "study",
@@ -41,11 +35,3 @@ def epoch_line(
         "learning_rate": phase.learning_rate,
         **measured,
     }
-
-
-def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
-    """The histories of several runs in one tidy frame; empty, with its columns, for none."""
-    frames = [frame for run in runs if not (frame := run.history()).empty]
-    if not frames:
-        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
-    return pd.concat(frames, ignore_index=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -323,3 +323,11 @@ class Run:
     def open_log(self) -> IO[bytes]:
         """The log, to append to."""
         return fsio.open_log(self.path / "log.txt")
+
+
+def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
+    """The histories of several runs in one tidy frame; empty, with its columns, for none."""
+    frames = [frame for run in runs if not (frame := run.history()).empty]
+    if not frames:
+        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
+    return pd.concat(frames, ignore_index=True)
