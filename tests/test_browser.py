@@ -51,10 +51,12 @@ def chromium():
 def photograph(page, name, width=1280):
     """A picture of the whole page."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    page.wait_for_timeout(1200)
+    page.locator("[data-test-script-state=notRunning]").first.wait_for(state="attached")
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')")
+    page.wait_for_timeout(500)
     tall = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     page.set_viewport_size({"width": width, "height": min(max(tall, 600), 3400)})
-    page.wait_for_timeout(800)
+    page.wait_for_timeout(500)
     page.screenshot(path=PICTURES / f"{name}.png")
     page.set_viewport_size({"width": width, "height": 900})
 

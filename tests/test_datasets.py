@@ -16,7 +16,7 @@ from typing import ClassVar
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tl_engine import data
@@ -337,6 +337,7 @@ def test_empty_arrays_are_refused(keras_home):
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example("test_labels", b"PK\x03\x04", 0, False)  # an array that says it is a zip archive
 @given(st.sampled_from(data.ARRAYS), st.binary(max_size=200), st.integers(0, 200), st.booleans())
 def test_damaged_files_are_read_or_refused_with_a_sentence(
     keras_home, monkeypatch, array, wrong, place, packed

@@ -157,9 +157,10 @@ def _read_debian() -> dict[str, np.ndarray]:
 
 
 def _read_prepared(name: str) -> dict[str, np.ndarray]:
-    files = {array: prepared_folder(name) / f"{array}.npy" for array in ARRAYS}
+    # Not np.load, which would follow a damaged file's word that it is an archive or a pickle.
     return {
-        array: np.load(file, mmap_mode="r", allow_pickle=False) for array, file in files.items()
+        array: np.lib.format.open_memmap(prepared_folder(name) / f"{array}.npy", mode="r")
+        for array in ARRAYS
     }
 
 
