@@ -74,21 +74,20 @@ def scores(history, runs):
     """Every seed as a point, and the table behind the points."""
     scored = score_table(history, {run.id: sizes_of(run.recipe).validation for run in runs})
     st.subheader("Scores", anchor=False)
+    st.markdown(table(_readable(scored)))
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
-        st.plotly_chart(
-            final_scores(scored), key="points", alt="Final validation accuracy per seed"
-        )
+        points = final_scores(scored)
+        st.plotly_chart(points, key="points", alt="Final validation accuracy per seed")
     with halves.cell():
-        st.markdown(table(_readable(scored)))
+        summary = arm_summary(scored)
+        if (summary["n"] > 1).any():
+            st.markdown(table(_readable_arms(summary)))
         st.caption(
             "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
             "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
             "it does not say which arm is better."
         )
-    summary = arm_summary(scored)
-    if (summary["n"] > 1).any():
-        st.markdown(table(_readable_arms(summary)))
 
 
 def _readable_arms(summary):
@@ -116,7 +115,7 @@ def _readable(scored):
             "Best": percent(row.best),
             "in epoch": "–" if isnan(row.best_epoch) else f"{row.best_epoch:.0f}",
             "Training": percent(row.train_accuracy),
-            "Took": duration(row.seconds),
+            "Trained for": duration(row.seconds),
         }
         for row in scored.itertuples()
     ]

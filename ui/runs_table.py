@@ -85,8 +85,10 @@ def choose(rows: list[dict[str, Any]], selected: list[str]) -> list[str]:
             "Curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=1, width="small", help="Validation accuracy per epoch"
             ),
+            "Phase": st.column_config.TextColumn(width=190),
             "Launched": st.column_config.DatetimeColumn(format="distance"),
         },
+        placeholder="–",
         on_select="rerun",
         selection_mode="multi-row",
         selection_default={

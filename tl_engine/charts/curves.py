@@ -281,6 +281,7 @@ def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
             "range": [len(arms) - 0.45, -0.55],
             "fixedrange": True,
             "showgrid": False,
+            "zeroline": False,
             "automargin": True,
         },
         xaxis={"anchor": "y2"},
