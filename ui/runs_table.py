@@ -39,7 +39,7 @@ def row(run: Run) -> dict[str, Any]:
         "Arm": plain(run.arm, 60),
         "Pair": run.pair,
         "Phase": phase_words(run, state, done, progress),
-        "Progress": progress.get("fraction", done / recipe.total_epochs),
+        "Progress": round(100 * progress.get("fraction", done / recipe.total_epochs)),
         "Time left": duration(progress.get("seconds_left")),
         "Last": 100 * epochs[-1]["val_accuracy"] if epochs else None,
         "Best": f"{best.accuracy:.1%} in epoch {best.epoch}" if best else "",
@@ -74,13 +74,13 @@ def choose(rows: list[dict[str, Any]], selected: list[str]) -> list[str]:
         hide_index=True,
         column_config={
             "Progress": st.column_config.ProgressColumn(
-                format="percent", min_value=0, max_value=1, width="small"
+                format="%d %%", min_value=0, max_value=100, width="small"
             ),
             "Last": st.column_config.NumberColumn(
                 format="%.1f %%", help="Validation accuracy after the last epoch"
             ),
             "Best": st.column_config.TextColumn(
-                help="Highest validation accuracy and its first epoch"
+                help="Highest validation accuracy and its first epoch", width=130
             ),
             "Curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=1, width="small", help="Validation accuracy per epoch"
