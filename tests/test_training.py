@@ -1,6 +1,5 @@
 """Training, for real and tiny: what a phase may change, the same bits twice, what a run leaves."""
 
-import json
 import os
 import subprocess
 import sys
@@ -15,11 +14,12 @@ from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
 from tl_engine.learning import model as networks
+from tl_engine.learning import training
 from tl_engine.learning.batches import Batches, epoch_order
 from tl_engine.learning.device import prepare_device
-from tl_engine.learning.training import Audit, Stopped, train
+from tl_engine.learning.training import Ended, audit, hashes, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
-from tl_engine.runs import RunState
+from tl_engine.runs import ClaimedRun, RunState, Stopped
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
@@ -128,10 +128,10 @@ def test_an_audit_tells_a_frozen_variable_that_changed():
     recipe = tiny_recipe(HEAD)
     model = networks.build_model(recipe, SEEDS)
     networks.set_phase(model, recipe, HEAD)
-    audit = Audit(model)
+    before = hashes(model)
     victim = model.body.variables[0]
     victim.assign(np.array(victim) + 1)
-    assert audit.result(model)["frozen_changed"] == int(np.prod(victim.shape))
+    assert audit(model, before)["frozen_changed"] == int(np.prod(victim.shape))
 
 
 def test_the_same_seed_gives_the_same_head_in_both_orders():
@@ -180,7 +180,8 @@ def test_a_finished_run_leaves_everything(finished):
         for phase in run.scores["phases"]:
             assert phase["audit"]["frozen_changed"] == 0
             assert phase["audit"]["free_changed"] == phase["audit"]["free"] > 0
-        assert run.environment["fingerprint"]
+        assert [met["fingerprint"] for met in run.environments]
+        assert run.is_bit_comparable
         assert run.keras_file.exists()
 
 
@@ -228,31 +229,70 @@ def test_two_fresh_processes_give_the_same_bytes(store):
 
 @pytest.fixture
 def queued(store):
-    run = store.create(tiny_study(Phase("all", 2, 1e-3), Phase("head", 1, 1e-2))).runs()[0]
-    run.claim()
+    return begun(store, Phase("all", 2, 1e-3), Phase("head", 1, 1e-2))
+
+
+def begun(store, *phases, **changes):
+    """A run in the hands of this process."""
+    run = ClaimedRun(store.create(tiny_study(*phases, both=False, **changes)).runs()[0])
+    run.begin()
     return run
 
 
-def test_a_run_that_stopped_goes_on_to_the_same_bits(store, queued, monkeypatch):
-    train(queued)
-    again = store.create(tiny_study(Phase("all", 2, 1e-3), Phase("head", 1, 1e-2))).runs()[0]
-    again.claim()
-    commit = type(again).commit
+def assert_same_bits(one, other):
+    """Every variable, every metric and every probability."""
+    for name, array in one.model_arrays().items():
+        assert array.tobytes() == other.model_arrays()[name].tobytes()
+    for a, b in zip(one.epochs(), other.epochs(), strict=True):
+        assert {k: v for k, v in a.items() if k != "seconds"} == {
+            k: v for k, v in b.items() if k != "seconds"
+        }
+    for name, array in one.probabilities().items():
+        assert array.tobytes() == other.probabilities()[name].tobytes()
+    audits = [[phase["audit"] for phase in run.scores["phases"]] for run in (one, other)]
+    assert audits[0] == audits[1]
 
-    def stop_after_the_first(run, epoch, *arrays):
-        commit(run, epoch, *arrays)
-        if epoch == 1:
-            (run.path / "stop").touch()
 
-    monkeypatch.setattr(type(again), "commit", stop_after_the_first)
-    with pytest.raises(Stopped):
-        train(again)
-    monkeypatch.undo()
-    (again.path / "stop").unlink()
-    train(again)
-    for name, array in queued.model_arrays().items():
-        assert array.tobytes() == again.model_arrays()[name].tobytes()
-    assert [e["loss"] for e in queued.epochs()] == [e["loss"] for e in again.epochs()]
+@pytest.mark.parametrize("ends", ["between epochs", "inside an epoch", "before the last files"])
+def test_a_run_that_ended_goes_on_to_the_same_bits(store, monkeypatch, ends):
+    """With dropout, augmentation and moving statistics."""
+    settings = {"augmentation": True, "batchnorm": "adapt"}
+    phases = (Phase("all", 2, 1e-3), Phase("head", 1, 1e-2))
+    whole, again = begun(store, *phases, **settings), begun(store, *phases, **settings)
+    train(whole)
+    commit, finish = ClaimedRun.commit, training.finish
+
+    def commit_and_end(run, state):
+        commit(run, state)
+        if ends == "between epochs" or state.step == 3:
+            raise Ended
+
+    def end(run, trainer):
+        raise Ended
+
+    monkeypatch.setattr(ClaimedRun, "commit", commit_and_end)
+    if ends == "inside an epoch":
+        monkeypatch.setattr(training, "COMMIT_SECONDS", 0.0)
+    if ends == "before the last files":
+        monkeypatch.setattr(ClaimedRun, "commit", commit)
+        monkeypatch.setattr(training, "finish", end)
+    for _ in range(5):
+        try:
+            train(again)
+        except Ended:
+            monkeypatch.setattr(training, "finish", finish)
+        else:
+            break
+    assert_same_bits(whole, again)
+
+
+def test_a_process_that_has_to_end_commits_what_it_has(store, queued):
+    queued.end_soon()
+    with pytest.raises(Ended):
+        train(queued)
+    state = queued.checkpoint()
+    assert (state.epoch, state.step) == (0, 1)
+    assert queued.epochs() == []
 
 
 def test_a_stop_is_seen_within_one_batch(queued):
@@ -263,8 +303,7 @@ def test_a_stop_is_seen_within_one_batch(queued):
 
 
 def test_a_loss_that_explodes_is_said_with_its_learning_rate(store):
-    run = store.create(tiny_study(Phase("all", 3, 10.0, "sgd"))).runs()[0]
-    run.claim()
+    run = begun(store, Phase("all", 3, 10.0, "sgd"))
     try:
         train(run)
     except FloatingPointError as error:
@@ -293,13 +332,11 @@ def test_what_is_not_here_is_named_with_its_place(
     monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", no_network)
     monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    run = store.create(tiny_study(**changes)).runs()[0]
-    run.claim()
+    run = begun(store, **changes)
     with pytest.raises(error, match=words) as refused:
         train(run)
     assert len(str(refused.value).split("\n")) == 1
 
 
 def test_progress_says_where_a_run_is(finished):
-    progress = json.loads((finished.runs()[0].path / "progress.json").read_text())
-    assert progress["stage"] == "Saving the model"
+    assert finished.runs()[0].progress["stage"] == "Saving the model"

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import PROJECT, tiny_study
 from tests.helpers import drain_in_a_process, wait_until
+from tl_engine.errors import StoreError
 from tl_engine.launchers import local
 from tl_engine.recipe import Phase
 from tl_engine.runs import RunState, RunStore
@@ -25,6 +26,15 @@ def training_process(run):
                 return process
         except psutil.Error:
             continue
+    return None
+
+
+def worker_process(store):
+    """The process that drains the store's queue."""
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if str(store.root) in words and "worker" in words:
+            return process
     return None
 
 
@@ -46,25 +56,62 @@ def working(store):
 
 
 @pytest.mark.long
-def test_a_killed_run_is_interrupted_the_next_begins_and_it_can_go_on(working, store):
-    first, second = working.runs()
-    process = training_process(first)
+def test_a_killed_run_is_interrupted_and_goes_on_by_itself(working, store):
+    first = working.runs()[0]
+    process, worker = training_process(first), worker_process(store)
     assert process.nice() >= 10
     assert os.getsid(process.pid) != os.getsid(0)  # a closed terminal ends its own session only
+    worker.kill()
+    assert first.state is RunState.RUNNING
     process.kill()
     began = time.monotonic()
     wait_until(lambda: first.state is RunState.INTERRUPTED, 5)
     assert time.monotonic() - began < 5
-    wait_until(lambda: second.state is RunState.RUNNING, 30)
-    assert second.recipe.order == "head > all"
-    wait_until(lambda: second.epochs())
-    second.request_stop()
-    wait_until(lambda: second.state is RunState.STOPPED, 30)
-    assert second.epochs()
     epochs = len(first.epochs())
-    local.resume(first.id, store)
-    wait_until(lambda: len(first.epochs()) > epochs, 30)
-    assert [e["epoch"] for e in first.epochs()] == list(range(1, len(first.epochs()) + 1))
+    local.ensure_worker(store)
+    wait_until(lambda: len(first.epochs()) > epochs + 1, 60)
+    assert [attempt["asked"] for attempt in first.attempts()] == [True, False]
+    assert first.attempts()[1]["epoch"] in (epochs - 1, epochs)
+
+
+@pytest.mark.long
+def test_a_process_that_hangs_is_not_responding_until_it_moves_again(working, monkeypatch):
+    monkeypatch.setattr("tl_engine.runs.pulse.SILENT_SECONDS", 3.0)
+    run = working.runs()[0]
+    process = training_process(run)
+    process.suspend()
+    try:
+        wait_until(lambda: run.state is RunState.NOT_RESPONDING, 10)
+        assert "gave no sign of life for" in run.sentence
+    finally:
+        process.resume()
+    epochs = len(run.epochs())
+    wait_until(lambda: run.state is RunState.RUNNING, 10)
+    wait_until(lambda: len(run.epochs()) > epochs)
+    assert len(run.attempts()) == 1
+
+
+@pytest.mark.long
+def test_a_process_that_hangs_can_be_ended_and_nobody_else_s(working, store):
+    run = working.runs()[0]
+    process = training_process(run)
+    process.suspend()
+    run.request_stop()
+    local.end_process(run)
+    wait_until(lambda: run.state is RunState.STOPPED, 10)
+    assert run.epochs()
+    with pytest.raises(StoreError, match="no process trains it"):
+        local.end_process(run)
+
+
+@pytest.mark.long
+def test_a_worker_that_is_asked_to_end_leaves_the_run_for_the_next(working, store):
+    run = working.runs()[0]
+    process, worker = training_process(run), worker_process(store)
+    worker.kill()
+    process.terminate()
+    wait_until(lambda: run.state is RunState.INTERRUPTED, 10)
+    assert run.checkpoint().epoch in (len(run.epochs()), len(run.epochs()) - 1)
 
 
 @pytest.mark.long
@@ -106,7 +153,7 @@ def test_a_run_that_fails_says_why_and_the_next_one_runs(store, tmp_path, monkey
     passing = store.create(tiny_study(both=False)).runs()[0]
     drain_in_a_process(store)
     assert failing.state is RunState.FAILED
-    assert "CIFAR-10" in failing.outcome["sentence"]
+    assert "CIFAR-10" in failing.sentence
     assert "CIFAR-10" in failing.log_tail()
     assert passing.state is RunState.FINISHED
 

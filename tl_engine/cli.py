@@ -105,9 +105,11 @@ def show(options: argparse.Namespace, store: RunStore) -> int:
     run = store.run(options.run)
     facts = {
         **summary(run),
-        "sentence": run.outcome.get("sentence", ""),
+        "sentence": run.sentence,
         "asked": run.asked,
-        "environment": run.environment,
+        "environments": run.environments,
+        "bit_comparable": run.is_bit_comparable,
+        "bytes_on_disk": run.bytes_on_disk(),
         "history": run.epochs(),
         "scores": run.scores,
     }
@@ -276,8 +278,7 @@ def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> in
     rows = [summary(run) for run in runs]
     for run in runs:
         if run.state is not RunState.FINISHED:
-            sentence = run.outcome.get("sentence", "Its process died.")
-            print(f"{run.id} {run.state.value}: {sentence}", file=sys.stderr)
+            print(f"{run.id} {run.state.value}: {run.sentence}", file=sys.stderr)
     _say(
         options,
         {"study": runs[0].study.id, "runs": rows},

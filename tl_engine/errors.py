@@ -7,6 +7,7 @@ ThawError
 ├── WeightsUnavailable     pretrained weights, likewise
 ├── ImageError             a file that is no picture Thaw can read
 ├── StoreError             an unknown, unreadable or busy study or run
+│   └── DamagedError       a file under runs/ that is not what was written
 └── PredictionError        a model that cannot classify
 
 Every message is for people: what is wrong, what was given, what would be right.
@@ -16,6 +17,7 @@ Pages and the command line show ``str(error)`` as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -60,6 +62,18 @@ class ImageError(ThawError):
 
 class StoreError(ThawError):
     """A study or run that is unknown, unreadable, or in a state that forbids the request."""
+
+
+class DamagedError(StoreError):
+    """A file under runs/ that is missing, unreadable, or not what was written.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path.parent.name}/{path.name} is damaged: {why}.")
 
 
 class PredictionError(ThawError):

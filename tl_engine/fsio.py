@@ -1,8 +1,10 @@
 """The only file that writes under runs/.
 
-Three ways to write, each leaving either the old state or the new one, whatever dies in between:
-replace a whole file (temporary file, fsync, rename, fsync of the folder), append one line
-(fsync), and move a folder aside before it is deleted. Readers need no lock.
+Every way to write leaves either the old state or the new one, whatever dies in between: replace
+a whole file (temporary file, fsync, rename, fsync of the folder), append one line (fsync; taken
+back if it fails), move a folder aside before it is deleted. Readers need no lock.
+
+Every step that changes the disk passes `_step`: tests stop, fail or record there.
 """
 
 from __future__ import annotations
@@ -12,11 +14,19 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+Watch = Callable[[str, Path, "Path | bytes | None"], None]
+watch: Watch | None = None
+"""Told of every step before it is taken: its name, its path, and the line that is appended or
+the name that a file is about to take. What it raises, the step raises."""
+LITTER = (".making-", ".deleted-", ".saving-")
+ABANDONED_SECONDS = 86_400.0
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
@@ -25,13 +35,17 @@ def write(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool = Tr
     Args:
         durable: wait until the disk has it; off for what is rewritten every second anyway.
     """
+    _step("create", path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
+            _step("write", Path(temporary))
             fill(file)
             file.flush()
             if durable:
+                _step("sync", Path(temporary))
                 os.fsync(file.fileno())
+        _step("rename", Path(temporary), path)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -42,8 +56,12 @@ def write(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool = Tr
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Replace a file with JSON; floats keep every bit."""
-    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    """Replace a file with JSON; floats keep every bit.
+
+    Raises:
+        ValueError: for a number that is none (NaN, infinity), which JSON does not know.
+    """
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write(path, lambda file: file.write(text.encode()), durable=durable)
 
 
@@ -54,22 +72,39 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 def write_through(path: Path, save: Callable[[Path], object]) -> None:
     """Replace a file by a writer that wants a path of its own with the right suffix."""
+    _step("create", path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         aside = Path(folder) / path.name
+        _step("write", aside)
         save(aside)
         with open(aside, "rb") as file:
+            _step("sync", aside)
             os.fsync(file.fileno())
+        _step("rename", aside, path)
         os.replace(aside, path)
     _sync_folder(path.parent)
 
 
 def append_line(path: Path, value: Mapping[str, Any]) -> None:
-    """Append one JSON line and wait until the disk has it."""
-    line = json.dumps(value, ensure_ascii=False) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    """Append one JSON line and wait until the disk has it; a failure takes it back.
+
+    Raises:
+        ValueError: for a number that is none (NaN, infinity), which JSON does not know.
+    """
+    line = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(descriptor, line.encode())
-        os.fsync(descriptor)
+        length = os.fstat(descriptor).st_size
+        if length and os.pread(descriptor, 1, length - 1) != b"\n":
+            line = b"\n" + line  # somebody died in the middle of the line before
+        try:
+            _step("append", path, line)
+            _write_all(descriptor, line)
+            _step("sync", path)
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, length)
+            raise
     finally:
         os.close(descriptor)
 
@@ -80,6 +115,19 @@ def rewrite_lines(path: Path, values: list[dict[str, Any]]) -> None:
     write(path, lambda file: file.write(text.encode()))
 
 
+def overwrite(path: Path, data: bytes) -> None:
+    """Write `data` over the beginning of a file, in place.
+
+    The one write that can be torn: for signs of life of a fixed size, which are renewed every
+    second and must get through on a full disk, where no new block is to be had.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        _write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
 def touch(path: Path) -> None:
     """Make an empty file whose existence is the message."""
     write(path, lambda file: None)
@@ -88,21 +136,38 @@ def touch(path: Path) -> None:
 def remove(path: Path) -> None:
     """Remove a file if it is there."""
     with contextlib.suppress(FileNotFoundError):
+        _step("remove", path)
         path.unlink()
         _sync_folder(path.parent)
 
 
+def set_aside(path: Path, folder: Path) -> None:
+    """Move a file into a folder beside it, under a name that is free there: never over another."""
+    make_folder(folder)
+    number = len(os.listdir(folder)) + 1
+    while (target := folder / f"{number:03d}-{path.name}").exists():
+        number += 1
+    _step("rename", path, target)
+    os.rename(path, target)
+    _sync_folder(folder)
+    _sync_folder(path.parent)
+
+
 def make_folder(path: Path) -> None:
     """Make a folder, readable by its owner only; parents too."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.is_dir():
+        _step("make folder", path)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def publish_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """Make a folder with its contents, visible to readers only when complete."""
     make_folder(path.parent)
+    _step("make folder", path)
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".making-"))
     try:
         fill(aside)
+        _step("rename", aside, path)
         os.rename(aside, path)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
@@ -112,9 +177,27 @@ def publish_folder(path: Path, fill: Callable[[Path], object]) -> None:
 
 def delete_folder(path: Path) -> None:
     """Delete a folder: gone for readers at once, its contents right after."""
+    _step("make folder", path)
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".deleted-"))
+    _step("rename", path, aside / path.name)
     os.rename(path, aside / path.name)
-    shutil.rmtree(aside)
+    _sync_folder(path.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def sweep(folder: Path, *, live: bool) -> None:
+    """Remove what writers left that died.
+
+    Args:
+        live: others may be writing here, so what is younger than a day stays; off where the
+            caller is the folder's only writer.
+    """
+    for path in folder.iterdir():
+        if path.name.startswith(".") and _is_abandoned(path, live):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -122,9 +205,30 @@ def open_log(path: Path) -> IO[bytes]:
     return open(path, "ab", buffering=0)
 
 
+def _is_abandoned(path: Path, live: bool) -> bool:
+    deleted = path.name.startswith(".deleted-")
+    temporary = path.name.startswith(LITTER) or path.name.count(".") > 1
+    try:
+        old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    except FileNotFoundError:
+        return False
+    return deleted or (temporary and (old or not live))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 def _sync_folder(path: Path) -> None:
+    _step("sync folder", path)
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _step(name: str, path: Path, detail: Path | bytes | None = None) -> None:
+    if watch:
+        watch(name, path, detail)

@@ -113,7 +113,7 @@ def measurements_of(
         startup: seconds from claiming the run to its first phase.
     """
     for timing in phases:
-        later = timing["later_epoch_seconds"]
+        first, *later = timing["epoch_seconds"] or [0.0]
         if not later or not timing["evaluated"]:
             continue  # the only epoch also traced the graph: its rate would flatter nobody
         mean = sum(later) / len(later)
@@ -122,7 +122,7 @@ def measurements_of(
             **rate_key(recipe, recipe.phases[timing["phase"]]),
             "train_seconds_per_image": mean / timing["images"],
             "forward_seconds_per_image": timing["evaluation"] / evaluations,
-            "setup_seconds": timing["setup"] + max(timing["first_epoch_seconds"] - mean, 0.0),
+            "setup_seconds": timing["setup"] + max(first - mean, 0.0),
             "startup_seconds": startup,
         }
 

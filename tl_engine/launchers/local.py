@@ -8,9 +8,14 @@ import sys
 from pathlib import Path
 from typing import IO
 
-from tl_engine.runs import RunStore, StudyFolder
+import psutil
+
+from tl_engine.errors import StoreError
+from tl_engine.runs import Run, RunStore, StudyFolder
 from tl_engine.study import Study
 
+CLOCK_TICK = 0.02
+"""Seconds by which two readings of one process's start may differ."""
 PROJECT = Path(__file__).resolve().parents[2]
 _children: list[subprocess.Popen[bytes]] = []
 
@@ -34,10 +39,29 @@ def resume(run_id: str, store: RunStore) -> None:
 
 
 def ensure_worker(store: RunStore) -> None:
-    """Start a worker where none lives and something is queued; it outlives this process."""
-    if not store.worker_lives() and store.next_queued():
+    """Start a worker where none lives and something waits; it outlives this process."""
+    if not store.worker_lives() and store.next_waiting():
         with store.open_worker_log() as log:
             start("worker", "--runs-dir", str(store.root), log=log)
+
+
+def end_process(run: Run) -> None:
+    """Kill the process that trains a run and does not answer; the run keeps what it committed.
+
+    Raises:
+        StoreError: where no process trains it, or it is not the one that said so: a number that
+            now belongs to another program is left alone.
+    """
+    beat = run.pulse if run.state.is_alive else None
+    try:
+        if beat is None or beat.age is None:
+            raise psutil.NoSuchProcess(0)
+        process = psutil.Process(beat.pid)
+        if abs(process.create_time() - beat.started) > CLOCK_TICK:
+            raise psutil.NoSuchProcess(beat.pid)
+        process.kill()
+    except psutil.NoSuchProcess:
+        raise StoreError(f"Run {run.id} cannot be ended: no process trains it.") from None
 
 
 def start(*arguments: str, log: IO[bytes] | int = subprocess.DEVNULL) -> None:

@@ -21,7 +21,7 @@ import numpy as np
 from tl_engine.errors import ThawError
 from tl_engine.learning import model as networks
 from tl_engine.learning.device import prepare_device
-from tl_engine.runs import Run, RunStore
+from tl_engine.runs import ClaimedRun, Run, RunStore
 
 KEPT_MODELS = 3
 
@@ -53,7 +53,7 @@ def export_h5(run: Run) -> None:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras calls the format legacy; it was asked for by name
-        run.save_model(load(run).whole.save, "h5")
+        ClaimedRun(run).save_model(load(run).whole.save, "h5")
 
 
 def classify(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -14,11 +14,14 @@ import numpy as np
 from tl_engine import data
 from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.catalog.datasets import dataset
+from tl_engine.errors import DataUnavailable
 from tl_engine.learning import model as networks
 from tl_engine.learning.batches import Batches, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.downloads import prepare
-from tl_engine.runs import Run, epoch_line
+from tl_engine.runs import Checkpoint, ClaimedRun, Run, Stopped, epoch_line
+from tl_engine.runs.files import versions
+from tl_engine.schedule import Next, next_epoch
 from tl_engine.splits import Split, split
 from tl_engine.work import (
     TRAIN_SAMPLE,
@@ -31,10 +34,12 @@ from tl_engine.work import (
 
 EVALUATION_BATCH = 256
 REPORT_SECONDS = 0.5
+COMMIT_SECONDS = 300.0
+"""How much of a long epoch a killed process may lose."""
 
 
-class Stopped(Exception):  # noqa: N818 - a message to the worker, not an error
-    """Somebody asked the run to stop."""
+class Ended(Exception):  # noqa: N818 - a message to the worker, not an error
+    """This process was asked to end; the run goes on in another."""
 
 
 @dataclass
@@ -46,7 +51,7 @@ class Pulse:
         started: when this process began to train, on the performance counter.
     """
 
-    run: Run
+    run: ClaimedRun
     total: float
     seen: float = 0.0
     skipped: float = 0.0
@@ -81,17 +86,28 @@ class Pulse:
 
 
 class BatchBeat(keras.callbacks.Callback):
-    """Lets a Pulse beat after every batch of training or inference."""
+    """Calls back after every batch of training or inference, and puts the running loss of an
+    epoch back that was interrupted.
 
-    def __init__(self, beat: Callable[[int], None]) -> None:
+    Args:
+        beat: told how many batches of this call are done.
+        loss: what the loss metric had summed up before this call.
+    """
+
+    def __init__(self, beat: Callable[[int], None], loss: list[float] | None = None) -> None:
         super().__init__()
         self._beat = beat
+        self._loss = loss
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        for variable, value in zip(_loss_state(self.model), self._loss or (), strict=False):
+            variable.assign(value)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._beat(batch)
+        self._beat(batch + 1)
 
     def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._beat(batch)
+        self._beat(batch + 1)
 
 
 class Trainer:
@@ -100,12 +116,19 @@ class Trainer:
     Attributes:
         model: compiled by set_phase.
         reader: the same layers, for inference.
+        history: the run's lines so far.
+        step: batches of the next epoch that are done already.
+        phases: what is known of the phases that are over: timings and audit.
+        current: the same of the phase that is not, with its variables' hashes before it.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ClaimedRun) -> None:
         self.began = time.perf_counter()
         self.run, self.recipe, self.seeds = run, run.recipe, run.seeds
+        self.history: list[dict[str, Any]] = []
+        self.step, self.loss = 0, [0.0, 0.0]
         self.phases: list[dict[str, Any]] = []
+        self.current: dict[str, Any] = {}
         self.pulse = Pulse(run, 1.0)
         self.pulse.stage(f"Loading {dataset(self.recipe.dataset).title}")
         prepare(self.recipe.dataset)
@@ -117,126 +140,167 @@ class Trainer:
         self.sizes = Sizes(*(len(part.labels) for part in parts))
         self.pulse.total = total_work(self.recipe, self.sizes)
 
-    def build(self) -> int:
-        """Make the network, and put the last committed epoch back.
-
-        Returns:
-            That epoch; 0 for a run that begins.
-        """
+    def build(self) -> None:
+        """Make the network, and put the last committed state back."""
         self.pulse.stage(f"Building {self.recipe.backbone}")
         checkpoint = self.run.checkpoint()
         self.model = networks.build_model(self.recipe, self.seeds, weights=checkpoint is None)
         self.reader = networks.reader(self.model)
         self.run.rewind_history(checkpoint.epoch if checkpoint else 0)
-        if checkpoint is None:
-            return 0
+        if checkpoint:
+            self._put_back(checkpoint)
+        self.committed = time.perf_counter()
+
+    def _put_back(self, checkpoint: Checkpoint) -> None:
         networks.assign(self.model.variables, checkpoint.model)
         self._optimizer_arrays = checkpoint.optimizer
-        return checkpoint.epoch
+        self.history = self.run.epochs()
+        self.step, notes = checkpoint.step, checkpoint.notes
+        self.loss = notes.get("loss", self.loss)
+        self.phases, self.current = notes.get("phases", []), notes.get("current", {})
 
     def train(self) -> None:
-        """Every phase from the last committed epoch on."""
-        done, first = self.build(), 1
+        """Every epoch from the last committed state on."""
+        self.build()
         self.pulse.started = time.perf_counter()
         self.startup = self.pulse.started - self.began
-        for index, phase in enumerate(self.recipe.phases):
-            epochs = range(max(first, done + 1), first + phase.epochs)
-            resumes = first <= done < first + phase.epochs - 1
-            first += phase.epochs
-            skipped = 1 - len(epochs) / phase.epochs
-            self.pulse.skipped += skipped * phase_work(phase, self.sizes)
-            if epochs:
-                self._train_phase(index, epochs, resumes)
+        for line in self.history:
+            phase = self.recipe.phases[line["phase"]]
+            self.pulse.skipped += phase_work(phase, self.sizes) / phase.epochs
+        inside = -1
+        while following := next_epoch(self.recipe, self.history):
+            if following.phase != inside:
+                inside = following.phase
+                self._enter_phase(following)
+            self._train_epoch(following)
 
-    def _train_phase(self, index: int, epochs: range, resumes: bool) -> None:
-        phase = self.recipe.phases[index]
+    def _enter_phase(self, following: Next) -> None:
+        """Set the phase; within one that began before, put its optimizer's state back."""
         began = time.perf_counter()
-        networks.set_phase(self.model, self.recipe, phase)
-        if resumes:
+        networks.set_phase(self.model, self.recipe, self.recipe.phases[following.phase])
+        if following.number > 1 or self.step:
             networks.assign(self.model.optimizer.variables, self._optimizer_arrays)
-        audit = Audit(self.model)
-        timing = {"setup": time.perf_counter() - began, "training": 0.0, "evaluation": 0.0}
-        per_epoch = []
-        for epoch in epochs:
-            per_epoch.append(self._train_epoch(epoch, index, timing))
-        self.phases.append(
-            {
-                "phase": index,
-                "trainable": phase.trainable_label,
-                "epochs": len(per_epoch),
+        if self.current.get("phase") != following.phase:
+            self.current = {
+                "phase": following.phase,
+                "trainable": self.recipe.phases[following.phase].trainable_label,
                 "images": len(self.splits.train.labels),
                 "evaluated": len(self.splits.validation.labels) + len(self.sample.labels),
-                "first_epoch_seconds": per_epoch[0],
-                "later_epoch_seconds": per_epoch[1:],
-                **timing,
-                "audit": audit.result(self.model),
+                "setup": time.perf_counter() - began,
+                "evaluation": 0.0,
+                "epoch_seconds": [],
+                "before": hashes(self.model),
             }
-        )
 
-    def _train_epoch(self, epoch: int, index: int, timing: dict[str, float]) -> float:
-        """One epoch: train, measure, write the line, commit. Returns its training seconds."""
-        phase = self.recipe.phases[index]
+    def _train_epoch(self, following: Next) -> None:
+        """One epoch: train, measure, write the line, commit."""
+        epoch, index = following.epoch, following.phase
         self.pulse.stage("Training", phase=index, epoch=epoch, epochs=self.recipe.total_epochs)
         began = time.perf_counter()
-        running_loss = self._fit(epoch, work_per_image(phase))
+        whole = self.step == 0
+        running_loss = self._fit(following)
         trained = time.perf_counter()
         train = self.evaluate(self.sample)
         self.validation = self.evaluate(self.splits.validation)
         measured = time.perf_counter()
-        self.run.append_epoch(
-            epoch_line(
-                epoch,
-                index,
-                phase,
-                {
-                    "seconds": measured - began,
-                    "images": len(self.splits.train.labels),
-                    "running_loss": running_loss,
-                    **score(train, self.sample.labels),
-                    **{
-                        f"val_{name}": value
-                        for name, value in score(
-                            self.validation, self.splits.validation.labels
-                        ).items()
-                    },
-                },
-            )
-        )
-        self.run.commit(
+        line = epoch_line(
             epoch,
-            networks.arrays_of(self.model.variables),
-            networks.arrays_of(self.model.optimizer.variables),
+            index,
+            self.recipe.phases[index],
+            {
+                "seconds": measured - began,
+                "images": len(self.splits.train.labels),
+                "running_loss": running_loss,
+                **score(train, self.sample.labels),
+                **{
+                    f"val_{name}": value
+                    for name, value in score(self.validation, self.splits.validation.labels).items()
+                },
+            },
         )
-        timing["training"] += trained - began
-        timing["evaluation"] += measured - trained
-        return trained - began
+        self._refuse_broken(line)
+        self.run.append_epoch(line)
+        self.history.append(line)
+        if whole:  # half an epoch's time would be taken for a fast one
+            self.current["epoch_seconds"].append(trained - began)
+        self.current["evaluation"] += measured - trained
+        following_one = next_epoch(self.recipe, self.history)
+        if following_one is None or following_one.phase != index:
+            self._leave_phase(following.number)
+        self.step, self.loss = 0, [0.0, 0.0]
+        self._commit(epoch)
 
-    def _fit(self, epoch: int, work: float) -> float:
-        """One pass over the training images; the mean loss while it was falling."""
-        seed = self.seeds.for_epoch(epoch)
-        networks.reseed(self.model, seed)
+    def _leave_phase(self, epochs: int) -> None:
+        """Close the record of the phase: what it took, and what it changed."""
+        before = self.current.pop("before", {})
+        record = {**self.current, "epochs": epochs, "audit": audit(self.model, before)}
+        self.phases.append(record)
+        self.current = {}
+
+    def _fit(self, following: Next) -> float:
+        """The rest of one pass over the training images; the mean loss while it was falling."""
+        seed = self.seeds.for_epoch(following.epoch)
+        size, skipped = self.recipe.batch_size, self.step
+        if not skipped:
+            networks.reseed(self.model, seed)
         order = epoch_order(len(self.splits.train.labels), seed)
-        batches = Batches(self.splits.train, self.recipe.batch_size, order)
-        per_batch = work * len(order) / len(batches)
-        beat = BatchBeat(lambda batch: self.pulse.beat(per_batch))
-        fitted = self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[beat])
-        loss = float(fitted.history["loss"][0])
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"The loss became {loss} in epoch {epoch}: try a smaller learning rate than "
-                f"{self.recipe.phase_at(epoch)[1].learning_rate:g}."
-            )
-        return loss
+        batches = Batches(self.splits.train, size, order[skipped * size :])
+        phase = self.recipe.phases[following.phase]
+        per_batch = work_per_image(phase) * size
+
+        def beat(done: int) -> None:
+            self.step = skipped + done
+            self._commit_inside(following.epoch - 1)
+            self.pulse.beat(per_batch)
+
+        if len(batches):
+            beats = BatchBeat(beat, self.loss)
+            self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[beats])
+            self.loss = [float(variable) for variable in _loss_state(self.model)]
+        return self.loss[0] / self.loss[1]
+
+    def _commit_inside(self, epoch: int) -> None:
+        """Within an epoch: commit when it is long, or when this process has to end.
+
+        Raises:
+            Ended: after a commit, where it has to.
+        """
+        late = time.perf_counter() - self.committed > COMMIT_SECONDS
+        if late or self.run.is_ending:
+            self.loss = [float(variable) for variable in _loss_state(self.model)]
+            if np.isfinite(self.loss).all():  # else the epoch's end says what became of it
+                self._commit(epoch)
+        if self.run.is_ending:
+            raise Ended
+
+    def _commit(self, epoch: int) -> None:
+        notes = {"loss": self.loss, "phases": self.phases, "current": self.current}
+        model = networks.arrays_of(self.model.variables)
+        optimizer = networks.arrays_of(self.model.optimizer.variables)
+        self.run.commit(Checkpoint(epoch, self.step, model, optimizer, notes))
+        self.committed = time.perf_counter()
+
+    def _refuse_broken(self, line: dict[str, Any]) -> None:
+        """
+        Raises:
+            FloatingPointError: where a loss is no number any more.
+        """
+        for name in ("running_loss", "loss", "val_loss"):
+            if not np.isfinite(line[name]):
+                raise FloatingPointError(
+                    f"The loss became {line[name]} in epoch {line['epoch']}: try a smaller "
+                    f"learning rate than {line['learning_rate']:g}."
+                )
 
     def evaluate(self, part: Split) -> np.ndarray:
         """Class probabilities (n, classes) float32, in inference mode."""
         batches = Batches(part, EVALUATION_BATCH)
         per_batch = len(part.labels) / len(batches)
-        beat = BatchBeat(lambda batch: self.pulse.beat(per_batch))
+        beat = BatchBeat(lambda done: self.pulse.beat(per_batch))
         return self.reader.predict(batches, verbose=0, callbacks=[beat])
 
 
-def train(run: Run) -> None:
+def train(run: ClaimedRun) -> None:
     """Train a run to its end, in this process.
 
     Raises:
@@ -246,14 +310,29 @@ def train(run: Run) -> None:
     """
     device = prepare_device(run.threads)
     trainer = Trainer(run)
-    run.record_environment({**device, "fingerprint": trainer.fingerprint})
+    _refuse_other_images(run, trainer.fingerprint)
+    environment = {**device, "versions": versions(), "fingerprint": trainer.fingerprint}
+    run.record_environment(environment)
     trainer.train()
     finish(run, trainer)
     for measurement in measurements_of(run.recipe, trainer.phases, trainer.startup):
         run.add_measurement(measurement)
 
 
-def finish(run: Run, trainer: Trainer) -> None:
+def _refuse_other_images(run: Run, fingerprint: str) -> None:
+    """
+    Raises:
+        DataUnavailable: where the run began with other images than there are now.
+    """
+    begun = {met["fingerprint"] for met in run.environments} if run.epochs() else set()
+    if begun - {fingerprint}:
+        raise DataUnavailable(
+            f"The images of {dataset(run.recipe.dataset).title} are not those that this run "
+            "began with: put the former ones back and resume, or launch it anew."
+        )
+
+
+def finish(run: ClaimedRun, trainer: Trainer) -> None:
     """Write what a finished run leaves: probabilities, scores, the model."""
     trainer.pulse.stage("Measuring the test split")
     if not hasattr(trainer, "validation"):  # every epoch was committed before this process began
@@ -296,31 +375,35 @@ def decide(probabilities: np.ndarray) -> np.ndarray:
     return probabilities.astype(np.float16).argmax(axis=1)
 
 
-class Audit:
-    """Hashes variables before a phase, to say afterwards what it changed."""
+def audit(model: keras.Model, before: dict[str, str]) -> dict[str, int]:
+    """What a phase changed, against the hashes of the variables before it.
 
-    def __init__(self, model: keras.Model) -> None:
-        self._before = _hashes(model)
-        self._allowed = networks.may_change(model)
-
-    def result(self, model: keras.Model) -> dict[str, int]:
-        """Numbers of parameters: free, frozen, and how many of each changed."""
-        counts = {"free": 0, "free_changed": 0, "frozen": 0, "frozen_changed": 0}
-        after = _hashes(model)
-        for variable in networks.parameters(model):
-            kind = "free" if id(variable) in self._allowed else "frozen"
-            size = int(np.prod(variable.shape))
-            counts[kind] += size
-            if after[id(variable)] != self._before[id(variable)]:
-                counts[f"{kind}_changed"] += size
-        return counts
+    Returns:
+        Numbers of parameters: free, frozen, and how many of each changed.
+    """
+    counts = {"free": 0, "free_changed": 0, "frozen": 0, "frozen_changed": 0}
+    allowed, after = networks.may_change(model), hashes(model)
+    for variable, name in zip(networks.parameters(model), after, strict=True):
+        kind = "free" if id(variable) in allowed else "frozen"
+        size = int(np.prod(variable.shape))
+        counts[kind] += size
+        if after[name] != before.get(name):
+            counts[f"{kind}_changed"] += size
+    return counts
 
 
-def _hashes(model: keras.Model) -> dict[int, bytes]:
+def hashes(model: keras.Model) -> dict[str, str]:
+    """The first 16 hex digits of the sha256 of each parameter variable, by its number."""
     return {
-        id(variable): hashlib.sha256(np.asarray(variable).tobytes()).digest()
-        for variable in networks.parameters(model)
+        f"{number:04d}": hashlib.sha256(np.asarray(variable).tobytes()).hexdigest()[:16]
+        for number, variable in enumerate(networks.parameters(model))
     }
+
+
+def _loss_state(model: keras.Model) -> list[keras.Variable]:
+    """The sum and the count of which the running loss is the quotient."""
+    loss = next(metric for metric in model.metrics if metric.name == "loss")
+    return list(loss.variables)
 
 
 def _sample(part: Split) -> Split:

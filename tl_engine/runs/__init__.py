@@ -7,10 +7,11 @@
       queued              exists while the run waits for a worker
       lock                held by the living worker
       stop                exists once somebody asked the run to stop
-      progress.json       where the worker is; rewritten about once a second
-      environment.json    machine, device, data fingerprint: what the worker met
+      pulse               where its process is and that it moves; renewed every second in place
+      attempts.jsonl      a line per process that trained it: when, from which epoch and batch
+      environment.json    machine, device, versions, data fingerprint: what those processes met
       history.jsonl       a line per epoch
-      checkpoint.json     names the files of the last committed epoch; its rename is the commit
+      checkpoint.json     names the files of the last commit; its rename is the commit
       model-*.npz         all variables of the model, by index
       optimizer-*.npz     all variables of the optimizer, likewise (gone once finished)
       probabilities.npz   float16 class probabilities of every validation and test image
@@ -18,14 +19,17 @@
       model.keras         the model for Keras, preprocessing inside; model.h5 if asked for
       log.txt             standard output and error of the run's process
       outcome.json        how it ended; missing while it has not
+      quarantine/         what was damaged and set aside when the run began again
     runs/measurements.jsonl           how long steps take on this machine
     runs/worker.lock, slot.lock, worker.txt
 
+JSON objects and lines are sealed (`files.py`), arrays are named with their sha256 by a sealed file.
 A missing file has a meaning and the meaning stands above. Every file has one writer: the app
 writes study.json, label.json, recipe.json, queued and stop; the worker writes the rest.
 """
 
 from tl_engine.runs.checkpoint import Checkpoint
+from tl_engine.runs.claimed import ClaimedRun, GaveUp, Stopped
 from tl_engine.runs.history import HISTORY_COLUMNS, epoch_line
 from tl_engine.runs.run import Best, Run, RunState, joined_history
 from tl_engine.runs.store import RunStore
@@ -35,9 +39,12 @@ __all__ = [
     "HISTORY_COLUMNS",
     "Best",
     "Checkpoint",
+    "ClaimedRun",
+    "GaveUp",
     "Run",
     "RunState",
     "RunStore",
+    "Stopped",
     "StudyFolder",
     "epoch_line",
     "joined_history",

@@ -8,63 +8,83 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tl_engine import fsio
-from tl_engine.errors import StoreError
-from tl_engine.runs.files import read_json, sha256_of
+from tl_engine.runs import files
 
 MANIFEST = "checkpoint.json"
+KINDS = ("model", "optimizer")
 
 
 class Checkpoint(NamedTuple):
-    """The state at the end of the last committed epoch (1-based, continuous over phases)."""
+    """The state that a run goes on from.
+
+    Attributes:
+        epoch: epochs that are complete (continuous over phases).
+        step: batches of the next epoch that are done; 0 at the end of an epoch.
+        model, optimizer: all variables, by index; seed-generator states are among the model's.
+        notes: what the trainer has to remember besides, as JSON.
+    """
 
     epoch: int
+    step: int
     model: dict[str, np.ndarray]
     optimizer: dict[str, np.ndarray]
+    notes: dict[str, Any]
 
 
-def commit(
-    folder: Path, epoch: int, model: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]
-) -> None:
-    """Make the end of `epoch` the state to go on from, and drop the one before."""
-    old = read_json(folder / MANIFEST)
+def commit(folder: Path, state: Checkpoint) -> None:
+    """Make this the state to go on from, then drop the one before."""
     entries = {}
-    for kind, arrays in {"model": model, "optimizer": optimizer}.items():
-        name = f"{kind}-{epoch:04d}.npz"
-        fsio.write_arrays(folder / name, arrays)
-        entries[kind] = {"file": name, "sha256": sha256_of(folder / name)}
-    fsio.write_json(folder / MANIFEST, {"epoch": epoch, "files": entries})
-    current = {entry["file"] for entry in entries.values()}
-    for entry in old.get("files", {}).values():
-        if entry["file"] not in current:
-            fsio.remove(folder / entry["file"])
+    for kind in KINDS:
+        path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
+        fsio.write_arrays(path, getattr(state, kind))
+        entries[kind] = {"file": path.name, "sha256": files.sha256_of(path)}
+    manifest = {"epoch": state.epoch, "step": state.step, "notes": state.notes, "files": entries}
+    files.write_json(folder / MANIFEST, manifest)
+    _clean(folder, manifest)
 
 
-def read(folder: Path) -> Checkpoint | None:
+def recover(folder: Path, *, sealed: bool = True) -> None:
+    """Remove what a process left that died between two commits; the caller holds the lock."""
+    fsio.sweep(folder, live=False)
+    _clean(folder, files.read_json(folder / MANIFEST, sealed=sealed))
+
+
+def position(folder: Path, *, sealed: bool = True) -> tuple[int, int]:
+    """(epoch, step) of the last commit; (0, 0) before the first.
+
+    Raises:
+        DamagedError: where the manifest is not what was written.
+    """
+    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
+    return manifest.get("epoch", 0), manifest.get("step", 0)
+
+
+def read(folder: Path, *, sealed: bool = True) -> Checkpoint | None:
     """The last committed state; None before the first epoch.
 
     Raises:
-        StoreError: where a file is missing or does not match its sha256.
+        DamagedError: where a file is missing or does not match its sha256.
     """
-    manifest = read_json(folder / MANIFEST)
+    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
     if not manifest:
         return None
-    model, optimizer = (_arrays(folder, manifest, kind) for kind in ("model", "optimizer"))
-    return Checkpoint(manifest["epoch"], model, optimizer)
+    model, optimizer = (_arrays(folder, manifest, kind) for kind in KINDS)
+    notes = manifest.get("notes", {})
+    return Checkpoint(manifest["epoch"], manifest.get("step", 0), model, optimizer, notes)
 
 
-def read_model(folder: Path) -> dict[str, np.ndarray] | None:
+def read_model(folder: Path, *, sealed: bool = True) -> dict[str, np.ndarray] | None:
     """The model's variables alone; otherwise as `read`."""
-    manifest = read_json(folder / MANIFEST)
+    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
     return _arrays(folder, manifest, "model") if manifest else None
 
 
-def drop_optimizer(folder: Path) -> None:
+def drop_optimizer(folder: Path, *, sealed: bool = True) -> None:
     """Forget the optimizer's variables, which nobody needs once a run is finished."""
-    manifest = read_json(folder / MANIFEST)
-    entry = manifest.get("files", {}).pop("optimizer", None)
-    if entry:
-        fsio.write_json(folder / MANIFEST, manifest)
-        fsio.remove(folder / entry["file"])
+    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
+    if manifest.get("files", {}).pop("optimizer", None):
+        files.write_json(folder / MANIFEST, manifest)
+        _clean(folder, manifest)
 
 
 def _arrays(folder: Path, manifest: dict[str, Any], kind: str) -> dict[str, np.ndarray]:
@@ -72,10 +92,14 @@ def _arrays(folder: Path, manifest: dict[str, Any], kind: str) -> dict[str, np.n
     if entry is None:
         return {}
     path = folder / entry["file"]
-    if not path.exists() or sha256_of(path) != entry["sha256"]:
-        raise StoreError(
-            f"The checkpoint of run {folder.parent.name}/{folder.name} is damaged: "
-            f"{entry['file']} is missing or is not what was written."
-        )
+    files.check_sha256(path, entry["sha256"])
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
+
+
+def _clean(folder: Path, manifest: dict[str, Any]) -> None:
+    named = {entry["file"] for entry in manifest.get("files", {}).values()}
+    for kind in KINDS:
+        for path in folder.glob(f"{kind}-*.npz"):
+            if path.name not in named:
+                fsio.remove(path)

@@ -1,48 +1,116 @@
-"""Reading what lies under runs/ with care, and small facts that are written there."""
+"""Reading what lies under runs/ with care, and small facts that are written there.
+
+Every JSON object and line carries a seal, a digest of the rest of it: a flipped bit is noticed,
+and never shown as a number.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tl_engine.errors import StoreError
+from tl_engine import fsio
+from tl_engine.errors import DamagedError, StoreError
 
 VERSIONED_PACKAGES = ("tensorflow", "keras", "numpy")
+FORMAT = 2
+"""Of what this Thaw writes. 1: nothing was sealed. 2: every JSON object and line is."""
+SEAL = "seal"
 
 
-def read_json(path: Path, *, required: bool = False) -> dict[str, Any]:
-    """A JSON object; empty where the file is missing and may be."""
+def seal(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with its seal: 16 hex digits of the sha256 of its JSON with sorted keys."""
+    return {**value, SEAL: _digest(value)}
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a sealed JSON file."""
+    fsio.write_json(path, seal(value))
+
+
+def append_line(path: Path, value: Mapping[str, Any]) -> None:
+    """Append a sealed JSON line."""
+    fsio.append_line(path, seal(value))
+
+
+def read_json(path: Path, *, required: bool = False, sealed: bool = True) -> dict[str, Any]:
+    """A JSON object without its seal; empty where the file is missing and may be.
+
+    Args:
+        sealed: refuse it where the seal is missing; off for format 1.
+
+    Raises:
+        DamagedError: where the file is not what was written.
+        StoreError: where a required file is missing, or was written by a newer Thaw.
+    """
     try:
-        value = json.loads(path.read_text())
+        text = path.read_bytes()
     except FileNotFoundError:
         if required:
-            raise StoreError(f"{path.parent.name} has no {path.name}.") from None
+            raise DamagedError(path, "it is missing") from None
         return {}
-    except ValueError as error:
-        raise StoreError(f"{path.parent.name}/{path.name} is damaged: {error}.") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{path.parent.name}/{path.name} is damaged: it is no JSON object.")
-    return value
+    except OSError as error:
+        raise DamagedError(path, f"it cannot be read ({error.strerror})") from error
+    return _open(path, text, sealed)
 
 
-def read_lines(path: Path) -> list[Any]:
-    """The values of a JSON-lines file, oldest first; what is no JSON is passed over."""
+def read_lines(path: Path, *, sealed: bool = True) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file without their seals, oldest first; a last line that is
+    half written is not read yet.
+
+    Raises:
+        DamagedError: where a line is not what was written.
+    """
     try:
-        lines = path.read_text().splitlines()
+        text = path.read_bytes()
     except FileNotFoundError:
         return []
-    return [value for value in map(_json_or_none, lines) if value is not None]
+    except OSError as error:
+        raise DamagedError(path, f"it cannot be read ({error.strerror})") from error
+    complete = text[: text.rfind(b"\n") + 1]
+    return [_open(path, line, sealed) for line in complete.splitlines()]
+
+
+def readable_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file that is only a cache; damaged lines are passed over."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(_open(path, line, sealed=False))
+        except StoreError:
+            continue
+    return found
 
 
 def sha256_of(path: Path) -> str:
     """The file's sha256, in hex."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sha256(path: Path, expected: str) -> None:
+    """
+    Raises:
+        DamagedError: where the file is missing or is not what was written.
+    """
+    try:
+        found = sha256_of(path)
+    except FileNotFoundError:
+        raise DamagedError(path, "it is missing") from None
+    except OSError as error:
+        raise DamagedError(path, f"it cannot be read ({error.strerror})") from error
+    if found != expected:
+        raise DamagedError(path, "it is not what was written")
 
 
 def now() -> str:
@@ -58,8 +126,27 @@ def versions() -> dict[str, str]:
     }
 
 
-def _json_or_none(line: str) -> Any:
+def _open(path: Path, text: bytes, sealed: bool) -> dict[str, Any]:
+    """Parse an object and break its seal."""
     try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(path, "it is not what was written") from error
+    if not isinstance(value, dict):
+        raise DamagedError(path, "it is no JSON object")
+    written = value.get("format", 1)
+    if isinstance(written, int) and written > FORMAT:
+        raise StoreError(
+            f"{path.parent.name}/{path.name} was written by a newer Thaw (format {written}; this "
+            f"one reads up to {FORMAT}): upgrade Thaw to open it."
+        )
+    found = value.pop(SEAL, None)
+    old = found is None and not sealed and "format" not in value
+    if not old and found != _digest(value):
+        raise DamagedError(path, "it is not what was written")
+    return value
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tl_engine import fsio
-from tl_engine.runs.files import read_lines
+from tl_engine.runs import files
 
 FILE = "measurements.jsonl"
 
 
 def add(root: Path, measurement: dict[str, Any]) -> None:
     """Keep a measurement."""
-    fsio.append_line(root / FILE, measurement)
+    files.append_line(root / FILE, measurement)
 
 
 def read(root: Path) -> list[dict[str, Any]]:
     """All measurements, oldest first; damaged lines are passed over, they are only a cache."""
-    return [line for line in read_lines(root / FILE) if isinstance(line, dict)]
+    return files.readable_lines(root / FILE)

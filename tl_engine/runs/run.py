@@ -3,50 +3,72 @@
 from __future__ import annotations
 
 import enum
-import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from tl_engine import fsio, locks
-from tl_engine.errors import RecipeError, StoreError
+from tl_engine.errors import DamagedError, RecipeError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint, measurements
+from tl_engine.runs import checkpoint, files, pulse
 from tl_engine.runs.checkpoint import Checkpoint
-from tl_engine.runs.files import now, read_json
 from tl_engine.runs.history import HISTORY_COLUMNS
+from tl_engine.runs.pulse import Pulse
 from tl_engine.study import Seeds
 
 if TYPE_CHECKING:
     from tl_engine.runs.study_folder import StudyFolder
 
+QUARANTINE = "quarantine"
+KEPT_ON_RESTART = ("recipe.json", "lock", "log.txt", "pulse", QUARANTINE)
+
 
 class RunState(enum.Enum):
     """What has become of a run; derived from facts on disk whenever it is read.
 
-    QUEUED: waits for a worker. RUNNING: a living process holds its lock. FINISHED: every epoch
-    is done. STOPPED: ended because somebody asked. FAILED: ended by itself with a sentence.
-    INTERRUPTED: its process died without a word (killed, power cut).
+    QUEUED: waits for a worker. RUNNING: a living process holds its lock. PAUSED: that process
+    waits for a disk that is full or refuses to be written. NOT_RESPONDING: that process gives no
+    sign of life. FINISHED: every epoch is done. STOPPED: ended because somebody asked. FAILED:
+    ended by itself with a sentence. INTERRUPTED: its process died without a word (killed, power
+    cut); it goes on by itself when a worker lives. DAMAGED: a file is not what was written.
     """
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
+    NOT_RESPONDING = "not responding"
     FINISHED = "finished"
     STOPPED = "stopped"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    DAMAGED = "damaged"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a living process holds the run."""
+        return self in (RunState.RUNNING, RunState.PAUSED, RunState.NOT_RESPONDING)
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen unless somebody asks."""
-        return self not in (RunState.QUEUED, RunState.RUNNING)
+        return not self.is_alive and self not in (RunState.QUEUED, RunState.INTERRUPTED)
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether somebody may ask for it again."""
+        return self in (
+            RunState.STOPPED,
+            RunState.FAILED,
+            RunState.INTERRUPTED,
+            RunState.DAMAGED,
+        )
 
 
 @dataclass(frozen=True)
@@ -72,25 +94,30 @@ class Run:
     @cached_property
     def asked(self) -> dict[str, Any]:
         """What recipe.json says: recipe, arm, pair, seeds, threads, versions."""
-        return read_json(self.path / "recipe.json", required=True)
+        return files.read_json(self.path / "recipe.json", required=True, sealed=False)
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether its files carry seals; those of format 1 do not."""
+        return "format" in self.asked
 
     @cached_property
     def recipe(self) -> Recipe:
         """What is trained."""
         try:
             return Recipe.from_dict(self.asked["recipe"])
-        except RecipeError as error:
+        except (RecipeError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(f"The recipe of run {self.id} cannot be read: {error}") from error
 
     @property
     def arm(self) -> str:
         """The arm's name."""
-        return self.asked["arm"]
+        return self.study.study.arms[_numbers(self.path.name)[0] - 1].name
 
     @property
     def pair(self) -> int:
         """The number of its paired seed, 1-based."""
-        return self.asked["pair"]
+        return _numbers(self.path.name)[1]
 
     @property
     def seeds(self) -> Seeds:
@@ -106,44 +133,105 @@ class Run:
     def state(self) -> RunState:
         """Derived from facts, in an order that no change in between can mislead."""
         queued = self.is_queued
-        if locks.is_held(self.path / "lock"):
-            return RunState.RUNNING
-        if queued:
-            return RunState.QUEUED
-        outcome = self.outcome
-        return RunState(outcome["state"]) if outcome else RunState.INTERRUPTED
+        if not locks.is_held(self.path / "lock"):
+            return self._resting_state(queued)
+        beat = self.pulse
+        if beat and beat.is_silent:
+            return RunState.NOT_RESPONDING
+        return RunState.PAUSED if beat and "paused" in beat.progress else RunState.RUNNING
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a worker should train it: queued, or interrupted; cheap to ask of many."""
+        if (self.path / "outcome.json").exists() and not self.is_queued:
+            return False
+        return self.state in (RunState.QUEUED, RunState.INTERRUPTED)
+
+    def waits(self) -> bool:
+        """The same for the holder of its lock."""
+        return self._resting_state(self.is_queued) in (RunState.QUEUED, RunState.INTERRUPTED)
+
+    @property
+    def damage(self) -> str:
+        """The sentence about the first of its facts that is not what was written; empty for a
+        sound run. Arrays are checked when they are read."""
+        try:
+            _ = self.recipe, self.environments, self.attempts()
+            self._check_results()
+            self._check_history()
+        except StoreError as error:
+            return str(error)
+        return ""
 
     @property
     def outcome(self) -> dict[str, Any]:
         """How it ended: state, sentence, ended (ISO time), seconds; empty while it has not."""
-        return read_json(self.path / "outcome.json")
+        return self._read("outcome.json")
+
+    @property
+    def sentence(self) -> str:
+        """What there is to say about its state; may be empty."""
+        state = self.state
+        if state is RunState.DAMAGED:
+            return self.damage or self.outcome.get("sentence", "")
+        if state is RunState.PAUSED:
+            return self.progress.get("paused", "")
+        if state is RunState.NOT_RESPONDING and (beat := self.pulse):
+            return f"Its process lives, and gave no sign of life for {beat.age:.0f} s."
+        if state is RunState.STOPPED:
+            return self.outcome.get("sentence", "Stopped while no process trained it.")
+        return self.outcome.get("sentence", "") if state.is_over else ""
+
+    @property
+    def pulse(self) -> Pulse | None:
+        """The last sign of life of the process that trains it."""
+        return pulse.read(self.path)
 
     @property
     def progress(self) -> dict[str, Any]:
-        """Where the worker is: stage, phase, epoch, step, steps, fraction, seconds_left."""
-        return read_json(self.path / "progress.json")
+        """Where the worker is: stage, phase, epoch, epochs, fraction, seconds_left, paused."""
+        beat = self.pulse
+        return beat.progress if beat else {}
 
     @property
-    def environment(self) -> dict[str, Any]:
-        """Machine, device and data fingerprint, as the worker met them."""
-        return read_json(self.path / "environment.json")
+    def environments(self) -> list[dict[str, Any]]:
+        """Machine, device, versions and data fingerprint, as its processes met them: one, or
+        several where a run went on under others."""
+        value = self._read("environment.json")
+        return value.get("met", [value] if value else [])
+
+    @property
+    def is_bit_comparable(self) -> bool:
+        """Whether its bits are those that an uninterrupted run would have: versions, processor
+        and threads stayed the same."""
+        return len(self.environments) <= 1
 
     @property
     def scores(self) -> dict[str, Any]:
         """Counts, losses and confusions per split, audit and timings; empty until finished."""
-        return read_json(self.path / "scores.json")
+        return self._read("scores.json")
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Its processes, oldest first: at, asked (by a person), epoch and step they began at."""
+        return self._lines("attempts.jsonl")
+
+    def attempts_since_asked(self) -> list[dict[str, Any]]:
+        """The attempts since somebody last asked for it, that one included."""
+        since: list[dict[str, Any]] = []
+        for attempt in self.attempts():
+            since = [attempt] if attempt["asked"] else [*since, attempt]
+        return since
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The history's lines so far, oldest first; a line that is half written is not read."""
-        try:
-            text = (self.path / "history.jsonl").read_text()
-        except FileNotFoundError:
-            return []
-        complete = text[: text.rfind("\n") + 1]
-        try:
-            return [json.loads(line) for line in complete.splitlines()]
-        except ValueError as error:
-            raise StoreError(f"The history of run {self.id} is damaged: {error}.") from error
+        """The history's lines so far, oldest first; a line that is half written is not read.
+
+        Raises:
+            DamagedError: for a history that is not what was written.
+        """
+        epochs = self._lines("history.jsonl")
+        if [line.get("epoch") for line in epochs] != list(range(1, len(epochs) + 1)):
+            raise DamagedError(self.path / "history.jsonl", "an epoch is missing or twice there")
+        return epochs
 
     def history(self) -> pd.DataFrame:
         """The epochs as a tidy frame with HISTORY_COLUMNS."""
@@ -165,11 +253,14 @@ class Run:
         and `<split>_indices` (n,) into the dataset's published arrays.
 
         Raises:
-            StoreError: before the run has finished.
+            StoreError: before the run has finished, or where they are not what was written.
         """
         path = self.path / "probabilities.npz"
-        if not path.exists():
+        scores = self.scores
+        if not scores:
             raise StoreError(f"Run {self.id} has no probabilities yet: it is {self.state.value}.")
+        if "files" in scores:
+            files.check_sha256(path, scores["files"][path.name])
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
 
@@ -197,84 +288,15 @@ class Run:
 
     def bytes_on_disk(self) -> int:
         """What the run takes, in bytes."""
-        return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
-
-    # What people ask for.
-
-    def request_stop(self) -> None:
-        """Ask the worker to stop at its next batch; a queued run stops at once.
-
-        Raises:
-            StoreError: for a run that is over.
-        """
-        state = self.state
-        if state.is_over:
-            raise StoreError(f"Run {self.id} cannot be stopped: it is {state.value} already.")
-        fsio.touch(self.path / "stop")
-        if state is RunState.QUEUED:
-            # A worker that claims it in this moment sees the stop before its first batch.
-            fsio.remove(self.path / "queued")
-            if not locks.is_held(self.path / "lock"):
-                self.end(RunState.STOPPED, "Stopped before it began.", 0.0)
-
-    def enqueue(self) -> None:
-        """Let it be trained, from its last committed epoch if there is one.
-
-        Raises:
-            StoreError: for a run that is queued, running or finished.
-        """
-        state = self.state
-        if state in (RunState.QUEUED, RunState.RUNNING, RunState.FINISHED):
-            raise StoreError(f"Run {self.id} cannot be resumed: it is {state.value}.")
-        fsio.remove(self.path / "stop")
-        fsio.touch(self.path / "queued")
-        fsio.remove(self.path / "outcome.json")
-
-    # What the worker writes.
-
-    def hold(self) -> AbstractContextManager[bool]:
-        """The run's lock; gives False where another process trains it."""
-        return locks.hold(self.path / "lock")
-
-    @property
-    def is_queued(self) -> bool:
-        """Whether it waits for a worker."""
-        return (self.path / "queued").exists()
-
-    def claim(self) -> None:
-        """Leave the queue; the caller holds the lock."""
-        fsio.remove(self.path / "queued")
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether somebody asked the run to stop."""
-        return (self.path / "stop").exists()
-
-    def report(self, progress: dict[str, Any]) -> None:
-        """Say where the worker is."""
-        fsio.write_json(self.path / "progress.json", progress, durable=False)
-
-    def record_environment(self, environment: dict[str, Any]) -> None:
-        """Note what the worker met."""
-        fsio.write_json(self.path / "environment.json", environment)
-
-    def append_epoch(self, epoch: dict[str, Any]) -> None:
-        """Append a history line."""
-        fsio.append_line(self.path / "history.jsonl", epoch)
-
-    def commit(
-        self, epoch: int, model: dict[str, np.ndarray], optimizer: dict[str, np.ndarray]
-    ) -> None:
-        """Make the end of `epoch` the state to go on from, and drop the one before."""
-        checkpoint.commit(self.path, epoch, model, optimizer)
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
 
     def checkpoint(self) -> Checkpoint | None:
         """The last committed state; None before the first epoch.
 
         Raises:
-            StoreError: where a file is missing or does not match its sha256.
+            DamagedError: where a file is missing or does not match its sha256.
         """
-        return checkpoint.read(self.path)
+        return checkpoint.read(self.path, sealed=self.is_sealed)
 
     def model_arrays(self) -> dict[str, np.ndarray]:
         """All variables of the model at the last committed epoch, in the model's order.
@@ -282,47 +304,121 @@ class Run:
         Raises:
             StoreError: where there is none or it does not match its sha256.
         """
-        arrays = checkpoint.read_model(self.path)
+        arrays = checkpoint.read_model(self.path, sealed=self.is_sealed)
         if arrays is None:
             raise StoreError(f"Run {self.id} has no trained model yet: it is {self.state.value}.")
         return arrays
 
-    def rewind_history(self, epoch: int) -> None:
-        """Drop history lines after `epoch`: they were never committed."""
-        epochs = self.epochs()
-        kept = [line for line in epochs if line["epoch"] <= epoch]
-        fsio.rewrite_lines(self.path / "history.jsonl", kept)
+    # What people ask for.
 
-    def record_results(self, scores: dict[str, Any], probabilities: dict[str, np.ndarray]) -> None:
-        """Keep the scores and the per-image probabilities of a run that is done."""
-        fsio.write_arrays(self.path / "probabilities.npz", probabilities)
-        fsio.write_json(self.path / "scores.json", scores)
+    def request_stop(self) -> None:
+        """Ask the worker to stop at its next batch; a run that no process trains stops at once.
 
-    def add_measurement(self, measurement: dict[str, Any]) -> None:
-        """Keep how long the run's steps took, for estimates."""
-        measurements.add(self.study.path.parent, measurement)
+        Raises:
+            StoreError: for a run that is over.
+        """
+        state = self.state
+        if state.is_over:
+            raise StoreError(f"Run {self.id} cannot be stopped: it is {state.value} already.")
+        self._intend("stop")
+        with self.hold() as ours:
+            if ours:  # else its process sees the stop before its next batch
+                fsio.remove(self.path / "queued")
 
-    def save_model(self, save: Callable[[Path], object], suffix: str = "keras") -> None:
-        """Keep model.keras or model.h5, written by `save(path)`."""
-        fsio.write_through(self.path / f"model.{suffix}", save)
+    def enqueue(self) -> None:
+        """Let it be trained, from its last committed epoch if there is one; a damaged run begins
+        again, with what is damaged set aside in its folder quarantine/.
 
-    def end(self, state: RunState, sentence: str, seconds: float) -> None:
-        """Write how it ended; last of all."""
-        fsio.write_json(
-            self.path / "outcome.json",
-            {
-                "state": state.value,
-                "sentence": sentence,
-                "ended": now(),
-                "seconds": round(seconds, 3),
-            },
-        )
-        if state is RunState.FINISHED:
-            checkpoint.drop_optimizer(self.path)
+        Raises:
+            StoreError: for a run that is queued, running or finished.
+        """
+        with self.hold() as ours:
+            state = self._resting_state(self.is_queued) if ours else RunState.RUNNING
+            if not state.is_resumable:
+                raise StoreError(f"Run {self.id} cannot be resumed: it is {state.value}.")
+            if state is RunState.DAMAGED:
+                self._set_aside()
+            fsio.remove(self.path / "stop")
+            self._intend("queued")
+            fsio.remove(self.path / "outcome.json")
 
-    def open_log(self) -> IO[bytes]:
-        """The log, to append to."""
-        return fsio.open_log(self.path / "log.txt")
+    def hold(self) -> AbstractContextManager[bool]:
+        """The run's lock; gives False where another process trains it.
+
+        Raises:
+            StoreError: where the run is gone.
+        """
+        if not self.path.is_dir():
+            raise StoreError(f"There is no run {self.id} any more: somebody deleted it.")
+        return locks.hold(self.path / "lock")
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it waits for a worker."""
+        return (self.path / "queued").exists()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return (self.path / "stop").exists()
+
+    def _intend(self, intent: str) -> None:
+        try:
+            fsio.touch(self.path / intent)
+        except FileNotFoundError:
+            raise StoreError(f"There is no run {self.id} any more: somebody deleted it.") from None
+
+    def _resting_state(self, queued: bool) -> RunState:
+        """The state of a run that no process holds."""
+        if self.damage:
+            return RunState.DAMAGED
+        if queued:
+            return RunState.QUEUED
+        if outcome := self.outcome:
+            return RunState(outcome["state"])
+        return RunState.STOPPED if self.stop_requested else RunState.INTERRUPTED
+
+    def _set_aside(self) -> None:
+        """Move what its processes wrote into quarantine/; the caller holds the lock.
+
+        Raises:
+            DamagedError: where what was asked is damaged itself.
+        """
+        _ = self.recipe
+        for path in sorted(self.path.iterdir()):
+            if path.name not in KEPT_ON_RESTART:
+                fsio.set_aside(path, self.path / QUARANTINE)
+
+    def _check_results(self) -> None:
+        """What a finished run leaves is there."""
+        scores, (committed, _) = self.scores, self._position()
+        if self.outcome.get("state") == RunState.FINISHED.value:
+            for name, found in {"scores.json": scores, "checkpoint.json": committed}.items():
+                if not found:
+                    raise DamagedError(self.path / name, "it is missing")
+
+    def _check_history(self) -> None:
+        """Every committed epoch has its line."""
+        epochs, (committed, _) = self.epochs(), self._position()
+        if len(epochs) < committed:
+            raise DamagedError(
+                self.path / "history.jsonl", f"it has {len(epochs)} of {committed} epochs"
+            )
+
+    def _position(self) -> tuple[int, int]:
+        return checkpoint.position(self.path, sealed=self.is_sealed)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        return files.read_json(self.path / name, sealed=self.is_sealed)
+
+    def _lines(self, name: str) -> list[dict[str, Any]]:
+        return files.read_lines(self.path / name, sealed=self.is_sealed)
+
+
+def _numbers(name: str) -> tuple[int, int]:
+    """(arm, pair) of a run's folder, both 1-based."""
+    arm, _, pair = name.removeprefix("arm").partition("-pair")
+    return int(arm), int(pair)
 
 
 def joined_history(runs: Iterable[Run]) -> pd.DataFrame:

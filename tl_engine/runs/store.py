@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -12,9 +13,8 @@ from typing import IO, Any
 
 from tl_engine import fsio, locks
 from tl_engine.errors import StoreError
-from tl_engine.runs import measurements
-from tl_engine.runs.files import versions
-from tl_engine.runs.run import Run, RunState
+from tl_engine.runs import files, measurements
+from tl_engine.runs.run import Run
 from tl_engine.runs.study_folder import StudyFolder, run_name
 from tl_engine.study import Seeds, Study
 
@@ -34,22 +34,24 @@ class RunStore:
         """
         now = datetime.now().astimezone()
         path = self.root / f"{now:%Y%m%d-%H%M%S}-{_sayable()}"
-        shared = {"threads": threads or os.cpu_count() or 1, "versions": versions()}
+        shared = {"threads": threads or os.cpu_count() or 1, "versions": files.versions()}
 
         def fill(folder: Path) -> None:
             asked = {"study": study.to_dict(), "created": now.isoformat(timespec="seconds")}
-            fsio.write_json(folder / "study.json", asked)
+            files.write_json(folder / "study.json", {"format": files.FORMAT, **asked})
             for arm, pair in study.runs():
                 run = folder / run_name(arm, pair)
                 fsio.make_folder(run)
-                fsio.write_json(
+                files.write_json(
                     run / "recipe.json",
                     {
+                        "format": files.FORMAT,
                         "recipe": study.arms[arm].recipe.to_dict(),
                         "arm": study.arms[arm].name,
                         "pair": pair,
                         "seeds": Seeds.of_pair(pair)._asdict(),
                         **shared,
+                        "of": asked,
                     },
                 )
                 fsio.touch(run / "queued")
@@ -72,7 +74,7 @@ class RunStore:
             StoreError: where there is none.
         """
         path = self.root / study_id
-        if study_id != Path(study_id).name or not (path / "study.json").exists():
+        if not study_id or study_id != path.name or not path.is_dir() or study_id[0] == ".":
             raise StoreError(f"There is no study {study_id!r} in {self.root}.")
         return StudyFolder(path)
 
@@ -103,11 +105,13 @@ class RunStore:
         }
         return list(chosen.values())
 
-    def next_queued(self) -> Run | None:
-        """The run to train next: oldest study first, pair by pair."""
-        for study in reversed(self.studies()):
-            for run in study.runs():
-                if run.is_queued:
+    def next_waiting(self) -> Run | None:
+        """The run to train next, queued or interrupted: oldest study first, pair by pair."""
+        for path in sorted(self._study_paths()):
+            if any(_may_wait(run) for run in path.glob("arm*-pair*")):
+                study = StudyFolder(path)
+                runs = study.runs() if study.is_readable else []
+                if run := next((run for run in runs if run.is_waiting), None):
                     return run
         return None
 
@@ -118,9 +122,15 @@ class RunStore:
             StoreError: while one of its runs is running.
         """
         study = self.study(study_id)
-        if any(run.state is RunState.RUNNING for run in study.runs()):
-            raise StoreError(f"{study.title} is running: stop it first, then delete it.")
-        fsio.delete_folder(study.path)
+        with contextlib.ExitStack() as locked:
+            runs = study.runs() if study.is_readable else []
+            if not all([locked.enter_context(run.hold()) for run in runs]):
+                raise StoreError(f"{study.title} is running: stop it first, then delete it.")
+            fsio.delete_folder(study.path)
+
+    def sweep(self) -> None:
+        """Remove what writers left that died; for the worker, once."""
+        fsio.sweep(self.root, live=True)
 
     def worker_lock(self) -> AbstractContextManager[bool]:
         """Held by the one worker that drains this store's queue."""
@@ -155,9 +165,18 @@ class RunStore:
         return locks.is_held(self.root / "measure.lock")
 
     def _folders(self) -> Iterator[StudyFolder]:
-        for path in sorted(self.root.iterdir(), reverse=True):
-            if path.is_dir() and not path.name.startswith("."):
-                yield StudyFolder(path)
+        for path in sorted(self._study_paths(), reverse=True):
+            yield StudyFolder(path)
+
+    def _study_paths(self) -> Iterator[Path]:
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                if entry.is_dir() and not entry.name.startswith("."):
+                    yield Path(entry.path)
+
+
+def _may_wait(run: Path) -> bool:
+    return not (run / "outcome.json").exists() or (run / "queued").exists()
 
 
 def _sayable() -> str:

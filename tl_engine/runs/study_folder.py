@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tl_engine import fsio
-from tl_engine.errors import RecipeError, StoreError
-from tl_engine.runs.files import read_json
-from tl_engine.runs.run import Run
+from tl_engine.errors import DamagedError, RecipeError, StoreError
+from tl_engine.runs import files
+from tl_engine.runs.run import QUARANTINE, Run
 from tl_engine.study import MAXIMUM_NAME, Study
 
 MAXIMUM_NOTE = 5000
+RUN_NAME = re.compile(r"arm\d+-pair\d+")
 
 
 class StudyFolder:
@@ -25,7 +28,15 @@ class StudyFolder:
 
     @cached_property
     def _asked(self) -> dict[str, Any]:
-        return read_json(self.path / "study.json", required=True)
+        """What study.json says; where it is damaged, what its runs say, each of which knows it."""
+        try:
+            return files.read_json(self.path / "study.json", required=True, sealed=False)
+        except DamagedError:
+            for path in sorted(self.path.glob("arm*-pair*/recipe.json")):
+                with contextlib.suppress(StoreError):
+                    asked = files.read_json(path, sealed=False)
+                    return {"study": asked["of"]["study"], "created": asked["of"]["created"]}
+            raise
 
     @property
     def is_readable(self) -> bool:
@@ -35,6 +46,16 @@ class StudyFolder:
         except (StoreError, ValueError, KeyError):
             return False
         return True
+
+    @property
+    def damage(self) -> str:
+        """The sentence about the first of its own files that is not what was written."""
+        try:
+            files.read_json(self.path / "study.json", required=True, sealed=False)
+            _ = self._label
+        except StoreError as error:
+            return str(error)
+        return ""
 
     @cached_property
     def study(self) -> Study:
@@ -56,15 +77,16 @@ class StudyFolder:
     @property
     def title(self) -> str:
         """What people call it now."""
-        return read_json(self.path / "label.json").get("title", self.study.title)
+        return self._label_or_none.get("title", self.study.title)
 
     @property
     def note(self) -> str:
         """What people wrote about it."""
-        return read_json(self.path / "label.json").get("note", "")
+        return self._label_or_none.get("note", "")
 
     def label(self, title: str | None = None, note: str | None = None) -> None:
-        """Rename it or change its note; None leaves either as it is.
+        """Rename it or change its note; None leaves either as it is. A damaged label is set
+        aside in quarantine/, not written over.
 
         Raises:
             StoreError: for a title or note that is too long, or an empty title.
@@ -75,7 +97,23 @@ class StudyFolder:
         note = self.note if note is None else note
         if len(note) > MAXIMUM_NOTE:
             raise StoreError(f"A note has at most {MAXIMUM_NOTE:,} characters, got {len(note):,}.")
-        fsio.write_json(self.path / "label.json", {"title": title, "note": note})
+        path = self.path / "label.json"
+        try:
+            _ = self._label
+        except DamagedError:
+            fsio.set_aside(path, self.path / QUARANTINE)
+        files.write_json(path, {"title": title, "note": note})
+
+    @property
+    def _label(self) -> dict[str, Any]:
+        return files.read_json(self.path / "label.json", sealed="format" in self._asked)
+
+    @property
+    def _label_or_none(self) -> dict[str, Any]:
+        try:
+            return self._label
+        except DamagedError:
+            return {}
 
     def runs(self) -> list[Run]:
         """Its runs, pair by pair."""
@@ -92,7 +130,7 @@ class StudyFolder:
             StoreError: where there is none.
         """
         path = self.path / name
-        if name != Path(name).name or not (path / "recipe.json").exists():
+        if not RUN_NAME.fullmatch(name) or not path.is_dir():
             raise StoreError(f"Study {self.id} has no run {name!r}.")
         return Run(path, self)
 
