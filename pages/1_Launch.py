@@ -9,12 +9,12 @@ from tl_engine.analysis.settings import differences
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
 from tl_engine.launchers import local
-from tl_engine.runs import RunState
+from tl_engine.runs import summarise
 from tl_engine.work import estimate, missing_rates, sizes_of
 from ui import frame, study_form
 from ui.engine import store
 from ui.run_card import phases_of
-from ui.text import duration, escape, table
+from ui.text import duration, escape, plain, table
 
 SETTLED_SECONDS = 1.5
 
@@ -26,7 +26,7 @@ def begin():
         return
     if clone:
         folder = store().study(clone)
-        study_form.fill_from_study(folder.study, f"{folder.title} again"[:200])
+        study_form.fill_from_study(folder.study, f"{plain(folder.title, 180)} again")
         st.session_state.preset = None
     else:
         st.session_state.preset = "try-it"
@@ -82,7 +82,7 @@ def measure(study):
     settled = time.monotonic() - st.session_state["to-measure"][1] > SETTLED_SECONDS
     if kept.is_measuring() or not settled:
         return
-    if any(run.state is RunState.RUNNING for run in kept.runs()):
+    if any(summarise(run).state.is_alive for run in kept.runs()):
         st.caption("The time is measured as soon as the run that trains now has ended.")
     else:
         local.start("measure", "--runs-dir", str(kept.root), *recipes)
@@ -93,7 +93,7 @@ with frame.page("Launch"):
     st.pills(
         "Start from",
         list(PRESETS),
-        format_func=lambda name: PRESETS[name].title,
+        format_func=lambda name: escape(PRESETS[name].title),
         key="preset",
         on_change=start_again,
     )

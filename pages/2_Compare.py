@@ -130,14 +130,15 @@ def confusion(arms, titles):
     if not done:
         st.caption("Confusions appear when a run has finished.")
         return
+    shown = {key: plain(title) for key, title in titles.items()}
     left, right = st.columns(2)
     with left:
-        first = st.selectbox("Arm", done, format_func=titles.get, key="first")
+        first = st.selectbox("Arm", done, format_func=shown.get, key="first")
     data = dataset(arms[first][0].recipe.dataset)
     same_data = [k for k in done if arms[k][0].recipe.dataset == data.name and k != first]
     with right:
         second = st.selectbox(
-            "Against", same_data, format_func=titles.get, key="second", disabled=not same_data
+            "Against", same_data, format_func=shown.get, key="second", disabled=not same_data
         )
     names = list(data.class_names)
     halves = st.grid(2, min_column_width=480)
@@ -146,7 +147,7 @@ def confusion(arms, titles):
             st.plotly_chart(
                 confusion_matrix(counts[key], names, titles[key]),
                 key=f"confusion-{place}",
-                alt=f"Confusion matrix of {plain(titles[key])}",
+                alt=f"Confusion matrix of {shown[key]}",
             )
     if second is not None:
         figure = confusion_difference(

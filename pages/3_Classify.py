@@ -46,7 +46,8 @@ def from_outside(source, described):
     invert = described.channels == 1 and st.toggle(
         "Swap light and dark",
         key="invert",
-        help=f"{described.title} shows light things on black; most photographs are the opposite.",
+        help=f"{escape(described.title)} shows light things on black; "
+        "most photographs are the opposite.",
     )
     if file is None:
         return None

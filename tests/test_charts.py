@@ -15,7 +15,8 @@ from tl_engine.charts.curves import learning_curves
 from tl_engine.charts.phases import phase_label, phases_svg
 from tl_engine.charts.points import final_scores
 from tl_engine.charts.probabilities import top_bars
-from tl_engine.charts.style import ARMS, NEUTRAL, ON_PHASE, arm_colours, phase_colour, plain
+from tl_engine.charts.style import ARMS, NEUTRAL, ON_PHASE, arm_colours, phase_colour
+from tl_engine.text import markup
 
 HOSTILE = ["<b>bold</b>", "<a href='javascript:alert(1)'>x</a>", "x" * 10_000, "\x00\n", "&lt;"]
 SEVERAL = history({("a", 1): [0.2, 0.4], ("a", 2): [0.3, 0.5], ("b", 1): [0.4, 0.3]})
@@ -121,8 +122,8 @@ def test_zoom_survives_a_refresh():
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_names_stay_names(name):
-    assert not re.search("[<>]", plain(name))
-    assert len(plain(name)) <= 80
+    assert not re.search("[<>]", markup(name))
+    assert len(markup(name)) <= 80
     named = history({(name, 1): [0.2, 0.3]})
     counts = np.eye(2, dtype=int)
     for figure in (
@@ -240,8 +241,8 @@ def test_arms_are_told_apart_by_all_eyes(eyes):
 
 
 def test_a_name_means_nothing_to_plotly():
-    assert plain("%{x} $y$") == "%&#123;x} &#36;y&#36;"
-    assert plain('"Anna\'s"') == "&#34;Anna&#39;s&#34;"
+    assert markup("%{x} $y$") == "%&#123;x} &#36;y&#36;"
+    assert markup('"Anna\'s"') == "&#34;Anna&#39;s&#34;"
 
 
 def test_a_seed_that_lags_does_not_move_the_switch():

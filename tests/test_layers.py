@@ -68,6 +68,68 @@ def test_only_fsio_and_the_dataset_cache_open_files_for_writing(path):
             assert all("r" in str(mode) for mode in modes), f"{path}: opens for writing"
 
 
+UNSAFE = {
+    *("pickle", "cPickle", "dill", "marshal", "shelve", "joblib"),
+    *("eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load"),
+    *(
+        "load_model",
+        "model_from_json",
+        "model_from_config",
+        "clone_model",
+        "enable_unsafe_deserialization",
+    ),
+}
+"""What runs code that somebody else wrote, whatever it stands behind."""
+UNSAFE_OPTIONS = {
+    ("unsafe_allow_html", True),
+    ("unsafe_allow_javascript", True),
+    ("allow_pickle", True),
+    ("safe_mode", False),
+    ("shell", True),
+}
+MAY = {("torch_file.py", "pickle")}
+"""The weights' file, checked by its sha256, through an unpickler that admits four names."""
+
+
+def unsafe(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            yield from UNSAFE & {part for name in names for part in (name, name.split(".")[0])}
+        if isinstance(node, ast.Attribute | ast.Name):
+            yield from UNSAFE & {ast.unparse(node), getattr(node, "attr", "")} - {"eval", "exec"}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield from {"eval", "exec"} & {node.func.id}
+        if isinstance(node, ast.keyword):
+            # A value that is computed could be either.
+            value = node.value.value if isinstance(node.value, ast.Constant) else None
+            yield from (o for o, bad in UNSAFE_OPTIONS if node.arg == o and value in (bad, None))
+
+
+@pytest.mark.parametrize("path", [*ENGINE, *PAGES], ids=name)
+def test_nothing_runs_code_that_came_from_outside(path):
+    found = {(path.name, what) for what in unsafe(ast.parse(path.read_text()))}
+    assert found <= MAY
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle",
+        "from pickle import loads",
+        "eval('1')",
+        "os.system('ls')",
+        "keras.models.load_model(path)",
+        "from keras.saving import load_model as load",
+        "np.load(file, allow_pickle=True)",
+        "subprocess.run(line, shell=wish)",
+        "st.markdown(text, unsafe_allow_html=True)",
+    ],
+)
+def test_the_search_for_what_runs_code_finds_it(code):
+    assert list(unsafe(ast.parse(code)))
+
+
 def test_importing_the_light_side_loads_neither_keras_nor_streamlit():
     modules = [
         ".".join(path.relative_to(PROJECT).with_suffix("").parts)

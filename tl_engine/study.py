@@ -14,6 +14,7 @@ import numpy as np
 
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.recipe import Recipe
+from tl_engine.text import lines, plain
 
 MAXIMUM_PAIRS = 100
 MAXIMUM_ARMS = 20
@@ -110,10 +111,10 @@ class Study:
         names = [arm.name for arm in self.arms]
         if not 1 <= len(self.arms) <= MAXIMUM_ARMS:
             yield Problem("arms", f"A study has 1 to {MAXIMUM_ARMS} arms, got {len(self.arms)}.")
-        if len(set(names)) < len(names):
+        if len({plain(str(name)) for name in names}) < len(names):
             yield Problem("arms", f"The arms of a study have different names, got {names}.")
         for field, name in [("title", self.title), *(("arms", name) for name in names)]:
-            if not isinstance(name, str) or not 1 <= len(name.strip()) <= MAXIMUM_NAME:
+            if not isinstance(name, str) or not 1 <= len(lines(name).strip()) <= MAXIMUM_NAME:
                 yield Problem(
                     field, f"A name has 1 to {MAXIMUM_NAME} characters, got {name!r:.60}."
                 )

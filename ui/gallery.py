@@ -11,6 +11,7 @@ import streamlit as st
 from tl_engine.data import LabelledImages
 from tl_engine.images import to_png
 from tl_engine.runs import Run
+from ui.text import escape, plain
 
 PER_PAGE = 24
 SHOWS = {
@@ -59,7 +60,7 @@ def choose_picture(gallery: Gallery) -> Picture | None:
         wanted = st.selectbox(
             "Class",
             [None, *range(len(names))],
-            format_func=lambda index: "Every class" if index is None else names[index],
+            format_func=lambda index: "Every class" if index is None else plain(names[index]),
             key="class",
             width=220,
         )
@@ -92,7 +93,7 @@ def _draw(gallery: Gallery, positions: np.ndarray) -> None:
             with st.container(width=96, gap=None):
                 st.image(to_png(np.asarray(gallery.images.images[position])), width=88)
                 st.button(
-                    f"{'✓' if right else '✗'} {gallery.class_names[truth]}",
+                    f"{'✓' if right else '✗'} {escape(gallery.class_names[truth])}",
                     key=f"picture-{position}",
                     type="tertiary",
                     on_click=_choose,

@@ -114,7 +114,8 @@ def _ask_settings(slots: Slots) -> dict[str, Any]:
             "Training images",
             step=100,
             min_value=None,
-            help=f"{data.title} has {data.default_train:,}; fewer are drawn evenly per class.",
+            help=f"{escape(data.title)} has {data.default_train:,}; "
+            "fewer are drawn evenly per class.",
         )
     field("backbone", st.selectbox, "Backbone", options=list(BACKBONES), format_func=_backbone)
     left, right = st.columns(2)
@@ -144,10 +145,10 @@ def _ask_settings(slots: Slots) -> dict[str, Any]:
         )
         field("batch_size", st.number_input, "Batch size", step=16, min_value=None)
     if not DATASETS[values["dataset"]].offline:
-        st.caption(f"{data.title} is downloaded when first used: {data.source}")
+        st.caption(f"{escape(data.title)} is downloaded when first used: {data.source}")
     chosen = BACKBONES[values["backbone"]]
     if values["pretrained"] and chosen.pretrained and not chosen.offline:
-        st.caption(f"The weights of {chosen.title} are downloaded when first used.")
+        st.caption(f"The weights of {escape(chosen.title)} are downloaded when first used.")
     return values
 
 

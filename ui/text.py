@@ -1,29 +1,16 @@
-"""The one way in which text that people gave reaches the screen, and numbers become words."""
+"""How pages say things: text that people gave, made safe by the engine; numbers in words."""
 
 from __future__ import annotations
 
-import re
 from math import isnan
 from typing import TYPE_CHECKING
+
+from tl_engine.text import cell, escape, lines, plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAXIMUM_SHOWN = 300
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&=\"'^@/%])")
-_CONTROL = re.compile("[\\x00-\\x1f\\x7f\\u200b-\\u200f\\u202a-\\u202e\\u2060-\\u2069\\ufeff]+")
-
-
-def plain(text: str, limit: int = MAXIMUM_SHOWN) -> str:
-    """Text on one line, without control and direction marks, cut with an ellipsis: for widgets
-    that show text as it is."""
-    line = _CONTROL.sub(" ", text).strip()
-    return line if len(line) <= limit else line[: limit - 1] + "…"
-
-
-def escape(text: str, limit: int = MAXIMUM_SHOWN) -> str:
-    """The same for widgets that read Markdown: no character keeps a meaning there."""
-    return _SPECIAL.sub(r"\\\1", plain(text, limit))
+__all__ = ["cell", "duration", "escape", "lines", "percent", "plain", "size", "table"]
 
 
 def table(frame: pd.DataFrame) -> str:

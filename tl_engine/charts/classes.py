@@ -9,10 +9,10 @@ from tl_engine.charts.style import (
     arm_colours,
     arm_names,
     figure,
-    plain,
     say_empty,
     seeds_words,
 )
+from tl_engine.text import markup
 
 
 def per_class(frame: pd.DataFrame) -> go.Figure:
@@ -43,7 +43,7 @@ def per_class(frame: pd.DataFrame) -> go.Figure:
     made.update_yaxes(
         type="category",  # or classes called "0" to "9" would become a scale
         categoryorder="array",
-        categoryarray=[plain(name) for name in reversed(_order(frame))],
+        categoryarray=[markup(name) for name in reversed(_order(frame))],
     )
     return made
 
@@ -59,7 +59,7 @@ def _order(frame: pd.DataFrame) -> list[str]:
 def _add_seeds(made: go.Figure, rows: pd.DataFrame, name: str, colour: str) -> None:
     made.add_scatter(
         x=rows["accuracy"],
-        y=rows["class"].map(plain),
+        y=rows["class"].map(markup),
         mode="markers",
         marker={"color": colour, "size": 5, "opacity": 0.45},
         showlegend=False,
@@ -74,7 +74,7 @@ def _add_means(made: go.Figure, rows: pd.DataFrame, name: str, colour: str) -> N
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
     made.add_scatter(
         x=means,
-        y=means.index.map(plain),
+        y=means.index.map(markup),
         mode="markers",
         marker={"color": colour, "size": 12},
         name=name,

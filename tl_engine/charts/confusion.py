@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tl_engine.analysis.confusion import difference, row_shares
-from tl_engine.charts.style import DIVERGING, SEQUENTIAL, figure, plain, say_empty
+from tl_engine.charts.style import DIVERGING, SEQUENTIAL, figure, say_empty
+from tl_engine.text import markup
 
 WRITTEN_CLASSES = 12
 """Cells carry their numbers up to so many classes."""
@@ -17,7 +18,7 @@ WRITTEN_CLASSES = 12
 def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str) -> go.Figure:
     """Which class is taken for which: shades are shares of the true class, numbers are images."""
     made = _matrix(
-        plain(title),
+        markup(title),
         f"{int(counts.sum()):,} predictions, validation split; numbers are images",
         100 * row_shares(counts),
         class_names,
@@ -40,8 +41,8 @@ def confusion_difference(
     points = difference(counts_a, counts_b)
     limit = max(1.0, float(np.nan_to_num(np.abs(points)).max(initial=0.0)))
     made = _matrix(
-        f"{plain(name_a, 28)} minus {plain(name_b, 28)}",
-        f"violet: {plain(name_a)} says this more often<br>green: {plain(name_b)} does<br>"
+        f"{markup(name_a, 28)} minus {markup(name_b, 28)}",
+        f"violet: {markup(name_a)} says this more often<br>green: {markup(name_b)} does<br>"
         f"{int(counts_a.sum()):,} and {int(counts_b.sum()):,} predictions, validation split; "
         "percentage points of the true class",
         points,
@@ -68,7 +69,7 @@ def _matrix(
     """A heat map of values (classes, classes), NaN left out; hover goes on after "A taken for B"
     and finds what is told of a cell in customdata[1]."""
     made = figure(title, subtitle, height=550, margin_t=130)
-    names = [plain(name, 24) for name in class_names]
+    names = [markup(name, 24) for name in class_names]
     # Numbers, not names, are the places: names may be numbers themselves, or alike when cut.
     places = list(range(len(names)))
     made.update_xaxes(

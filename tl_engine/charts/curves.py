@@ -18,11 +18,11 @@ from tl_engine.charts.style import (
     arm_names,
     figure,
     phase_colour,
-    plain,
     say_empty,
     seeds_words,
     translucent,
 )
+from tl_engine.text import markup
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss (cross-entropy)"}
 TRAIN = {"val_accuracy": "accuracy", "val_loss": "loss"}
@@ -125,7 +125,7 @@ def _add_seeds(made: go.Figure, arm: _Arm, metric: str, x: str) -> None:
         made.add_scatter(
             x=epochs[f"x_{x}"],
             y=epochs[metric],
-            uid=plain(f"{metric} {run}"),
+            uid=markup(f"{metric} {run}"),
             mode=_mode(epochs),
             name=arm.name,
             legendgroup=arm.group,
@@ -144,7 +144,7 @@ def _add_train(made: go.Figure, arm: _Arm, metric: str, x: str) -> None:
         made.add_scatter(
             x=epochs[f"x_{x}"],
             y=epochs[TRAIN[metric]],
-            uid=plain(f"{TRAIN[metric]} {run}"),
+            uid=markup(f"{TRAIN[metric]} {run}"),
             mode=_mode(epochs),
             name=f"{arm.name}, training sample",
             legendgroup=f"{arm.group} train",
@@ -277,7 +277,7 @@ def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
             "domain": [0, below],
             "anchor": "x",
             "tickvals": list(range(len(arms))),
-            "ticktext": [plain(arm.arm, LONGEST_ROW_NAME) for arm in arms],
+            "ticktext": [markup(arm.arm, LONGEST_ROW_NAME) for arm in arms],
             "range": [len(arms) - 0.45, -0.55],
             "fixedrange": True,
             "showgrid": False,

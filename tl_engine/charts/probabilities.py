@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tl_engine.charts.style import plain, translucent
+from tl_engine.charts.style import translucent
+from tl_engine.text import markup
 
 ROWS = "display:grid;grid-template-columns:minmax(6em,9em) 1fr 4em;gap:6px 12px;align-items:center"
 TRACK = "height:20px;border-radius:4px;background:rgba(128,128,128,0.12)"
@@ -22,7 +23,7 @@ def top_bars(predictions: Sequence[tuple[str, float]], truth: str | None, colour
         truth: the true class, where it is known.
         colour: the model's, as hex.
     """
-    words = ", ".join(f"{plain(label)} {share:.1%}" for label, share in predictions)
+    words = ", ".join(f"{markup(label)} {share:.1%}" for label, share in predictions)
     rows = "".join(
         _row(label, share, colour if place == 0 else translucent(colour, 0.45), label == truth)
         for place, (label, share) in enumerate(predictions)
@@ -36,12 +37,12 @@ def top_bars(predictions: Sequence[tuple[str, float]], truth: str | None, colour
 def _judgement(label: str, truth: str | None) -> str:
     if truth is None:
         return ""
-    word = "✓ right" if label == truth else f"✗ wrong: it is {plain(truth, 28)}"
+    word = "✓ right" if label == truth else f"✗ wrong: it is {markup(truth, 28)}"
     return f'<p style="margin:0 0 8px;font-weight:600">{word}</p>'
 
 
 def _row(label: str, share: float, colour: str, is_truth: bool) -> str:
-    name = plain(label, 28) + (" ✓" if is_truth else "")
+    name = markup(label, 28) + (" ✓" if is_truth else "")
     bar = f"width:{100 * share:.2f}%;height:100%;border-radius:4px;background:{colour}"
     return (
         f'<span style="text-align:right">{name}</span>'

@@ -1,4 +1,4 @@
-"""What all charts share: colours, one way to show names, layout that suits both themes."""
+"""What all charts share: colours, names of arms, layout that suits both themes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import plotly.graph_objects as go
+
+from tl_engine.text import MAXIMUM_LABEL, markup
 
 ARMS = (
     "#7C5CD6",  # violet
@@ -29,18 +31,6 @@ DIVERGING = ((0.0, ARMS[1]), (0.5, "#F1F3F5"), (1.0, ARMS[0]))
 GRID = "rgba(128,128,128,0.22)"
 NEUTRAL = "#808890"
 """What belongs to no arm or to several; seen in both themes."""
-MAXIMUM_NAME = 60
-SPECIAL = str.maketrans(
-    {
-        "&": "&amp;",
-        "<": "&lt;",
-        ">": "&gt;",
-        # By number: Plotly would show &quot; as it is.
-        **{sign: f"&#{ord(sign)};" for sign in "\"'{$"},
-    }
-)
-"""What HTML or Plotly would read as markup, an attribute's end, a hover variable or a formula."""
-
 Key = TypeVar("Key", bound=Hashable)
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
@@ -56,20 +46,12 @@ def phase_colour(trainable: str | int) -> str:
     return {"head": FROZEN, "all": THAWED}.get(str(trainable), PARTIAL)
 
 
-def plain(name: str, limit: int = MAXIMUM_NAME) -> str:
-    """A name that people gave, on one line and cut, in which no character means anything to
-    Plotly."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(name)).split())
-    line = line if len(line) <= limit else line[: limit - 1] + "…"
-    return line.translate(SPECIAL)
-
-
-def arm_names(keys: Sequence[ArmKey], limit: int = MAXIMUM_NAME) -> dict[ArmKey, str]:
+def arm_names(keys: Sequence[ArmKey], limit: int = MAXIMUM_LABEL) -> dict[ArmKey, str]:
     """What to call each arm: its name, on a second line its study's id where two share a name."""
     arms = [arm for _, arm in keys]
     return {
-        (study, arm): plain(arm, limit)
-        + (f"<br>({plain(study, limit)})" if arms.count(arm) > 1 else "")
+        (study, arm): markup(arm, limit)
+        + (f"<br>({markup(study, limit)})" if arms.count(arm) > 1 else "")
         for study, arm in keys
     }
 
