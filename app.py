@@ -3,38 +3,62 @@
 import streamlit as st
 
 from tl_engine.charts.phases import phases_svg
-from tl_engine.launchers.local import ensure_worker
-from tl_engine.runs import RunState
-from ui import frame, run_card, runs_table
+from tl_engine.launchers import local
+from tl_engine.runs import RunState, summarise
+from ui import access, frame, run_card, runs_table, server
 from ui.engine import store
 from ui.text import duration, escape
 
 REFRESH = "2s"
-SORTS = {
-    "Newest first": lambda row: (row["Launched"], row["id"]),
-    "Best accuracy first": lambda row: row["Last"] or -1.0,
-    "Longest name": lambda row: len(row["Study"]),
-}
+SHOWN = 300
+"""Rows in the table at once; the filters find the others."""
+MAXIMUM_WARNINGS = 3
 
 
 def running_now(runs):
-    """A card for each run that trains: where it is, and how long it will take."""
+    """A card for each run that has a process: where it is, and how long it will take."""
     for run in runs:
-        progress = run.progress
-        left = progress.get("seconds_left")
+        known = summarise(run)
+        if not known.state.is_alive:
+            continue
+        left = known.progress.get("seconds_left")
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{escape(run.study.title)}**", width="content")
                 st.markdown(f"{escape(run.arm)}, pair {run.pair}", width="stretch")
-                if run.stop_requested:
+                if known.state is RunState.NOT_RESPONDING:
+                    if access.button(
+                        "End its process", icon=":material/stop:", key=f"end-{run.id}"
+                    ):
+                        run.request_stop()
+                        local.end_process(run)
+                        st.rerun()
+                elif run.stop_requested:
                     st.badge("stopping", icon=":material/hourglass_top:", color="orange")
-                elif st.button("Stop", icon=":material/stop:", key=f"stop-now-{run.id}"):
+                elif access.button("Stop", icon=":material/stop:", key=f"stop-now-{run.id}"):
                     run.request_stop()
-                    st.rerun(scope="fragment")
-            st.image(phases_svg(run_card.phases_of(run.recipe)))
-            words = runs_table.phase_words(run, RunState.RUNNING, 0, progress)
+                    st.rerun()
+            if known.recipe:
+                st.image(phases_svg(run_card.phases_of(known.recipe)))
+            if known.state is not RunState.RUNNING:
+                st.warning(escape(known.sentence), icon=":material/warning:")
+                continue
+            words = runs_table.phase_words(known)
             words += f" · about {duration(left)} left" if left is not None else ""
-            st.progress(min(progress.get("fraction", 0.0), 1.0), text=words)
+            st.progress(min(known.progress.get("fraction", 0.0), 1.0), text=escape(words))
+
+
+def damaged(kept):
+    """A sentence for each study whose own files are damaged; its runs are shown all the same."""
+    broken = [study for study in (*kept.unreadable(), *kept.studies()) if study.damage]
+    for study in broken[:MAXIMUM_WARNINGS]:
+        st.warning(
+            f"Study {escape(study.id)}: {escape(study.damage)} Nothing was deleted, and no other "
+            "study is affected.",
+            icon=":material/warning:",
+        )
+    if len(broken) > MAXIMUM_WARNINGS:
+        st.caption(f"and {len(broken) - MAXIMUM_WARNINGS} more damaged studies.")
 
 
 def filtered(rows):
@@ -65,27 +89,22 @@ def overview():
     """Everything that changes by itself."""
     with frame.guarded():
         kept = store()
-        ensure_worker(kept)
-        runs = list(kept.runs())
-        rows = [runs_table.row(run) for run in runs]
-        alive = [
-            run for run, row in zip(runs, rows, strict=True) if row["state"] is RunState.RUNNING
-        ]
-        running_now(alive)
-        for broken in kept.unreadable():
-            st.warning(
-                f"Study {escape(broken.id)} cannot be read. Its files are untouched; the others "
-                "are not affected.",
-                icon=":material/warning:",
-            )
+        local.ensure_worker(kept)
+        runs = {run.id: run for run in kept.runs()}
+        rows = [runs_table.row(run) for run in runs.values()]
+        running_now(runs[row["id"]] for row in rows if row["state"].is_alive)
+        damaged(kept)
         shown = filtered(rows)
         if shown:
             selected = [one for one in st.session_state.get("selected", [])]
-            st.session_state.selected = runs_table.choose(shown, selected)
+            st.session_state.selected = runs_table.choose(shown[:SHOWN], selected)
         else:
             st.caption("No run matches these filters.")
-        by_id = {run.id: run for run in runs}
-        chosen = [by_id[one] for one in st.session_state.get("selected", []) if one in by_id]
+        if len(shown) > SHOWN:
+            st.caption(
+                f"The newest {SHOWN:,} of {len(shown):,} runs: filter or search for the others."
+            )
+        chosen = [runs[one] for one in st.session_state.get("selected", []) if one in runs]
         if chosen:
             run_card.show(chosen)
         elif shown:
@@ -93,22 +112,25 @@ def overview():
                 "Select rows to stop, resume, compare, classify, clone, rename or delete. "
                 "Click a column to sort."
             )
-        st.session_state.was_alive = any(not row["state"].is_over for row in rows)
+            access.explain()
 
 
-with frame.page("Overview"):
-    if not any(True for _ in store().studies()) and not store().unreadable():
-        st.title("Fine-tune first, or freeze first?", anchor=False)
-        st.markdown(
-            "A network trained on ImageNet learns your images in two phases. Thaw trains both "
-            "orders for real, on this machine, and shows which one is better."
-        )
-        frame.empty_state(
-            "No runs yet. Both orders on 1,000 small pictures take about two minutes.",
-            "pages/1_Launch.py",
-            "Launch the first study",
-            ":material/rocket_launch:",
-        )
-    else:
-        busy = any(not run.state.is_over for run in store().runs())
-        st.fragment(overview, run_every=REFRESH if busy else None)()
+if __name__ == "__main__":  # a visit
+    with frame.page("Overview"):
+        if store().is_empty:
+            st.title("Fine-tune first, or freeze first?", anchor=False)
+            st.markdown(
+                "A network trained on ImageNet learns your images in two phases. Thaw trains both "
+                "orders for real, on this machine, and shows which one is better."
+            )
+            frame.empty_state(
+                "No runs yet. Both orders on 1,000 small pictures take about two minutes.",
+                "pages/1_Launch.py",
+                "Launch the first study",
+                ":material/rocket_launch:",
+            )
+        else:
+            busy = any(not summarise(run).state.is_over for run in store().runs())
+            st.fragment(overview, run_every=REFRESH if busy else None)()
+else:  # `streamlit run app.py` imports this file for the server that runs it at every visit
+    app = st.App(__file__, **server.options())

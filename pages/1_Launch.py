@@ -11,7 +11,7 @@ from tl_engine.charts.phases import phases_svg
 from tl_engine.launchers import local
 from tl_engine.runs import summarise
 from tl_engine.work import estimate, missing_rates, sizes_of
-from ui import frame, study_form
+from ui import access, frame, study_form
 from ui.engine import store
 from ui.run_card import phases_of
 from ui.text import duration, escape, plain, table
@@ -45,7 +45,7 @@ def preview(study):
     with frame.guarded():
         measurements = store().measurements()
         missing = any(missing_rates(arm.recipe, measurements) for arm in study.arms)
-        if missing:
+        if missing and access.may_change():
             measure(study)
         for arm, column in zip(study.arms, st.columns(min(len(study.arms), 3)) * 7, strict=False):
             with column, st.container(border=True):
@@ -64,7 +64,10 @@ def show_arm(study, arm, expected):
     for phase, count in zip(recipe.phases, recipe.trainable_parameters(), strict=True):
         st.caption(f"{study_form.trainable_title(phase.trainable)}: {count:,} trainable parameters")
     if expected is None:
-        st.markdown(":material/hourglass_top: measuring the time it takes here …")
+        doing = (
+            "measuring the time it takes here …" if access.may_change() else "time not known yet"
+        )
+        st.markdown(f":material/hourglass_top: {doing}")
         return
     each = f" per run, {study.pairs} runs" if study.pairs > 1 else ""
     st.markdown(f":material/timer: about **{duration(expected.seconds)}**{each}")
@@ -106,14 +109,15 @@ with frame.page("Launch"):
     else:
         st.subheader("What will run", anchor=False)
         waiting = any(missing_rates(arm.recipe, store().measurements()) for arm in study.arms)
-        st.fragment(preview, run_every="1s" if waiting else None)(study)
+        st.fragment(preview, run_every="1s" if waiting and access.may_change() else None)(study)
         settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
         if len(study.arms) > 1:
             st.caption("What differs between the arms, and nothing else does:")
             st.markdown(table(settings))
         sizes = sizes_of(study.arms[0].recipe)
         runs = len(study.arms) * study.pairs
-        if st.button(
+        access.explain()
+        if access.button(
             f"Launch {runs} run" + ("s" if runs > 1 else ""),
             type="primary",
             icon=":material/rocket_launch:",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import PROJECT, tiny_study
-from tl_engine.runs import RunState, RunStore
+from tl_engine.runs import ClaimedRun, RunState, RunStore
 from ui.text import table
 
 PAGES = ["app.py", "pages/1_Launch.py", "pages/2_Compare.py", "pages/3_Classify.py"]
@@ -106,8 +107,8 @@ def test_overview_shows_what_was_found_and_how_to_act(finished, monkeypatch):
 
 
 def test_a_failed_run_shows_its_sentence_and_the_end_of_its_log(store, monkeypatch):
-    run = store.create(tiny_study()).runs()[0]
-    run.claim()
+    run = ClaimedRun(store.create(tiny_study()).runs()[0])
+    run.begin()
     with run.open_log() as log:
         log.write(b"last words")
     run.end(RunState.FAILED, "The loss became nan in epoch 2.", 3.0)
@@ -137,8 +138,53 @@ def test_a_damaged_study_is_said_and_hides_no_other(store, monkeypatch):
     (broken.path / "study.json").write_text("{")
     app = visit("app.py", store, monkeypatch)
     assert_whole(app)
-    assert "cannot be read" in words(app)
-    assert len(app.dataframe[0].value) == 2
+    assert "study.json is damaged" in words(app)
+    assert len(app.dataframe[0].value) == 4  # its runs know what was asked, too
+
+
+def test_a_damaged_run_is_said_left_out_and_restarted(store, finished, monkeypatch):
+    shutil.copytree(finished.path, store.root / finished.id)
+    damaged, sound = store.study(finished.id).runs()
+    (damaged.path / "history.jsonl").write_text('{"epoch": 1}\n')
+    monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
+    app.session_state["selected"] = [damaged.id]
+    app.run()
+    assert_whole(app)
+    assert "history.jsonl is damaged" in words(app)
+    assert app.button(key="resume").label == "Restart 1 run"
+    app.switch_page("pages/2_Compare.py").run()
+    assert_whole(app)
+    assert "1 run is damaged and left out" in words(app)
+    assert app.multiselect[0].options[1:] == [f"✓ {sound.arm}, pair 1 · {finished.title}"]
+
+
+def test_a_process_that_hangs_can_be_ended_from_overview(store, monkeypatch):
+    run = ClaimedRun(store.create(tiny_study()).runs()[0])
+    with run.hold():
+        run.begin()
+        run.report({"stage": "Training"})
+        monkeypatch.setattr("tl_engine.runs.pulse.SILENT_SECONDS", -1.0)
+        ended = []
+        monkeypatch.setattr("tl_engine.launchers.local.end_process", ended.append)
+        app = visit("app.py", store, monkeypatch)
+        assert_whole(app)
+        assert "gave no sign of life" in words(app)
+        app.button(key=f"end-{run.id}").click().run()
+        assert_whole(app)
+    assert [one.id for one in ended] == [run.id]
+    assert run.state is RunState.STOPPED
+
+
+def test_a_full_disk_is_said_where_the_run_waits_for_it(store, monkeypatch):
+    run = ClaimedRun(store.create(tiny_study()).runs()[0])
+    with run.hold():
+        run.begin()
+        run.report({"stage": "Training", "paused": "Disk full: 27 MB needed, 3 MB free."})
+        app = visit("app.py", store, monkeypatch)
+        assert_whole(app)
+        assert "27 MB needed" in words(app)
+        assert app.dataframe[0].value["State"][0] == "⏸ paused"
 
 
 def test_launch_starts_with_both_orders_of_try_it(store, monkeypatch):

@@ -24,7 +24,7 @@ from tl_engine.images import fit, read_image
 from tl_engine.launchers.local import ensure_worker, launch, resume
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.runs import Run, RunState, RunStore, joined_history
+from tl_engine.runs import Run, RunState, RunStore, joined_history, summarise
 from tl_engine.study import Study
 
 EXAMPLES = """\
@@ -75,8 +75,9 @@ def resume_run(options: argparse.Namespace, store: RunStore) -> int:
 
 def list_runs(options: argparse.Namespace, store: RunStore) -> int:
     """Print every run, newest study first."""
-    for broken in store.unreadable():
-        print(f"{broken.id}: its study.json cannot be read", file=sys.stderr)
+    for study in [*store.unreadable(), *store.studies()]:
+        if study.damage:
+            print(f"{study.id}: {study.damage}", file=sys.stderr)
     rows = [summary(run) for run in store.runs()]
     if options.json:
         return _print_json(rows)
@@ -128,6 +129,8 @@ def show(options: argparse.Namespace, store: RunStore) -> int:
             f"phase {phase['phase'] + 1} ({phase['trainable']}): {audit['frozen']:,} frozen "
             f"parameters, {audit['frozen_changed']:,} changed"
         )
+    if not run.is_bit_comparable:
+        print("It went on under other versions or on another machine: not bit-comparable.")
     if run.state is RunState.FAILED:
         print(run.log_tail())
     return 0
@@ -224,20 +227,21 @@ def study_from(options: argparse.Namespace) -> Study:
 
 def summary(run: Run) -> dict[str, Any]:
     """One run in a line."""
-    epochs, best = run.epochs(), run.best()
+    known = summarise(run)
     return {
         "run": run.id,
         "study": run.study.title,
         "arm": run.arm,
         "pair": run.pair,
-        "order": run.recipe.order,
-        "state": run.state.value,
-        "epoch": epochs[-1]["epoch"] if epochs else 0,
-        "epochs": run.recipe.total_epochs,
-        "val_accuracy": epochs[-1]["val_accuracy"] if epochs else None,
-        "best": best.accuracy if best else None,
-        "best_epoch": best.epoch if best else None,
-        "seconds": run.outcome.get("seconds"),
+        "order": known.recipe.order if known.recipe else None,
+        "state": known.state.value,
+        "sentence": known.sentence,
+        "epoch": len(known.accuracies),
+        "epochs": known.recipe.total_epochs if known.recipe else None,
+        "val_accuracy": known.last,
+        "best": known.best.accuracy if known.best else None,
+        "best_epoch": known.best.epoch if known.best else None,
+        "seconds": known.seconds,
     }
 
 

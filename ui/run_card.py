@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from tl_engine.errors import StoreError
 from tl_engine.launchers import local
 from tl_engine.recipe import Recipe
-from tl_engine.runs import Run, RunState, StudyFolder
+from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
+from ui import access
 from ui.engine import store
+from ui.frame import guarded
 from ui.runs_table import state_label
-from ui.text import duration, escape, size
-
-RESUMABLE = (RunState.STOPPED, RunState.FAILED, RunState.INTERRUPTED)
+from ui.text import duration, escape, lines, plain, size
 
 
 def phases_of(recipe: Recipe) -> list[tuple[str | int, int, float]]:
@@ -31,17 +30,17 @@ def show(runs: list[Run]) -> None:
 
 
 def _actions(runs: list[Run]) -> None:
-    states = {run.id: run.state for run in runs}
+    states = {run.id: summarise(run).state for run in runs}
     alive = [run for run in runs if not states[run.id].is_over]
-    resumable = [run for run in runs if states[run.id] in RESUMABLE]
+    resumable = [run for run in runs if states[run.id].is_resumable]
     finished = [run for run in runs if states[run.id] is RunState.FINISHED]
     study = runs[0].study
     with st.container(horizontal=True, key="actions"):
-        if alive and st.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
+        if alive and access.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
             for run in alive:
                 run.request_stop()
             st.rerun()
-        if resumable and st.button(
+        if resumable and access.button(
             f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
         ):
             for run in resumable:
@@ -55,40 +54,55 @@ def _actions(runs: list[Run]) -> None:
             st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
         if st.button("Clone into Launch", icon=":material/content_copy:", key="clone"):
             st.switch_page("pages/1_Launch.py", query_params={"clone": study.id})
-        if st.button("Rename or note", icon=":material/edit:", key="rename"):
+        if access.button("Rename or note", icon=":material/edit:", key="rename"):
             _rename(study)
-        if st.button("Delete study", icon=":material/delete:", key="delete"):
+        if access.button("Delete study", icon=":material/delete:", key="delete"):
             _delete(study)
+    access.explain()
 
 
 def _verb(runs: list[Run]) -> str:
-    """A run goes on from its last committed epoch; without one it begins again."""
-    return "Resume" if any(run.epochs() for run in runs) else "Restart"
+    """A run goes on from its last commit; without one, or damaged, it begins again."""
+    states = [summarise(run) for run in runs]
+    fresh = all(s.state is RunState.DAMAGED or not s.accuracies for s in states)
+    return "Restart" if fresh else "Resume"
 
 
 def _facts(run: Run) -> None:
-    state, outcome = run.state, run.outcome
+    known = summarise(run)
+    state = known.state
     who = f"**{escape(run.study.title)}** · {escape(run.arm)} · pair {run.pair}"
     st.markdown(f"{who} · {state_label(state)}")
     if run.study.note:
         st.caption(escape(run.study.note, 1000))
     if state is RunState.INTERRUPTED:
         st.warning(
-            "Its process died without a word (killed, out of memory or a power cut). "
-            "What it committed is kept: it can go on from there.",
+            "Its process died without a word (killed, or a power cut). What it committed is "
+            "kept, and it goes on from there by itself.",
             icon=":material/bolt:",
         )
-    if state is RunState.FAILED:
-        st.error(escape(outcome.get("sentence", ""), 600), icon=":material/error:")
-    facts = [f"{run.recipe.order}", f"{size(run.bytes_on_disk())} on disk"]
-    if outcome:
-        facts.append(f"took {duration(outcome['seconds'])}")
-    facts += [audit_sentence(phase) for phase in run.scores.get("phases", [])]
-    st.caption(" · ".join(escape(fact) for fact in facts))
+    if state in (RunState.FAILED, RunState.DAMAGED):
+        st.error(escape(known.sentence, 600), icon=":material/error:")
+    st.caption(" · ".join(escape(fact) for fact in _figures(run, known)))
     if state in (RunState.FAILED, RunState.INTERRUPTED) and run.log_tail():
         with st.expander("End of its log", expanded=state is RunState.FAILED):
-            st.code(run.log_tail(), language=None, wrap_lines=True)
+            st.code(lines(run.log_tail()), language=None, wrap_lines=True)
     _downloads(run)
+
+
+def _figures(run: Run, known: Summary) -> list[str]:
+    """What there is to be known of it in numbers."""
+    facts = [known.recipe.order] if known.recipe else []
+    facts.append(f"{size(run.bytes_on_disk())} on disk")
+    if known.seconds is not None:
+        facts.append(f"took {duration(known.seconds)}")
+    if known.state is RunState.DAMAGED:
+        return facts
+    if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
+        facts.append(f"went on by itself {resumes} time" + ("s" if resumes > 1 else ""))
+    if not run.is_bit_comparable:
+        facts.append("went on under other versions or on another machine: not bit-comparable")
+    return facts + [audit_sentence(phase) for phase in run.scores.get("phases", [])]
 
 
 def audit_sentence(phase: dict) -> str:
@@ -115,39 +129,37 @@ def _downloads(run: Run) -> None:
                     on_click="ignore",
                     key=f"{suffix}-{run.id}",
                 )
-            elif st.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
+            elif access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
                 local.start("export", "--runs-dir", str(store().root), run.id)
                 st.toast("The .h5 file is being made; its button appears here in some seconds.")
 
 
 @st.dialog("Rename or note", icon=":material/edit:")
+@guarded()
 def _rename(study: StudyFolder) -> None:
-    title = st.text_input("Title", study.title, key="new-title")
-    note = st.text_area("Note", study.note, key="new-note", placeholder="What did you learn?")
-    if st.button("Save", type="primary", key="save-label"):
-        try:
-            study.label(title, note)
-        except StoreError as error:
-            st.error(escape(str(error)))
-        else:
-            st.rerun()
+    title = st.text_input("Title", plain(study.title), key="new-title")
+    note = st.text_area(
+        "Note", lines(study.note), key="new-note", placeholder="What did you learn?"
+    )
+    if access.button("Save", type="primary", key="save-label"):
+        study.label(title, note)
+        st.rerun()
 
 
 @st.dialog("Delete this study?", icon=":material/delete:")
+@guarded()
 def _delete(study: StudyFolder) -> None:
     runs = study.runs()
     st.markdown(
         f"**{escape(study.title)}** with {_count(runs)}, "
         f"{size(sum(run.bytes_on_disk() for run in runs))}, will be gone for good."
     )
-    if st.button("Delete for good", type="primary", icon=":material/delete:", key="confirm-delete"):
-        try:
-            store().delete(study.id)
-        except StoreError as error:
-            st.error(escape(str(error)))
-        else:
-            st.session_state.selected = []
-            st.rerun()
+    if access.button(
+        "Delete for good", type="primary", icon=":material/delete:", key="confirm-delete"
+    ):
+        store().delete(study.id)
+        st.session_state.selected = []
+        st.rerun()
 
 
 def _count(runs: list[Run]) -> str:

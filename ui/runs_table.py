@@ -7,16 +7,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tl_engine.runs import Run, RunState
-from ui.text import duration, plain
+from tl_engine.runs import Run, RunState, Summary, summarise
+from ui.text import cell, duration
 
 SYMBOLS = {
     RunState.QUEUED: "○",
     RunState.RUNNING: "▶",
+    RunState.PAUSED: "⏸",
+    RunState.NOT_RESPONDING: "⏳",
     RunState.FINISHED: "✓",
     RunState.STOPPED: "■",
     RunState.FAILED: "✗",
     RunState.INTERRUPTED: "⚡",
+    RunState.DAMAGED: "⚠",
 }
 
 
@@ -27,41 +30,42 @@ def state_label(state: RunState) -> str:
 
 def row(run: Run) -> dict[str, Any]:
     """What the table says about a run."""
-    state, epochs, recipe = run.state, run.epochs(), run.recipe
-    done = epochs[-1]["epoch"] if epochs else 0
-    progress = run.progress if state is RunState.RUNNING else {}
-    best = run.best()
+    known = summarise(run)
+    best, total = known.best, known.recipe.total_epochs if known.recipe else 1
     return {
         "id": run.id,
-        "state": state,
-        "State": state_label(state),
-        "Study": plain(run.study.title, 60),
-        "Arm": plain(run.arm, 60),
+        "state": known.state,
+        "State": state_label(known.state),
+        "Study": cell(run.study.title),
+        "Arm": cell(run.arm),
         "Pair": run.pair,
-        "Phase": phase_words(run, state, done, progress),
-        "Progress": round(100 * progress.get("fraction", done / recipe.total_epochs)),
-        "Time left": duration(progress.get("seconds_left")),
-        "Last": 100 * epochs[-1]["val_accuracy"] if epochs else None,
+        "Phase": phase_words(known),
+        "Progress": round(100 * known.progress.get("fraction", len(known.accuracies) / total)),
+        "Time left": duration(known.progress.get("seconds_left")),
+        "Last": None if known.last is None else 100 * known.last,
         "Best": f"{best.accuracy:.1%} in epoch {best.epoch}" if best else "",
-        "Curve": [epoch["val_accuracy"] for epoch in epochs],
-        "Duration": duration(run.outcome.get("seconds") if state.is_over else None),
+        "Curve": list(known.accuracies),
+        "Duration": duration(known.seconds),
         "Launched": run.study.created,
     }
 
 
-def phase_words(run: Run, state: RunState, done: int, progress: dict[str, Any]) -> str:
-    """Where the run is: "all layers (1 of 2), epoch 2 of 6"."""
-    if state is RunState.QUEUED:
+def phase_words(known: Summary) -> str:
+    """Where the run is: "all layers (1 of 2), epoch 2 of 6"; or why it is nowhere."""
+    if known.state is RunState.QUEUED:
         return "waits for its turn"
-    if state is RunState.FAILED:
-        return plain(run.outcome.get("sentence", ""), 80)
-    epoch = progress.get("epoch", max(done, 1))
-    if state is RunState.RUNNING and "epoch" not in progress:
-        return progress.get("stage", "starting")
-    index, phase = run.recipe.phase_at(min(epoch, run.recipe.total_epochs))
+    if known.state is RunState.INTERRUPTED:
+        return "goes on by itself in a moment"
+    if known.state not in (RunState.RUNNING, RunState.FINISHED, RunState.STOPPED):
+        return cell(known.sentence, 80)
+    if known.recipe is None or (known.state is RunState.RUNNING and "epoch" not in known.progress):
+        return known.progress.get("stage", "starting")
+    total = known.recipe.total_epochs
+    epoch = known.progress.get("epoch", max(len(known.accuracies), 1))
+    index, phase = known.recipe.phase_at(min(epoch, total))
     return (
-        f"{phase.trainable_label} ({index + 1} of {len(run.recipe.phases)}), "
-        f"epoch {epoch} of {run.recipe.total_epochs}"
+        f"{phase.trainable_label} ({index + 1} of {len(known.recipe.phases)}), "
+        f"epoch {epoch} of {total}"
     )
 
 

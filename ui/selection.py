@@ -7,11 +7,12 @@ from collections.abc import Callable
 import streamlit as st
 
 from tl_engine.errors import StoreError
-from tl_engine.runs import Run, RunStore
+from tl_engine.runs import Run, RunState, RunStore, summarise
 from ui.runs_table import SYMBOLS
 from ui.text import plain
 
 PARAMETER = "ids"
+OFFERED = 500
 
 
 def choose_runs(
@@ -30,18 +31,9 @@ def choose_runs(
         studies: offer whole studies too.
         default: how many of the newest are chosen where the address says nothing.
     """
-    titles: dict[str, str] = {}
-    for study in store.studies():
-        runs = [run for run in study.runs() if allowed(run)]
-        if studies and runs:
-            titles[study.id] = (
-                f"{plain(study.title, 60)} · all {len(runs)} · {study.created:%d %b %H:%M}"
-            )
-        for run in runs:
-            symbol = SYMBOLS[run.state]
-            titles[run.id] = (
-                f"{symbol} {plain(run.arm, 40)}, pair {run.pair} · {plain(study.title, 40)}"
-            )
+    titles, damaged = _titles(store, allowed, studies)
+    if damaged:
+        st.caption(f":material/warning: {_count(damaged)} damaged and left out: Overview says why.")
     key = f"chosen-{label}"
     if key not in st.session_state:
         st.session_state[key] = _from_address(titles, maximum, default)
@@ -63,7 +55,42 @@ def choose_runs(
         runs = store.select(ids)
     except StoreError:  # deleted in another window a moment ago
         st.rerun()
-    return [run for run in runs if allowed(run)]
+    return [run for run in runs if _is_sound(run) and allowed(run)]
+
+
+def _titles(
+    store: RunStore, allowed: Callable[[Run], bool], studies: bool
+) -> tuple[dict[str, str], int]:
+    """What can be chosen, newest first, by id; and how many runs are damaged.
+
+    Of a large store the newest OFFERED runs, and what the address asks for.
+    """
+    titles: dict[str, str] = {}
+    asked, damaged = st.query_params.get(PARAMETER, ""), 0
+    for study in store.studies():
+        if len(titles) >= OFFERED and study.id not in asked:
+            continue
+        sound = [run for run in study.runs() if _is_sound(run)]
+        damaged += len(study.runs()) - len(sound)
+        runs = [run for run in sound if allowed(run)]
+        if studies and runs:
+            titles[study.id] = (
+                f"{plain(study.title, 60)} · all {len(runs)} · {study.created:%d %b %H:%M}"
+            )
+        for run in runs:
+            symbol = SYMBOLS[summarise(run).state]
+            titles[run.id] = (
+                f"{symbol} {plain(run.arm, 40)}, pair {run.pair} · {plain(study.title, 40)}"
+            )
+    return titles, damaged
+
+
+def _is_sound(run: Run) -> bool:
+    return summarise(run).state is not RunState.DAMAGED
+
+
+def _count(runs: int) -> str:
+    return "1 run is" if runs == 1 else f"{runs} runs are"
 
 
 def _from_address(titles: dict[str, str], maximum: int | None, default: int) -> list[str]:

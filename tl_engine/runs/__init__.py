@@ -34,6 +34,7 @@ from tl_engine.runs.history import HISTORY_COLUMNS, epoch_line
 from tl_engine.runs.run import Best, Run, RunState, joined_history
 from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_folder import StudyFolder
+from tl_engine.runs.summary import Summary, summarise
 
 __all__ = [
     "HISTORY_COLUMNS",
@@ -46,6 +47,8 @@ __all__ = [
     "RunStore",
     "Stopped",
     "StudyFolder",
+    "Summary",
     "epoch_line",
     "joined_history",
+    "summarise",
 ]

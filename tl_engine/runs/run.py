@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -77,6 +77,14 @@ class Best:
 
     accuracy: float
     epoch: int
+
+
+class Facts(NamedTuple):
+    """What the sealed files of a run say: how it ended, its epochs, its scores."""
+
+    outcome: dict[str, Any]
+    epochs: list[dict[str, Any]]
+    scores: dict[str, Any]
 
 
 class Run:
@@ -156,12 +164,28 @@ class Run:
         """The sentence about the first of its facts that is not what was written; empty for a
         sound run. Arrays are checked when they are read."""
         try:
-            _ = self.recipe, self.environments, self.attempts()
-            self._check_results()
-            self._check_history()
+            self.facts()
         except StoreError as error:
             return str(error)
         return ""
+
+    def facts(self) -> Facts:
+        """What its sealed files say, read together and checked against one another.
+
+        Raises:
+            StoreError: for the first of them that is not what was written.
+        """
+        _ = self.recipe, self.environments, self.attempts()
+        facts = Facts(self.outcome, self.epochs(), self.scores)
+        committed, _ = checkpoint.position(self.path, sealed=self.is_sealed)
+        if len(facts.epochs) < committed:
+            found = f"it has {len(facts.epochs)} of {committed} epochs"
+            raise DamagedError(self.path / "history.jsonl", found)
+        if facts.outcome.get("state") == RunState.FINISHED.value:
+            for name, there in {"scores.json": facts.scores, "checkpoint.json": committed}.items():
+                if not there:
+                    raise DamagedError(self.path / name, "it is missing")
+        return facts
 
     @property
     def outcome(self) -> dict[str, Any]:
@@ -171,7 +195,10 @@ class Run:
     @property
     def sentence(self) -> str:
         """What there is to say about its state; may be empty."""
-        state = self.state
+        return self.sentence_for(self.state)
+
+    def sentence_for(self, state: RunState) -> str:
+        """The same where the state is known already."""
         if state is RunState.DAMAGED:
             return self.damage or self.outcome.get("sentence", "")
         if state is RunState.PAUSED:
@@ -242,11 +269,7 @@ class Run:
 
     def best(self) -> Best | None:
         """The best validation accuracy with its epoch; None before the first epoch."""
-        epochs = self.epochs()
-        if not epochs:
-            return None
-        top = max(epochs, key=lambda epoch: epoch["val_accuracy"])
-        return Best(top["val_accuracy"], top["epoch"])
+        return best_of([epoch["val_accuracy"] for epoch in self.epochs()])
 
     def probabilities(self) -> dict[str, np.ndarray]:
         """Per split ("validation", "test"): probabilities (n, classes) float16, `<split>_labels`
@@ -370,11 +393,13 @@ class Run:
 
     def _resting_state(self, queued: bool) -> RunState:
         """The state of a run that no process holds."""
-        if self.damage:
+        try:
+            outcome = self.facts().outcome
+        except StoreError:
             return RunState.DAMAGED
         if queued:
             return RunState.QUEUED
-        if outcome := self.outcome:
+        if outcome:
             return RunState(outcome["state"])
         return RunState.STOPPED if self.stop_requested else RunState.INTERRUPTED
 
@@ -389,30 +414,19 @@ class Run:
             if path.name not in KEPT_ON_RESTART:
                 fsio.set_aside(path, self.path / QUARANTINE)
 
-    def _check_results(self) -> None:
-        """What a finished run leaves is there."""
-        scores, (committed, _) = self.scores, self._position()
-        if self.outcome.get("state") == RunState.FINISHED.value:
-            for name, found in {"scores.json": scores, "checkpoint.json": committed}.items():
-                if not found:
-                    raise DamagedError(self.path / name, "it is missing")
-
-    def _check_history(self) -> None:
-        """Every committed epoch has its line."""
-        epochs, (committed, _) = self.epochs(), self._position()
-        if len(epochs) < committed:
-            raise DamagedError(
-                self.path / "history.jsonl", f"it has {len(epochs)} of {committed} epochs"
-            )
-
-    def _position(self) -> tuple[int, int]:
-        return checkpoint.position(self.path, sealed=self.is_sealed)
-
     def _read(self, name: str) -> dict[str, Any]:
         return files.read_json(self.path / name, sealed=self.is_sealed)
 
     def _lines(self, name: str) -> list[dict[str, Any]]:
         return files.read_lines(self.path / name, sealed=self.is_sealed)
+
+
+def best_of(accuracies: Sequence[float]) -> Best | None:
+    """The highest of the accuracies after each epoch; None before the first."""
+    if not accuracies:
+        return None
+    top = max(accuracies)
+    return Best(top, accuracies.index(top) + 1)
 
 
 def _numbers(name: str) -> tuple[int, int]:

@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from tl_engine import fsio, locks
 from tl_engine.errors import StoreError
 from tl_engine.runs import files, measurements
+from tl_engine.runs.kept import Kept
 from tl_engine.runs.run import Run
 from tl_engine.runs.study_folder import StudyFolder, run_name
 from tl_engine.study import Seeds, Study
@@ -58,6 +60,11 @@ class RunStore:
 
         fsio.publish_folder(path, fill)
         return StudyFolder(path)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in it yet."""
+        return next(self._study_paths(), None) is None
 
     def studies(self) -> list[StudyFolder]:
         """The readable studies, newest first."""
@@ -166,13 +173,24 @@ class RunStore:
 
     def _folders(self) -> Iterator[StudyFolder]:
         for path in sorted(self._study_paths(), reverse=True):
-            yield StudyFolder(path)
+            with contextlib.suppress(FileNotFoundError):  # deleted a moment ago
+                yield _kept.get(path, partial(_opened, path), lambda s: s.is_readable)
 
     def _study_paths(self) -> Iterator[Path]:
         with os.scandir(self.root) as entries:
             for entry in entries:
                 if entry.is_dir() and not entry.name.startswith("."):
                     yield Path(entry.path)
+
+
+_kept: Kept[StudyFolder] = Kept()
+
+
+def _opened(path: Path) -> StudyFolder:
+    """A study with its own files read, so that none is read twice."""
+    study = StudyFolder(path)
+    _ = study.is_readable and study.damage
+    return study
 
 
 def _may_wait(run: Path) -> bool:

@@ -14,13 +14,17 @@ from tl_engine.errors import DamagedError, RecipeError, StoreError
 from tl_engine.runs import files
 from tl_engine.runs.run import QUARANTINE, Run
 from tl_engine.study import MAXIMUM_NAME, Study
+from tl_engine.text import lines
 
 MAXIMUM_NOTE = 5000
 RUN_NAME = re.compile(r"arm\d+-pair\d+")
 
 
 class StudyFolder:
-    """A study in its store: what was asked, what people call it, and its runs."""
+    """A study in its store: what was asked, what people call it, and its runs.
+
+    Reads each of its own files once; ask the store again to see what others wrote since.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,7 +51,7 @@ class StudyFolder:
             return False
         return True
 
-    @property
+    @cached_property
     def damage(self) -> str:
         """The sentence about the first of its own files that is not what was written."""
         try:
@@ -92,8 +96,8 @@ class StudyFolder:
             StoreError: for a title or note that is too long, or an empty title.
         """
         title, note = self.title if title is None else title.strip(), note
-        if not 1 <= len(title) <= MAXIMUM_NAME:
-            raise StoreError(f"A title has 1 to {MAXIMUM_NAME} characters, got {len(title)}.")
+        if not 1 <= (seen := len(lines(title).strip())) <= MAXIMUM_NAME:
+            raise StoreError(f"A title has 1 to {MAXIMUM_NAME} characters, got {seen}.")
         note = self.note if note is None else note
         if len(note) > MAXIMUM_NOTE:
             raise StoreError(f"A note has at most {MAXIMUM_NOTE:,} characters, got {len(note):,}.")
@@ -103,8 +107,9 @@ class StudyFolder:
         except DamagedError:
             fsio.set_aside(path, self.path / QUARANTINE)
         files.write_json(path, {"title": title, "note": note})
+        self.__dict__.pop("_label", None)
 
-    @property
+    @cached_property
     def _label(self) -> dict[str, Any]:
         return files.read_json(self.path / "label.json", sealed="format" in self._asked)
 

@@ -1,0 +1,77 @@
+"""What a list of runs says about one of them; cheap to ask of thousands."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tl_engine.errors import StoreError
+from tl_engine.recipe import Recipe
+from tl_engine.runs.kept import Kept
+from tl_engine.runs.run import Best, Run, RunState, best_of
+
+
+class Summary(NamedTuple):
+    """A run in a line.
+
+    Attributes:
+        recipe: None where it cannot be read.
+        accuracies: validation accuracy after each epoch.
+        seconds: how long its last process took; None while it is not over.
+        progress: where its process is; empty unless it is alive.
+    """
+
+    state: RunState
+    sentence: str
+    recipe: Recipe | None
+    accuracies: tuple[float, ...] = ()
+    seconds: float | None = None
+    progress: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+
+    @property
+    def last(self) -> float | None:
+        """Validation accuracy after the last epoch."""
+        return self.accuracies[-1] if self.accuracies else None
+
+    @property
+    def best(self) -> Best | None:
+        """The highest validation accuracy and the first epoch that reached it."""
+        return best_of(self.accuracies)
+
+
+def summarise(run: Run) -> Summary:
+    """The run's summary; of a run that is over it is kept until its folder changes.
+
+    Raises:
+        StoreError: where the run is gone.
+    """
+    try:
+        return _kept.get(run.path, lambda: _read(run), _lasts)
+    except FileNotFoundError:
+        raise StoreError(f"There is no run {run.id} any more: somebody deleted it.") from None
+
+
+_kept: Kept[Summary] = Kept()
+
+
+def _lasts(summary: Summary) -> bool:
+    # A damaged file may be put back in place, which its folder does not tell.
+    return summary.state.is_over and summary.state is not RunState.DAMAGED
+
+
+def _read(run: Run) -> Summary:
+    state = run.state
+    progress = run.progress if state.is_alive else {}
+    try:
+        facts = run.facts()
+    except StoreError as error:
+        return Summary(state, str(error), _recipe(run), progress=progress)
+    seconds = facts.outcome.get("seconds") if state.is_over else None
+    accuracies = tuple(epoch["val_accuracy"] for epoch in facts.epochs)
+    return Summary(state, run.sentence_for(state), run.recipe, accuracies, seconds, progress)
+
+
+def _recipe(run: Run) -> Recipe | None:
+    try:
+        return run.recipe
+    except StoreError:
+        return None
