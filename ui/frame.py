@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from tl_engine.errors import ThawError
+from ui import access
 from ui.text import escape
 
 MENU = (
@@ -18,6 +20,21 @@ MENU = (
     ("pages/2_Compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/3_Classify.py", "Classify", ":material/image_search:"),
 )
+_FULL = (
+    "The disk that holds your studies is full. What was saved is whole; this was not done. "
+    "Free some space, then try again."
+)
+_CLOSED = (
+    "Thaw may not read or write the folder that holds your studies. What was saved is whole; this "
+    "was not done. Give the account that runs Thaw that right, then try again."
+)
+DISK = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL.replace("is full", "takes no more from this account (its quota)"),
+    errno.EROFS: _CLOSED,
+    errno.EACCES: _CLOSED,
+    errno.EPERM: _CLOSED,
+}
 _log = logging.getLogger("thaw")
 
 
@@ -25,32 +42,50 @@ _log = logging.getLogger("thaw")
 def page(title: str) -> Iterator[None]:
     """Draw the frame, then let the block draw the page: what it raises becomes one sentence."""
     st.set_page_config(page_title=f"{title} · Thaw", page_icon="❄️", layout="wide")
+    refusal = access.refusal()
+    if refusal:  # the server does not start like this, but others can run its pages
+        st.error(escape(refusal), icon=":material/error:")
+        st.stop()
+    access.admit()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("**Thaw**", width="content")
         for path, label, icon in MENU:
             st.page_link(path, label=label, icon=icon)
+        access.show_visitor()
     with guarded():
         yield
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Show what the engine refuses as it is, and anything else as an id that the log explains.
+    """Report what the block raises, and draw on.
 
-    Fragments need one of their own: what they raise on a refresh does not pass the page.
+    Fragments and dialogs need one of their own: what they raise on a refresh does not pass the
+    page. It decorates a function as well.
     """
     try:
         yield
-    except ThawError as error:
+    except Exception as error:
+        report(error)
+
+
+def report(error: Exception) -> bool:
+    """Show what the engine refuses as it is, a disk that cannot take more in words, and anything
+    else as an id that the log explains; True says that this was all there is to show."""
+    if isinstance(error, ThawError):
         st.error(escape(str(error)), icon=":material/error:")
-    except Exception:
+    elif isinstance(error, OSError) and error.errno in DISK:
+        _log.error("%s", error)
+        st.error(DISK[error.errno], icon=":material/hard_drive:")
+    else:
         number = secrets.token_hex(4)
-        _log.exception("error %s", number)
+        _log.error("error %s", number, exc_info=error)
         st.error(
             f"Something went wrong that Thaw did not expect (error {number}). "
             "Your runs are safe; the server's log says more.",
             icon=":material/bug_report:",
         )
+    return True
 
 
 def empty_state(sentence: str, path: str, label: str, icon: str) -> None:
