@@ -31,19 +31,23 @@ QUIET = (
 
 @contextmanager
 def server(
-    runs: Path, script: Path = PROJECT / "app.py"
+    runs: Path, script: Path = PROJECT / "app.py", log: Path | None = None, **options: object
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the app on a free port: its address, and its process."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", str(script), f"--server.port={port}"],
-        cwd=PROJECT,
-        env={**os.environ, "THAW_RUNS_DIR": str(runs)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    """Run the app on a free port: its address, and its process.
+
+    Args:
+        log: a file for what the process prints.
+        options: Streamlit's own, with `_` for `.`: `secrets_files="..."`.
+    """
+    port = free_port()
+    with open(log or os.devnull, "wb") as printed:
+        process = subprocess.Popen(
+            streamlit(script, server_port=port, **options),
+            cwd=PROJECT,
+            env={**os.environ, "THAW_RUNS_DIR": str(runs)},
+            stdout=printed,
+            stderr=printed,
+        )
     address = f"http://127.0.0.1:{port}"
     try:
         _wait_for(address, process)
@@ -51,6 +55,19 @@ def server(
     finally:
         process.terminate()
         process.wait(10)
+
+
+def streamlit(script: Path = PROJECT / "app.py", **options: object) -> list[str]:
+    """The command that runs a script."""
+    flags = [f"--{name.replace('_', '.')}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(script), *flags]
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -1,0 +1,286 @@
+"""The server as strangers meet it: what it listens on, whom it answers, what it refuses."""
+
+import asyncio
+import http.client
+import os
+import re
+import subprocess
+import tomllib
+import urllib.parse
+
+import psutil
+import pytest
+
+from tests.conftest import PROJECT
+from tests.server import free_port, server, streamlit
+from tests.visitor import visitor
+from ui.access import TRUST
+
+PROMISES = {
+    ("server", "address"): "127.0.0.1",
+    ("server", "allowedHosts"): ["localhost", "127.0.0.1"],
+    ("server", "corsAllowedOrigins"): [],
+    ("server", "enableAgentApi"): False,
+    ("server", "enableCORS"): True,
+    ("server", "enableStaticServing"): False,
+    ("server", "enableXsrfProtection"): True,
+    ("server", "fileWatcherType"): "none",
+    ("server", "maxUploadSize"): 25,
+    ("browser", "gatherUsageStats"): False,
+    ("client", "showErrorDetails"): "none",
+    ("client", "showErrorLinks"): False,
+    ("client", "toolbarMode"): "minimal",
+    ("runner", "magicEnabled"): False,
+}
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+}
+STREAM = "/_stcore/stream"
+MEGABYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The address of a server with the shipped configuration, and its process."""
+    with server(tmp_path_factory.mktemp("served") / "runs") as (address, process):
+        yield address, process
+
+
+@pytest.fixture
+def ask(served):
+    """Send one request as it is, nothing tidied up; the answer's status and headers."""
+    netloc = urllib.parse.urlsplit(served[0]).netloc
+
+    def send(path, method="GET", body=None, **headers):
+        connection = http.client.HTTPConnection(netloc, timeout=30)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            connection.request(method, path, body, {"Host": netloc, **named})
+            answer = connection.getresponse()
+            return answer.status, answer.headers
+        finally:
+            connection.close()
+
+    return send
+
+
+@pytest.mark.parametrize(("place", "promised"), PROMISES.items(), ids=lambda one: str(one))
+def test_the_shipped_configuration_promises(place, promised):
+    configured = tomllib.loads((PROJECT / ".streamlit" / "config.toml").read_text())
+    section, name = place
+    assert configured[section][name] == promised
+
+
+def test_it_listens_on_loopback_only(served):
+    address, process = served
+    listening = [
+        one.laddr
+        for one in psutil.Process(process.pid).net_connections("inet")
+        if one.status == psutil.CONN_LISTEN
+    ]
+    port = urllib.parse.urlsplit(address).port
+    assert [tuple(one) for one in listening] == [("127.0.0.1", port)]
+
+
+def test_a_browser_on_this_machine_is_served(served, ask):
+    netloc = urllib.parse.urlsplit(served[0]).netloc
+    assert ask("/")[0] == 200
+    assert ask("/Compare")[0] == 200
+    assert ask(STREAM, **HANDSHAKE, Origin=f"http://{netloc}")[0] == 101
+    by_name = netloc.replace("127.0.0.1", "localhost")
+    assert ask(STREAM, **HANDSHAKE, Host=by_name, Origin=f"http://{by_name}")[0] == 101
+
+
+@pytest.mark.parametrize("path", ["/", "/Compare", "/_stcore/health", "/_stcore/host-config"])
+def test_a_name_that_was_rebound_to_this_machine_is_refused(ask, path):
+    evil = {"Host": "evil.example:8501", "Origin": "http://evil.example:8501"}
+    assert ask(path, **evil)[0] == 403
+    assert ask(path, Host="evil.example")[0] == 403
+    assert ask(path, Host="127.0.0.1.evil.example")[0] == 403
+
+
+def test_a_rebound_name_opens_no_session(ask):
+    evil = {"Host": "evil.example:8501", "Origin": "http://evil.example:8501"}
+    assert ask(STREAM, **HANDSHAKE, **evil)[0] == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "https://localhost.evil.example", "null", "file://"]
+)
+def test_a_page_of_another_site_opens_no_session(ask, origin):
+    assert ask(STREAM, **HANDSHAKE, Origin=origin)[0] == 403
+    assert ask("/_stcore/upload_file/session/file", "PUT", b"", Origin=origin)[0] == 403
+
+
+def test_no_page_may_frame_it_and_nothing_is_guessed(ask):
+    for path in ("/", "/_stcore/health"):
+        headers = ask(path)[1]
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+
+
+def test_an_upload_without_a_token_is_refused(ask):
+    assert ask("/_stcore/upload_file/session/file", "PUT", b"x")[0] == 403
+    assert ask("/_stcore/upload_file/session/file", "DELETE")[0] == 403
+    forged = {"X-Xsrftoken": "guess", "Cookie": "_streamlit_xsrf=guess"}
+    assert ask("/_stcore/upload_file/session/file", "PUT", b"x", **forged)[0] == 403
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+def test_an_upload_beyond_the_limit_is_refused(served, ask, announced):
+    cookie = ask("/_stcore/health")[1]["Set-Cookie"].split(";")[0]
+    token = {"Cookie": cookie, "X-Xsrftoken": cookie.split("=", 1)[1]}
+
+    async def upload(size):
+        async with visitor(served[0]) as one:
+            await one.open()
+            path = f"/_stcore/upload_file/{one.session}/file"
+            # A generator has no length to announce, so it goes out in chunks.
+            body = form(size) if announced else iter([form(size)])
+            kind = {"Content-Type": "multipart/form-data; boundary=edge"}
+            return await asyncio.to_thread(ask, path, "PUT", body, **token, **kind)
+
+    assert asyncio.run(upload(MEGABYTE))[0] == 204
+    assert asyncio.run(upload(27 * MEGABYTE))[0] == 413
+
+
+def form(size):
+    """A form that uploads one file."""
+    head = b'--edge\r\nContent-Disposition: form-data; name="f"; filename="f.png"\r\n\r\n'
+    return head + b"x" * size + b"\r\n--edge--\r\n"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../app.py",
+        "/..%2f..%2fetc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/static/../../app.py",
+        "/static/%2e%2e/%2e%2e/app.py",
+        "/media/..%2f..%2fapp.py",
+        "/..%5c..%5capp.py",
+        "//evil.example/share",
+        "/component/..%2f..%2fapp.py/x",
+    ],
+)
+def test_a_path_that_climbs_is_refused(ask, path):
+    assert ask(path)[0] == 400
+
+
+@pytest.mark.parametrize("path", ["/app/static/app.py", "/app.py", "/.streamlit/config.toml"])
+def test_no_file_of_the_project_is_served(ask, path):
+    status, headers = ask(path)
+    # Streamlit answers what may be a page's name with its empty shell, never with the file.
+    assert status == 404 or headers["Content-Type"].startswith("text/html")
+
+
+def test_no_program_can_drive_the_app_by_http(ask):
+    json = {"Content-Type": "application/json"}
+    assert ask("/_stcore/agent/interact", "POST", b"{}", **json)[0] == 403
+
+
+def refused(runs, *, environment=None, **options):
+    """Start the app as it must not start: what it printed."""
+    done = subprocess.run(
+        streamlit(server_port=free_port(), **options),
+        cwd=PROJECT,
+        env={**os.environ, "THAW_RUNS_DIR": str(runs), **(environment or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert not runs.exists()
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::", ""])  # noqa: S104
+def test_on_another_address_without_a_login_it_does_not_start(tmp_path, address):
+    printed = refused(tmp_path / "runs", server_address=address)
+    assert f"Thaw would listen on {address or 'every address of this machine'}" in printed
+    assert f"{TRUST}=1" in printed
+
+
+def test_an_address_from_the_environment_is_refused_too(tmp_path):
+    elsewhere = {"STREAMLIT_SERVER_ADDRESS": "::", TRUST: "no"}
+    assert "listen on ::" in refused(tmp_path / "runs", environment=elsewhere)
+
+
+def test_a_network_can_be_trusted_explicitly(tmp_path, monkeypatch):
+    monkeypatch.setenv(TRUST, "1")
+    with server(tmp_path / "runs", server_address="0.0.0.0") as (address, _):  # noqa: S104
+        assert asyncio.run(first_words(address)).startswith("**Thaw**")
+
+
+async def first_words(address):
+    """What a visitor of Overview reads."""
+    async with visitor(address) as one:
+        await one.open()
+        return "\n".join(one.said)
+
+
+@pytest.mark.parametrize(
+    ("secrets", "sentence"),
+    [
+        ("[auth\n", "secrets.toml cannot be read"),
+        ("[thaw]\neditor = ['a@example.org']\n", r"knows only \[thaw\] editors, got editor"),
+        ("[thaw]\neditors = 'a@example.org'\n", "is a list of addresses"),
+    ],
+)
+def test_secrets_that_may_let_in_too_many_are_refused(tmp_path, secrets, sentence):
+    file = tmp_path / "secrets.toml"
+    file.write_text(secrets)
+    assert re.search(sentence, refused(tmp_path / "runs", secrets_files=file))
+
+
+BROKEN = """
+import streamlit as st
+from ui import server
+
+def fail(*_):
+    raise RuntimeError("secret /home/someone")
+
+@st.dialog("Dialog")
+def dialog():
+    fail()
+
+@st.fragment
+def fragment():
+    if st.button("in a fragment"):
+        fail()
+
+if __name__ == "__main__":
+    st.button("in a callback", on_click=fail)
+    fragment()
+    if st.button("in a dialog"):
+        dialog()
+    if st.button("on the page"):
+        fail()
+else:
+    app = st.App(__file__, **server.options())
+"""
+
+
+def test_what_nothing_caught_is_an_id_on_the_page_and_a_traceback_in_the_log(tmp_path):
+    script, log = tmp_path / "broken.py", tmp_path / "log"
+    script.write_text(BROKEN)
+
+    async def press(address, label):
+        async with visitor(address) as one:
+            await one.open()
+            await one.press(label)
+            assert not one.exceptions
+            return "\n".join(one.said)
+
+    with server(tmp_path / "runs", script, log) as (address, _):
+        for where in ("in a callback", "in a fragment", "in a dialog", "on the page"):
+            said = asyncio.run(press(address, where))
+            number = re.search(r"Thaw did not expect \(error (\w+)\)", said).group(1)
+            assert "someone" not in said
+            assert re.search(f"error {number}\nTraceback.*secret /home", log.read_text(), re.DOTALL)
