@@ -24,7 +24,8 @@ def show(runs: list[Run]) -> None:
     with st.container(border=True):
         _actions(runs)
         for run in runs[:3]:
-            _facts(run)
+            with guarded():
+                _facts(run)
         if len(runs) > 3:
             st.caption(f"and {len(runs) - 3} more.")
 

@@ -49,15 +49,10 @@ def read_json(path: Path, *, required: bool = False, sealed: bool = True) -> dic
         DamagedError: where the file is not what was written.
         StoreError: where a required file is missing, or was written by a newer Thaw.
     """
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        if required:
-            raise DamagedError(path, "it is missing") from None
-        return {}
-    except OSError as error:
-        raise DamagedError(path, f"it cannot be read ({error.strerror})") from error
-    return _open(path, text, sealed)
+    text = _text(path)
+    if text is None and required:
+        raise DamagedError(path, "it is missing")
+    return {} if text is None else _open(path, text, sealed)
 
 
 def read_lines(path: Path, *, sealed: bool = True) -> list[dict[str, Any]]:
@@ -67,12 +62,7 @@ def read_lines(path: Path, *, sealed: bool = True) -> list[dict[str, Any]]:
     Raises:
         DamagedError: where a line is not what was written.
     """
-    try:
-        text = path.read_bytes()
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise DamagedError(path, f"it cannot be read ({error.strerror})") from error
+    text = _text(path) or b""
     complete = text[: text.rfind(b"\n") + 1]
     return [_open(path, line, sealed) for line in complete.splitlines()]
 
@@ -124,6 +114,17 @@ def versions() -> dict[str, str]:
         "python": platform.python_version(),
         **{name: version(name) for name in VERSIONED_PACKAGES},
     }
+
+
+def _text(path: Path) -> bytes | None:
+    """The file's bytes; None where it is missing."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DamagedError(path, f"it cannot be read ({error.strerror})") from error
 
 
 def _open(path: Path, text: bytes, sealed: bool) -> dict[str, Any]:

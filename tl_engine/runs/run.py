@@ -87,6 +87,15 @@ class Facts(NamedTuple):
     scores: dict[str, Any]
 
 
+class Observation(NamedTuple):
+    """What has become of a run, what there is to say about it (may be empty), and the facts
+    behind it; no facts where they are damaged."""
+
+    state: RunState
+    sentence: str
+    facts: Facts | None
+
+
 class Run:
     """One execution of one arm with one seed: a folder and the questions one can ask it."""
 
@@ -139,14 +148,22 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        """Derived from facts, in an order that no change in between can mislead."""
-        queued = self.is_queued
-        if not locks.is_held(self.path / "lock"):
-            return self._resting_state(queued)
-        beat = self.pulse
-        if beat and beat.is_silent:
-            return RunState.NOT_RESPONDING
-        return RunState.PAUSED if beat and "paused" in beat.progress else RunState.RUNNING
+        """What has become of it."""
+        return self.observe().state
+
+    def observe(self) -> Observation:
+        """Its state and what there is to say about it, derived from facts in an order that no
+        change in between can mislead."""
+        queued, held = self.is_queued, locks.is_held(self.path / "lock")
+        try:
+            facts, damage = self.facts(), ""
+        except StoreError as error:
+            facts, damage = None, str(error)
+        if held:
+            return self._living(self.pulse, facts)
+        if facts is None:
+            return Observation(RunState.DAMAGED, damage, None)
+        return self._resting(queued, facts)
 
     @property
     def is_waiting(self) -> bool:
@@ -155,14 +172,10 @@ class Run:
             return False
         return self.state in (RunState.QUEUED, RunState.INTERRUPTED)
 
-    def waits(self) -> bool:
-        """The same for the holder of its lock."""
-        return self._resting_state(self.is_queued) in (RunState.QUEUED, RunState.INTERRUPTED)
-
     @property
     def damage(self) -> str:
         """The sentence about the first of its facts that is not what was written; empty for a
-        sound run. Arrays are checked when they are read."""
+        sound run. What else it left is checked when it is read."""
         try:
             self.facts()
         except StoreError as error:
@@ -175,7 +188,7 @@ class Run:
         Raises:
             StoreError: for the first of them that is not what was written.
         """
-        _ = self.recipe, self.environments, self.attempts()
+        _ = self.recipe
         facts = Facts(self.outcome, self.epochs(), self.scores)
         committed, _ = checkpoint.position(self.path, sealed=self.is_sealed)
         if len(facts.epochs) < committed:
@@ -195,19 +208,7 @@ class Run:
     @property
     def sentence(self) -> str:
         """What there is to say about its state; may be empty."""
-        return self.sentence_for(self.state)
-
-    def sentence_for(self, state: RunState) -> str:
-        """The same where the state is known already."""
-        if state is RunState.DAMAGED:
-            return self.damage or self.outcome.get("sentence", "")
-        if state is RunState.PAUSED:
-            return self.progress.get("paused", "")
-        if state is RunState.NOT_RESPONDING and (beat := self.pulse):
-            return f"Its process lives, and gave no sign of life for {beat.age:.0f} s."
-        if state is RunState.STOPPED:
-            return self.outcome.get("sentence", "Stopped while no process trained it.")
-        return self.outcome.get("sentence", "") if state.is_over else ""
+        return self.observe().sentence
 
     @property
     def pulse(self) -> Pulse | None:
@@ -356,7 +357,7 @@ class Run:
             StoreError: for a run that is queued, running or finished.
         """
         with self.hold() as ours:
-            state = self._resting_state(self.is_queued) if ours else RunState.RUNNING
+            state = self._held_state() if ours else RunState.RUNNING
             if not state.is_resumable:
                 raise StoreError(f"Run {self.id} cannot be resumed: it is {state.value}.")
             if state is RunState.DAMAGED:
@@ -391,17 +392,38 @@ class Run:
         except FileNotFoundError:
             raise StoreError(f"There is no run {self.id} any more: somebody deleted it.") from None
 
-    def _resting_state(self, queued: bool) -> RunState:
-        """The state of a run that no process holds."""
+    @staticmethod
+    def _living(beat: Pulse | None, facts: Facts | None) -> Observation:
+        """Of a run that a process holds."""
+        if beat and beat.is_silent:
+            sentence = f"Its process lives, and gave no sign of life for {beat.age:.0f} s."
+            return Observation(RunState.NOT_RESPONDING, sentence, facts)
+        if beat and "paused" in beat.progress:
+            return Observation(RunState.PAUSED, beat.progress["paused"], facts)
+        return Observation(RunState.RUNNING, "", facts)
+
+    def _resting(self, queued: bool, facts: Facts) -> Observation:
+        """Of a sound run that no process holds."""
+        if queued:
+            return Observation(RunState.QUEUED, "", facts)
+        if outcome := facts.outcome:
+            return Observation(RunState(outcome["state"]), outcome["sentence"], facts)
+        if self.stop_requested:
+            sentence = "Stopped while no process trained it."
+            return Observation(RunState.STOPPED, sentence, facts)
+        return Observation(RunState.INTERRUPTED, "", facts)
+
+    def waits(self) -> bool:
+        """Whether the holder of its lock, which is this process, should train it."""
+        return self._held_state() in (RunState.QUEUED, RunState.INTERRUPTED)
+
+    def _held_state(self) -> RunState:
+        """Its state but for the lock, which this process holds."""
+        queued = self.is_queued
         try:
-            outcome = self.facts().outcome
+            return self._resting(queued, self.facts()).state
         except StoreError:
             return RunState.DAMAGED
-        if queued:
-            return RunState.QUEUED
-        if outcome:
-            return RunState(outcome["state"])
-        return RunState.STOPPED if self.stop_requested else RunState.INTERRUPTED
 
     def _set_aside(self) -> None:
         """Move what its processes wrote into quarantine/; the caller holds the lock.

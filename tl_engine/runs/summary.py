@@ -59,15 +59,13 @@ def _lasts(summary: Summary) -> bool:
 
 
 def _read(run: Run) -> Summary:
-    state = run.state
+    state, sentence, facts = run.observe()
     progress = run.progress if state.is_alive else {}
-    try:
-        facts = run.facts()
-    except StoreError as error:
-        return Summary(state, str(error), _recipe(run), progress=progress)
+    if facts is None:
+        return Summary(state, sentence, _recipe(run), progress=progress)
     seconds = facts.outcome.get("seconds") if state.is_over else None
     accuracies = tuple(epoch["val_accuracy"] for epoch in facts.epochs)
-    return Summary(state, run.sentence_for(state), run.recipe, accuracies, seconds, progress)
+    return Summary(state, sentence, run.recipe, accuracies, seconds, progress)
 
 
 def _recipe(run: Run) -> Recipe | None:
