@@ -125,7 +125,9 @@ class ClaimedRun(Run):
         self._keep(lambda: measurements.add(self.study.path.parent, measurement))
 
     def end(self, state: RunState, sentence: str, seconds: float) -> None:
-        """Write how it ended; last of all."""
+        """Write how it ended; last of all, since nobody tidies a run that is over."""
+        if state is RunState.FINISHED:
+            self._keep(lambda: checkpoint.drop_optimizer(self.path, sealed=self.is_sealed))
         value = {
             "state": state.value,
             "sentence": sentence,
@@ -133,8 +135,6 @@ class ClaimedRun(Run):
             "seconds": round(seconds, 3),
         }
         self._keep(lambda: files.write_json(self.path / "outcome.json", value))
-        if state is RunState.FINISHED:
-            self._keep(lambda: checkpoint.drop_optimizer(self.path, sealed=self.is_sealed))
 
     def open_log(self) -> IO[bytes]:
         """The log, to append to."""
