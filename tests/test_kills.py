@@ -1,0 +1,163 @@
+"""SIGKILL at every named step of a run's writes: it goes on, and ends with the same bits.
+
+A run is killed in six places, each time at another step, and resumed by a fresh process after
+each. THAW_ATTACKS=16 kills at every step of every place.
+"""
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+from collections import Counter
+from fnmatch import fnmatch
+from itertools import count
+
+import pytest
+
+import tl_engine.runs
+from tests.attacks import some
+from tests.conftest import tiny_study
+from tl_engine import fsio
+from tl_engine.recipe import Phase
+from tl_engine.runs import RunState, RunStore
+from tl_engine.runs.claimed import MAXIMUM_RESUMES
+from tl_engine.worker import execute
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+PHASES = (Phase("all", 2, 1e-3), Phase("head", 2, 1e-2))
+RECIPE = {"augmentation": True, "batchnorm": "adapt"}
+"""With dropout, which the tiny backbone has: everything that has a state of its own."""
+PLACES = ("start", 1, 2, 3, 4, "end")
+"""Until the first epoch; after each epoch until the next, 2 being the end of a phase; the rest."""
+CHAINS = 32
+"""At least as many as any place has steps, so that all chains together kill at each of them."""
+
+
+class Places:
+    """Told of every step, knows in which place of the run it is."""
+
+    def __init__(self):
+        self.now = "start"
+
+    def see(self, step, path, detail):
+        if step == "append" and path.name == "history.jsonl":
+            self.now = json.loads(detail)["epoch"]
+        if step == "create" and path.name == "probabilities.npz":
+            self.now = "end"
+
+
+def train_and_count(root, run_id, file):
+    """Train a run in this process and write down how many steps each place has."""
+    places, steps = Places(), Counter()
+
+    def see(step, path, detail):
+        places.see(step, path, detail)
+        steps[str(places.now)] += 1
+
+    fsio.watch = see
+    execute(root, run_id)
+    with open(file, "w") as target:
+        json.dump(steps, target)
+
+
+def train_and_die(root, run_id, place, number):
+    """Train a run in this process until the place's step of that number."""
+    places, steps = Places(), count()
+
+    def see(step, path, detail):
+        places.see(step, path, detail)
+        if places.now == place and next(steps) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    fsio.watch = see
+    execute(root, run_id)
+
+
+def in_a_process(target, run, *arguments):
+    """The exit code of a fresh process that trains the run."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tl_engine.learning.training"])
+    root = str(run.study.path.parent)
+    process = context.Process(target=target, args=(root, run.id, *arguments))
+    process.start()
+    process.join()
+    return process.exitcode
+
+
+def new_run(store):
+    return store.create(tiny_study(*PHASES, both=False, **RECIPE)).runs()[0]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nobody disturbed, and how many steps each of its places has."""
+    folder = tmp_path_factory.mktemp("whole")
+    run, file = new_run(RunStore(folder / "runs")), folder / "steps.json"
+    assert in_a_process(train_and_count, run, str(file)) == 0, run.log_tail()
+    assert run.state is RunState.FINISHED
+    return run, json.loads(file.read_text())
+
+
+def told(run):
+    """Its history, without what a clock says."""
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in run.epochs()]
+
+
+def bits(run):
+    """Everything that a finished run leaves, without what a clock says."""
+    arrays = {**run.model_arrays(), **run.probabilities()}
+    return {
+        "arrays": {name: array.tobytes() for name, array in arrays.items()},
+        "history": told(run),
+        "splits": run.scores["splits"],
+        "audits": [phase["audit"] for phase in run.scores["phases"]],
+    }
+
+
+def documented_names():
+    """The names in a run's folder, as the documentation of tl_engine.runs lists them."""
+    return re.findall(r"^      (\S+)  ", tl_engine.runs.__doc__, re.MULTILINE)
+
+
+def assert_nothing_is_lost(run, place, whole):
+    """What was committed is there and nothing else: at most the epoch in flight is lost."""
+    over = place == "end" and run.outcome
+    assert run.state is (RunState.FINISHED if over else RunState.INTERRUPTED), run.sentence
+    state = run.checkpoint()
+    committed = state.epoch if state else 0
+    complete = {"start": 0, "end": len(told(whole))}.get(place, place)
+    assert committed in (complete - 1, complete) or place == "start"
+    assert committed <= len(run.epochs()) <= committed + 1
+    assert told(run) == told(whole)[: len(run.epochs())]
+
+
+def test_every_place_has_its_steps(whole):
+    _, steps = whole
+    assert list(steps) == [str(place) for place in PLACES]
+    assert max(steps.values()) <= CHAINS
+
+
+@pytest.mark.parametrize("chain", some(range(CHAINS), 2))
+def test_a_run_that_is_killed_in_every_place_ends_with_the_same_bits(store, whole, chain):
+    reference, steps = whole
+    run = new_run(store)
+    for place in PLACES:
+        number = chain % steps[str(place)]
+        code = in_a_process(train_and_die, run, place, number)
+        assert code == -signal.SIGKILL, f"it did not come to step {number} of {place}"
+        assert_nothing_is_lost(run, place, reference)
+        if len(run.attempts_since_asked()) == MAXIMUM_RESUMES:
+            run.enqueue()  # six kills are more than it survives by itself
+    assert in_a_process(execute, run) == 0
+    assert run.state is RunState.FINISHED, run.sentence
+    assert bits(run) == bits(reference)
+    assert_no_litter(run)
+
+
+def assert_no_litter(run):
+    names = os.listdir(run.path)
+    patterns = documented_names()
+    assert [name for name in names if not any(fnmatch(name, one) for one in patterns)] == []
+    assert [name for name in names if fnmatch(name, "model-*.npz")] == ["model-0004-000000.npz"]
+    assert [name for name in names if fnmatch(name, "optimizer-*.npz")] == []
