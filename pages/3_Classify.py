@@ -8,8 +8,9 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.probabilities import top_bars
 from tl_engine.charts.style import ARMS
 from tl_engine.errors import DataUnavailable, ImageError
-from tl_engine.images import fit, read_image, to_png
+from tl_engine.images import to_png
 from tl_engine.predictor import ranked
+from tl_engine.reader import read_upload
 from tl_engine.runs import RunState
 from ui import frame
 from ui.engine import predictor, store
@@ -35,6 +36,12 @@ def from_test(runs, described):
     return choose_picture(Gallery(runs, images, described.class_names))
 
 
+@st.cache_data(max_entries=8, show_spinner="Reading the picture …")
+def read(file, name, invert):
+    """Kept, so that a click elsewhere on the page does not read the same file again."""
+    return read_upload(file, dataset(name), invert=invert)
+
+
 def from_outside(source, described):
     """A picture that was uploaded or photographed, at the dataset's size, or None."""
     if source == "camera":
@@ -52,11 +59,10 @@ def from_outside(source, described):
     if file is None:
         return None
     try:
-        original = read_image(file.getvalue())
+        return read(file.getvalue(), described.name, invert)
     except ImageError as error:
         st.error(escape(str(error)), icon=":material/broken_image:")
         return None
-    return original, fit(original, described, invert=invert)
 
 
 def answer(runs, described, original, pixels, truth):

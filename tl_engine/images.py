@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator
+from itertools import product
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,6 +19,9 @@ from tl_engine.errors import ImageError
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 MAXIMUM_BYTES = 25 * 2**20
 MAXIMUM_PIXELS = 50_000_000
+TILE = 2048
+"""Pixels on a side of what is converted at once: a whole picture's copies take gigabytes."""
+PREVIEW = 1024
 WHAT_IS_RIGHT = "a PNG, JPEG, WebP, GIF, BMP or TIFF picture"
 OTHER_KINDS = {
     b"%PDF": "a PDF document",
@@ -39,10 +45,7 @@ def read_image(data: bytes) -> np.ndarray:
     Raises:
         ImageError: for bytes that are no such picture, are damaged, or are beyond the limits.
     """
-    if len(data) > MAXIMUM_BYTES:
-        raise ImageError(
-            f"A picture may have {MAXIMUM_BYTES // 2**20} MB, got {len(data) / 2**20:.1f} MB."
-        )
+    check_bytes(data)
     try:
         with DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and of sizes checked here
@@ -50,7 +53,7 @@ def read_image(data: bytes) -> np.ndarray:
                 _check_size(image)
                 image.load()
                 _turn_upright(image)
-                return np.array(_on_white(_eight_bits(image)))
+                return _pixels(image)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -64,6 +67,18 @@ def read_image(data: bytes) -> np.ndarray:
         ) from error
 
 
+def check_bytes(data: bytes) -> None:
+    """Refuse a file that is too large, unopened.
+
+    Raises:
+        ImageError: with a sentence that says what was given.
+    """
+    if len(data) > MAXIMUM_BYTES:
+        raise ImageError(
+            f"A picture may have {MAXIMUM_BYTES // 2**20} MB, got {len(data) / 2**20:.1f} MB."
+        )
+
+
 def fit(image: np.ndarray, described: Dataset, *, invert: bool = False) -> np.ndarray:
     """Cut the middle out and shrink it to a dataset's native size; grey where the dataset is.
 
@@ -74,13 +89,20 @@ def fit(image: np.ndarray, described: Dataset, *, invert: bool = False) -> np.nd
     Returns:
         uint8 (dataset height, dataset width, 3).
     """
-    picture = Image.fromarray(image)
+    size = (described.width, described.height)
+    picture = ImageOps.fit(Image.fromarray(image), size, Image.Resampling.LANCZOS)
     if invert:
         picture = ImageOps.invert(picture)
     if described.channels == 1:
         picture = picture.convert("L").convert("RGB")
-    size = (described.width, described.height)
-    return np.array(ImageOps.fit(picture, size, Image.Resampling.LANCZOS))
+    return np.array(picture)
+
+
+def preview(image: np.ndarray) -> np.ndarray:
+    """A uint8 image (height, width, 3), at most PREVIEW pixels on a side."""
+    picture = Image.fromarray(image)
+    picture.thumbnail((PREVIEW, PREVIEW))
+    return np.array(picture)
 
 
 def to_png(image: np.ndarray) -> bytes:
@@ -114,15 +136,48 @@ def _turn_upright(image: Image.Image) -> None:
         ImageOps.exif_transpose(image, in_place=True)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+class _Range(NamedTuple):
+    """Darkest and lightest value of grey that has no black and white of its own."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, image: Image.Image) -> _Range:
+        ends = [(v.min(), v.max()) for _, tile in _tiles(image) for v in (_values(tile),)]
+        lows, highs = zip(*ends, strict=True)
+        return cls(min(lows), max(highs))
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    stretch = _Range.of(image) if image.mode in ("I", "F") else None
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for place, tile in _tiles(image):
+        pixels[place] = np.asarray(_on_white(_eight_bits(tile, stretch)))
+    return pixels
+
+
+def _tiles(image: Image.Image) -> Iterator[tuple[tuple[slice, slice], Image.Image]]:
+    for top, left in product(range(0, image.height, TILE), range(0, image.width, TILE)):
+        bottom, right = min(top + TILE, image.height), min(left + TILE, image.width)
+        yield (slice(top, bottom), slice(left, right)), image.crop((left, top, right, bottom))
+
+
+def _values(image: Image.Image) -> np.ndarray:
+    values = np.array(image, np.float64)
+    values[~np.isfinite(values)] = 0
+    return values
+
+
+def _eight_bits(image: Image.Image, stretch: _Range | None) -> Image.Image:
     """Deeper grey as 8 bits: Pillow itself would clip it."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, np.float64), posinf=0.0, neginf=0.0)
-        values -= values.min()
-        values *= 255 / (values.max() or 1)
-        return Image.fromarray(np.rint(values).astype(np.uint8))
+    if stretch:
+        values = _values(image)
+        values -= stretch.low
+        values *= 255 / ((stretch.high - stretch.low) or 1)
+        return Image.fromarray(np.rint(values, out=values).astype(np.uint8))
     return image
 
 

@@ -1,0 +1,98 @@
+"""Read the picture of a stranger in a process that may die: `python -m tl_engine.reader DATASET`.
+
+A small file can ask for minutes of work (a JPEG of a hundred passes, a PNG of a million chunks) or
+meet an error in a decoder's native code. Here that costs seconds and one child, never the server.
+The child gets the file through its standard input and gives arrays back as npz, never as pickles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import resource
+import subprocess
+import sys
+from threading import Lock
+from typing import NamedTuple
+
+import numpy as np
+
+from tl_engine.catalog.datasets import Dataset, dataset
+from tl_engine.errors import ImageError
+from tl_engine.images import check_bytes, fit, preview, read_image
+from tl_engine.launchers.local import PROJECT
+
+PROCESSOR_SECONDS = 6
+PATIENCE_SECONDS = 60
+"""For the same work while others keep the processor busy."""
+MEMORY_BYTES = 2 * 2**30
+"""Of addresses, which are more than what is used: the largest picture uses half of it."""
+REFUSED = 3
+ONE_AT_A_TIME = Lock()
+
+
+class Upload(NamedTuple):
+    """A picture from outside, uint8 (height, width, 3) each.
+
+    Attributes:
+        seen: for people, upright, at most 1024 pixels on a side.
+        pixels: for models, at their dataset's size.
+    """
+
+    seen: np.ndarray
+    pixels: np.ndarray
+
+
+def read_upload(data: bytes, described: Dataset, *, invert: bool = False) -> Upload:
+    """What `read_image` and `fit` make of a file, within limits of time and memory.
+
+    Raises:
+        ImageError: for bytes that are no picture, are damaged, or are beyond the limits.
+    """
+    check_bytes(data)
+    command = [sys.executable, "-m", "tl_engine.reader", described.name, *["invert"] * invert]
+    with ONE_AT_A_TIME, contextlib.suppress(subprocess.TimeoutExpired):
+        done = subprocess.run(
+            command,
+            input=data,
+            capture_output=True,
+            timeout=PATIENCE_SECONDS,
+            cwd=PROJECT,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        )
+        if done.returncode == REFUSED:
+            raise ImageError(done.stderr.decode())
+        if done.returncode == 0:
+            with np.load(io.BytesIO(done.stdout), allow_pickle=False) as arrays:
+                return Upload(arrays["seen"], arrays["pixels"])
+    raise ImageError(
+        "This picture takes too much time or memory to read: open it in another program and save "
+        "it again, smaller."
+    )
+
+
+def main(name: str, *words: str) -> int:
+    """Read standard input, write npz to standard output; the exit code."""
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    _limit(resource.RLIMIT_CPU, PROCESSOR_SECONDS)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_CORE, 0)
+    try:
+        image = read_image(sys.stdin.buffer.read())
+    except ImageError as error:
+        sys.stderr.write(str(error))
+        return REFUSED
+    made = io.BytesIO()
+    np.savez(made, seen=preview(image), pixels=fit(image, dataset(name), invert="invert" in words))
+    sys.stdout.buffer.write(made.getvalue())
+    return 0
+
+
+def _limit(what: int, amount: int) -> None:
+    with contextlib.suppress(ValueError, OSError):  # not every system knows every limit
+        resource.setrlimit(what, (amount, amount))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
