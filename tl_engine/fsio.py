@@ -158,12 +158,13 @@ def make_folder(path: Path) -> None:
     if not path.is_dir():
         _step("make folder", path)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync_folder(path.parent)
 
 
 def publish_folder(path: Path, fill: Callable[[Path], object]) -> None:
     """Make a folder with its contents, visible to readers only when complete."""
     make_folder(path.parent)
-    _step("make folder", path)
+    _step("create", path)
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".making-"))
     try:
         fill(aside)
@@ -177,7 +178,7 @@ def publish_folder(path: Path, fill: Callable[[Path], object]) -> None:
 
 def delete_folder(path: Path) -> None:
     """Delete a folder: gone for readers at once, its contents right after."""
-    _step("make folder", path)
+    _step("create", path)
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".deleted-"))
     _step("rename", path, aside / path.name)
     os.rename(path, aside / path.name)
