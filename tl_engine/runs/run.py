@@ -189,8 +189,9 @@ class Run:
             StoreError: for the first of them that is not what was written.
         """
         _ = self.recipe
-        facts = Facts(self.outcome, self.epochs(), self.scores)
+        # Before the epochs, which a living process writes first.
         committed, _ = checkpoint.position(self.path, sealed=self.is_sealed)
+        facts = Facts(self.outcome, self.epochs(), self.scores)
         if len(facts.epochs) < committed:
             found = f"it has {len(facts.epochs)} of {committed} epochs"
             raise DamagedError(self.path / "history.jsonl", found)
@@ -240,8 +241,9 @@ class Run:
         return self._read("scores.json")
 
     def attempts(self) -> list[dict[str, Any]]:
-        """Its processes, oldest first: at, asked (by a person), epoch and step they began at."""
-        return self._lines("attempts.jsonl")
+        """Its processes, oldest first: at, asked (by a person), epoch and step they began at;
+        damaged lines are passed over, they only tell when to give up."""
+        return files.readable_lines(self.path / "attempts.jsonl")
 
     def attempts_since_asked(self) -> list[dict[str, Any]]:
         """The attempts since somebody last asked for it, that one included."""
@@ -432,7 +434,8 @@ class Run:
             DamagedError: where what was asked is damaged itself.
         """
         _ = self.recipe
-        for path in sorted(self.path.iterdir()):
+        # The manifest last: without it, whoever dies in between would leave a run that looks new.
+        for path in sorted(self.path.iterdir(), key=lambda path: path.name == checkpoint.MANIFEST):
             if path.name not in KEPT_ON_RESTART:
                 fsio.set_aside(path, self.path / QUARANTINE)
 
