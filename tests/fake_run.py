@@ -1,0 +1,101 @@
+"""A run without a network: the trainer's calls in the trainer's order, on a few numbers.
+
+What an epoch leaves depends on its number alone, so that whatever befalls a run in between, one
+can say what it has to be after each epoch and at its end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tests.conftest import tiny_study
+from tl_engine.recipe import Phase
+from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, epoch_line
+
+PHASES = (Phase("all", 2, 1e-3), Phase("head", 2, 1e-2))
+EPOCHS = 4
+ENVIRONMENT = {"machine": "here", "fingerprint": "0" * 16}
+SCORES = {"splits": {"test": {"correct": 7, "total": 10}}, "phases": []}
+PROBABILITIES = {"test": np.linspace(0, 1, 20, dtype=np.float16).reshape(2, 10)}
+MODEL = b"a model for Keras" * 20
+
+
+def study(pairs: int = 1):
+    """One arm of two phases."""
+    return tiny_study(*PHASES, pairs=pairs, both=False)
+
+
+def line(epoch: int) -> dict:
+    """The epoch's history line."""
+    phase = int(epoch > PHASES[0].epochs)
+    measured = {"loss": 1 / epoch, "accuracy": 1 - 0.5 / epoch, "seconds": 1.0, "images": 100}
+    validated = {"val_loss": 0.1 + 1 / epoch, "val_accuracy": 0.9 - 0.5 / epoch}
+    return epoch_line(epoch, phase, PHASES[phase], {**measured, **validated})
+
+
+def state(epoch: int, step: int = 0) -> Checkpoint:
+    """What is committed after the epoch, or within the next."""
+    model = {"0000": np.full((2, 3), epoch, np.float32), "0001": np.arange(step + 4.0)}
+    return Checkpoint(epoch, step, model, {"0000": np.full(2, epoch + 0.5)}, {"loss": [epoch, 1]})
+
+
+def train(run: ClaimedRun, last: int = EPOCHS) -> None:
+    """From where the run is to its end, or until the epoch `last` is committed."""
+    run.begin()
+    known = run.checkpoint()
+    done = known.epoch if known else 0
+    run.record_environment(ENVIRONMENT)
+    run.rewind_history(done)
+    for epoch in range(done + 1, last + 1):
+        run.commit(state(epoch - 1, step=3))
+        run.append_epoch(line(epoch))
+        run.commit(state(epoch))
+    if last == EPOCHS:
+        run.record_results(SCORES, PROBABILITIES)
+        run.save_model(save)
+        run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+
+
+def save(path: Path) -> None:
+    """As Keras saves a model: to a path of its own."""
+    path.write_bytes(MODEL)
+
+
+def assert_prefix(run: Run) -> int:
+    """What the run says is true, as far as it goes; the number of epochs that are committed."""
+    assert run.damage == ""
+    known = run.checkpoint()
+    committed = known.epoch if known else 0
+    epochs = run.epochs()
+    assert epochs == [line(epoch) for epoch in range(1, len(epochs) + 1)]
+    assert committed <= len(epochs) <= committed + 1
+    if known:
+        expected = state(known.epoch, known.step)
+        same(known.model, expected.model)
+        same(known.optimizer, expected.optimizer if known.optimizer else {})
+        assert known.notes == expected.notes
+    return committed
+
+
+def assert_finished(run: Run) -> None:
+    """Everything is there that a run leaves, to the last bit, and nothing else."""
+    assert run.state is RunState.FINISHED, run.sentence
+    assert assert_prefix(run) == EPOCHS
+    assert run.scores["splits"] == SCORES["splits"]
+    assert run.environments == [ENVIRONMENT]
+    assert run.attempts_since_asked()
+    same(run.probabilities(), PROBABILITIES)
+    assert run.keras_file.read_bytes() == MODEL
+    arrays = sorted(path.name for path in run.path.glob("*.npz"))
+    assert arrays == ["model-0004-000000.npz", "probabilities.npz"]
+    hidden = [path.name for path in run.path.iterdir() if path.name.startswith(".")]
+    assert not [name for name in hidden if (run.path / name).is_file()]
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    """The same arrays to the last bit."""
+    assert {k: (v.dtype, v.tobytes()) for k, v in one.items()} == {
+        k: (v.dtype, v.tobytes()) for k, v in other.items()
+    }
