@@ -84,7 +84,7 @@ def drop_optimizer(folder: Path, *, sealed: bool = True) -> None:
     manifest = files.read_json(folder / MANIFEST, sealed=sealed)
     if manifest.get("files", {}).pop("optimizer", None):
         files.write_json(folder / MANIFEST, manifest)
-        _clean(folder, manifest)
+    _clean(folder, manifest)
 
 
 def _arrays(folder: Path, manifest: dict[str, Any], kind: str) -> dict[str, np.ndarray]:

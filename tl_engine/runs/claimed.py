@@ -63,7 +63,7 @@ class ClaimedRun(Run):
             GaveUp: where the run died too often without anybody asking for it again.
             DamagedError: where what it would go on from is not what was written.
         """
-        checkpoint.recover(self.path, sealed=self.is_sealed)
+        self._keep(lambda: checkpoint.recover(self.path, sealed=self.is_sealed))
         epoch, step = checkpoint.position(self.path, sealed=self.is_sealed)
         attempts = [] if self.is_queued else self.attempts_since_asked()
         self._check_patience(attempts, epoch, step)
