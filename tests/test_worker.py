@@ -29,13 +29,16 @@ def training_process(run):
     return None
 
 
+def worker_processes(store):
+    """The processes that drain the store's queue."""
+    processes = psutil.process_iter(["cmdline"])
+    words = {process: process.info["cmdline"] or [] for process in processes}
+    return [p for p, said in words.items() if str(store.root) in said and "worker" in said]
+
+
 def worker_process(store):
-    """The process that drains the store's queue."""
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if str(store.root) in words and "worker" in words:
-            return process
-    return None
+    (process,) = worker_processes(store)
+    return process
 
 
 @pytest.fixture
@@ -140,6 +143,26 @@ def test_a_second_worker_leaves_at_once(store):
         began = time.monotonic()
         drain_in_a_process(store)
         assert time.monotonic() - began < 20
+
+
+@pytest.mark.long
+def test_of_many_who_ask_at_once_one_starts_a_worker(store):
+    folder = store.create(tiny_study(*LONG, both=False))
+    code = (
+        "import sys\n"
+        "from tl_engine.launchers.local import ensure_worker\n"
+        "from tl_engine.runs import RunStore\n"
+        "for _ in range(20): ensure_worker(RunStore(sys.argv[1]))"
+    )
+    asking = [
+        subprocess.Popen([sys.executable, "-c", code, str(store.root)], cwd=PROJECT)
+        for _ in range(4)
+    ]
+    assert [one.wait(60) for one in asking] == [0] * 4
+    workers = worker_processes(store)
+    folder.runs()[0].request_stop()
+    assert len(workers) == 1
+    workers[0].kill()
 
 
 def test_an_empty_queue_starts_no_worker(store):

@@ -10,6 +10,7 @@ import argparse
 import json
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -199,7 +200,7 @@ def worker(options: argparse.Namespace, store: RunStore) -> int:
     """Train what is queued, then wait a while for more."""
     from tl_engine.worker import main as work
 
-    work(store.root, options.linger)
+    work(store.root, options.linger, options.lock)
     return 0
 
 
@@ -209,6 +210,22 @@ def measure(options: argparse.Namespace, store: RunStore) -> int:
 
     measure_here(store, [Recipe.from_dict(json.loads(text)) for text in options.recipes])
     return 0
+
+
+def torture(options: argparse.Namespace, store: RunStore) -> int:
+    """Kill training at random in a store of its own, and compare with an undisturbed run."""
+    from tl_engine.torture import torture as torture_runs
+
+    with tempfile.TemporaryDirectory(prefix=".torture-", dir=store.root) as folder:
+        events = torture_runs(RunStore(folder), options.kills, options.seed)
+        while True:
+            try:
+                print(next(events), file=sys.stderr)
+            except StopIteration as ended:
+                report = ended.value
+                break
+    _say(options, {**vars(report), "seed": options.seed}, f"{report} Seed {options.seed}.")
+    return 0 if report.is_clean else 1
 
 
 def study_from(options: argparse.Namespace) -> Study:
@@ -291,6 +308,12 @@ def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> in
     return 0 if all(run.state is RunState.FINISHED for run in runs) else 1
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
 def _phase(text: str) -> Phase:
     parts = text.split(":")
     try:
@@ -361,6 +384,12 @@ def _parser() -> argparse.ArgumentParser:
     working = add("worker", worker, "train what is queued (started for you by run)")
     working.add_argument(
         "--linger", type=float, default=60.0, metavar="SECONDS", help="wait for more (60)"
+    )
+    working.add_argument("--lock", type=int, help=argparse.SUPPRESS)
+    torturing = add("torture", torture, "kill training at random: nothing may get lost", as_json)
+    torturing.add_argument("--kills", type=_count, default=30, metavar="N", help="how often (30)")
+    torturing.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="decides whom and when (1)"
     )
     measuring = add("measure", measure, "measure step times here (Launch does it for you)")
     measuring.add_argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")

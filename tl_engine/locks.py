@@ -32,6 +32,26 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def take(path: Path) -> int | None:
+    """Take the lock for a process that is about to be started: the descriptor to hand to it,
+    which holds the lock for as long as either has it open; None where it is held."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    if _acquire(descriptor, wait=False):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+@contextmanager
+def adopt(descriptor: int) -> Iterator[bool]:
+    """Hold for the block a lock that the starting process took."""
+    os.set_inheritable(descriptor, False)  # a process of ours that outlives us must not keep it
+    try:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock."""
     try:

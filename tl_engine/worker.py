@@ -31,11 +31,11 @@ OUT_OF_MEMORY = (
 )
 
 
-def drain(store: RunStore, linger: float = LINGER_SECONDS) -> None:
+def drain(store: RunStore, linger: float = LINGER_SECONDS, taken: int | None = None) -> None:
     """Train waiting runs until none is left for `linger` seconds; returns at once where another
     worker does so already. A run whose process died goes on by itself, as often as ClaimedRun
     allows."""
-    with store.worker_lock() as ours:
+    with store.worker_lock(taken) as ours:
         if not ours:
             return
         store.sweep()
@@ -145,10 +145,14 @@ def _redirect_output(run: ClaimedRun) -> None:
         os.dup2(log.fileno(), 2)
 
 
-def main(runs_dir: Path, linger: float = LINGER_SECONDS) -> None:
-    """Entry point of `python -m tl_engine worker`."""
+def main(runs_dir: Path, linger: float = LINGER_SECONDS, taken: int | None = None) -> None:
+    """Entry point of `python -m tl_engine worker`.
+
+    Args:
+        taken: descriptor that holds the worker's lock already; see `launchers/local.py`.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    drain(RunStore(runs_dir), linger)
+    drain(RunStore(runs_dir), linger, taken)
 
 
 def measure(store: RunStore, recipes: list[Recipe]) -> None:

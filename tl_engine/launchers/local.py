@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -39,10 +40,22 @@ def resume(run_id: str, store: RunStore) -> None:
 
 
 def ensure_worker(store: RunStore) -> None:
-    """Start a worker where none lives and something waits; it outlives this process."""
-    if not store.worker_lives() and store.next_waiting():
+    """Start a worker where none lives and something waits; it outlives this process.
+
+    The lock is taken here and handed over, so that of many who ask at the same moment one
+    starts a worker, not each.
+    """
+    if store.worker_lives() or not store.next_waiting():
+        return
+    lock = store.take_worker_lock()
+    if lock is None:
+        return
+    try:
         with store.open_worker_log() as log:
-            start("worker", "--runs-dir", str(store.root), log=log)
+            words = ("--runs-dir", str(store.root), "--lock", str(lock))
+            start("worker", *words, log=log, keep=(lock,))
+    finally:
+        os.close(lock)
 
 
 def end_process(run: Run) -> None:
@@ -64,8 +77,14 @@ def end_process(run: Run) -> None:
         raise StoreError(f"Run {run.id} cannot be ended: no process trains it.") from None
 
 
-def start(*arguments: str, log: IO[bytes] | int = subprocess.DEVNULL) -> None:
-    """Start `python -m tl_engine ...` in a session of its own."""
+def start(
+    *arguments: str, log: IO[bytes] | int = subprocess.DEVNULL, keep: Sequence[int] = ()
+) -> None:
+    """Start `python -m tl_engine ...` in a session of its own.
+
+    Args:
+        keep: descriptors that it inherits.
+    """
     # Ended children are reaped here: Streamlit's server lives for weeks.
     _children[:] = [child for child in _children if child.poll() is None]
     inherited = os.environ.get("PYTHONPATH")
@@ -77,6 +96,7 @@ def start(*arguments: str, log: IO[bytes] | int = subprocess.DEVNULL) -> None:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            pass_fds=keep,
             env={**os.environ, "PYTHONPATH": path},
         )
     )

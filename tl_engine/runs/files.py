@@ -22,6 +22,7 @@ VERSIONED_PACKAGES = ("tensorflow", "keras", "numpy")
 FORMAT = 2
 """Of what this Thaw writes. 1: nothing was sealed. 2: every JSON object and line is."""
 SEAL = "seal"
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 def seal(value: Mapping[str, Any]) -> dict[str, Any]:
@@ -130,7 +131,7 @@ def _text(path: Path) -> bytes | None:
 def _open(path: Path, text: bytes, sealed: bool) -> dict[str, Any]:
     """Parse an object and break its seal."""
     try:
-        value = json.loads(text)
+        value = json.loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise DamagedError(path, "it is not what was written") from error
     if not isinstance(value, dict):
@@ -149,5 +150,4 @@ def _open(path: Path, text: bytes, sealed: bool) -> dict[str, Any]:
 
 
 def _digest(value: Mapping[str, Any]) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_CANONICAL(value).encode()).hexdigest()[:16]

@@ -53,7 +53,8 @@ class RunStore:
                         "pair": pair,
                         "seeds": Seeds.of_pair(pair)._asdict(),
                         **shared,
-                        "of": asked,
+                        # One copy among its runs is enough to find a damaged study.json again.
+                        **({"of": asked} if pair == 1 else {}),
                     },
                 )
                 fsio.touch(run / "queued")
@@ -139,9 +140,17 @@ class RunStore:
         """Remove what writers left that died; for the worker, once."""
         fsio.sweep(self.root, live=True)
 
-    def worker_lock(self) -> AbstractContextManager[bool]:
-        """Held by the one worker that drains this store's queue."""
-        return locks.hold(self.root / "worker.lock")
+    def worker_lock(self, taken: int | None = None) -> AbstractContextManager[bool]:
+        """Held by the one worker that drains this store's queue.
+
+        Args:
+            taken: the descriptor with which it holds the lock already.
+        """
+        return locks.hold(self.root / "worker.lock") if taken is None else locks.adopt(taken)
+
+    def take_worker_lock(self) -> int | None:
+        """Take that lock for a worker that is about to be started; None where one lives."""
+        return locks.take(self.root / "worker.lock")
 
     def worker_lives(self) -> bool:
         """Whether a worker drains this store's queue."""

@@ -32,14 +32,14 @@ class StudyFolder:
 
     @cached_property
     def _asked(self) -> dict[str, Any]:
-        """What study.json says; where it is damaged, what its runs say, each of which knows it."""
+        """What study.json says; where it is damaged, what the runs of its first pair say."""
         try:
             return files.read_json(self.path / "study.json", required=True, sealed=False)
         except DamagedError:
             for path in sorted(self.path.glob("arm*-pair*/recipe.json")):
-                with contextlib.suppress(StoreError):
+                with contextlib.suppress(StoreError, KeyError):
                     asked = files.read_json(path, sealed=False)
-                    return {"study": asked["of"]["study"], "created": asked["of"]["created"]}
+                    return {"format": asked["format"], **asked["of"]}
             raise
 
     @property
