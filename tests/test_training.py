@@ -19,7 +19,7 @@ from tl_engine.learning.batches import Batches, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, audit, hashes, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
-from tl_engine.runs import ClaimedRun, RunState, Stopped
+from tl_engine.runs import ClaimedRun, RunState, Stopped, files
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
@@ -310,6 +310,44 @@ def test_a_loss_that_explodes_is_said_with_its_learning_rate(store):
         assert "try a smaller learning rate than 10" in str(error)
     else:
         assert all(np.isfinite(e["loss"]) for e in run.epochs())
+
+
+def test_a_loss_that_is_no_number_in_validation_only_is_said_too(store, monkeypatch):
+    run = begun(store, ALL)
+    monkeypatch.setattr(
+        training.Trainer,
+        "evaluate",
+        lambda trainer, part: np.full((len(part.labels), 10), np.nan, np.float32),
+    )
+    with pytest.raises(FloatingPointError, match="The loss became nan in epoch 1"):
+        train(run)
+    assert run.epochs() == []
+
+
+def test_a_run_goes_on_with_its_own_images_only(store, monkeypatch):
+    run = begun(store, Phase("head", 2, 1e-2))
+    commit = ClaimedRun.commit
+
+    def commit_and_end(run, state):
+        commit(run, state)
+        raise Ended
+
+    monkeypatch.setattr(ClaimedRun, "commit", commit_and_end)
+    with pytest.raises(Ended):
+        train(run)
+    monkeypatch.undo()
+    met = {**run.environments[0], "fingerprint": "of other images"}
+    files.write_json(run.path / "environment.json", {"met": [met]})
+    with pytest.raises(DataUnavailable, match="not those that this run began with"):
+        train(run)
+    assert len(run.epochs()) == 1
+
+
+def test_a_run_that_went_on_elsewhere_says_so(store, queued, monkeypatch):
+    train(queued)
+    assert queued.is_bit_comparable
+    queued.record_environment({**queued.environments[0], "threads": 64})
+    assert not queued.is_bit_comparable
 
 
 @pytest.mark.parametrize(

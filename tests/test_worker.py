@@ -1,6 +1,8 @@
 """The worker as a real process: it outlives its launcher, stops, dies and goes on."""
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 import time
@@ -10,10 +12,11 @@ import pytest
 
 from tests.conftest import PROJECT, tiny_study
 from tests.helpers import drain_in_a_process, wait_until
+from tl_engine import worker
 from tl_engine.errors import StoreError
 from tl_engine.launchers import local
 from tl_engine.recipe import Phase
-from tl_engine.runs import RunState, RunStore
+from tl_engine.runs import Checkpoint, ClaimedRun, GaveUp, RunState, RunStore
 
 LONG = (Phase("all", 500, 1e-4),)
 
@@ -41,6 +44,18 @@ def worker_process(store):
     return process
 
 
+def die(root, run_id):
+    """A process that is killed before it says anything."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def starve(root, run_id):
+    """A process that may have hardly more memory than it has."""
+    limit = psutil.Process().memory_info().vms + 2**31
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    worker.execute(root, run_id)
+
+
 @pytest.fixture
 def working(store):
     """A store whose worker trains the first of two long runs."""
@@ -61,10 +76,10 @@ def working(store):
 @pytest.mark.long
 def test_a_killed_run_is_interrupted_and_goes_on_by_itself(working, store):
     first = working.runs()[0]
-    process, worker = training_process(first), worker_process(store)
+    process, drainer = training_process(first), worker_process(store)
     assert process.nice() >= 10
     assert os.getsid(process.pid) != os.getsid(0)  # a closed terminal ends its own session only
-    worker.kill()
+    drainer.kill()
     assert first.state is RunState.RUNNING
     process.kill()
     began = time.monotonic()
@@ -110,8 +125,8 @@ def test_a_process_that_hangs_can_be_ended_and_nobody_else_s(working, store):
 @pytest.mark.long
 def test_a_worker_that_is_asked_to_end_leaves_the_run_for_the_next(working, store):
     run = working.runs()[0]
-    process, worker = training_process(run), worker_process(store)
-    worker.kill()
+    process, drainer = training_process(run), worker_process(store)
+    drainer.kill()
     process.terminate()
     wait_until(lambda: run.state is RunState.INTERRUPTED, 10)
     assert run.checkpoint().epoch in (len(run.epochs()), len(run.epochs()) - 1)
@@ -163,6 +178,47 @@ def test_of_many_who_ask_at_once_one_starts_a_worker(store):
     folder.runs()[0].request_stop()
     assert len(workers) == 1
     workers[0].kill()
+
+
+@pytest.mark.long
+def test_a_run_that_runs_out_of_memory_says_so(store, monkeypatch):
+    monkeypatch.setattr(worker, "execute", starve)
+    study = tiny_study(both=False, image_size=512, batch_size=2048, train_images=2048)
+    (run,) = store.create(study).runs()
+    worker.drain(store, 0)
+    assert run.state is RunState.FAILED
+    assert run.sentence.startswith("It ran out of memory"), run.log_tail()
+
+
+def test_a_process_that_linux_killed_for_memory_is_not_tried_again(store, monkeypatch):
+    monkeypatch.setattr(worker, "execute", die)
+    counts = iter([3, 4])
+    monkeypatch.setattr(worker, "_out_of_memory_kills", lambda: next(counts))
+    (run,) = store.create(tiny_study(both=False)).runs()
+    worker.drain(store, 0)
+    assert run.state is RunState.FAILED
+    assert run.sentence.startswith("It ran out of memory")
+    assert not run.is_queued
+
+
+def test_a_run_that_dies_again_and_again_is_given_up_with_a_sentence(store):
+    run = ClaimedRun(store.create(tiny_study(both=False)).runs()[0])
+    run.begin()  # asked for
+    for _ in range(2):
+        run.begin()
+    with pytest.raises(GaveUp, match="died 3 times in a row without getting any further"):
+        run.begin()
+    run.end(RunState.FAILED, "It gave up.", 0.0)
+    run.enqueue()
+    run.begin()  # asked for again
+    for epoch in range(1, 6):
+        run.append_epoch({"epoch": epoch})
+        run.commit(Checkpoint(epoch, 0, {}, {}, {}))
+        run.begin()
+    run.append_epoch({"epoch": 6})
+    run.commit(Checkpoint(6, 0, {}, {}, {}))
+    with pytest.raises(GaveUp, match="died 6 times; it goes on by itself at most 5 times"):
+        run.begin()
 
 
 def test_an_empty_queue_starts_no_worker(store):
