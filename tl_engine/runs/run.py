@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tl_engine.runs.study_folder import StudyFolder
 
 QUARANTINE = "quarantine"
-KEPT_ON_RESTART = ("recipe.json", "lock", "log.txt", "pulse", QUARANTINE)
+KEPT_ON_RESTART = ("recipe.json", "queued", "lock", "log.txt", "pulse", QUARANTINE)
 
 
 class RunState(enum.Enum):
@@ -362,10 +362,11 @@ class Run:
             state = self._held_state() if ours else RunState.RUNNING
             if not state.is_resumable:
                 raise StoreError(f"Run {self.id} cannot be resumed: it is {state.value}.")
+            _ = self.recipe  # where that is damaged, nothing can begin again
+            self._intend("queued")  # first of all: a full disk refuses it and changes nothing
             if state is RunState.DAMAGED:
                 self._set_aside()
             fsio.remove(self.path / "stop")
-            self._intend("queued")
             fsio.remove(self.path / "outcome.json")
 
     def hold(self) -> AbstractContextManager[bool]:
@@ -428,12 +429,7 @@ class Run:
             return RunState.DAMAGED
 
     def _set_aside(self) -> None:
-        """Move what its processes wrote into quarantine/; the caller holds the lock.
-
-        Raises:
-            DamagedError: where what was asked is damaged itself.
-        """
-        _ = self.recipe
+        """Move what its processes wrote into quarantine/; the caller holds the lock."""
         # The manifest last: without it, whoever dies in between would leave a run that looks new.
         for path in sorted(self.path.iterdir(), key=lambda path: path.name == checkpoint.MANIFEST):
             if path.name not in KEPT_ON_RESTART:
