@@ -1,14 +1,17 @@
-"""SIGKILL at every named step of a run's writes: it goes on, and ends with the same bits.
+"""Real training that is killed, or whose disk is full: it goes on, and ends with the same bits.
 
-A run is killed in six places, each time at another step, and resumed by a fresh process after
-each. THAW_ATTACKS=16 kills at every step of every place.
+A run is killed with SIGKILL in six places, each time at another step, and resumed by a fresh
+process after each. THAW_ATTACKS=16 kills at every step of every place.
 """
 
+import errno
 import json
 import multiprocessing
 import os
 import re
+import shutil
 import signal
+import subprocess
 from collections import Counter
 from fnmatch import fnmatch
 from itertools import count
@@ -18,6 +21,7 @@ import pytest
 import tl_engine.runs
 from tests.attacks import some
 from tests.conftest import tiny_study
+from tests.helpers import wait_until
 from tl_engine import fsio
 from tl_engine.recipe import Phase
 from tl_engine.runs import RunState, RunStore
@@ -74,13 +78,36 @@ def train_and_die(root, run_id, place, number):
     execute(root, run_id)
 
 
-def in_a_process(target, run, *arguments):
-    """The exit code of a fresh process that trains the run."""
+def train_and_wait(root, run_id, refused):
+    """Train a run in this process while the disk is full at these (place, number) of steps."""
+    places, steps = Places(), Counter()
+
+    def see(step, path, detail):
+        places.see(step, path, detail)
+        now = (places.now, steps[places.now])
+        steps[places.now] += 1
+        if now in refused:
+            refused.remove(now)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    fsio.watch = see
+    execute(root, run_id)
+    assert not refused
+
+
+def start(target, run, *arguments):
+    """A fresh process that trains the run."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tl_engine.learning.training"])
     root = str(run.study.path.parent)
     process = context.Process(target=target, args=(root, run.id, *arguments))
     process.start()
+    return process
+
+
+def in_a_process(target, run, *arguments):
+    """The exit code of a fresh process that trains the run."""
+    process = start(target, run, *arguments)
     process.join()
     return process.exitcode
 
@@ -150,12 +177,65 @@ def test_a_run_that_is_killed_in_every_place_ends_with_the_same_bits(store, whol
         if len(run.attempts_since_asked()) == MAXIMUM_RESUMES:
             run.enqueue()  # six kills are more than it survives by itself
     assert in_a_process(execute, run) == 0
+    assert_as_if_nothing_had_happened(run, reference)
+
+
+def test_a_run_that_waited_for_the_disk_ends_with_the_same_bits(store, whole):
+    run = new_run(store)
+    refused = {(1, 0), (1, 1), (3, 9), (3, 10), ("end", 13), ("end", 14)}
+    assert in_a_process(train_and_wait, run, refused) == 0, run.log_tail()
+    assert_as_if_nothing_had_happened(run, whole[0])
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 4 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("nobody but root may mount a disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def leave(disk, free):
+    """Fill the disk up, or free it, until so many bytes are free."""
+    ballast = disk / "ballast"
+    there = ballast.stat().st_size if ballast.exists() else 0
+    with open(ballast, "ab") as file:
+        left = shutil.disk_usage(disk).free
+        if left > free:
+            file.write(bytes(left - free))
+        else:
+            file.truncate(there + left - free)
+
+
+def test_a_real_disk_that_is_full_twice_costs_no_bit(small_disk, whole):
+    run = new_run(RunStore(small_disk / "runs"))
+    leave(small_disk, 50_000)
+    process = start(execute, run)
+    for sentence, free in [("0 MB free", 220_000), ("0 MB free", 3_000_000)]:
+        wait_until(lambda: run.state is RunState.PAUSED)
+        assert sentence in run.sentence
+        epochs = len(run.epochs())
+        leave(small_disk, free)
+        wait_until(lambda n=epochs: len(run.epochs()) > n or run.state is not RunState.PAUSED)
+    process.join()
+    assert process.exitcode == 0
+    assert_as_if_nothing_had_happened(run, whole[0])
+
+
+def assert_as_if_nothing_had_happened(run, reference):
     assert run.state is RunState.FINISHED, run.sentence
     assert bits(run) == bits(reference)
     assert_no_litter(run)
 
 
 def assert_no_litter(run):
+    """Nothing is there but what the documentation of tl_engine.runs names."""
     names = os.listdir(run.path)
     patterns = documented_names()
     assert [name for name in names if not any(fnmatch(name, one) for one in patterns)] == []
