@@ -77,6 +77,7 @@ def write_through(path: Path, save: Callable[[Path], object]) -> None:
         aside = Path(folder) / path.name
         _step("write", aside)
         save(aside)
+        aside.chmod(0o600)
         with open(aside, "rb") as file:
             _step("sync", aside)
             os.fsync(file.fileno())
@@ -156,8 +157,9 @@ def set_aside(path: Path, folder: Path) -> None:
 def make_folder(path: Path) -> None:
     """Make a folder, readable by its owner only; parents too."""
     if not path.is_dir():
+        make_folder(path.parent)  # `parents=True` would make those above with the umask's rights
         _step("make folder", path)
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         _sync_folder(path.parent)
 
 
@@ -202,8 +204,9 @@ def sweep(folder: Path, *, live: bool) -> None:
 
 
 def open_log(path: Path) -> IO[bytes]:
-    """A log to append to, for a process's standard output."""
-    return open(path, "ab", buffering=0)
+    """A log to append to, for a process's standard output; readable by its owner only."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    return os.fdopen(descriptor, "ab", buffering=0)
 
 
 def _is_abandoned(path: Path, live: bool) -> bool:
