@@ -122,6 +122,11 @@ def test_titles_too_long_or_not_to_be_seen_are_refused(title, store):
         store.create(tiny_study()).label(title)
 
 
+def test_a_name_that_no_file_can_hold_is_refused():
+    with pytest.raises(RecipeError, match=r"Unicode characters, got 'study \\udcff'"):
+        Study("study \udcff", (Arm("a", tiny_recipe()),))
+
+
 def test_arms_that_only_look_different_to_a_computer_are_refused():
     with pytest.raises(RecipeError, match="different names"):
         Study("a", (Arm("first", tiny_recipe()), Arm("fi\u200brst", tiny_recipe())))

@@ -14,7 +14,7 @@ import numpy as np
 
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.recipe import Recipe
-from tl_engine.text import lines, plain
+from tl_engine.text import is_writable, lines, plain
 
 MAXIMUM_PAIRS = 100
 MAXIMUM_ARMS = 20
@@ -118,6 +118,8 @@ class Study:
                 yield Problem(
                     field, f"A name has 1 to {MAXIMUM_NAME} characters, got {name!r:.60}."
                 )
+            elif not is_writable(name):
+                yield Problem(field, f"A name is made of Unicode characters, got {name!r:.60}.")
         whole = isinstance(self.pairs, int) and not isinstance(self.pairs, bool)
         if not whole or not 1 <= self.pairs <= MAXIMUM_PAIRS:
             yield Problem(

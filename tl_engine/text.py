@@ -62,6 +62,15 @@ def cell(text: str, limit: int = MAXIMUM_LABEL) -> str:
     return _FORMULA.sub("'", plain(text, limit))
 
 
+def is_writable(text: str) -> bool:
+    """Whether UTF-8 can hold it: not what a terminal could not decode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _visible(text: str) -> str:
     return normalize("NFC", "".join(map(_seen, text)))
 
