@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -20,7 +21,7 @@ from tl_engine.study import Study, name_arms, with_reversed
 hypothesis.settings.register_profile("thaw", deadline=None)
 hypothesis.settings.load_profile("thaw")
 PROJECT = Path(__file__).resolve().parents[1]
-TINY = {
+TINY: dict[str, Any] = {
     "backbone": "tiny",
     "pretrained": False,
     "train_images": 100,
@@ -29,12 +30,12 @@ TINY = {
 }
 
 
-def tiny_recipe(*phases: Phase, **changes: object) -> Recipe:
+def tiny_recipe(*phases: Phase, **changes: Any) -> Recipe:
     """A recipe that trains in seconds."""
     return Recipe(phases or (Phase("all", 1, 1e-3), Phase("head", 1, 1e-2)), **{**TINY, **changes})
 
 
-def tiny_study(*phases: Phase, pairs: int = 1, both: bool = True, **changes: object) -> Study:
+def tiny_study(*phases: Phase, pairs: int = 1, both: bool = True, **changes: Any) -> Study:
     """Both orders of a tiny recipe, or the one that was given."""
     recipes = with_reversed([tiny_recipe(*phases, **changes)])
     return Study("Which order?", name_arms(recipes if both else recipes[:1]), pairs)

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tests.conftest import PROJECT
 from tl_engine.runs import RunStore
 
 
-def command(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run `python -m tl_engine ...` to its end."""
     return subprocess.run(
         [sys.executable, "-m", "tl_engine", *arguments],

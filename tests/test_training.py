@@ -286,6 +286,21 @@ def test_a_run_that_ended_goes_on_to_the_same_bits(store, monkeypatch, ends):
     assert_same_bits(whole, again)
 
 
+def test_rates_fall_and_phases_end_early_as_the_recipe_says(store):
+    run = begun(
+        store,
+        Phase("all", 3, 1e-3, schedule="cosine"),
+        Phase("head", 9, 10.0, "sgd", patience=1),
+    )
+    train(run)
+    rates = [line["learning_rate"] for line in run.epochs() if line["phase"] == 0]
+    np.testing.assert_allclose(rates, [1e-3, 7.5e-4, 2.5e-4], rtol=1e-6)
+    head = [line["val_loss"] for line in run.epochs() if line["phase"] == 1]
+    assert len(head) < 9
+    assert head[-1] >= min(head[:-1])
+    assert [phase["epochs"] for phase in run.scores["phases"]] == [3, len(head)]
+
+
 def test_a_process_that_has_to_end_commits_what_it_has(store, queued):
     queued.end_soon()
     with pytest.raises(Ended):

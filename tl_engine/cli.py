@@ -317,16 +317,18 @@ def _count(text: str) -> int:
 def _phase(text: str) -> Phase:
     parts = text.split(":")
     try:
-        trainable, epochs, learning_rate, *optimizer = parts
+        trainable, epochs, learning_rate, *rest = parts
         layers: str | int = int(trainable) if trainable.isdecimal() else trainable
-        return Phase(layers, int(epochs), float(learning_rate), *optimizer)
+        optimizer, schedule, patience = (*rest, *("adam", "constant", "0")[len(rest) :])
+        falls = (optimizer, schedule, int(patience) or None)
+        return Phase(layers, int(epochs), float(learning_rate), *falls)
     except (ValueError, TypeError):
         raise RecipeError(
             [
                 Problem(
                     "phase",
-                    f"A phase reads TRAINABLE:EPOCHS:LEARNING_RATE[:OPTIMIZER], such as "
-                    f"all:2:1e-5, got {text!r}.",
+                    "A phase reads TRAINABLE:EPOCHS:LEARNING_RATE[:OPTIMIZER[:SCHEDULE"
+                    f"[:PATIENCE]]], such as all:2:1e-5, got {text!r}.",
                 )
             ]
         ) from None
@@ -410,9 +412,9 @@ def _add_study_options(parser: argparse.ArgumentParser) -> None:
         "--phase",
         action="append",
         default=[],
-        metavar="TRAINABLE:EPOCHS:RATE[:OPTIMIZER]",
+        metavar="TRAINABLE:EPOCHS:RATE[:OPTIMIZER[:SCHEDULE[:PATIENCE]]]",
         help="the phases of one arm, in order, instead of the preset's: all:2:1e-5, head:4:1e-3, "
-        "3:1:1e-4 (top 3 blocks)",
+        "3:1:1e-4 (top 3 blocks), head:20:1e-3:adam:cosine:3 (ends after 3 epochs without gain)",
     )
     parser.add_argument("--reverse", action="store_true", help="add the reversed order as an arm")
     parser.add_argument("--pairs", type=int, help="number of paired seeds")

@@ -18,6 +18,7 @@ from tl_engine.errors import Problem, RecipeError
 HEAD_INPUTS = ("pooled-avg", "pooled-max", "logits", "softmax")
 BATCHNORM_POLICIES = ("as pretrained", "adapt")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
+SCHEDULES = ("constant", "cosine")
 TOP_INPUTS = ("logits", "softmax")
 """The head inputs that stand on the backbone's own 1000-way ImageNet classifier."""
 
@@ -34,14 +35,19 @@ class Phase:
     Attributes:
         trainable: "head" (the backbone is frozen), "all", or n for the top n blocks.
         epochs: passes over the training images, 1 to 1000.
-        learning_rate: above 0 and at most 10; constant during the phase.
+        learning_rate: above 0 and at most 10; that of the first epoch.
         optimizer: one of OPTIMIZERS, with Keras' defaults ("sgd" has momentum 0.9).
+        schedule: "constant", or "cosine": falls from epoch to epoch along half a cosine.
+        patience: end the phase early after so many epochs without a lower validation loss than
+            before in the phase; None means never. The weights stay those of its last epoch.
     """
 
     trainable: str | int
     epochs: int
     learning_rate: float
     optimizer: str = "adam"
+    schedule: str = "constant"
+    patience: int | None = None
 
     @property
     def trains_backbone(self) -> bool:
@@ -79,6 +85,19 @@ class Phase:
             yield Problem(
                 "optimizer",
                 f"An optimizer is one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}.",
+            )
+        if self.schedule not in SCHEDULES:
+            yield Problem(
+                "schedule",
+                f"A schedule is one of {', '.join(SCHEDULES)}, got {self.schedule!r}.",
+            )
+        if self.patience is not None and (
+            not _is_whole(self.patience) or not 1 <= self.patience <= MAXIMUM_EPOCHS
+        ):
+            yield Problem(
+                "patience",
+                f"A phase ends early after 1 to {MAXIMUM_EPOCHS} whole epochs without gain, or "
+                f"never, got {self.patience!r}.",
             )
 
 
@@ -121,7 +140,7 @@ class Recipe:
 
     @property
     def total_epochs(self) -> int:
-        """Epochs of all phases together."""
+        """Epochs of all phases together; fewer where a phase ends early."""
         return sum(phase.epochs for phase in self.phases)
 
     @property

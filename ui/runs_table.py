@@ -40,7 +40,7 @@ def row(run: Run) -> dict[str, Any]:
         "Arm": cell(run.arm),
         "Pair": run.pair,
         "Phase": phase_words(known),
-        "Progress": round(100 * known.progress.get("fraction", len(known.accuracies) / total)),
+        "Progress": _percent_done(known, total),
         "Time left": duration(known.progress.get("seconds_left")),
         "Last": None if known.last is None else 100 * known.last,
         "Best": f"{best.accuracy:.1%} in epoch {best.epoch}" if best else "",
@@ -48,6 +48,12 @@ def row(run: Run) -> dict[str, Any]:
         "Duration": duration(known.seconds),
         "Launched": run.study.created,
     }
+
+
+def _percent_done(known: Summary, total: int) -> int:
+    if known.state is RunState.FINISHED:  # with fewer epochs than asked, where a phase ended early
+        return 100
+    return round(100 * known.progress.get("fraction", len(known.accuracies) / total))
 
 
 def phase_words(known: Summary) -> str:
@@ -62,10 +68,10 @@ def phase_words(known: Summary) -> str:
         return known.progress.get("stage", "starting")
     total = known.recipe.total_epochs
     epoch = known.progress.get("epoch", max(len(known.accuracies), 1))
-    index, phase = known.recipe.phase_at(min(epoch, total))
+    index = known.progress.get("phase", known.phase)
+    phases = known.recipe.phases
     return (
-        f"{phase.trainable_label} ({index + 1} of {len(known.recipe.phases)}), "
-        f"epoch {epoch} of {total}"
+        f"{phases[index].trainable_label} ({index + 1} of {len(phases)}), epoch {epoch} of {total}"
     )
 
 

@@ -16,7 +16,9 @@ from tl_engine.errors import Problem, RecipeError
 from tl_engine.recipe import (
     BATCHNORM_POLICIES,
     HEAD_INPUTS,
+    MAXIMUM_EPOCHS,
     OPTIMIZERS,
+    SCHEDULES,
     Phase,
     Recipe,
 )
@@ -44,6 +46,7 @@ BATCHNORM_TITLES = {
     "as pretrained": "As pretrained (fixed)",
     "adapt": "Adapt while unfrozen",
 }
+SCHEDULE_TITLES = {"constant": "Constant", "cosine": "Falls along a cosine"}
 
 Slots = defaultdict[str, list[Any]]
 """Per field, the places under its widgets where a refusal is written."""
@@ -91,6 +94,8 @@ def _new_phase(phase: Phase) -> int:
     state[f"epochs-{number}"] = phase.epochs
     state[f"learning_rate-{number}"] = f"{phase.learning_rate:g}".replace("e-0", "e-")
     state[f"optimizer-{number}"] = phase.optimizer
+    state[f"schedule-{number}"] = phase.schedule
+    state[f"patience-{number}"] = phase.patience or 0
     return number
 
 
@@ -186,8 +191,11 @@ def _ask_phases(arm: int, order: list[int], slots: Slots) -> list[dict[str, Any]
     values = []
     for position, number in enumerate(order):
         with st.container(border=True):
-            values.append(_ask_phase(arm, position, number, slots))
-            _phase_buttons(order, position, number)
+            value = _ask_phase(arm, position, number, slots)
+            with st.container(horizontal=True, gap="small"):
+                value |= _ask_more(number)
+                _phase_buttons(order, position, number)
+            values.append(value)
     slots[f"arm{arm}.phases"].append(st.empty())
     st.button(
         "Add a phase",
@@ -227,10 +235,32 @@ def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, 
     for column, (name, widget) in zip(columns, fields.items(), strict=True):
         with column:
             value[name] = widget()
-    for name in fields:
+    for name in (*fields, "patience"):
         slots[f"arm{arm}.phases.{position}.{name}"].append(st.empty())
     value["learning_rate"] = _number(value["learning_rate"])
     return value
+
+
+def _ask_more(number: int) -> dict[str, Any]:
+    """What few change: how the learning rate falls, and whether the phase may end early."""
+    with st.popover("More", icon=":material/tune:", type="tertiary", key=f"more-{number}"):
+        schedule = st.segmented_control(
+            "Learning rate",
+            SCHEDULES,
+            format_func=SCHEDULE_TITLES.__getitem__,
+            key=f"schedule-{number}",
+            required=True,
+        )
+        patience = st.number_input(
+            "End early after epochs without gain",
+            min_value=0,
+            max_value=MAXIMUM_EPOCHS,
+            step=1,
+            key=f"patience-{number}",
+            help="Ends the phase when validation loss has not fallen for so many epochs; "
+            "0 means never. The weights stay those of its last epoch.",
+        )
+    return {"schedule": schedule, "patience": patience or None}
 
 
 def _phase_buttons(order: list[int], position: int, number: int) -> None:
@@ -240,32 +270,31 @@ def _phase_buttons(order: list[int], position: int, number: int) -> None:
     def remove() -> None:
         order.pop(position)
 
-    with st.container(horizontal=True, gap="small"):
-        st.button(
-            "Up",
-            icon=":material/arrow_upward:",
-            type="tertiary",
-            key=f"up-{number}",
-            disabled=position == 0,
-            on_click=move,
-            args=(-1,),
-        )
-        st.button(
-            "Down",
-            icon=":material/arrow_downward:",
-            type="tertiary",
-            key=f"down-{number}",
-            disabled=position == len(order) - 1,
-            on_click=move,
-            args=(1,),
-        )
-        st.button(
-            "Remove",
-            icon=":material/close:",
-            type="tertiary",
-            key=f"remove-{number}",
-            on_click=remove,
-        )
+    st.button(
+        "Up",
+        icon=":material/arrow_upward:",
+        type="tertiary",
+        key=f"up-{number}",
+        disabled=position == 0,
+        on_click=move,
+        args=(-1,),
+    )
+    st.button(
+        "Down",
+        icon=":material/arrow_downward:",
+        type="tertiary",
+        key=f"down-{number}",
+        disabled=position == len(order) - 1,
+        on_click=move,
+        args=(1,),
+    )
+    st.button(
+        "Remove",
+        icon=":material/close:",
+        type="tertiary",
+        key=f"remove-{number}",
+        on_click=remove,
+    )
 
 
 def _compose(

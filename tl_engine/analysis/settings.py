@@ -51,7 +51,12 @@ def _phrase(phase: Mapping[str, Any]) -> str:
     layers = {"head": "head only", "all": "all layers"}.get(trainable, f"top {blocks}")
     epochs = f"{phase['epochs']} epoch" + ("s" if phase["epochs"] > 1 else "")
     optimizer = OPTIMIZERS[phase["optimizer"]]
-    return f"{layers}, {epochs}, {optimizer} at {_word(float(phase['learning_rate']))}"
+    words = [layers, epochs, f"{optimizer} at {_word(float(phase['learning_rate']))}"]
+    if phase.get("schedule", "constant") != "constant":
+        words[-1] += " falling along a cosine"
+    if patience := phase.get("patience"):
+        words.append(f"at most {patience} without gain")
+    return ", ".join(words)
 
 
 def _word(value: Any) -> str:

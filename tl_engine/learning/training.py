@@ -21,7 +21,7 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.downloads import prepare
 from tl_engine.runs import Checkpoint, ClaimedRun, Run, Stopped, epoch_line
 from tl_engine.runs.files import versions
-from tl_engine.schedule import Next, next_epoch
+from tl_engine.schedule import Next, learning_rate, next_epoch
 from tl_engine.splits import Split, split
 from tl_engine.work import (
     TRAIN_SAMPLE,
@@ -197,6 +197,9 @@ class Trainer:
         epoch, index = following.epoch, following.phase
         self.pulse.stage("Training", phase=index, epoch=epoch, epochs=self.recipe.total_epochs)
         began = time.perf_counter()
+        self.model.optimizer.learning_rate = learning_rate(
+            self.recipe.phases[index], following.number
+        )
         whole = self.step == 0
         running_loss = self._fit(following)
         trained = time.perf_counter()
@@ -208,6 +211,7 @@ class Trainer:
             index,
             self.recipe.phases[index],
             {
+                "learning_rate": learning_rate(self.recipe.phases[index], following.number),
                 "seconds": measured - began,
                 "images": len(self.splits.train.labels),
                 "running_loss": running_loss,
@@ -234,6 +238,9 @@ class Trainer:
         """Close the record of the phase: what it took, and what it changed."""
         before = self.current.pop("before", {})
         record = {**self.current, "epochs": epochs, "audit": audit(self.model, before)}
+        phase = self.recipe.phases[record["phase"]]
+        left_out = 1 - epochs / phase.epochs
+        self.pulse.skipped += left_out * phase_work(phase, self.sizes)
         self.phases.append(record)
         self.current = {}
 

@@ -195,6 +195,9 @@ class Run:
         if len(facts.epochs) < committed:
             found = f"it has {len(facts.epochs)} of {committed} epochs"
             raise DamagedError(self.path / "history.jsonl", found)
+        if len(facts.epochs) > committed + 1:  # each epoch is committed before the next begins
+            found = f"it has {committed} of {len(facts.epochs)} epochs"
+            raise DamagedError(self.path / checkpoint.MANIFEST, found)
         if facts.outcome.get("state") == RunState.FINISHED.value:
             for name, there in {"scores.json": facts.scores, "checkpoint.json": committed}.items():
                 if not there:
@@ -296,7 +299,7 @@ class Run:
             with open(self.path / "log.txt", "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
                 text = file.read().decode(errors="replace")
-        except FileNotFoundError:
+        except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 

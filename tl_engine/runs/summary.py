@@ -16,6 +16,7 @@ class Summary(NamedTuple):
     Attributes:
         recipe: None where it cannot be read.
         accuracies: validation accuracy after each epoch.
+        phase: index of the phase of the last epoch.
         seconds: how long its last process took; None while it is not over.
         progress: where its process is; empty unless it is alive.
     """
@@ -24,6 +25,7 @@ class Summary(NamedTuple):
     sentence: str
     recipe: Recipe | None
     accuracies: tuple[float, ...] = ()
+    phase: int = 0
     seconds: float | None = None
     progress: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
@@ -65,7 +67,8 @@ def _read(run: Run) -> Summary:
         return Summary(state, sentence, _recipe(run), progress=progress)
     seconds = facts.outcome.get("seconds") if state.is_over else None
     accuracies = tuple(epoch["val_accuracy"] for epoch in facts.epochs)
-    return Summary(state, sentence, run.recipe, accuracies, seconds, progress)
+    phase = facts.epochs[-1]["phase"] if facts.epochs else 0
+    return Summary(state, sentence, run.recipe, accuracies, phase, seconds, progress)
 
 
 def _recipe(run: Run) -> Recipe | None:
