@@ -309,6 +309,18 @@ class Run:
         path = self.path / "model.keras"
         return path if path.exists() else None
 
+    def model_bytes(self, suffix: str) -> bytes:
+        """What model.keras or model.h5 holds.
+
+        Raises:
+            DamagedError: for a file that is missing or not what was written.
+        """
+        path = self.path / f"model.{suffix}"
+        known = self.outcome.get("files", {})
+        if path.name in known:
+            files.check_sha256(path, known[path.name])
+        return path.read_bytes()
+
     @property
     def h5_file(self) -> Path | None:
         """The model as model.h5; None unless somebody asked for it."""
