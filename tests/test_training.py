@@ -182,7 +182,7 @@ def test_a_finished_run_leaves_everything(finished):
             assert phase["audit"]["free_changed"] == phase["audit"]["free"] > 0
         assert [met["fingerprint"] for met in run.environments]
         assert run.is_bit_comparable
-        assert run.keras_file.exists()
+        assert run.keras_file.read_bytes() == run.model_bytes("keras")
 
 
 def split_accuracy(run):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from tl_engine.launchers import local
@@ -124,7 +126,7 @@ def _downloads(run: Run) -> None:
             if file:
                 st.download_button(
                     f"Model as .{suffix}",
-                    data=file.read_bytes,
+                    data=partial(run.model_bytes, suffix),
                     file_name=name,
                     icon=":material/download:",
                     on_click="ignore",

@@ -243,7 +243,10 @@ def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, 
 
 def _ask_more(number: int) -> dict[str, Any]:
     """What few change: how the learning rate falls, and whether the phase may end early."""
-    with st.popover("More", icon=":material/tune:", type="tertiary", key=f"more-{number}"):
+    state = st.session_state
+    changed = state[f"schedule-{number}"] != "constant" or state[f"patience-{number}"]
+    label = "More (changed)" if changed else "More"
+    with st.popover(label, icon=":material/tune:", type="tertiary", key=f"more-{number}"):
         schedule = st.segmented_control(
             "Learning rate",
             SCHEDULES,

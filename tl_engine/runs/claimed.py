@@ -134,6 +134,8 @@ class ClaimedRun(Run):
             "ended": files.now(),
             "seconds": round(seconds, 3),
         }
+        if state is RunState.FINISHED and (model := self.keras_file):
+            value["files"] = {model.name: files.sha256_of(model)}
         self._keep(lambda: files.write_json(self.path / "outcome.json", value))
 
     def open_log(self) -> IO[bytes]:
