@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHROMIUM := $(shell command -v chromium 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-app pictures data chromium clean
+.PHONY: help run test check format bench bench-app bench-sessions pictures data chromium clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,11 +25,14 @@ format: $(VENV)/.dev ## let ruff tidy the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: bench-app ## every measurement
+bench: bench-app bench-sessions ## every measurement
 	$(BIN)/python -m bench.allocator
 
 bench-app: $(VENV)/.dev chromium ## memory, page times, time to chart, Try it, classification
 	$(BIN)/python -m bench.app
+
+bench-sessions: $(VENV)/.dev ## fifty visitors at once while a run trains
+	$(BIN)/python -m bench.sessions
 
 pictures: $(VENV)/.dev chromium ## take README's screenshots anew, from the real app
 	THAW_PICTURES=docs/pictures THAW_IMAGES=1000 $(BIN)/python -m pytest tests/test_browser.py -k choice

@@ -8,15 +8,18 @@ import streamlit as st
 from tl_engine.analysis.scores import arm_summary, score_table
 from tl_engine.analysis.settings import differences
 from tl_engine.catalog.datasets import dataset
-from tl_engine.charts.classes import per_class
-from tl_engine.charts.confusion import confusion_difference, confusion_matrix
-from tl_engine.charts.curves import learning_curves
-from tl_engine.charts.points import final_scores
 from tl_engine.runs import joined_history
 from tl_engine.work import sizes_of
 from ui import frame
 from ui.compare_parts import arm_titles, arms_of, confusions, per_class_frame
 from ui.engine import store
+from ui.figures import (
+    confusion_difference,
+    confusion_matrix,
+    final_scores,
+    learning_curves,
+    per_class,
+)
 from ui.selection import choose_runs
 from ui.text import duration, escape, percent, plain, table
 

@@ -39,10 +39,10 @@ def server(
         log: a file for what the process prints.
         options: Streamlit's own, with `_` for `.`: `secrets_files="..."`.
     """
-    port = free_port()
+    port = options.setdefault("server_port", free_port())
     with open(log or os.devnull, "wb") as printed:
         process = subprocess.Popen(
-            streamlit(script, server_port=port, **options),
+            streamlit(script, **options),
             cwd=PROJECT,
             env={**os.environ, "THAW_RUNS_DIR": str(runs)},
             stdout=printed,

@@ -14,7 +14,7 @@ import pytest
 from tests.conftest import PROJECT
 from tests.server import free_port, server, streamlit
 from tests.visitor import visitor
-from ui.access import TRUST
+from ui.access import LOOK_ONLY, TRUST
 
 PROMISES = {
     ("server", "address"): "127.0.0.1",
@@ -218,11 +218,32 @@ def test_a_network_can_be_trusted_explicitly(tmp_path, monkeypatch):
         assert asyncio.run(first_words(address)).startswith("**Thaw**")
 
 
-async def first_words(address):
-    """What a visitor of Overview reads."""
-    async with visitor(address) as one:
-        await one.open()
+async def first_words(address, page="", **headers):
+    """What a visitor reads."""
+    async with visitor(address, **headers) as one:
+        await one.open(page)
         return "\n".join(one.said)
+
+
+def test_behind_a_proxy_it_answers_to_its_public_name_and_knows_whom_the_proxy_names(
+    tmp_path, monkeypatch
+):
+    """As docs/deployment.md says: names with spaces between, headers as JSON."""
+    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "thaw.example.org 127.0.0.1")
+    monkeypatch.setenv("STREAMLIT_SERVER_TRUSTED_USER_HEADERS", '{"X-Email": "email"}')
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text("[thaw]\neditors = ['ada@example.org']\n")
+    with server(tmp_path / "runs", secrets_files=secrets) as (address, _):
+        netloc = urllib.parse.urlsplit(address).netloc
+        connection = http.client.HTTPConnection(netloc)
+        connection.request("GET", "/", headers={"Host": "thaw.example.org"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        editor = asyncio.run(first_words(address, "Launch", **{"X-Email": "ada@example.org"}))
+        other = asyncio.run(first_words(address, "Launch", **{"X-Email": "eve@example.org"}))
+    assert "Launch 2 runs" in editor
+    assert "Launch 2 runs" not in other
+    assert LOOK_ONLY in other
 
 
 @pytest.mark.parametrize(

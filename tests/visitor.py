@@ -19,6 +19,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Origin
 
 LONGEST_RUN = 120.0
 """Seconds."""
@@ -31,8 +32,10 @@ class Visitor:
     """One session.
 
     Attributes:
-        foreign: what other sessions alone know; nothing of it may arrive here.
-        leaks: what of it arrived.
+        own: a word that this session alone knows.
+        foreign: the words of others; nothing of them may arrive here.
+        echoes: how often its own word arrived.
+        leaks: what of the others' arrived.
         exceptions: every exception that the server drew.
         seconds: per kind of run, how long each took from the request to the end of the script.
         said: the text of every message since the page was opened.
@@ -40,7 +43,9 @@ class Visitor:
     """
 
     socket: ClientConnection
+    own: bytes = b"?"
     foreign: tuple[bytes, ...] = ()
+    echoes: int = 0
     session: str = ""
     page: str = ""
     query: str = ""
@@ -109,12 +114,14 @@ class Visitor:
 
     def _take(self, payload: bytes) -> bool:
         """Take one message in; whether it says that the script has ended."""
+        self.echoes += self.own in payload
         self.leaks += [one for one in self.foreign if one in payload]
         message = ForwardMsg.FromString(payload)
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self.session = message.new_session.initialize.session_id
-            self.refreshes.clear()
+            if not message.metadata.run.fragment_ids:  # a whole page begins anew
+                self.refreshes.clear()
         elif kind == "auto_rerun":
             self.refreshes[message.auto_rerun.fragment_id] = message.auto_rerun.interval
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
@@ -137,8 +144,11 @@ class Visitor:
 
 
 @asynccontextmanager
-async def visitor(address: str, foreign: tuple[bytes, ...] = ()) -> AsyncIterator[Visitor]:
+async def visitor(
+    address: str, own: bytes = b"?", foreign: tuple[bytes, ...] = (), **headers: str
+) -> AsyncIterator[Visitor]:
     """Connect a session to the server at this address."""
     stream = f"{address.replace('http', 'ws', 1)}/_stcore/stream"
-    async with connect(stream, origin=address, max_size=MAXIMUM_MESSAGE) as socket:
-        yield Visitor(socket, foreign)
+    options: dict[str, Any] = {"additional_headers": headers, "max_size": MAXIMUM_MESSAGE}
+    async with connect(stream, origin=Origin(address), **options) as socket:
+        yield Visitor(socket, own, foreign)

@@ -64,7 +64,7 @@ def admit() -> None:
         return
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
-        st.markdown("##### Thaw", width="content")
+        st.subheader("Thaw", anchor=False, width="content")
         st.markdown("This server wants to know who you are.", width="content")
         for provider in _providers():
             label = f"Log in with {escape(provider.title())}" if provider else "Log in"
