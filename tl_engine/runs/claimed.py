@@ -128,7 +128,7 @@ class ClaimedRun(Run):
         """Write how it ended; last of all, since nobody tidies a run that is over."""
         if state is RunState.FINISHED:
             self._keep(lambda: checkpoint.drop_optimizer(self.path, sealed=self.is_sealed))
-        value = {
+        value: dict[str, Any] = {
             "state": state.value,
             "sentence": sentence,
             "ended": files.now(),
