@@ -15,12 +15,9 @@ SHOWN = 300
 MAXIMUM_WARNINGS = 3
 
 
-def running_now(runs):
+def running_now(alive):
     """A card for each run that has a process: where it is, and how long it will take."""
-    for run in runs:
-        known = summarise(run)
-        if not known.state.is_alive:
-            continue
+    for run, known in alive:
         left = known.progress.get("seconds_left")
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
@@ -61,9 +58,10 @@ def damaged(kept):
         st.caption(f"and {len(broken) - MAXIMUM_WARNINGS} more damaged studies.")
 
 
-def filtered(rows):
-    """The rows that the filters leave."""
-    states = [state.value for state in RunState if any(r["state"] is state for r in rows)]
+def filtered(known):
+    """The runs, with their summaries, that the filters leave."""
+    there = {summary.state for _, summary in known}
+    states = [state.value for state in RunState if state in there]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.pills(
             "State", states, selection_mode="multi", label_visibility="collapsed", key="states"
@@ -78,10 +76,10 @@ def filtered(rows):
         )
     words = text.casefold()
     return [
-        row
-        for row in rows
-        if (not wanted or row["state"].value in wanted)
-        and words in f"{row['Study']} {row['Arm']}".casefold()
+        (run, summary)
+        for run, summary in known
+        if (not wanted or summary.state.value in wanted)
+        and (not words or words in f"{run.study.title} {run.arm}".casefold())
     ]
 
 
@@ -90,21 +88,22 @@ def overview():
     with frame.guarded():
         kept = store()
         local.ensure_worker(kept)
-        runs = {run.id: run for run in kept.runs()}
-        rows = [runs_table.row(run) for run in runs.values()]
-        running_now(runs[row["id"]] for row in rows if row["state"].is_alive)
+        known = [(run, summarise(run)) for run in kept.runs()]
+        running_now((run, summary) for run, summary in known if summary.state.is_alive)
         damaged(kept)
-        shown = filtered(rows)
+        shown = filtered(known)
         if shown:
-            selected = [one for one in st.session_state.get("selected", [])]
-            st.session_state.selected = runs_table.choose(shown[:SHOWN], selected)
+            rows = [runs_table.row(run, summary) for run, summary in shown[:SHOWN]]
+            selected = st.session_state.get("selected", [])
+            st.session_state.selected = runs_table.choose(rows, selected)
         else:
             st.caption("No run matches these filters.")
         if len(shown) > SHOWN:
             st.caption(
                 f"The newest {SHOWN:,} of {len(shown):,} runs: filter or search for the others."
             )
-        chosen = [runs[one] for one in st.session_state.get("selected", []) if one in runs]
+        wanted = st.session_state.get("selected", [])
+        chosen = [run for run, _ in known if run.id in wanted] if wanted else []
         if chosen:
             run_card.show(chosen)
         elif shown:

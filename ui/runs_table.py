@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tl_engine.runs import Run, RunState, Summary, summarise
+from tl_engine.runs import Run, RunState, Summary
 from ui.text import cell, duration
 
 SYMBOLS = {
@@ -28,9 +28,8 @@ def state_label(state: RunState) -> str:
     return f"{SYMBOLS[state]} {state.value}"
 
 
-def row(run: Run) -> dict[str, Any]:
+def row(run: Run, known: Summary) -> dict[str, Any]:
     """What the table says about a run."""
-    known = summarise(run)
     best, total = known.best, known.recipe.total_epochs if known.recipe else 1
     return {
         "id": run.id,

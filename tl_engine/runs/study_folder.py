@@ -110,6 +110,11 @@ class StudyFolder:
         self.__dict__.pop("_label", None)
 
     @cached_property
+    def _run_paths(self) -> list[Path]:
+        paths = (self.path / run_name(arm, pair) for arm, pair in self.study.runs())
+        return [path for path in paths if path.is_dir()]
+
+    @cached_property
     def _label(self) -> dict[str, Any]:
         return files.read_json(self.path / "label.json", sealed="format" in self._asked)
 
@@ -122,11 +127,7 @@ class StudyFolder:
 
     def runs(self) -> list[Run]:
         """Its runs, pair by pair."""
-        return [
-            self.run(run_name(arm, pair))
-            for arm, pair in self.study.runs()
-            if (self.path / run_name(arm, pair)).is_dir()
-        ]
+        return [Run(path, self) for path in self._run_paths]
 
     def run(self, name: str) -> Run:
         """The run of that name.
