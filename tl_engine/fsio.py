@@ -130,8 +130,13 @@ def overwrite(path: Path, data: bytes) -> None:
 
 
 def touch(path: Path) -> None:
-    """Make an empty file whose existence is the message."""
-    write(path, lambda file: None)
+    """Make an empty file whose existence is the message.
+
+    At once under its name: a temporary one might be swept by the process that owns the folder.
+    """
+    _step("touch", path)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    _sync_folder(path.parent)
 
 
 def remove(path: Path) -> None:
