@@ -1,0 +1,94 @@
+"""Stores that other versions wrote: older ones open and go on, newer ones are left alone.
+
+tests/golden/format-1 was written by the first release: one finished run, one killed after its
+first epoch.
+"""
+
+import json
+import shutil
+
+import pytest
+
+from tests import fake_run
+from tests.conftest import PROJECT
+from tests.helpers import command, drain_in_a_process
+from tl_engine.cli import main
+from tl_engine.errors import StoreError
+from tl_engine.runs import RunState, RunStore, files, joined_history
+from tl_engine.runs.files import FORMAT
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A store of format 1, to be written into."""
+    shutil.copytree(PROJECT / "tests" / "golden" / "format-1", tmp_path / "runs")
+    return RunStore(tmp_path / "runs")
+
+
+def contents(root):
+    return {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_store_of_format_1_opens_and_compares(old, capsys):
+    before = contents(old.root)
+    (study,) = old.studies()
+    assert (study.title, study.note) == ("Which order?", "Written by format 1")
+    assert study.damage == ""
+    finished, killed = study.runs()
+    assert (finished.state, killed.state) == (RunState.FINISHED, RunState.INTERRUPTED)
+    assert [len(run.epochs()) for run in study.runs()] == [2, 1]
+    assert finished.scores["splits"]["test"]["total"] == len(finished.probabilities()["test"])
+    assert killed.checkpoint().epoch == 1
+    assert set(joined_history(study.runs())["arm"]) == {"Fine-tune first", "Freeze first"}
+    for words in (["list"], ["show", finished.id], ["show", killed.id], ["compare", study.id]):
+        assert main([*words, "--runs-dir", str(old.root)]) == 0
+    assert "Fine-tune first" in capsys.readouterr().out
+    assert contents(old.root) == before
+
+
+@pytest.mark.long
+def test_runs_of_format_1_go_on_and_classify(old):
+    finished, killed = old.studies()[0].runs()
+    first = killed.epochs()
+    drain_in_a_process(old)
+    assert killed.state is RunState.FINISHED, killed.log_tail()
+    assert killed.epochs()[:1] == first
+    assert len(killed.epochs()) == 2
+    assert not killed.is_bit_comparable  # nobody knows what its first process ran on
+    picture = PROJECT / "tests" / "golden" / "picture.png"
+    done = command("classify", finished.id, str(picture), "--json", "--runs-dir", str(old.root))
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)[0]["top"]) == 5
+
+
+@pytest.fixture
+def newer(store):
+    """A store with a study of a format that nobody knows yet, and one of today's."""
+    future = store.create(fake_run.study())
+    for path in [future.path / "study.json", *future.path.glob("*/recipe.json")]:
+        value = {**files.read_json(path), "format": FORMAT + 1, "what it says": "nobody knows"}
+        path.write_text(json.dumps(files.seal(value)))
+    return store.study(future.id)
+
+
+def test_a_study_of_a_newer_format_is_refused_hides_no_other_and_stays_untouched(
+    store, newer, capsys
+):
+    today = store.create(fake_run.study())
+    before = contents(newer.path)
+    assert [study.id for study in store.studies()] == [today.id]
+    assert [study.id for study in store.unreadable()] == [newer.id]
+    assert f"was written by a newer Thaw (format {FORMAT + 1}; this one reads up to" in newer.damage
+    assert store.next_waiting().id == today.runs()[0].id
+    store.sweep()
+    assert main(["list", "--runs-dir", str(store.root)]) == 0
+    said = capsys.readouterr()
+    assert today.id in said.out
+    assert "upgrade Thaw to open it" in said.err
+    assert main(["show", f"{newer.id}/arm1-pair01", "--runs-dir", str(store.root)]) == 2
+    assert "upgrade Thaw" in capsys.readouterr().err
+    run = newer.run("arm1-pair01")
+    for wish in (run.enqueue, run.request_stop):
+        with pytest.raises(StoreError):
+            wish()
+    assert {k: v for k, v in contents(newer.path).items() if k.name != "lock"} == before
