@@ -5,7 +5,6 @@ from math import isnan
 import pandas as pd
 import streamlit as st
 
-from tl_engine.analysis.scores import arm_summary, score_table
 from tl_engine.analysis.settings import differences
 from tl_engine.catalog.datasets import dataset
 from tl_engine.runs import joined_history
@@ -14,11 +13,13 @@ from ui import frame
 from ui.compare_parts import arm_titles, arms_of, confusions, per_class_frame
 from ui.engine import store
 from ui.figures import (
+    arm_summary,
     confusion_difference,
     confusion_matrix,
     final_scores,
     learning_curves,
     per_class,
+    score_table,
 )
 from ui.selection import choose_runs
 from ui.text import duration, escape, percent, plain, table

@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import subprocess
+import sys
 import tomllib
 import urllib.parse
 
@@ -305,3 +306,12 @@ def test_what_nothing_caught_is_an_id_on_the_page_and_a_traceback_in_the_log(tmp
             number = re.search(r"Thaw did not expect \(error (\w+)\)", said).group(1)
             assert "someone" not in said
             assert re.search(f"error {number}\nTraceback.*secret /home", log.read_text(), re.DOTALL)
+
+
+def test_the_garbage_collector_leaves_the_libraries_alone():
+    """Streamlit calls it after every run of a page, and everybody waits for it."""
+    code = "import gc; from ui import server; server.options(); print(gc.get_freeze_count())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) > 100_000

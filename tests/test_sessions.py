@@ -34,9 +34,11 @@ def test_a_leak_would_be_seen(tmp_path):
     script = tmp_path / "leaky.py"
     script.write_text(
         "import streamlit as st\n"
-        "seen = st.cache_resource(list)()\n"
-        "seen.append(st.query_params['word'])\n"
-        "st.write(' '.join(seen))\n"
+        "@st.cache_resource\n"
+        "def seen():\n"
+        "    return []\n"
+        "seen().append(st.query_params['word'])\n"
+        "st.markdown(' '.join(seen()))\n"
     )
 
     async def two(address):

@@ -1,4 +1,4 @@
-"""The figures of Compare, drawn once for the same numbers, however many people look at them.
+"""Compare's figures and scores, made once for the same numbers, however many people look at them.
 
 Drawing takes ten times as long as sending, and Python draws for one visitor at a time.
 """
@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import streamlit as st
 
+from tl_engine.analysis import scores
 from tl_engine.charts import classes, confusion, curves, points
 
 MAXIMUM_FIGURES = 64
 _once = st.cache_resource(max_entries=MAXIMUM_FIGURES, show_spinner=False)
+_copied = st.cache_data(max_entries=MAXIMUM_FIGURES, show_spinner=False)
 
 learning_curves = _once(curves.learning_curves)
 final_scores = _once(points.final_scores)
 confusion_matrix = _once(confusion.confusion_matrix)
 confusion_difference = _once(confusion.confusion_difference)
 per_class = _once(classes.per_class)
+
+score_table = _copied(scores.score_table)
+arm_summary = _copied(scores.arm_summary)
