@@ -11,6 +11,7 @@ import pytest
 from tests import fake_run
 from tests.attacks import some
 from tl_engine import fsio
+from tl_engine.cli import main
 from tl_engine.runs import ClaimedRun, Run, RunState, RunStore, Stopped, StudyFolder
 
 FULL = r"Disk full: 1 MB needed, [\d]+ MB free\."
@@ -186,3 +187,13 @@ def test_what_people_wish_for_on_a_full_disk_is_done_or_not_and_they_are_told(
             act(store.studies()[0], store)
             assert shown(store) == after
         assert not [path for path in store.root.rglob(".*") if path.is_file()]
+
+
+def test_the_command_line_says_it_in_a_sentence(store, monkeypatch, capsys):
+    study = queued(store)
+    monkeypatch.setattr(fsio, "watch", Refusing(0))
+    assert main(["stop", study.id, "--runs-dir", str(store.root)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("The disk refuses to be written: No space left on device.")
+    assert said.count("\n") == 1
+    assert {run.state for run in study.runs()} == {RunState.QUEUED}

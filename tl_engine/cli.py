@@ -26,6 +26,7 @@ from tl_engine.launchers.local import ensure_worker, launch, resume
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunState, RunStore, joined_history, summarise
+from tl_engine.runs.claimed import FULL, REFUSED
 from tl_engine.study import Study
 
 EXAMPLES = """\
@@ -52,6 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except ThawError as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in FULL + REFUSED:
+            raise
+        print(
+            f"The disk refuses to be written: {error.strerror}. What was kept stays as it was; "
+            "make room, then try again.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("\nTraining goes on; `python -m tl_engine list` shows it.", file=sys.stderr)
