@@ -218,6 +218,13 @@ def test_a_child_refuses_with_the_engine_s_sentence():
         read_upload(b"%PDF-1.7", DATA)
 
 
+def test_what_a_decoder_prints_is_not_part_of_the_sentence():
+    file = saved(halves("RGB", (24, 18)), "TIFF", compression="tiff_lzw")
+    with pytest.raises(ImageError) as refused:
+        read_upload(file[:60] + bytes(40) + file[100:], DATA)
+    assert re.fullmatch(r"This picture is damaged [^\n]+\.", str(refused.value))
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "F"])
 def test_the_largest_picture_is_read_tile_by_tile(mode):
     """Five copies of it, as whole pictures, took over a gigabyte."""

@@ -56,13 +56,14 @@ def read_upload(data: bytes, described: Dataset, *, invert: bool = False) -> Upl
         done = subprocess.run(
             command,
             input=data,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # where decoders say what they think of a file
             timeout=PATIENCE_SECONDS,
             cwd=PROJECT,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
         )
         if done.returncode == REFUSED:
-            raise ImageError(done.stderr.decode())
+            raise ImageError(done.stdout.decode())
         if done.returncode == 0:
             with np.load(io.BytesIO(done.stdout), allow_pickle=False) as arrays:
                 return Upload(arrays["seen"], arrays["pixels"])
@@ -73,7 +74,7 @@ def read_upload(data: bytes, described: Dataset, *, invert: bool = False) -> Upl
 
 
 def main(name: str, *words: str) -> int:
-    """Read standard input, write npz to standard output; the exit code."""
+    """Read standard input, write npz or a sentence to standard output; the exit code."""
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
     _limit(resource.RLIMIT_CPU, PROCESSOR_SECONDS)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -81,7 +82,7 @@ def main(name: str, *words: str) -> int:
     try:
         image = read_image(sys.stdin.buffer.read())
     except ImageError as error:
-        sys.stderr.write(str(error))
+        sys.stdout.write(str(error))
         return REFUSED
     made = io.BytesIO()
     np.savez(made, seen=preview(image), pixels=fit(image, dataset(name), invert="invert" in words))
