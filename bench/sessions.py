@@ -1,7 +1,7 @@
 """Fifty people at once: `make bench-sessions`, or `python -m bench.sessions` for the same.
 
 Ten of them work (a page, a wait of one to five seconds, another page, a word in the search box),
-forty have a page open, and a run trains. Every one of them types or carries in its address a word
+forty have a tab open in the background, and a run trains. Every one of them types or carries in its address a word
 that nobody else may ever see. Prints how long the server takes for them, and what went wrong.
 """
 
@@ -64,7 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--busy", type=int, default=10, help="how many of them work")
     parser.add_argument("--rounds", type=int, default=12, help="how often each of those acts")
-    parser.add_argument("--still", action="store_true", help="the others' pages do not refresh")
+    parser.add_argument(
+        "--watching", action="store_true", help="the others have their tab in front: it refreshes"
+    )
     parser.add_argument("--think", type=float, nargs=2, default=(1.0, 5.0), help="seconds")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     options.busy,
                     options.rounds,
                     tuple(options.think),
-                    refreshing=not options.still,
+                    refreshing=options.watching,
                 )
             )
             memory = psutil.Process(process.pid).memory_info().rss / 1e6
@@ -111,7 +113,7 @@ async def visits(
     busy: int,
     rounds: int,
     think: tuple[float, float] = (0.0, 0.0),
-    refreshing: bool = True,
+    refreshing: bool = False,
 ) -> Crowd:
     """Let so many sessions be connected and so many of them act so many times.
 

@@ -19,7 +19,7 @@ def test_ten_visitors_share_nothing_but_the_store(finished, tmp_path):
     run = train_one(store)
     try:
         with server(store.root) as (address, _):
-            crowd = asyncio.run(visits(address, run, sessions=10, busy=3, rounds=6))
+            crowd = asyncio.run(visits(address, run, 10, busy=3, rounds=6, refreshing=True))
     finally:
         run.request_stop()
     assert crowd.exceptions == []
