@@ -1,8 +1,9 @@
 """Fifty people at once: `make bench-sessions`, or `python -m bench.sessions` for the same.
 
 Ten of them work (a page, a wait of one to five seconds, another page, a word in the search box),
-forty have a tab open in the background, and a run trains. Every one of them types or carries in its address a word
-that nobody else may ever see. Prints how long the server takes for them, and what went wrong.
+forty have a tab open in the background, and a run trains. Every one of them types or carries in
+its address a word that nobody else may ever see. Prints how long the server takes
+for them, and what went wrong.
 """
 
 from __future__ import annotations
