@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHROMIUM := $(shell command -v chromium 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench bench-app bench-sessions pictures data chromium clean
+.PHONY: help run test check format torture bench bench-app bench-sessions pictures data chromium clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,8 +25,16 @@ format: $(VENV)/.dev ## let ruff tidy the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+torture: $(VENV)/.dev ## hours: the long forms of the reliability tests, and 500 kills of real training
+	THAW_ATTACKS=20 $(BIN)/python -m pytest -n 2 --dist loadfile tests/test_kills.py \
+		tests/test_power_cut.py tests/test_disk_full.py tests/test_corruption.py \
+		tests/test_store_machine.py tests/test_writers.py tests/test_uploads.py
+	$(BIN)/python -m tl_engine torture --kills 500
+
 bench: bench-app bench-sessions ## every measurement
 	$(BIN)/python -m bench.allocator
+	$(BIN)/python -m bench.checkpoint
+	$(BIN)/python -m bench.many_runs
 
 bench-app: $(VENV)/.dev chromium ## memory, page times, time to chart, Try it, classification
 	$(BIN)/python -m bench.app
