@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import tiny_recipe
 from tests.helpers import command
 from tl_engine.cli import main
+from tl_engine.study import Arm, Study
 
 TINY = ["--set", "backbone=tiny", "--set", "pretrained=false", "--set", "image_size=16"]
 TINY += ["--set", "train_images=100"]
@@ -117,3 +119,12 @@ def test_a_run_that_did_not_finish_is_exit_code_1(tmp_path):
     assert command("stop", study, *runs).returncode == 0
     shown = command("list", "--json", *runs)
     assert [run["state"] in ("stopped", "running") for run in json.loads(shown.stdout)] == [True]
+
+
+def test_a_name_says_nothing_to_the_terminal(store, capsys):
+    arms = (Arm("red \x1b[31m", tiny_recipe()),)
+    store.create(Study("clear \x1b[2J", arms))
+    assert main(["list", "--runs-dir", str(store.root)]) == 0
+    said = capsys.readouterr().out
+    assert "red" in said
+    assert "\x1b" not in said

@@ -28,6 +28,7 @@ from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunState, RunStore, joined_history, summarise
 from tl_engine.runs.claimed import FULL, REFUSED
 from tl_engine.study import Study
+from tl_engine.text import plain
 
 EXAMPLES = """\
 examples:
@@ -74,7 +75,7 @@ def run(options: argparse.Namespace, store: RunStore) -> int:
     if options.detach:
         _say(options, {"study": folder.id}, f"Launched {folder.id}")
         return 0
-    print(f"{folder.id}: {folder.title}", file=sys.stderr)
+    print(f"{folder.id}: {plain(folder.title)}", file=sys.stderr)
     return _follow(options, store, folder.runs())
 
 
@@ -127,7 +128,7 @@ def show(options: argparse.Namespace, store: RunStore) -> int:
     }
     if options.json:
         return _print_json(facts)
-    print(f"{run.id}: {run.study.title}, {run.arm}, pair {run.pair}")
+    print(f"{run.id}: {plain(run.study.title)}, {plain(run.arm)}, pair {run.pair}")
     print(f"{run.state.value}. {facts['sentence']}")
     print("\n".join(f"  {name}: {value}" for name, value in settings_of(run.recipe).items()))
     columns = ["epoch", "trainable", "learning_rate", "seconds", "loss", "accuracy"]
@@ -297,7 +298,7 @@ def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> in
             for epoch in run.epochs()[told[run.id] :]:
                 told[run.id] += 1
                 print(
-                    f"{run.arm}, pair {run.pair}: epoch {epoch['epoch']}/"
+                    f"{plain(run.arm)}, pair {run.pair}: epoch {epoch['epoch']}/"
                     f"{run.recipe.total_epochs} ({epoch['trainable']}), validation accuracy "
                     f"{epoch['val_accuracy']:.1%}, {epoch['seconds']:.1f} s",
                     file=sys.stderr,
@@ -313,7 +314,9 @@ def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> in
     _say(
         options,
         {"study": runs[0].study.id, "runs": rows},
-        "\n".join(f"{row['run']}  {row['arm']}: {_percent(row['val_accuracy'])}" for row in rows),
+        "\n".join(
+            f"{row['run']}  {plain(row['arm'])}: {_percent(row['val_accuracy'])}" for row in rows
+        ),
     )
     return 0 if all(run.state is RunState.FINISHED for run in runs) else 1
 
@@ -443,8 +446,9 @@ def _print_json(value: Any) -> int:
 def _print_table(columns: list[str], rows: list[list[str]]) -> None:
     if not rows:
         return
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     wide = shutil.get_terminal_size((160, 24)).columns
+    rows = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     for row in [columns, *rows]:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         print(line.rstrip()[: max(wide, 160)])

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from tl_engine import fsio, locks
 from tl_engine.errors import DamagedError, RecipeError, StoreError
@@ -24,6 +23,8 @@ from tl_engine.runs.pulse import Pulse
 from tl_engine.study import Seeds
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from tl_engine.runs.study_folder import StudyFolder
 
 QUARANTINE = "quarantine"
@@ -268,6 +269,8 @@ class Run:
 
     def history(self) -> pd.DataFrame:
         """The epochs as a tidy frame with HISTORY_COLUMNS."""
+        import pandas as pd  # half a second that who only runs or reads pictures need not wait
+
         named = {"study": self.study.id, "arm": self.arm, "seed": self.pair, "run": self.id}
         return pd.DataFrame(
             [{**named, **epoch} for epoch in self.epochs()], columns=list(HISTORY_COLUMNS)
@@ -473,6 +476,8 @@ def _numbers(name: str) -> tuple[int, int]:
 
 def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
     """The histories of several runs in one tidy frame; empty, with its columns, for none."""
+    import pandas as pd
+
     frames = [frame for run in runs if not (frame := run.history()).empty]
     if not frames:
         return pd.DataFrame(columns=list(HISTORY_COLUMNS))
