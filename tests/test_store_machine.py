@@ -6,13 +6,14 @@ THAW_ATTACKS=50 plays fifty times as many games.
 import shutil
 import tempfile
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests import fake_run
 from tests.attacks import TIMES
@@ -24,6 +25,11 @@ QUEUED, RUNNING, STOPPED = RunState.QUEUED, RunState.RUNNING, RunState.STOPPED
 INTERRUPTED, FINISHED, FAILED = RunState.INTERRUPTED, RunState.FINISHED, RunState.FAILED
 LIVES = st.one_of(st.just(10_000), st.integers(0, 25))
 """How many steps whoever acts has to live; mostly enough."""
+
+
+NUMBERS = st.integers(0, 2)
+there = precondition(lambda self: self.promised)
+at_work = precondition(lambda self: self.workers)
 
 
 class Death(BaseException):
@@ -42,13 +48,15 @@ class Promised:
 class Store(RuleBasedStateMachine):
     """Runs with at most one process each, and people; whoever acts may die at any step."""
 
-    runs = Bundle("runs")
-
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="thaw-"))
         self.open = ExitStack()
         self.open.enter_context(mock.patch("os.fsync"))  # nobody cuts the power here
+        self.open.enter_context(mock.patch("tl_engine.locks.PROBE_SECONDS", 0.0))
+        # The same game again has to come to the same order of studies.
+        suffix = map("{:04}".format, count())
+        self.open.enter_context(mock.patch("tl_engine.runs.store._sayable", lambda: next(suffix)))
         self.store = RunStore(self.folder)
         self.promised, self.titles, self.workers = {}, {}, {}
 
@@ -58,8 +66,16 @@ class Store(RuleBasedStateMachine):
         self.open.close()
         shutil.rmtree(self.folder)
 
-    @rule(target=runs, life=LIVES)
+    @initialize()
+    def begin_with_a_study(self):
+        self.new_study(life=10_000)
+
+    @precondition(lambda self: len(self.promised) < 3)
+    @rule(life=LIVES)
     def create(self, life):
+        self.new_study(life)
+
+    def new_study(self, life):
         studies = {study.id for study in self.store.studies()}
         died = self.dies(life, lambda: self.store.create(fake_run.study()))
         (study,) = {study.id for study in self.store.studies()} - studies or {None}
@@ -67,20 +83,22 @@ class Store(RuleBasedStateMachine):
         if study:
             self.promised[f"{study}/arm1-pair01"] = Promised()
             self.titles[study] = {"Which order?"}
-        return f"{study}/arm1-pair01"
 
-    @rule(run_id=runs, life=LIVES)
-    def claim(self, run_id, life):
-        if run_id not in self.promised:
-            return
-        run, lock = self.store.run(run_id), ExitStack()
-        ours = lock.enter_context(run.hold())
-        assert ours == (run_id not in self.workers)
-        if ours and run.waits():
-            self.workers[run_id] = lock, ClaimedRun(run)
-            self.works(run_id, life, self.begin)
-        else:
-            lock.close()
+    @rule(life=st.one_of(st.just(10_000), st.integers(0, 120)), epochs=st.integers(0, 5))
+    def work(self, life, epochs):
+        """A worker takes the run that waits longest, and trains some epochs unless it dies."""
+        if run := self.store.next_waiting():
+            lock = ExitStack()
+            assert lock.enter_context(run.hold())
+            assert run.waits()
+            self.workers[run.id] = lock, ClaimedRun(run)
+            self.works(run.id, life, lambda run_id: self.begin_and_train(run_id, epochs))
+
+    def begin_and_train(self, run_id, epochs):
+        self.begin(run_id)
+        for _ in range(epochs):
+            if run_id in self.workers:
+                self.train(run_id)
 
     def begin(self, run_id):
         _, claimed = self.workers[run_id]
@@ -99,10 +117,10 @@ class Store(RuleBasedStateMachine):
         claimed.record_environment(fake_run.ENVIRONMENT)
         claimed.rewind_history(fake_run.assert_prefix(claimed))
 
-    @rule(run_id=runs, life=LIVES)
-    def train_an_epoch(self, run_id, life):
-        if run_id in self.workers:
-            self.works(run_id, life, self.train)
+    @at_work
+    @rule(number=NUMBERS, life=LIVES)
+    def train_an_epoch(self, number, life):
+        self.works(self.one_of(self.workers, number), life, self.train)
 
     def train(self, run_id):
         _, claimed = self.workers[run_id]
@@ -127,15 +145,15 @@ class Store(RuleBasedStateMachine):
             fake_run.assert_finished(claimed)
         return None
 
-    @rule(run_id=runs)
-    def kill(self, run_id):
-        if run_id in self.workers:
-            self.leave(run_id)
+    @at_work
+    @rule(number=NUMBERS)
+    def kill(self, number):
+        self.leave(self.one_of(self.workers, number))
 
-    @rule(run_id=runs, life=LIVES)
-    def stop(self, run_id, life):
-        if run_id not in self.promised:
-            return
+    @there
+    @rule(number=NUMBERS, life=LIVES)
+    def stop(self, number, life):
+        run_id = self.one_of(self.promised, number)
         run, promised = self.store.run(run_id), self.promised[run_id]
         if run.state.is_over:
             with pytest.raises(StoreError, match="already"):
@@ -148,10 +166,10 @@ class Store(RuleBasedStateMachine):
             promised.stop = {True}
             promised.rests = {STOPPED}
 
-    @rule(run_id=runs, life=LIVES)
-    def resume(self, run_id, life):
-        if run_id not in self.promised:
-            return
+    @there
+    @rule(number=NUMBERS, life=LIVES)
+    def resume(self, number, life):
+        run_id = self.one_of(self.promised, number)
         run, promised = self.store.run(run_id), self.promised[run_id]
         if run_id in self.workers or not run.state.is_resumable:
             with pytest.raises(StoreError, match="cannot be resumed"):
@@ -163,19 +181,19 @@ class Store(RuleBasedStateMachine):
         else:
             promised.rests, promised.stop = {QUEUED}, {False}
 
-    @rule(run_id=runs, life=LIVES, title=st.sampled_from(["Monday", "Tuesday", "Wednesday"]))
-    def rename(self, run_id, life, title):
-        if run_id not in self.promised:
-            return
+    @there
+    @rule(number=NUMBERS, life=LIVES, title=st.sampled_from(["Monday", "Tuesday", "Wednesday"]))
+    def rename(self, number, life, title):
+        run_id = self.one_of(self.promised, number)
         study = self.store.run(run_id).study
         self.titles[study.id] |= {title}
         if not self.dies(life, lambda: study.label(title=title)):
             self.titles[study.id] = {title}
 
-    @rule(run_id=runs, life=st.integers(0, 10))
-    def delete(self, run_id, life):
-        if run_id not in self.promised:
-            return
+    @there
+    @rule(number=NUMBERS, life=st.integers(0, 10))
+    def delete(self, number, life):
+        run_id = self.one_of(self.promised, number)
         study_id = run_id.partition("/")[0]
         if run_id in self.workers:
             with pytest.raises(StoreError, match="is running"):
@@ -201,11 +219,16 @@ class Store(RuleBasedStateMachine):
             run, state = runs[run_id], runs[run_id].state
             assert run.study.title in self.titles[run.study.id]
             assert fake_run.assert_prefix(run) >= promised.committed
+            with run.hold() as ours:
+                assert ours == (run_id not in self.workers)
             assert state in ({RUNNING} if run_id in self.workers else promised.rests)
             if state is STOPPED:
                 assert True in promised.stop
             if state is FINISHED:
                 assert promised.committed == fake_run.EPOCHS
+
+    def one_of(self, runs, number):
+        return list(runs)[number % len(runs)]
 
     def works(self, run_id, life, act):
         """A process works on its run, and lets go of it when it dies."""
