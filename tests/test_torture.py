@@ -26,6 +26,7 @@ def fight(events):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 def test_kills_lose_nothing_and_change_no_bit(store):
     report, said = fight(torture(store, KILLS, seed=7))
     assert report.kills.total() == KILLS, said
