@@ -14,7 +14,7 @@ run: $(VENV)/.app ## install what the app needs, then start it on http://127.0.0
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/.dev chromium ## install what the tests need, then run the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(VENV)/.dev ## ruff, ruff format, mypy
 	$(BIN)/ruff check .
