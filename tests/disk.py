@@ -101,11 +101,13 @@ class Disk:
         self._unsure.append(changes)
 
     def _settle(self, folder: Folder) -> None:
-        """The names of the folder are bound to survive now, and what moved with them."""
-        settled = [changes for changes in self._unsure if changes[-1][0] is folder]
-        self._unsure = [changes for changes in self._unsure if changes[-1][0] is not folder]
-        for changed, name, node in chain.from_iterable(settled):
-            _set(changed.safe, name, node)
+        """The folder's own names are bound to survive now."""
+        for changes in self._unsure:
+            for changed, name, node in changes:
+                if changed is folder:
+                    _set(folder.safe, name, node)
+        rest = ([one for one in changes if one[0] is not folder] for changes in self._unsure)
+        self._unsure = [changes for changes in rest if changes]
 
     def _folder(self, path: Path) -> Folder:
         """The folder of that path; it was made a moment ago where nobody knows it."""
@@ -133,12 +135,11 @@ class Recorder:
             self.steps[self._open.pop(path)][2] = path.read_bytes()
         self.steps.append([step, path, detail])
 
-    def cuts(self) -> Iterator[tuple[int, dict[str, bytes]]]:
-        """Every outcome of a power cut after each number of steps, equal neighbours once."""
-        disk, seen = Disk(self._root), []
+    def cuts(self) -> Iterator[tuple[int, list[dict[str, bytes]]]]:
+        """The outcomes of a power cut after each number of steps."""
+        disk = Disk(self._root)
         for number in range(len(self.steps) + 1):
-            before, seen = seen, list(disk.outcomes())
-            yield from ((number, found) for found in _distinct(seen) if found not in before)
+            yield number, list(_distinct(list(disk.outcomes())))
             if number < len(self.steps):
                 disk.apply(*self.steps[number])
 

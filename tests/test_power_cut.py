@@ -43,11 +43,14 @@ class Life:
         """What was promised before each cut, and the store after it."""
         monkeypatch.setattr(fsio, "watch", None)
         monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no second cut follows
-        for number, (steps, files) in enumerate(self.recorder.cuts()):
-            build(files, folder / str(number))
+        root, known = folder / "after", []
+        for steps, outcomes in self.recorder.cuts():
             promised = [facts for when, facts in self.promises if when <= steps][-1]
-            yield promised, RunStore(folder / str(number))
-            shutil.rmtree(folder / str(number))
+            before, known = known, [(promised, files) for files in outcomes]
+            for files in (files for fact, files in known if (fact, files) not in before):
+                build(files, root)
+                yield promised, RunStore(root)
+                shutil.rmtree(root)
 
 
 class Promising(ClaimedRun):
