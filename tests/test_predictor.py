@@ -1,11 +1,13 @@
 """Predictors: a process that classifies as the run did, and survives what is asked of it."""
 
+from collections import namedtuple
+
 import numpy as np
 import pytest
 
 from tests.conftest import tiny_study
 from tl_engine import data
-from tl_engine.errors import PredictionError
+from tl_engine.errors import PredictionError, StoreError
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.runs import RunStore
 
@@ -67,3 +69,13 @@ def test_a_damaged_checkpoint_is_a_sentence(finished, tmp_path):
 def test_the_most_likely_classes_come_first():
     top = ranked(np.array([0.1, 0.6, 0.3]), ["a", "b", "c"], top=2)
     assert [(one.label, one.probability) for one in top] == [("b", 0.6), ("c", 0.3)]
+
+
+def test_an_h5_file_is_not_begun_where_the_disk_has_no_room(finished, monkeypatch):
+    from tl_engine.learning.prediction import export_h5
+
+    full = namedtuple("usage", "free")(1000)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: full)
+    with pytest.raises(StoreError, match=r"Disk full: \d+ MB needed for model.h5"):
+        export_h5(finished.runs()[0])
+    assert finished.runs()[0].h5_file is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 import warnings
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from tl_engine.errors import ThawError
+from tl_engine.errors import StoreError, ThawError
 from tl_engine.learning import model as networks
 from tl_engine.learning.device import prepare_device
 from tl_engine.runs import ClaimedRun, Run, RunStore
@@ -49,8 +50,11 @@ def export_h5(run: Run) -> None:
     """Write model.h5 beside model.keras.
 
     Raises:
-        StoreError: where the run has no trained model.
+        StoreError: where the run has no trained model, or the disk no room for it.
     """
+    needed = 2 * run.bytes_on_disk()  # HDF5's own answer to a full disk can be a crash
+    if shutil.disk_usage(run.path).free < needed:
+        raise StoreError(f"Disk full: {needed / 1e6:.0f} MB needed for model.h5.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras calls the format legacy; it was asked for by name
         ClaimedRun(run).save_model(load(run).whole.save, "h5")
