@@ -41,6 +41,15 @@ def tiny_study(*phases: Phase, pairs: int = 1, both: bool = True, **changes: Any
     return Study("Which order?", name_arms(recipes if both else recipes[:1]), pairs)
 
 
+LONGEST = ("test_torture.py", "test_browser.py", "test_training.py", "test_kills.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes first, so that no process begins one when the others are done."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     """An empty store."""
