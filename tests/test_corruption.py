@@ -41,7 +41,12 @@ def with_a_line_twice(data, dice):
     return b"".join([*lines, dice.choice(lines)])
 
 
+def with_another_word_for_seal(data, dice):
+    return data.replace(b'"seal"', b'"sea|"')
+
+
 SPOILT = [
+    with_another_word_for_seal,
     *[flipped] * 8,
     *[cut] * 8,
     *[lambda data, dice: dice.randbytes(len(data))] * 2,

@@ -69,7 +69,8 @@ def read_lines(path: Path, *, sealed: bool = True) -> list[dict[str, Any]]:
 
 
 def readable_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file that is only a cache; damaged lines are passed over."""
+    """The objects of a JSON-lines file that is only a cache; lines that are damaged or, as format
+    1 wrote them, without a seal are passed over: a flipped bit may take the seal's name."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError:
@@ -77,7 +78,7 @@ def readable_lines(path: Path) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         try:
-            found.append(_open(path, line, sealed=False))
+            found.append(_open(path, line, sealed=True))
         except StoreError:
             continue
     return found
