@@ -8,6 +8,7 @@ from urllib.error import URLError
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.catalog.backbones import BACKBONES
@@ -15,11 +16,11 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
 from tl_engine.learning import model as networks
 from tl_engine.learning import training
-from tl_engine.learning.batches import Batches, epoch_order
+from tl_engine.learning.batches import Learner, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, audit, hashes, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
-from tl_engine.runs import ClaimedRun, RunState, Stopped, files
+from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped, files
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
@@ -38,9 +39,9 @@ def pictures(count=8, side=28):
 def changed(model, recipe, phase):
     """Variables that one batch of the phase changes, by what they are."""
     networks.set_phase(model, recipe, phase)
-    model.run_eagerly = True  # the same step without tracing a graph that is used once
     before = {v.path: np.array(v) for v in networks.parameters(model)}
-    model.fit(Batches(pictures(2), 2), verbose=0, shuffle=False)
+    part = pictures(2)
+    model.train_step((part.images, part.labels))  # eagerly: no graph is traced to be used once
     moved = {v.path for v in networks.parameters(model) if (np.array(v) != before[v.path]).any()}
     statistics = {
         v.path
@@ -147,10 +148,24 @@ def test_an_epoch_s_order_is_a_permutation_that_its_seed_decides():
     assert list(epoch_order(100, 1)) == list(epoch_order(100, 1)) != list(epoch_order(100, 2))
 
 
-def test_every_image_of_an_epoch_is_seen_once():
-    seen = [Batches(pictures(10), 4, epoch_order(10, 1))[i][1] for i in range(3)]
+@pytest.mark.parametrize("at_once", [1, 2, 16])
+def test_every_image_of_an_epoch_is_seen_once_in_batches_of_the_same_size(at_once):
+    seen, done = [], []
+
+    class Counting(keras.Model):
+        """Notes the batches that it is trained on."""
+
+        def train_step(self, batch):
+            tf.py_function(lambda labels: seen.append(labels.numpy()), [batch[1]], [])
+
+    inputs = keras.Input((28, 28, 3), dtype="uint8")
+    model = Counting(inputs, keras.layers.Flatten()(inputs))
+    part = pictures(10)
+    order = epoch_order(10, 1)
+    Learner(model).train(part, part.labels, order, 4, done.append, at_once=at_once)
     assert [len(batch) for batch in seen] == [4, 4, 2]
-    assert sorted(np.concatenate(seen)) == sorted(pictures(10).labels)
+    assert (np.concatenate(seen) == part.labels[order]).all()
+    assert done == {1: [1, 2, 3], 2: [2, 3], 16: [3]}[at_once]
 
 
 def test_arrays_of_another_network_are_refused():
@@ -244,8 +259,8 @@ def assert_same_bits(one, other):
     for name, array in one.model_arrays().items():
         assert array.tobytes() == other.model_arrays()[name].tobytes()
     for a, b in zip(one.epochs(), other.epochs(), strict=True):
-        assert {k: v for k, v in a.items() if k != "seconds"} == {
-            k: v for k, v in b.items() if k != "seconds"
+        assert {k: v for k, v in a.items() if k not in COSTS} == {
+            k: v for k, v in b.items() if k not in COSTS
         }
     for name, array in one.probabilities().items():
         assert array.tobytes() == other.probabilities()[name].tobytes()

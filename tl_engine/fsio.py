@@ -10,6 +10,7 @@ Every step that changes the disk passes `_step`: tests stop, fail or record ther
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -137,6 +138,24 @@ def touch(path: Path) -> None:
     _step("touch", path)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     _sync_folder(path.parent)
+
+
+def link(path: Path, target: Path) -> None:
+    """Give a file that nobody writes any more a second name; a copy where the disk has no links."""
+    _step("link", path, target)
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP):
+            raise
+        with open(path, "rb") as file:
+            write(target, lambda copy: shutil.copyfileobj(file, copy))
+
+
+def mark_used(path: Path) -> None:
+    """Set a file's time stamp to now, where it is still there and may be touched."""
+    with contextlib.suppress(OSError):
+        os.utime(path)
 
 
 def remove(path: Path) -> None:

@@ -162,6 +162,14 @@ class Recipe:
         """The same recipe with its phases in the opposite order."""
         return replace(self, phases=self.phases[::-1])
 
+    def stem(self, phases: int) -> Recipe:
+        """The recipe with its first phases only."""
+        return replace(self, phases=self.phases[:phases])
+
+    def begins_with(self, stem: Recipe) -> bool:
+        """Whether its first phases are those of the stem, and all its settings."""
+        return self.stem(len(stem.phases)) == stem
+
     def phase_at(self, epoch: int) -> tuple[int, Phase]:
         """The phase that the epoch (1-based, continuous over phases) belongs to, with its index."""
         last = 0
@@ -170,6 +178,23 @@ class Recipe:
             if epoch <= last:
                 return index, phase
         raise IndexError(f"The recipe has {last} epochs, asked for epoch {epoch}.")
+
+    def why_no_features(self, phase: Phase) -> str:
+        """Why what lies below the layers that a phase trains is computed anew for every batch, in
+        a sentence; empty where it is computed once per image, and kept.
+
+        Everything below is a constant function of the image there: frozen layers neither learn
+        nor drop anything, and their BatchNorm statistics stand still under either policy.
+        """
+        if phase.trainable == "all" or phase.trainable == self._blocks:
+            return "It trains every layer, so no part of the network stays the same."
+        if self.augmentation:
+            return "Augmentation changes every image in every epoch."
+        return ""
+
+    def keeps_features(self, phase: Phase) -> bool:
+        """Whether what frozen layers say about the images is computed once, and kept."""
+        return not self.why_no_features(phase)
 
     def trainable_parameters(self) -> tuple[int, ...]:
         """Trainable parameters in each phase."""
@@ -195,6 +220,10 @@ class Recipe:
             raise RecipeError([Problem("phases", f"Phases are a list of phases, got {phases!r}.")])
         made = tuple(_from_fields(Phase, phase, f"phases.{i}.") for i, phase in enumerate(phases))
         return _from_fields(cls, {**data, "phases": made})
+
+    @property
+    def _blocks(self) -> int:
+        return len(BACKBONES[self.backbone].blocks) + self.uses_top
 
     def _phase_problems(self) -> Iterator[Problem]:
         if not self.phases:
@@ -258,7 +287,7 @@ class Recipe:
                 "pretrained",
                 f"{backbone.title} has no published weights: switch pretrained off.",
             )
-        blocks = len(backbone.blocks) + self.uses_top
+        blocks = self._blocks
         for index, phase in enumerate(self.phases):
             if _is_whole(phase.trainable) and int(phase.trainable) > blocks:
                 yield Problem(

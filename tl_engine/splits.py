@@ -23,14 +23,20 @@ class Split:
         labels: int64 (n,).
         indices: int64 (n,), ascending positions in the published array that the split was taken
             from: train's for train and for a carved validation, each one's own otherwise.
+        part: the name of that array: "train", "validation" or "test".
     """
 
     images: np.ndarray
     labels: np.ndarray
     indices: np.ndarray
+    part: str = "train"
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """The images at these positions, (m, height, width, 3) uint8, in memory."""
+        return np.ascontiguousarray(self.images[positions])
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,12 @@ def split(images: Images, train_images: int | None, seed: int) -> Splits:
         rest = np.delete(rest, carved)
         validation = _taken(images.train, carved)
     else:
-        validation = _whole(images.validation)
+        validation = _whole(images.validation, "validation")
     wanted = len(rest) if train_images is None else train_images
     if not 1 <= wanted <= len(rest):
         raise ValueError(f"Training images are 1 to {len(rest):,}, got {wanted:,}.")
     chosen = rest[stratified(images.train.labels[rest], wanted, random)]
-    return Splits(_taken(images.train, chosen), validation, _whole(images.test))
+    return Splits(_taken(images.train, chosen), validation, _whole(images.test, "test"))
 
 
 def stratified(labels: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
@@ -100,5 +106,5 @@ def _taken(images: LabelledImages, positions: np.ndarray) -> Split:
     return Split(taken.images, taken.labels, positions)
 
 
-def _whole(images: LabelledImages) -> Split:
-    return Split(images.images, images.labels, np.arange(len(images)))
+def _whole(images: LabelledImages, part: str) -> Split:
+    return Split(images.images, images.labels, np.arange(len(images)), part)

@@ -87,6 +87,14 @@ class Study:
             for arm in range(len(self.arms)):
                 yield arm, pair
 
+    def training_order(self) -> Iterator[tuple[int, int]]:
+        """(arm index, pair number) of every run as they are trained: pair by pair, and within a
+        pair arms that begin with the same phases after one another, the shorter first."""
+        tree = sorted(range(len(self.arms)), key=self._branch)
+        for pair in range(1, self.pairs + 1):
+            for arm in tree:
+                yield arm, pair
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; `from_dict` gives the same study back."""
         return {
@@ -106,6 +114,14 @@ class Study:
         """
         arms = tuple(Arm(arm["name"], Recipe.from_dict(arm["recipe"])) for arm in data["arms"])
         return cls(**{**data, "arms": arms})
+
+    def _branch(self, arm: int) -> list[int]:
+        """For each phase of an arm, the first arm that is the same up to its end."""
+        stems = [self.arms[arm].recipe.stem(n + 1) for n in range(len(self.arms[arm].recipe.phases))]
+        return [
+            next(number for number, other in enumerate(self.arms) if other.recipe.begins_with(stem))
+            for stem in stems
+        ]
 
     def _problems(self) -> Iterator[Problem]:
         names = [arm.name for arm in self.arms]

@@ -24,7 +24,7 @@ import psutil
 from tl_engine.errors import StoreError
 from tl_engine.launchers import local
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.runs import COSTS, Run, RunState, RunStore
 from tl_engine.study import Arm, Study
 
 TARGETS = {"training process": 0.7, "worker": 0.15, "server": 0.15}
@@ -130,7 +130,8 @@ def bits(run: Run) -> str:
         for name, array in sorted(arrays.items()):
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
     for epoch in run.epochs():
-        digest.update(json.dumps({**epoch, "seconds": None}, sort_keys=True).encode())
+        computed = {name: value for name, value in epoch.items() if name not in COSTS}
+        digest.update(json.dumps(computed, sort_keys=True).encode())
     audits = [phase["audit"] for phase in run.scores["phases"]]
     digest.update(json.dumps([audits, run.scores["splits"]], sort_keys=True).encode())
     return digest.hexdigest()

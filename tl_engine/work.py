@@ -1,19 +1,22 @@
 """How much work a recipe is, and how long that takes on this machine.
 
 Work is counted in forward passes of one image: a training step costs three when gradients flow
-into the backbone (forward, gradients of features, gradients of weights), else one. Seconds come
-from rates that were measured here, in finished runs or by `learning/measurement.py`.
+into the backbone (forward, gradients of features, gradients of weights). Where a part of the
+network stays the same below a phase, each image passes it once, and a step costs what is above.
+Seconds come from rates that were measured here, in finished runs or by `learning/measurement.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tl_engine.catalog.backbones import backbone
 from tl_engine.catalog.datasets import dataset
 from tl_engine.recipe import Phase, Recipe
 
+HEAD_SHARE = 0.01
 TRAIN_SAMPLE = 500
 """Training images on which accuracy is measured after every epoch, the same for all epochs."""
 
@@ -50,20 +53,39 @@ def sizes_of(recipe: Recipe) -> Sizes:
     return Sizes(train, min(train, TRAIN_SAMPLE), validation, data.test)
 
 
-def work_per_image(phase: Phase) -> int:
-    """Forward passes that one training image costs in the phase."""
-    return 3 if phase.trains_backbone else 1
+def share_above(recipe: Recipe, phase: Phase) -> float:
+    """The part of a forward pass that every batch of the phase costs, 0 to 1: about that of the
+    blocks which it trains, and next to nothing for a head on kept features."""
+    if not recipe.keeps_features(phase):
+        return 1.0
+    blocks = len(backbone(recipe.backbone).blocks) + recipe.uses_top
+    free = phase.trainable if isinstance(phase.trainable, int) else 0
+    return HEAD_SHARE + (1 - HEAD_SHARE) * free / blocks
 
 
-def phase_work(phase: Phase, sizes: Sizes) -> int:
-    """Work of a phase with the measurements after each of its epochs."""
-    per_epoch = sizes.train * work_per_image(phase) + sizes.sample + sizes.validation
+def work_per_image(recipe: Recipe, phase: Phase) -> float:
+    """Forward passes that one training image costs in an epoch of the phase."""
+    times = 3 if phase.trains_backbone else 1
+    return times * share_above(recipe, phase)
+
+
+def features_work(recipe: Recipe, phase: Phase, sizes: Sizes) -> int:
+    """Work of what is computed once in the phase, where nothing of it is there yet."""
+    return (sizes.train + sizes.validation) if recipe.keeps_features(phase) else 0
+
+
+def phase_work(recipe: Recipe, phase: Phase, sizes: Sizes) -> float:
+    """Work of a phase's epochs with the measurements after each of them."""
+    per_epoch = sizes.train * work_per_image(recipe, phase)
+    per_epoch += (sizes.sample + sizes.validation) * share_above(recipe, phase)
     return phase.epochs * per_epoch
 
 
-def total_work(recipe: Recipe, sizes: Sizes) -> int:
+def total_work(recipe: Recipe, sizes: Sizes) -> float:
     """Work of a whole run, the test split included."""
-    return sum(phase_work(phase, sizes) for phase in recipe.phases) + sizes.test
+    phases = recipe.phases
+    once = sum(features_work(recipe, phase, sizes) for phase in phases)
+    return once + sum(phase_work(recipe, phase, sizes) for phase in phases) + sizes.test
 
 
 def rate_key(recipe: Recipe, phase: Phase) -> dict[str, Any]:
@@ -76,6 +98,7 @@ def rate_key(recipe: Recipe, phase: Phase) -> dict[str, Any]:
         "batchnorm": recipe.batchnorm,
         "augmentation": recipe.augmentation,
         "trainable": phase.trainable_label,
+        "features": recipe.keeps_features(phase),
     }
 
 
@@ -96,32 +119,35 @@ def estimate(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> Estim
             return None
         forward, startup = rate["forward_seconds_per_image"], rate["startup_seconds"]
         per_epoch = sizes.train * rate["train_seconds_per_image"]
-        per_epoch += (sizes.sample + sizes.validation) * forward
-        seconds.append(rate["setup_seconds"] + phase.epochs * per_epoch)
+        per_epoch += (sizes.sample + sizes.validation) * rate["reading_seconds_per_image"]
+        once = features_work(recipe, phase, sizes) * forward
+        seconds.append(rate["setup_seconds"] + once + phase.epochs * per_epoch)
         rates.append(1 / rate["train_seconds_per_image"])
     total = startup + sum(seconds) + sizes.test * forward
     return Estimate(total, tuple(seconds), tuple(rates))
 
 
 def measurements_of(
-    recipe: Recipe, phases: Iterable[Mapping[str, Any]], startup: float
-) -> Iterable[dict[str, Any]]:
+    recipe: Recipe, phases: Iterable[Mapping[str, Any]], forward: float | None, startup: float
+) -> Iterator[dict[str, Any]]:
     """What a finished run's timings teach about its kinds of steps.
 
     Args:
         phases: timings as the trainer leaves them in scores.json.
+        forward: seconds in which an image passed the whole network; None where none did.
         startup: seconds from claiming the run to its first phase.
     """
     for timing in phases:
         first, *later = timing["epoch_seconds"] or [0.0]
-        if not later or not timing["evaluated"]:
+        if not later or not timing["evaluated"] or "shared" in timing or forward is None:
             continue  # the only epoch also traced the graph: its rate would flatter nobody
         mean = sum(later) / len(later)
         evaluations = timing["epochs"] * timing["evaluated"]
         yield {
             **rate_key(recipe, recipe.phases[timing["phase"]]),
             "train_seconds_per_image": mean / timing["images"],
-            "forward_seconds_per_image": timing["evaluation"] / evaluations,
+            "reading_seconds_per_image": timing["evaluation"] / evaluations,
+            "forward_seconds_per_image": forward,
             "setup_seconds": timing["setup"] + max(first - mean, 0.0),
             "startup_seconds": startup,
         }

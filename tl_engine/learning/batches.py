@@ -1,35 +1,122 @@
-"""Batches of a split in a given order, for Keras: the only place that feeds a model."""
+"""Feeding a model: the only place where batches meet a graph, each graph traced once."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import keras
 import numpy as np
+import tensorflow as tf
 
-from tl_engine.splits import Split
+EVALUATION_BATCH = 256
 
 
-class Batches(keras.utils.PyDataset):
-    """Native uint8 images (batch, height, width, 3) with labels (batch,)."""
+class Source(Protocol):
+    """Where a model's inputs come from, by position: a split's pixels, or their features."""
 
-    def __init__(self, split: Split, batch_size: int, order: np.ndarray | None = None) -> None:
-        """
+    def __len__(self) -> int: ...
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """The inputs at these positions, (m, ...)."""
+
+
+class Learner:
+    """Trains a compiled model."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        step = tf.autograph.experimental.do_not_convert(model.train_step)
+
+        def train(inputs: tf.Tensor, labels: tf.Tensor, size: tf.Tensor) -> None:
+            for start in tf.range(0, tf.shape(inputs)[0], size):
+                step((inputs[start : start + size], labels[start : start + size]))
+
+        whole = tf.TensorSpec((), tf.int32)
+        labels = tf.TensorSpec((None,), tf.int64)
+        self._train = tf.function(train, input_signature=[_spec(model), labels, whole])
+
+    def train(
+        self,
+        source: Source,
+        labels: np.ndarray,
+        order: np.ndarray,
+        size: int,
+        beat: Callable[[int], None],
+        skipped: int = 0,
+        at_once: int = 1,
+    ) -> None:
+        """One step for each batch of `size` positions, in this order.
+
         Args:
-            order: positions in the split, in the order of training; None means as it stands.
+            beat: told how many batches are done, after every `at_once` of them.
+            skipped: batches to leave out at the beginning.
+            at_once: how many batches are handed to the graph together; the same steps.
         """
-        super().__init__()
-        self._split = split
-        self._batch_size = batch_size
-        self._order = np.arange(len(split.labels)) if order is None else order
+        for start in range(skipped * size, len(order), size * at_once):
+            chosen = order[start : start + size * at_once]
+            self._train(source.take(chosen), labels[chosen], size)
+            beat(-(-min(start + size * at_once, len(order)) // size) - skipped)
 
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._batch_size)
+    @property
+    def running_loss(self) -> list[float]:
+        """The sum and the count of which the epoch's running loss is the quotient."""
+        return [float(variable) for variable in self._loss_state]
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        start = index * self._batch_size
-        chosen = self._order[start : start + self._batch_size]
-        return np.ascontiguousarray(self._split.images[chosen]), self._split.labels[chosen]
+    @running_loss.setter
+    def running_loss(self, state: list[float]) -> None:
+        for variable, value in zip(self._loss_state, state, strict=True):
+            variable.assign(value)
+
+    @property
+    def _loss_state(self) -> list[keras.Variable]:
+        loss = next(metric for metric in self.model.metrics if metric.name == "loss")
+        return list(loss.variables)
+
+
+class Reader:
+    """Asks a model in inference mode; whether and how it is compiled means nothing to it."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+
+        @tf.autograph.experimental.do_not_convert
+        def read(inputs: tf.Tensor) -> tf.Tensor:
+            return model(inputs, training=False)
+
+        self._read = tf.function(read, input_signature=[_spec(model)])
+
+    def read(
+        self,
+        source: Source,
+        beat: Callable[[int], None] | None = None,
+        positions: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """What the model says, (m, ...) float32.
+
+        Args:
+            beat: told how many inputs are done, after every batch.
+            positions: which inputs, in which order; None means all.
+        """
+        positions = np.arange(len(source)) if positions is None else positions
+        said = []
+        for start in range(0, len(positions), EVALUATION_BATCH):
+            chosen = positions[start : start + EVALUATION_BATCH]
+            said.append(self.ask(source.take(chosen)))
+            if beat:
+                beat(len(chosen))
+        return np.concatenate(said)
+
+    def ask(self, inputs: np.ndarray) -> np.ndarray:
+        """What the model says of one batch."""
+        return self._read(inputs).numpy()
 
 
 def epoch_order(images: int, seed: int) -> np.ndarray:
     """The order in which one epoch sees its images: a permutation that the seed alone decides."""
     return np.random.default_rng(seed).permutation(images)
+
+
+def _spec(model: keras.Model) -> tf.TensorSpec:
+    first = model.inputs[0]
+    return tf.TensorSpec((None, *first.shape[1:]), first.dtype)

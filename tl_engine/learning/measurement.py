@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import keras
 import numpy as np
 
 from tl_engine.catalog.datasets import dataset
-from tl_engine.learning import model as networks
-from tl_engine.learning.batches import Batches
-from tl_engine.learning.training import EVALUATION_BATCH
+from tl_engine.learning.batches import EVALUATION_BATCH, Reader, Source
+from tl_engine.learning.network import Network, Stage
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
@@ -34,44 +32,49 @@ def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[
         began: when this process began, on the performance counter: the start-up that a run pays.
     """
     blank = replace(recipe, pretrained=False)
-    model = networks.build_model(blank, Seeds.of_pair(1))
-    reader = networks.reader(model)
+    network = Network(blank, Seeds.of_pair(1))
     startup = time.perf_counter() - began
-    forward = _forward_seconds(reader, recipe)
+    pixels = _pixels(recipe, min(EVALUATION_BATCH, 4 * recipe.batch_size))
+    forward = _reading_seconds(network.reader, pixels)
     for phase in phases:
         started = time.perf_counter()
-        networks.set_phase(model, blank, phase)
+        stage = network.enter(blank, phase)
         setup = time.perf_counter() - started
-        first, later = _train_seconds(model, recipe)
+        one = _pixels(recipe, recipe.batch_size)
+        source: Source = _Rows(stage.below.read(one)) if stage.below else one
+        first, later = _train_seconds(stage, source, one.labels, recipe.batch_size)
+        reading = _reading_seconds(stage.reader, source) if stage.below else forward
         yield {
             **rate_key(recipe, phase),
             "train_seconds_per_image": later / recipe.batch_size,
+            "reading_seconds_per_image": reading,
             "forward_seconds_per_image": forward,
             "setup_seconds": setup + max(first - later, 0.0),
             "startup_seconds": startup,
         }
 
 
-def _train_seconds(model: keras.Model, recipe: Recipe) -> tuple[float, float]:
-    """The first batch, which also traces the graph, and the median of those after it."""
-    times = _Times()
-    one = _pixels(recipe, recipe.batch_size)
-    started = time.perf_counter()
-    model.fit(Batches(one, recipe.batch_size), verbose=0, shuffle=False)
-    first = time.perf_counter() - started
-    count = BATCHES if first < BUDGET_SECONDS else 1
-    many = np.tile(np.arange(recipe.batch_size), count + 1)
-    model.fit(Batches(one, recipe.batch_size, many), verbose=0, shuffle=False, callbacks=[times])
-    return first, float(np.median(times.seconds))
+def _train_seconds(
+    stage: Stage, source: Source, labels: np.ndarray, size: int
+) -> tuple[float, float]:
+    """The first call, which also traces the graph, and the mean batch of those after it."""
+
+    def call(count: int) -> float:
+        began = time.perf_counter()
+        positions = np.tile(np.arange(len(labels)), count)
+        stage.learner.train(source, labels, positions, size, lambda done: None, 0, stage.at_once)
+        return time.perf_counter() - began
+
+    first = call(1)
+    count = BATCHES * stage.at_once if first < BUDGET_SECONDS else 1
+    return first, call(count) / count
 
 
-def _forward_seconds(reader: keras.Model, recipe: Recipe) -> float:
-    images = _pixels(recipe, min(EVALUATION_BATCH, 4 * recipe.batch_size))
-    batches = Batches(images, EVALUATION_BATCH)
-    reader.predict(batches, verbose=0)
-    started = time.perf_counter()
-    reader.predict(batches, verbose=0)
-    return (time.perf_counter() - started) / len(images.labels)
+def _reading_seconds(reader: Reader, source: Source) -> float:
+    reader.read(source)
+    began = time.perf_counter()
+    reader.read(source)
+    return (time.perf_counter() - began) / len(source)
 
 
 def _pixels(recipe: Recipe, count: int) -> Split:
@@ -82,16 +85,14 @@ def _pixels(recipe: Recipe, count: int) -> Split:
     return Split(images, labels, np.arange(count))
 
 
-class _Times(keras.callbacks.Callback):
-    """Seconds from the end of one batch to the end of the next."""
+class _Rows:
+    """Features in memory."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._ends: list[float] = []
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._ends.append(time.perf_counter())
+    def __len__(self) -> int:
+        return len(self._rows)
 
-    @property
-    def seconds(self) -> np.ndarray:
-        return np.diff(self._ends)
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        return self._rows[positions]

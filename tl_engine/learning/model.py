@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -44,26 +45,30 @@ def build_model(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> keras.
     x = keras.layers.Resizing(size, size, dtype="float32", name=AS_SEEN)(pixels)
     if recipe.augmentation:
         x = _augment(x, seeds.order)
-    x = _normalise(x, described)
+    normalised = _normalise(x, described)
     body = build_backbone(
         recipe.backbone, size, recipe.uses_top, recipe.pretrained and weights, seeds.head
     )
-    x = _pool(body(x), recipe.head_input)
-    probabilities = keras.layers.Dense(
-        data.classes,
-        activation="softmax",
-        kernel_initializer=keras.initializers.GlorotUniform(seed=seeds.head),
-        name="head",
-    )(x)
-    model = keras.Model(pixels, probabilities, name="thaw")
-    model.body = body
+    head = keras.layers.Dense(
+        data.classes, activation="softmax", kernel_initializer=_head_kernel(seeds), name="head"
+    )
+    layers = [*_pooling(recipe.head_input), head]
+    model = keras.Model(pixels, _through(layers, body(normalised)), name="thaw")
+    model.body, model.normalised, model.above_body = body, normalised, layers
     for layer in _dropouts(body):
         layer.published_rate = layer.rate
     return model
 
 
-def set_phase(model: keras.Model, recipe: Recipe, phase: Phase) -> None:
+def set_phase(
+    model: keras.Model, recipe: Recipe, phase: Phase, trained: keras.Model | None = None
+) -> None:
     """Free what the phase trains, freeze the rest, then compile; the only place that does.
+
+    Args:
+        trained: what is compiled, where it is not the whole network: its upper part, or a twin of
+            the same layers. One that was compiled for such a phase already is not compiled
+            again: it keeps its traced graph, and its optimizer begins anew.
 
     Frozen means constant: no gradient, BatchNormalization in inference mode, no dropout. With
     the policy "as pretrained" every BatchNormalization layer is frozen in every phase. Changing
@@ -76,21 +81,66 @@ def set_phase(model: keras.Model, recipe: Recipe, phase: Phase) -> None:
         layer.trainable = block in free and not (is_batchnorm and recipe.batchnorm != "adapt")
         if hasattr(layer, "published_rate"):
             layer.rate = layer.published_rate if block in free else 0.0
-    model.compile(
+    trained = model if trained is None else trained
+    if trained is not model and trained.compiled:
+        for variable, value in zip(trained.optimizer.variables, trained.as_new, strict=True):
+            variable.assign(value)
+        trained.optimizer.learning_rate = phase.learning_rate
+        return
+    trained.compile(
         optimizer=_optimizer(phase),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         # XLA is 2 to 10 times slower than the plain kernels on a CPU.
         jit_compile=False,
     )
     # Variables that appear while a graph is traced make TensorFlow trace it a second time.
-    model.optimizer.build(model.trainable_variables)
+    trained.optimizer.build(trained.trainable_variables)
+    trained.as_new = [np.array(variable) for variable in trained.optimizer.variables]
 
 
-def reader(model: keras.Model) -> keras.Model:
-    """The same layers, for inference only: keeps its traced graph when the model is compiled."""
-    twin = keras.Model(model.inputs, model.outputs, name="reader")
-    twin.compile(jit_compile=False)
-    return twin
+def boundary(model: keras.Model, recipe: Recipe, phase: Phase) -> keras.KerasTensor | None:
+    """The one tensor through which everything frozen below speaks to what the phase trains.
+
+    Returns:
+        A tensor of `model.body`, or the head's input where the whole body is frozen; None where
+        nothing below is frozen, or more than one tensor crosses.
+    """
+    free = _free_blocks(recipe, phase)
+    if not free:
+        return model.get_layer("head").input
+    if len(free) == len(_blocks(recipe)):
+        return None
+    trained = {id(layer) for layer, block in _layers_with_blocks(model.body, recipe) if block in free}
+    above: set[int] = set()
+    crossing: dict[int, keras.KerasTensor] = {}
+    for node in _nodes(model.body):
+        inputs, outputs = node.input_tensors, node.output_tensors
+        if id(node.operation) in trained or any(id(tensor) in above for tensor in inputs):
+            crossing |= {id(tensor): tensor for tensor in inputs if id(tensor) not in above}
+            above |= {id(tensor) for tensor in outputs}
+    return next(iter(crossing.values())) if len(crossing) == 1 else None
+
+
+def below(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:
+    """From pixels to a boundary: the same layers."""
+    if tensor is model.get_layer("head").input:
+        return keras.Model(model.inputs, tensor, name="below")
+    part = keras.Model(model.body.inputs, tensor)
+    return keras.Model(model.inputs, part(model.normalised), name="below")
+
+
+def above(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:
+    """From a boundary to probabilities: the same layers."""
+    features = keras.Input(tensor.shape[1:], dtype=tensor.dtype, name="features")
+    if tensor is model.get_layer("head").input:
+        return keras.Model(features, model.get_layer("head")(features), name="above")
+    part = keras.Model(tensor, model.body.outputs[0])
+    return keras.Model(features, _through(model.above_body, part(features)), name="above")
+
+
+def twin(model: keras.Model) -> keras.Model:
+    """The same layers, to be compiled, or read, apart from the model."""
+    return keras.Model(model.inputs, model.outputs, name="twin")
 
 
 def restore_published_dropout(model: keras.Model) -> None:
@@ -106,9 +156,19 @@ def reseed(model: keras.Model, seed: int) -> None:
         variable.assign(words.astype(variable.dtype))
 
 
-def arrays_of(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
-    """Variables by index, for a checkpoint."""
-    return {f"{index:04d}": np.asarray(value) for index, value in enumerate(variables)}
+def arrays_of(
+    variables: list[keras.Variable], chosen: set[int] | None = None
+) -> dict[str, np.ndarray]:
+    """Variables by index, for a checkpoint.
+
+    Args:
+        chosen: `id`s of those that are wanted; None means all.
+    """
+    return {
+        f"{index:04d}": np.asarray(variable)
+        for index, variable in enumerate(variables)
+        if chosen is None or id(variable) in chosen
+    }
 
 
 def assign(variables: list[keras.Variable], arrays: dict[str, np.ndarray]) -> None:
@@ -128,14 +188,14 @@ def assign(variables: list[keras.Variable], arrays: dict[str, np.ndarray]) -> No
         variable.assign(array)
 
 
-def may_change(model: keras.Model) -> set[int]:
+def may_change(model: keras.Model, *, with_seeds: bool = False) -> set[int]:
     """`id`s of the variables that the phase set last may change: trainable ones and the
-    statistics of free BatchNormalization layers."""
+    statistics of free BatchNormalization layers; if wanted, the states of random layers too."""
     allowed = {id(variable) for variable in model.trainable_variables}
     for layer in model.body.layers:
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             allowed |= {id(variable) for variable in layer.non_trainable_variables}
-    return allowed
+    return allowed | ({id(variable) for variable in _seed_states(model)} if with_seeds else set())
 
 
 def parameters(model: keras.Model) -> list[keras.Variable]:
@@ -157,12 +217,35 @@ def _normalise(x: keras.KerasTensor, described: Backbone) -> keras.KerasTensor:
     )
 
 
-def _pool(features: keras.KerasTensor, head_input: str) -> keras.KerasTensor:
-    if head_input == "pooled-avg":
-        return keras.layers.GlobalAveragePooling2D(name="pool")(features)
-    if head_input == "pooled-max":
-        return keras.layers.GlobalMaxPooling2D(name="pool")(features)
-    return keras.layers.Softmax(name="softmax")(features) if head_input == "softmax" else features
+def _pooling(head_input: str) -> list[keras.layers.Layer]:
+    """The layers between the body and the head."""
+    made = {
+        "pooled-avg": keras.layers.GlobalAveragePooling2D,
+        "pooled-max": keras.layers.GlobalMaxPooling2D,
+        "softmax": keras.layers.Softmax,
+    }
+    if head_input == "logits":
+        return []
+    return [made[head_input](name="softmax" if head_input == "softmax" else "pool")]
+
+
+def _through(layers: list[keras.layers.Layer], x: keras.KerasTensor) -> keras.KerasTensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+def _head_kernel(seeds: Seeds) -> keras.initializers.Initializer:
+    return keras.initializers.GlorotUniform(seed=seeds.head)
+
+
+def _nodes(body: keras.Model) -> Iterator[Any]:
+    """The body's own operations with their tensors, each after those it depends on.
+
+    Keras shows operations only; layers that stand in several models have nodes of all of them.
+    """
+    for depth in sorted(body._nodes_by_depth, reverse=True):
+        yield from body._nodes_by_depth[depth]
 
 
 def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:

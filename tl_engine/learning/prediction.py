@@ -21,6 +21,7 @@ import numpy as np
 
 from tl_engine.errors import StoreError, ThawError
 from tl_engine.learning import model as networks
+from tl_engine.learning.batches import Reader
 from tl_engine.learning.device import prepare_device
 from tl_engine.runs import ClaimedRun, Run, RunStore
 
@@ -28,9 +29,11 @@ KEPT_MODELS = 3
 
 
 class Network(NamedTuple):
-    """A finished run's network: the whole of it, and up to the picture as it is seen."""
+    """A finished run's network: the whole of it, to be asked, and up to the picture as it is
+    seen."""
 
     whole: keras.Model
+    reader: Reader
     as_seen: keras.Model
 
 
@@ -43,7 +46,7 @@ def load(run: Run) -> Network:
     model = networks.build_model(run.recipe, run.seeds, weights=False)
     networks.assign(model.variables, run.model_arrays())
     seen = keras.Model(model.inputs[0], model.get_layer(networks.AS_SEEN).output)
-    return Network(networks.reader(model), seen)
+    return Network(model, Reader(model), seen)
 
 
 def export_h5(run: Run) -> None:
@@ -65,7 +68,7 @@ def classify(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     # Resizing alone needs no traced graph, and one batch needs none of predict()'s pipeline.
     seen = np.asarray(network.as_seen(images))
     return {
-        "probabilities": network.whole.predict_on_batch(images),
+        "probabilities": network.reader.ask(images),
         "as_seen": np.clip(np.rint(seen), 0, 255).astype(np.uint8),
     }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,24 +14,28 @@ from tl_engine import data
 from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable
+from tl_engine.learning import features
 from tl_engine.learning import model as networks
-from tl_engine.learning.batches import Batches, epoch_order
+from tl_engine.learning.batches import Source, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.downloads import prepare
+from tl_engine.learning.features import FeatureMaker
+from tl_engine.learning.network import network_of
 from tl_engine.runs import Checkpoint, ClaimedRun, Run, Stopped, epoch_line
 from tl_engine.runs.files import versions
+from tl_engine.runs.phase_ends import PhaseEnd, find, name_of
 from tl_engine.schedule import Next, learning_rate, next_epoch
 from tl_engine.splits import Split, split
 from tl_engine.work import (
     TRAIN_SAMPLE,
     Sizes,
+    features_work,
     measurements_of,
     phase_work,
     total_work,
     work_per_image,
 )
 
-EVALUATION_BATCH = 256
 REPORT_SECONDS = 0.5
 COMMIT_SECONDS = 300.0
 """How much of a long epoch a killed process may lose."""
@@ -85,44 +88,20 @@ class Pulse:
         self.run.report({**self.where, "fraction": round(done, 4), "seconds_left": left})
 
 
-class BatchBeat(keras.callbacks.Callback):
-    """Calls back after every batch of training or inference, and puts the running loss of an
-    epoch back that was interrupted.
-
-    Args:
-        beat: told how many batches of this call are done.
-        loss: what the loss metric had summed up before this call.
-    """
-
-    def __init__(self, beat: Callable[[int], None], loss: list[float] | None = None) -> None:
-        super().__init__()
-        self._beat = beat
-        self._loss = loss
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        for variable, value in zip(_loss_state(self.model), self._loss or (), strict=False):
-            variable.assign(value)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._beat(batch + 1)
-
-    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._beat(batch + 1)
-
-
 class Trainer:
     """What a run needs while it trains.
 
     Attributes:
-        model: compiled by set_phase.
-        reader: the same layers, for inference.
+        network: the recipe's, with what was traced for it.
+        stage: what the current phase trains, and what is constant below it.
+        inputs: what the stage is fed from, for each split that it has met.
         history: the run's lines so far.
         step: batches of the next epoch that are done already.
         phases: what is known of the phases that are over: timings and audit.
         current: the same of the phase that is not, with its variables' hashes before it.
     """
 
-    def __init__(self, run: ClaimedRun) -> None:
+    def __init__(self, run: ClaimedRun, device: dict[str, Any]) -> None:
         self.began = time.perf_counter()
         self.run, self.recipe, self.seeds = run, run.recipe, run.seeds
         self.history: list[dict[str, Any]] = []
@@ -133,31 +112,47 @@ class Trainer:
         self.pulse.stage(f"Loading {dataset(self.recipe.dataset).title}")
         prepare(self.recipe.dataset)
         images = data.load(self.recipe.dataset)
+        self.environment = {**device, "versions": versions(), "fingerprint": images.fingerprint}
         self.splits = split(images, self.recipe.train_images, self.seeds.data)
-        self.fingerprint = images.fingerprint
         self.sample = _sample(self.splits.train)
         parts = (self.splits.train, self.sample, self.splits.validation, self.splits.test)
         self.sizes = Sizes(*(len(part.labels) for part in parts))
         self.pulse.total = total_work(self.recipe, self.sizes)
+        self.forward: list[tuple[int, float]] = []
 
     def build(self) -> None:
-        """Make the network, and put the last committed state back."""
+        """Make the network, and put the last committed state back, or that of another run which
+        began with the same phases."""
         self.pulse.stage(f"Building {self.recipe.backbone}")
         checkpoint = self.run.checkpoint()
-        self.model = networks.build_model(self.recipe, self.seeds, weights=checkpoint is None)
-        self.reader = networks.reader(self.model)
-        self.run.rewind_history(checkpoint.epoch if checkpoint else 0)
+        if checkpoint is None:
+            self.run.rewind_history(0)
+            if end := self._shared_end():
+                self.run.adopt(end)
+                checkpoint = self.run.checkpoint()
+        self.network = network_of(self.recipe, self.seeds, weights=checkpoint is None)
+        self.is_partial = False
         if checkpoint:
+            self.run.rewind_history(checkpoint.epoch)
             self._put_back(checkpoint)
         self.committed = time.perf_counter()
 
+    def _shared_end(self) -> PhaseEnd | None:
+        """The furthest state that another run left and this one would come to."""
+        for count in range(len(self.recipe.phases), 0, -1):
+            name = name_of(self.recipe, count, self.seeds, self.run.threads)
+            if end := find(self.run.cache, name, self.environment):
+                return end
+        return None
+
     def _put_back(self, checkpoint: Checkpoint) -> None:
-        networks.assign(self.model.variables, checkpoint.model)
+        networks.assign(self.network.model.variables, checkpoint.model)
         self._optimizer_arrays = checkpoint.optimizer
         self.history = self.run.epochs()
         self.step, notes = checkpoint.step, checkpoint.notes
         self.loss = notes.get("loss", self.loss)
         self.phases, self.current = notes.get("phases", []), notes.get("current", {})
+        self.is_partial = checkpoint.partial
 
     def train(self) -> None:
         """Every epoch from the last committed state on."""
@@ -166,7 +161,10 @@ class Trainer:
         self.startup = self.pulse.started - self.began
         for line in self.history:
             phase = self.recipe.phases[line["phase"]]
-            self.pulse.skipped += phase_work(phase, self.sizes) / phase.epochs
+            self.pulse.skipped += phase_work(self.recipe, phase, self.sizes) / phase.epochs
+        for record in self.phases:
+            phase = self.recipe.phases[record["phase"]]
+            self.pulse.skipped += features_work(self.recipe, phase, self.sizes)
         inside = -1
         while following := next_epoch(self.recipe, self.history):
             if following.phase != inside:
@@ -177,31 +175,72 @@ class Trainer:
     def _enter_phase(self, following: Next) -> None:
         """Set the phase; within one that began before, put its optimizer's state back."""
         began = time.perf_counter()
-        networks.set_phase(self.model, self.recipe, self.recipe.phases[following.phase])
-        if following.number > 1 or self.step:
-            networks.assign(self.model.optimizer.variables, self._optimizer_arrays)
+        self._set_stage(following.phase)
+        setup = time.perf_counter() - began
+        once = self._obtain_features()
+        inside = following.number > 1 or self.step > 0
+        self.once = (0.0, 0.0) if inside else once
+        if inside:
+            networks.assign(self.stage.learner.model.optimizer.variables, self._optimizer_arrays)
+        # Once all variables are committed, those that the phase leaves alone need not be again.
+        free = networks.may_change(self.network.model, with_seeds=True)
+        self.changing = free if len(free) < len(self.network.model.variables) else None
+        self.is_based = bool(self.history) and (inside or not self.is_partial)
         if self.current.get("phase") != following.phase:
             self.current = {
                 "phase": following.phase,
                 "trainable": self.recipe.phases[following.phase].trainable_label,
                 "images": len(self.splits.train.labels),
                 "evaluated": len(self.splits.validation.labels) + len(self.sample.labels),
-                "setup": time.perf_counter() - began,
+                "setup": setup,
                 "evaluation": 0.0,
                 "epoch_seconds": [],
-                "before": hashes(self.model),
+                "before": hashes(self.network.model),
             }
+
+    def _set_stage(self, index: int) -> None:
+        phase = self.recipe.phases[index]
+        self.stage = self.network.enter(self.recipe, phase, features=features.are_wanted())
+        self.inputs: dict[int, Source] = {}
+        self._maker = None
+        if self.stage.below:
+            self.pulse.stage("Reading the frozen layers' features", phase=index)
+            known = (self.run.cache, self.environment, self._pass)
+            self._maker = FeatureMaker(self.stage.below, self.recipe, phase, *known)
+
+    def _pass(self, images: int) -> None:
+        """Images passed the network, or its frozen part."""
+        now = time.perf_counter()
+        self.pulse.beat(images)
+        self.forward.append((images, now))
+
+    def input_of(self, part: Split) -> Source:
+        """What the current stage is fed from: the pixels, or what is constant below of them."""
+        if id(part) not in self.inputs:
+            self.inputs[id(part)] = self._maker.of(part) if self._maker else part
+        return self.inputs[id(part)]
+
+    def _obtain_features(self) -> tuple[float, float]:
+        """Compute what is constant below the phase, or find it; the seconds that it took, and
+        that it would have taken with nothing there."""
+        if not self._maker:
+            return 0.0, 0.0
+        seen = self.pulse.seen
+        made = [self._maker.of(part) for part in (self.splits.train, self.splits.validation)]
+        self.inputs = dict(zip(map(id, (self.splits.train, self.splits.validation)), made))
+        self.pulse.skipped += sum(map(len, made)) - (self.pulse.seen - seen)
+        return sum(some.seconds for some in made), sum(some.cold_seconds for some in made)
 
     def _train_epoch(self, following: Next) -> None:
         """One epoch: train, measure, write the line, commit."""
         epoch, index = following.epoch, following.phase
-        self.pulse.stage("Training", phase=index, epoch=epoch, epochs=self.recipe.total_epochs)
+        phase = self.recipe.phases[index]
         began = time.perf_counter()
-        self.model.optimizer.learning_rate = learning_rate(
-            self.recipe.phases[index], following.number
-        )
+        self.pulse.stage("Training", phase=index, epoch=epoch, epochs=self.recipe.total_epochs)
+        rate = learning_rate(phase, following.number)
+        self.stage.learner.model.optimizer.learning_rate = rate
         whole = self.step == 0
-        running_loss = self._fit(following)
+        running_loss = self._learn(following)
         trained = time.perf_counter()
         train = self.evaluate(self.sample)
         self.validation = self.evaluate(self.splits.validation)
@@ -209,10 +248,11 @@ class Trainer:
         line = epoch_line(
             epoch,
             index,
-            self.recipe.phases[index],
+            phase,
             {
-                "learning_rate": learning_rate(self.recipe.phases[index], following.number),
-                "seconds": measured - began,
+                "learning_rate": rate,
+                "seconds": measured - began + self.once[0],
+                "cold_seconds": measured - began + self.once[1],
                 "images": len(self.splits.train.labels),
                 "running_loss": running_loss,
                 **score(train, self.sample.labels),
@@ -229,41 +269,46 @@ class Trainer:
             self.current["epoch_seconds"].append(trained - began)
         self.current["evaluation"] += measured - trained
         following_one = next_epoch(self.recipe, self.history)
-        if following_one is None or following_one.phase != index:
+        leaves = following_one is None or following_one.phase != index
+        if leaves:
             self._leave_phase(following.number)
-        self.step, self.loss = 0, [0.0, 0.0]
+        self.step, self.loss, self.once = 0, [0.0, 0.0], (0.0, 0.0)
         self._commit(epoch)
+        if leaves:
+            name = name_of(self.recipe, index + 1, self.seeds, self.run.threads)
+            self.run.keep_phase_end(name, self.phases, self.environment)
 
     def _leave_phase(self, epochs: int) -> None:
         """Close the record of the phase: what it took, and what it changed."""
         before = self.current.pop("before", {})
-        record = {**self.current, "epochs": epochs, "audit": audit(self.model, before)}
+        record = {**self.current, "epochs": epochs, "audit": audit(self.network.model, before)}
         phase = self.recipe.phases[record["phase"]]
         left_out = 1 - epochs / phase.epochs
-        self.pulse.skipped += left_out * phase_work(phase, self.sizes)
+        self.pulse.skipped += left_out * phase_work(self.recipe, phase, self.sizes)
         self.phases.append(record)
         self.current = {}
 
-    def _fit(self, following: Next) -> float:
+    def _learn(self, following: Next) -> float:
         """The rest of one pass over the training images; the mean loss while it was falling."""
         seed = self.seeds.for_epoch(following.epoch)
         size, skipped = self.recipe.batch_size, self.step
+        learner, labels = self.stage.learner, self.splits.train.labels
         if not skipped:
-            networks.reseed(self.model, seed)
-        order = epoch_order(len(self.splits.train.labels), seed)
-        batches = Batches(self.splits.train, size, order[skipped * size :])
-        phase = self.recipe.phases[following.phase]
-        per_batch = work_per_image(phase) * size
+            networks.reseed(self.network.model, seed)
+        order = epoch_order(len(labels), seed)
+        per_image = work_per_image(self.recipe, self.recipe.phases[following.phase])
+        learner.model.reset_metrics()
+        learner.running_loss = self.loss
 
         def beat(done: int) -> None:
+            fresh = skipped + done - self.step
             self.step = skipped + done
             self._commit_inside(following.epoch - 1)
-            self.pulse.beat(per_batch)
+            self.pulse.beat(per_image * fresh * size)
 
-        if len(batches):
-            beats = BatchBeat(beat, self.loss)
-            self.model.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=[beats])
-            self.loss = [float(variable) for variable in _loss_state(self.model)]
+        source = self.input_of(self.splits.train)
+        learner.train(source, labels, order, size, beat, skipped, self.stage.at_once)
+        self.loss = learner.running_loss
         return self.loss[0] / self.loss[1]
 
     def _commit_inside(self, epoch: int) -> None:
@@ -274,7 +319,7 @@ class Trainer:
         """
         late = time.perf_counter() - self.committed > COMMIT_SECONDS
         if late or self.run.is_ending:
-            self.loss = [float(variable) for variable in _loss_state(self.model)]
+            self.loss = self.stage.learner.running_loss
             if np.isfinite(self.loss).all():  # else the epoch's end says what became of it
                 self._commit(epoch)
         if self.run.is_ending:
@@ -282,9 +327,12 @@ class Trainer:
 
     def _commit(self, epoch: int) -> None:
         notes = {"loss": self.loss, "phases": self.phases, "current": self.current}
-        model = networks.arrays_of(self.model.variables)
-        optimizer = networks.arrays_of(self.model.optimizer.variables)
-        self.run.commit(Checkpoint(epoch, self.step, model, optimizer, notes))
+        partial = self.changing is not None and self.is_based
+        chosen = self.changing if partial else None
+        model = networks.arrays_of(self.network.model.variables, chosen)
+        optimizer = networks.arrays_of(self.stage.learner.model.optimizer.variables)
+        self.run.commit(Checkpoint(epoch, self.step, model, optimizer, notes, partial))
+        self.is_based, self.is_partial = True, partial
         self.committed = time.perf_counter()
 
     def _refuse_broken(self, line: dict[str, Any]) -> None:
@@ -301,10 +349,23 @@ class Trainer:
 
     def evaluate(self, part: Split) -> np.ndarray:
         """Class probabilities (n, classes) float32, in inference mode."""
-        batches = Batches(part, EVALUATION_BATCH)
-        per_batch = len(part.labels) / len(batches)
-        beat = BatchBeat(lambda done: self.pulse.beat(per_batch))
-        return self.reader.predict(batches, verbose=0, callbacks=[beat])
+        if self._maker:
+            return self.stage.reader.read(self.input_of(part))
+        return self.stage.reader.read(part, self._pass)
+
+    def evaluate_test(self) -> np.ndarray:
+        """The same of the test split, once, at the end."""
+        pristine = not any(phase.trains_backbone for phase in self.recipe.phases)
+        if pristine and self._maker:  # others will ask the same layers for the same images
+            return self.evaluate(self.splits.test)
+        return self.network.reader.read(self.splits.test, self._pass)
+
+    @property
+    def forward_seconds(self) -> float | None:
+        """Seconds in which an image passes the network; None where none did."""
+        pairs = zip(self.forward, self.forward[1:], strict=False)
+        rates = sorted((now - before) / count for (_, before), (count, now) in pairs)
+        return rates[len(rates) // 2] if rates else None
 
 
 def train(run: ClaimedRun) -> None:
@@ -315,14 +376,13 @@ def train(run: ClaimedRun) -> None:
         FloatingPointError: if the loss is no number any more.
         ThawError: for data or weights that are not to be had.
     """
-    device = prepare_device(run.threads)
-    trainer = Trainer(run)
-    _refuse_other_images(run, trainer.fingerprint)
-    environment = {**device, "versions": versions(), "fingerprint": trainer.fingerprint}
-    run.record_environment(environment)
+    trainer = Trainer(run, prepare_device(run.threads))
+    _refuse_other_images(run, trainer.environment["fingerprint"])
+    run.record_environment(trainer.environment)
     trainer.train()
     finish(run, trainer)
-    for measurement in measurements_of(run.recipe, trainer.phases, trainer.startup):
+    known = (trainer.phases, trainer.forward_seconds, trainer.startup)
+    for measurement in measurements_of(run.recipe, *known):
         run.add_measurement(measurement)
 
 
@@ -343,10 +403,11 @@ def finish(run: ClaimedRun, trainer: Trainer) -> None:
     """Write what a finished run leaves: probabilities, scores, the model."""
     trainer.pulse.stage("Measuring the test split")
     if not hasattr(trainer, "validation"):  # every epoch was committed before this process began
+        trainer._set_stage(len(run.recipe.phases) - 1)
         trainer.validation = trainer.evaluate(trainer.splits.validation)
     parts = {
         "validation": (trainer.splits.validation, trainer.validation),
-        "test": (trainer.splits.test, trainer.evaluate(trainer.splits.test)),
+        "test": (trainer.splits.test, trainer.evaluate_test()),
     }
     arrays, scores = {}, {}
     classes = dataset(run.recipe.dataset).classes
@@ -363,8 +424,8 @@ def finish(run: ClaimedRun, trainer: Trainer) -> None:
         }
     run.record_results({"splits": scores, "phases": trainer.phases}, arrays)
     trainer.pulse.stage("Saving the model")
-    networks.restore_published_dropout(trainer.model)
-    run.save_model(trainer.model.save)
+    networks.restore_published_dropout(trainer.network.model)
+    run.save_model(trainer.network.model.save)
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -407,13 +468,7 @@ def hashes(model: keras.Model) -> dict[str, str]:
     }
 
 
-def _loss_state(model: keras.Model) -> list[keras.Variable]:
-    """The sum and the count of which the running loss is the quotient."""
-    loss = next(metric for metric in model.metrics if metric.name == "loss")
-    return list(loss.variables)
-
-
 def _sample(part: Split) -> Split:
     """The fixed training images on which accuracy is measured after every epoch."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(part.labels))[:TRAIN_SAMPLE])
-    return Split(part.images[chosen], part.labels[chosen], part.indices[chosen])
+    return Split(part.take(chosen), part.labels[chosen], part.indices[chosen], part.part)

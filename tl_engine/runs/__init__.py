@@ -13,6 +13,7 @@
       history.jsonl       a line per epoch
       checkpoint.json     names the files of the last commit; its rename is the commit
       model-*.npz         all variables of the model, by index
+      free-*.npz          those that may have changed since, where a phase leaves others alone
       optimizer-*.npz     all variables of the optimizer, likewise (gone once finished)
       probabilities.npz   float16 class probabilities of every validation and test image
       scores.json         counts, losses and confusions per split, audit and timings per phase
@@ -21,6 +22,7 @@
       outcome.json        how it ended; missing while it has not
       quarantine/         what was damaged and set aside when the run began again
     runs/measurements.jsonl           how long steps take on this machine
+    runs/.cache/                      features and ends of phases: may be deleted at any time
     runs/worker.lock, slot.lock, worker.txt
 
 JSON objects and lines are sealed (`files.py`), arrays are named with their sha256 by a sealed file.
@@ -28,19 +30,24 @@ A missing file has a meaning and the meaning stands above. Every file has one wr
 writes study.json, label.json, recipe.json, queued and stop; the worker writes the rest.
 """
 
+from tl_engine.runs.cache import Cache
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.claimed import ClaimedRun, GaveUp, Stopped
-from tl_engine.runs.history import HISTORY_COLUMNS, epoch_line
+from tl_engine.runs.features import Features
+from tl_engine.runs.history import COSTS, HISTORY_COLUMNS, epoch_line
 from tl_engine.runs.run import Best, Run, RunState, joined_history
 from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import Summary, summarise
 
 __all__ = [
+    "COSTS",
     "HISTORY_COLUMNS",
     "Best",
+    "Cache",
     "Checkpoint",
     "ClaimedRun",
+    "Features",
     "GaveUp",
     "Run",
     "RunState",

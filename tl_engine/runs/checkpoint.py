@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ from tl_engine import fsio
 from tl_engine.runs import files
 
 MANIFEST = "checkpoint.json"
-KINDS = ("model", "optimizer")
+MODEL, FREE, OPTIMIZER = "model", "free", "optimizer"
+KINDS = (MODEL, FREE, OPTIMIZER)
 
 
 class Checkpoint(NamedTuple):
@@ -22,6 +24,9 @@ class Checkpoint(NamedTuple):
         step: batches of the next epoch that are done; 0 at the end of an epoch.
         model, optimizer: all variables, by index; seed-generator states are among the model's.
         notes: what the trainer has to remember besides, as JSON.
+        partial: when committed: `model` holds only the variables that may have changed since the
+            last commit that held all, and the others are not written again. When read: it was
+            committed so; `model` holds all.
     """
 
     epoch: int
@@ -29,18 +34,34 @@ class Checkpoint(NamedTuple):
     model: dict[str, np.ndarray]
     optimizer: dict[str, np.ndarray]
     notes: dict[str, Any]
+    partial: bool = False
 
 
 def commit(folder: Path, state: Checkpoint) -> None:
     """Make this the state to go on from, then drop the one before."""
     entries = {}
-    for kind in KINDS:
+    kinds = {FREE if state.partial else MODEL: state.model, OPTIMIZER: state.optimizer}
+    if state.partial:
+        entries[MODEL] = files.read_json(folder / MANIFEST)["files"][MODEL]
+    for kind, arrays in kinds.items():
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
-        fsio.write_arrays(path, getattr(state, kind))
+        fsio.write_arrays(path, arrays)
         entries[kind] = {"file": path.name, "sha256": files.sha256_of(path)}
-    manifest = {"epoch": state.epoch, "step": state.step, "notes": state.notes, "files": entries}
-    files.write_json(folder / MANIFEST, manifest)
-    _clean(folder, manifest)
+    _write(folder, state.epoch, state.step, state.notes, entries)
+
+
+def adopt(
+    folder: Path, source: Path, epoch: int, notes: dict[str, Any], entries: dict[str, Any]
+) -> None:
+    """Make the state that files of another folder hold the one to go on from.
+
+    Args:
+        entries: those files, by kind: `file` and `sha256`.
+    """
+    for entry in entries.values():
+        fsio.remove(folder / entry["file"])
+        fsio.link(source / entry["file"], folder / entry["file"])
+    _write(folder, epoch, 0, notes, entries)
 
 
 def recover(folder: Path, *, sealed: bool = True) -> None:
@@ -68,22 +89,33 @@ def read(folder: Path, *, sealed: bool = True) -> Checkpoint | None:
     manifest = files.read_json(folder / MANIFEST, sealed=sealed)
     if not manifest:
         return None
-    model, optimizer = (_arrays(folder, manifest, kind) for kind in KINDS)
-    notes = manifest.get("notes", {})
-    return Checkpoint(manifest["epoch"], manifest.get("step", 0), model, optimizer, notes)
+    model = {**_arrays(folder, manifest, MODEL), **_arrays(folder, manifest, FREE)}
+    optimizer, notes = _arrays(folder, manifest, OPTIMIZER), manifest.get("notes", {})
+    step, partial = manifest.get("step", 0), FREE in manifest["files"]
+    return Checkpoint(manifest["epoch"], step, model, optimizer, notes, partial)
 
 
 def read_model(folder: Path, *, sealed: bool = True) -> dict[str, np.ndarray] | None:
     """The model's variables alone; otherwise as `read`."""
     manifest = files.read_json(folder / MANIFEST, sealed=sealed)
-    return _arrays(folder, manifest, "model") if manifest else None
+    if not manifest:
+        return None
+    return {**_arrays(folder, manifest, MODEL), **_arrays(folder, manifest, FREE)}
 
 
 def drop_optimizer(folder: Path, *, sealed: bool = True) -> None:
     """Forget the optimizer's variables, which nobody needs once a run is finished."""
     manifest = files.read_json(folder / MANIFEST, sealed=sealed)
-    if manifest.get("files", {}).pop("optimizer", None):
+    if manifest.get("files", {}).pop(OPTIMIZER, None):
         files.write_json(folder / MANIFEST, manifest)
+    _clean(folder, manifest)
+
+
+def _write(
+    folder: Path, epoch: int, step: int, notes: dict[str, Any], entries: Mapping[str, Any]
+) -> None:
+    manifest = {"epoch": epoch, "step": step, "notes": notes, "files": dict(entries)}
+    files.write_json(folder / MANIFEST, manifest)
     _clean(folder, manifest)
 
 

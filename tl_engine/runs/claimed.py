@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
 import time
@@ -13,8 +14,10 @@ from typing import IO, Any
 import numpy as np
 
 from tl_engine import fsio
-from tl_engine.runs import checkpoint, files, measurements
+from tl_engine.runs import checkpoint, files, measurements, phase_ends
+from tl_engine.runs.cache import Cache
 from tl_engine.runs.checkpoint import Checkpoint
+from tl_engine.runs.phase_ends import PhaseEnd
 from tl_engine.runs.pulse import Heart
 from tl_engine.runs.run import Run, RunState
 
@@ -106,6 +109,31 @@ class ClaimedRun(Run):
         arrays = [*state.model.values(), *state.optimizer.values()]
         size = sum(array.nbytes for array in arrays)
         self._keep(lambda: checkpoint.commit(self.path, state), size)
+
+    def adopt(self, end: PhaseEnd) -> None:
+        """Go on from where another run's phase ended: its history, marked as shared, and its
+        state. Whoever dies in between leaves a run that has not begun."""
+        lines = [
+            {**line, "seconds": 0.0, "shared": line.get("shared", end.run)} for line in end.lines
+        ]
+        phases = [{**phase, "shared": phase.get("shared", end.run)} for phase in end.phases]
+        sealed = [files.seal(line) for line in lines]
+        self._keep(lambda: fsio.rewrite_lines(self.path / "history.jsonl", sealed))
+        state = (end.folder, len(lines), {"phases": phases}, end.files)
+        self._keep(lambda: checkpoint.adopt(self.path, *state))
+
+    def keep_phase_end(
+        self, name: str, phases: list[dict[str, Any]], environment: dict[str, Any]
+    ) -> None:
+        """Keep the state of the last commit for other runs; a disk that is full has none."""
+        known = {"lines": self.epochs(), "phases": phases, "environment": environment}
+        with contextlib.suppress(OSError):
+            phase_ends.keep(self.cache, name, phase_ends.of_run(self.path, self.id, **known))
+
+    @property
+    def cache(self) -> Cache:
+        """What runs of its store computed once and may need again."""
+        return Cache(self.study.path.parent)
 
     def record_results(self, scores: dict[str, Any], probabilities: dict[str, np.ndarray]) -> None:
         """Keep the scores and the per-image probabilities of a run that is done."""

@@ -21,7 +21,11 @@ HISTORY_COLUMNS = (
     "accuracy",
     "val_loss",
     "val_accuracy",
+    "cold_seconds",
+    "shared",
 )
+COSTS = ("seconds", "cold_seconds", "shared")
+"""What an epoch took depends on what was computed before; nothing else in its line does."""
 
 
 def epoch_line(
@@ -30,7 +34,8 @@ def epoch_line(
     """A history line: where the epoch stands, and what was measured in it.
 
     Args:
-        measured: losses, accuracies and seconds; its learning_rate where a schedule changes it.
+        measured: losses, accuracies and seconds; cold_seconds, as if nothing had been computed
+            before; its learning_rate where a schedule changes it.
     """
     return {
         "epoch": epoch,

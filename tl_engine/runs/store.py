@@ -15,6 +15,7 @@ from typing import IO, Any
 from tl_engine import fsio, locks
 from tl_engine.errors import StoreError
 from tl_engine.runs import files, measurements
+from tl_engine.runs.cache import Cache
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.run import Run
 from tl_engine.runs.study_folder import StudyFolder, run_name
@@ -114,14 +115,20 @@ class RunStore:
         return list(chosen.values())
 
     def next_waiting(self) -> Run | None:
-        """The run to train next, queued or interrupted: oldest study first, pair by pair."""
+        """The run to train next, queued or interrupted: oldest study first, in its order
+        of training."""
         for path in sorted(self._study_paths()):
             if any(_may_wait(run) for run in path.glob("arm*-pair*")):
                 study = StudyFolder(path)
-                runs = study.runs() if study.is_readable else []
+                runs = study.runs_as_trained() if study.is_readable else []
                 if run := next((run for run in runs if run.is_waiting), None):
                     return run
         return None
+
+    @property
+    def cache(self) -> Cache:
+        """What was computed once and may be needed again."""
+        return Cache(self.root)
 
     def delete(self, study_id: str) -> None:
         """Delete a study with all its runs.

@@ -129,6 +129,11 @@ class StudyFolder:
         """Its runs, pair by pair."""
         return [Run(path, self) for path in self._run_paths]
 
+    def runs_as_trained(self) -> list[Run]:
+        """Its runs in the order in which they are trained."""
+        places = {run_name(*place): at for at, place in enumerate(self.study.training_order())}
+        return sorted(self.runs(), key=lambda run: places[run.path.name])
+
     def run(self, name: str) -> Run:
         """The run of that name.
 

@@ -1,0 +1,85 @@
+"""A recipe's network with everything that was traced for it, phase by phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from tl_engine.learning import model as networks
+from tl_engine.learning.batches import Learner, Reader
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.study import Seeds
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one kind of phase trains, and what is constant below it.
+
+    Attributes:
+        learner, reader: the same layers, for training and for inference; from pixels, or from
+            features where there is something below.
+        below: from pixels to features; None where every layer trains, or nothing stays the same
+            below.
+        at_once: batches that are handed to the learner together.
+    """
+
+    learner: Learner
+    reader: Reader
+    below: Reader | None = None
+    at_once: int = 1
+
+
+class Network:
+    """The network of a recipe; others that differ in their phases alone can use it again.
+
+    Attributes:
+        model: from pixels to probabilities, never compiled itself.
+        reader: the same, for inference.
+    """
+
+    def __init__(self, recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> None:
+        """Build it; arguments and errors as those of `build_model`."""
+        self.model = networks.build_model(recipe, seeds, weights=weights)
+        self.reader = Reader(self.model)
+        self._recipe = recipe
+        self._stages: dict[tuple[object, ...], Stage] = {}
+        self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
+
+    def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> Stage:
+        """Free what the phase trains and freeze the rest, with an optimizer that begins anew.
+
+        Args:
+            features: off to train through the layers that stay the same, as if they did not.
+        """
+        key = (phase.trainable, phase.optimizer, features)
+        if key not in self._stages:
+            self._stages[key] = self._build(recipe, phase, features)
+        stage = self._stages[key]
+        networks.set_phase(self.model, recipe, phase, stage.learner.model)
+        return stage
+
+    def _build(self, recipe: Recipe, phase: Phase, features: bool) -> Stage:
+        below = self._boundary(recipe, phase) if features and recipe.keeps_features(phase) else None
+        if below is None:
+            trained = networks.twin(self.model)
+            networks.set_phase(self.model, recipe, phase, trained)
+            return Stage(Learner(trained), self.reader)
+        tensor, reader = below
+        trained = networks.above(self.model, tensor)
+        networks.set_phase(self.model, recipe, phase, trained)
+        # Through the head alone a batch takes a millisecond, and a stop is seen soon enough.
+        return Stage(Learner(trained), Reader(trained), reader, 1 if phase.trains_backbone else 16)
+
+    def _boundary(self, recipe: Recipe, phase: Phase) -> tuple[keras.KerasTensor, Reader] | None:
+        if phase.trainable not in self._below:
+            tensor = networks.boundary(self.model, recipe, phase)
+            if tensor is None:
+                return None
+            self._below[phase.trainable] = tensor, Reader(networks.below(self.model, tensor))
+        return self._below[phase.trainable]
+
+
+def network_of(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> Network:
+    """The network of a recipe, as building it gives it."""
+    return Network(recipe, seeds, weights=weights)

@@ -1,0 +1,130 @@
+"""What frozen layers say about images, kept so that nobody computes it twice.
+
+An entry of kind "features" holds some images of one published array: `indices.npy` (n,) and
+`rows.npy` (n, ...) float32, a row per image. A name may have several entries; a row is the same
+in each of them, whoever computed it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from tl_engine import fsio
+from tl_engine.runs.cache import Cache, Entry
+
+KIND = "features"
+Rows = Callable[[np.ndarray], Iterable[np.ndarray]]
+"""Computes the rows (m, ...) float32 of images, given their indices, in batches and in order."""
+
+
+class Features:
+    """A row per image of a split, in the split's order.
+
+    Attributes:
+        computed: how many of them were computed for this split, the others were found.
+        seconds: that this took.
+        cold_seconds: that all of them would have taken.
+    """
+
+    def __init__(
+        self, arrays: list[np.ndarray], places: np.ndarray, costs: tuple[int, float, float]
+    ) -> None:
+        """
+        Args:
+            arrays: rows, mapped from files or in memory.
+            places: (n, 2) per image, which array and which row of it.
+            costs: computed, seconds and cold_seconds.
+        """
+        self._arrays = arrays
+        self._places = places
+        self.computed, self.seconds, self.cold_seconds = costs
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row."""
+        return self._arrays[0].shape[1:]
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """The rows at these positions of the split, (m, ...) float32, in memory."""
+        places = self._places[positions]
+        if len(self._arrays) == 1:
+            return self._arrays[0][places[:, 1]]
+        taken = np.empty((len(places), *self.shape), np.float32)
+        for number, array in enumerate(self._arrays):
+            here = places[:, 0] == number
+            taken[here] = array[places[here, 1]]
+        return taken
+
+
+def obtain(
+    cache: Cache, name: str, indices: np.ndarray, shape: tuple[int, ...], compute: Rows
+) -> Features:
+    """The features of some images: those that are kept already, and the others computed and kept.
+
+    Args:
+        name: tells everything that the rows depend on, but the image.
+        indices: (n,) of the images in their published array.
+        shape: of one row.
+    """
+    arrays: list[np.ndarray] = []
+    known: dict[int, tuple[int, int]] = {}
+    seconds_per_image = 0.0
+    for entry in cache.entries(KIND, name):
+        if kept := _mapped(entry):
+            known |= {int(index): (len(arrays), row) for row, index in enumerate(kept[0])}
+            arrays.append(kept[1])
+            seconds_per_image = entry.facts["seconds"] / entry.facts["images"]
+    missing = np.array([index for index in indices if int(index) not in known], np.int64)
+    spent = 0.0
+    if len(missing):
+        known |= {int(index): (len(arrays), row) for row, index in enumerate(missing)}
+        rows, spent = _computed(cache, name, missing, shape, compute)
+        arrays.append(rows)
+        seconds_per_image = spent / len(missing)
+    places = np.array([known[int(index)] for index in indices], np.int64).reshape(-1, 2)
+    return Features(arrays, places, (len(missing), spent, seconds_per_image * len(indices)))
+
+
+def _computed(
+    cache: Cache, name: str, indices: np.ndarray, shape: tuple[int, ...], compute: Rows
+) -> tuple[np.ndarray, float]:
+    """The rows, mapped from the cache or in memory, and the seconds that they took."""
+    facts: dict[str, Any] = {"images": len(indices), "seconds": 0.0}
+
+    def write_rows(file: IO[bytes]) -> None:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(indices), *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        began = time.perf_counter()
+        for rows in compute(indices):
+            file.write(np.ascontiguousarray(rows, "<f4").data)
+        facts["seconds"] = time.perf_counter() - began
+
+    def fill(folder: Path) -> None:
+        fsio.write(folder / "rows.npy", write_rows)
+        fsio.write(folder / "indices.npy", lambda file: np.save(file, indices))
+
+    try:
+        entry = cache.put(KIND, name, facts, fill)
+    except OSError:  # a full disk costs memory and time, never the run
+        entry = None
+    if entry and (mapped := _mapped(entry)):
+        return mapped[1], facts["seconds"]
+    began = time.perf_counter()
+    return np.concatenate(list(compute(indices))), time.perf_counter() - began
+
+
+def _mapped(entry: Entry) -> tuple[np.ndarray, np.ndarray] | None:
+    """Its indices and rows; None where another process has just dropped it."""
+    try:
+        indices = np.lib.format.open_memmap(entry.path / "indices.npy", mode="r")
+        return np.array(indices), np.lib.format.open_memmap(entry.path / "rows.npy", mode="r")
+    except (OSError, ValueError):
+        return None
