@@ -14,20 +14,20 @@ REPETITIONS = 3
 PROGRAM = """
 import sys, time
 from tl_engine.catalog.presets import preset
-from tl_engine.learning import device, model as networks
-from tl_engine.learning.batches import Batches
+from tl_engine.learning import device
 from tl_engine.learning.measurement import _pixels
+from tl_engine.learning.network import Network
 from tl_engine.study import Seeds
 if sys.argv[1] == "plain":
     device._keep_freed_memory = lambda: None
 device.prepare_device(2)
 recipe = preset("try-it").study().arms[0].recipe
-network = networks.build_model(recipe, Seeds.of_pair(1))
-networks.set_phase(network, recipe, recipe.phases[0])
-batches = Batches(_pixels(recipe, 256), 64)
-network.fit(batches, verbose=0)
+learner = Network(recipe, Seeds.of_pair(1)).enter(recipe, recipe.phases[0]).learner
+pixels = _pixels(recipe, 256)
+epoch = (pixels, pixels.labels, range(256), 64, lambda done: None)
+learner.train(*epoch)
 began = time.perf_counter()
-network.fit(batches, verbose=0)
+learner.train(*epoch)
 print(256 / (time.perf_counter() - began))
 """
 

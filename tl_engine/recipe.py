@@ -162,6 +162,11 @@ class Recipe:
         """The same recipe with its phases in the opposite order."""
         return replace(self, phases=self.phases[::-1])
 
+    @property
+    def network(self) -> Recipe:
+        """What it shares with all recipes that train the same network."""
+        return replace(self, phases=(Phase("head", 1, 1e-3),), train_images=None, batch_size=64)
+
     def stem(self, phases: int) -> Recipe:
         """The recipe with its first phases only."""
         return replace(self, phases=self.phases[:phases])

@@ -1,8 +1,9 @@
-"""The worker: drains a store's queue, one process per run, then ends.
+"""The worker: drains a store's queue in processes that it can lose, then ends.
 
-It outlives the browser and the server. Each run's process is forked from a server that has
-TensorFlow loaded already (a `forkserver`), holds the run's lock for its whole life, and writes
-everything it says to the run's log.
+It outlives the browser and the server. A run's process is forked from a server that has
+TensorFlow loaded already (a `forkserver`), holds the run's lock while it trains, and writes
+everything it says to the run's log. The next run has the same process only where the last one
+ended well and both train the same network: what was traced for the one serves the other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import signal
 import sys
 import time
 import traceback
-from multiprocessing.context import ForkServerContext
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from tl_engine.errors import DamagedError, ThawError
@@ -25,6 +27,8 @@ LINGER_SECONDS = 60.0
 """How long an idle worker waits for more: its TensorFlow is loaded, the next run starts at once."""
 POLL_SECONDS = 0.2
 NICENESS = 10
+AGAIN = b"again"
+"""What a process answers that can train another run."""
 OUT_OF_MEMORY = (
     "It ran out of memory: try a smaller batch, smaller images or a smaller backbone, or free "
     "memory and resume."
@@ -39,34 +43,94 @@ def drain(store: RunStore, linger: float = LINGER_SECONDS, taken: int | None = N
         if not ours:
             return
         store.sweep()
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tl_engine.learning.training"])
         deadline = time.monotonic() + linger
-        while (run := store.next_waiting()) or time.monotonic() < deadline:
-            if run is None:
-                time.sleep(POLL_SECONDS)
-                continue
-            _train_in_a_process(context, run)
-            deadline = time.monotonic() + linger
+        with _Processes(store) as processes:
+            while (run := store.next_waiting()) or time.monotonic() < deadline:
+                if run is None:
+                    time.sleep(POLL_SECONDS)
+                    continue
+                _train(processes, run)
+                deadline = time.monotonic() + linger
     # A run that was queued between the last look and the lock's release found a worker alive.
     if store.next_waiting():
         drain(store, linger)
 
 
-def _train_in_a_process(context: ForkServerContext, run: Run) -> None:
-    """Train a run in a process of its own, and say for it what a dead process cannot say."""
+class _Processes:
+    """The process that trains, and the next one when that one is of no more use."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._root = str(store.root)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["tl_engine.learning.training"])
+        self._process: ForkServerProcess | None = None
+        self._connection: Connection | None = None
+        self._trains: object = None
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def train(self, run: Run) -> int | None:
+        """Train a run; None where its process lives on, else how it ended."""
+        wanted = run.recipe.network, run.threads
+        if self._process is None or self._trains != wanted:
+            self._close()
+            self._start()
+            self._trains = wanted
+        assert self._process and self._connection
+        try:
+            self._connection.send_bytes(run.id.encode())
+            if self._connection.recv_bytes() == AGAIN:
+                return None
+        except (EOFError, OSError):
+            pass
+        self._process.join()
+        exit_code = self._process.exitcode
+        self._close()
+        return exit_code
+
+    def _start(self) -> None:
+        self._connection, theirs = self._context.Pipe()
+        with theirs:
+            self._process = self._context.Process(target=serve, args=(self._root, theirs))
+            self._process.start()
+
+    def _close(self) -> None:
+        if self._connection:
+            self._connection.close()
+        if self._process:
+            self._process.join()
+        self._process = self._connection = self._trains = None
+
+
+def _train(processes: _Processes, run: Run) -> None:
+    """Train a run in a process, and say for it what a dead process cannot say."""
     killed, attempts = _out_of_memory_kills(), len(run.attempts())
-    process = context.Process(target=execute, args=(str(run.study.path.parent), run.id))
-    process.start()
-    process.join()
-    if process.exitcode == 0 or not run.is_waiting:
+    exit_code = processes.train(run)
+    if not exit_code or not run.is_waiting:
         return
     if _out_of_memory_kills() > killed:
         _end(run, OUT_OF_MEMORY)
-    elif (process.exitcode or 0) > 0 and len(
-        run.attempts()
-    ) == attempts:  # else it would be chosen again
-        _end(run, f"Its process could not start (exit code {process.exitcode}).")
+    elif exit_code > 0 and len(run.attempts()) == attempts:  # else it would be chosen again
+        _end(run, f"Its process could not start (exit code {exit_code}).")
+
+
+def serve(root: str, connection: Connection) -> None:
+    """Train one run after another, as the worker names them, until one does not end well."""
+    os.nice(NICENESS)
+    with connection:
+        while True:
+            try:
+                run_id = connection.recv_bytes().decode()
+            except EOFError:  # the worker has no more use for it, or died
+                return
+            state = execute(root, run_id)
+            connection.send_bytes(AGAIN if state is RunState.FINISHED else b"over")
+            if state is not RunState.FINISHED:
+                return
 
 
 def _end(run: Run, sentence: str) -> None:
@@ -77,22 +141,24 @@ def _end(run: Run, sentence: str) -> None:
             claimed.leave_queue()
 
 
-def execute(root: str, run_id: str) -> None:
-    """Train one run in this process, saying everything in its log."""
+def execute(root: str, run_id: str) -> RunState | None:
+    """Train one run in this process, saying everything in its log; how it ended, None where
+    somebody else has it."""
     store = RunStore(root)
     run = store.run(run_id)
     with store.slot(), run.hold() as ours:
         # Somebody may have stopped it, or another worker trained it, since it was chosen.
         if not ours or not run.waits():
-            return
+            return None
         claimed = ClaimedRun(run)
         with claimed.beating():
             _redirect_output(claimed)
-            os.nice(NICENESS)
             began = time.perf_counter()
             state, sentence = attempt(claimed)
             if state is not RunState.INTERRUPTED:
                 claimed.end(state, sentence, time.perf_counter() - began)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return state
 
 
 def attempt(run: ClaimedRun) -> tuple[RunState, str]:

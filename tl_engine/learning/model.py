@@ -143,6 +143,13 @@ def twin(model: keras.Model) -> keras.Model:
     return keras.Model(model.inputs, model.outputs, name="twin")
 
 
+def renew_head(model: keras.Model, seeds: Seeds) -> None:
+    """Give the head the values that building the network with these seeds would give it."""
+    kernel, bias = model.get_layer("head").weights
+    kernel.assign(_head_kernel(seeds)(kernel.shape))
+    bias.assign(np.zeros(bias.shape, bias.dtype))
+
+
 def restore_published_dropout(model: keras.Model) -> None:
     """Give dropout its published rates back, so that an exported model trains as expected."""
     for layer in _dropouts(model.body):

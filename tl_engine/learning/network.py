@@ -42,9 +42,23 @@ class Network:
         """Build it; arguments and errors as those of `build_model`."""
         self.model = networks.build_model(recipe, seeds, weights=weights)
         self.reader = Reader(self.model)
-        self._recipe = recipe
+        self._recipe = recipe.network
+        self._new = networks.arrays_of(self.model.variables) if weights else None
         self._stages: dict[tuple[object, ...], Stage] = {}
         self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
+
+    def fits(self, recipe: Recipe, weights: bool) -> bool:
+        """Whether the recipe trains this network, and its weights are at hand if wanted."""
+        return recipe.network == self._recipe and (self._new is not None or not weights)
+
+    def renew(self, recipe: Recipe, seeds: Seeds) -> None:
+        """Give the variables the values that building it with these seeds would give them."""
+        if recipe.pretrained and self._new is not None:
+            networks.assign(self.model.variables, self._new)
+            networks.renew_head(self.model, seeds)
+        else:
+            fresh = networks.build_model(recipe, seeds)
+            networks.assign(self.model.variables, networks.arrays_of(fresh.variables))
 
     def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> Stage:
         """Free what the phase trains and freeze the rest, with an optimizer that begins anew.
@@ -80,6 +94,22 @@ class Network:
         return self._below[phase.trainable]
 
 
+_kept: Network | None = None
+
+
 def network_of(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> Network:
-    """The network of a recipe, as building it gives it."""
-    return Network(recipe, seeds, weights=weights)
+    """The network of a recipe, as building it gives it.
+
+    The last one is kept, with all that was traced for it: to a recipe that trains the same
+    network it is given again, with its variables as new.
+
+    Args:
+        weights: off when variables are assigned from a checkpoint right after.
+    """
+    global _kept
+    if _kept is None or not _kept.fits(recipe, weights):
+        _kept = None
+        _kept = Network(recipe, seeds, weights=weights)
+    elif weights:
+        _kept.renew(recipe, seeds)
+    return _kept
