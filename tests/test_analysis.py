@@ -146,6 +146,7 @@ def rates(recipe, train, forward):
         {
             **rate_key(recipe, phase),
             "train_seconds_per_image": train,
+            "reading_seconds_per_image": forward,
             "forward_seconds_per_image": forward,
             "setup_seconds": 5.0,
             "startup_seconds": 2.0,
@@ -175,10 +176,27 @@ def test_the_latest_measurement_counts():
     assert estimate(recipe, both).images_per_second == (5.0,)
 
 
+def test_an_estimate_reads_frozen_layers_once():
+    recipe = tiny_recipe(Phase("head", 9, 1e-3))
+    (known,) = rates(recipe, 0.001, 0.01)
+    expected = estimate(recipe, [{**known, "reading_seconds_per_image": 0.0001}])
+    # 2 start, 5 set-up, 100 + 1000 images read at 0.01, 9 epochs, 2000 test images
+    assert expected.seconds == pytest.approx(2 + 5 + 11 + 9 * (0.1 + 0.11) + 20)
+
+
 def test_work_counts_three_passes_where_the_backbone_trains():
-    head, full = tiny_recipe(Phase("head", 1, 1e-3)), tiny_recipe(Phase("all", 1, 1e-3))
-    difference_ = total_work(full, sizes_of(full)) - total_work(head, sizes_of(head))
-    assert difference_ == 2 * 100
+    one, two = (tiny_recipe(Phase("all", epochs, 1e-3)) for epochs in (1, 2))
+    difference_ = total_work(two, sizes_of(two)) - total_work(one, sizes_of(one))
+    assert difference_ == 3 * 100 + 100 + 1000
+
+
+def test_epochs_above_frozen_layers_cost_next_to_nothing():
+    one, two = (tiny_recipe(Phase("head", epochs, 1e-3)) for epochs in (1, 2))
+    works = [total_work(recipe, sizes_of(recipe)) for recipe in (one, two)]
+    assert works[0] == pytest.approx(100 + 1000 + 2000, rel=0.02)
+    assert works[1] - works[0] < 0.02 * works[0]
+    changed = tiny_recipe(Phase("head", 1, 1e-3), augmentation=True)
+    assert total_work(changed, sizes_of(changed)) == 100 + 100 + 1000 + 2000
 
 
 @pytest.mark.parametrize(("correct", "total"), [(0, 0), (5, 4), (-1, 4)])

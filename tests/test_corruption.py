@@ -22,8 +22,8 @@ PER_KIND = 32 * TIMES
 OF_A_STUDY = ["study.json", "label.json"]
 OF_A_RUN = [
     *("recipe.json", "history.jsonl", "checkpoint.json", "outcome.json", "environment.json"),
-    *("attempts.jsonl", "scores.json", "model-0002-000000.npz", "probabilities.npz"),
-    *("model.keras", "pulse", "lock", "log.txt"),
+    *("attempts.jsonl", "scores.json", "model-0001-000000.npz", "free-0002-000000.npz"),
+    *("probabilities.npz", "model.keras", "pulse", "lock", "log.txt"),
 ]
 
 

@@ -24,7 +24,7 @@ from tests.conftest import tiny_study
 from tests.helpers import wait_until
 from tl_engine import fsio
 from tl_engine.recipe import Phase
-from tl_engine.runs import RunState, RunStore
+from tl_engine.runs import COSTS, RunState, RunStore
 from tl_engine.runs.claimed import MAXIMUM_RESUMES
 from tl_engine.worker import execute
 
@@ -128,7 +128,7 @@ def whole(tmp_path_factory):
 
 def told(run):
     """Its history, without what a clock says."""
-    return [{k: v for k, v in line.items() if k != "seconds"} for line in run.epochs()]
+    return [{k: v for k, v in line.items() if k not in COSTS} for line in run.epochs()]
 
 
 def bits(run):
@@ -239,5 +239,6 @@ def assert_no_litter(run):
     names = os.listdir(run.path)
     patterns = documented_names()
     assert [name for name in names if not any(fnmatch(name, one) for one in patterns)] == []
-    assert [name for name in names if fnmatch(name, "model-*.npz")] == ["model-0004-000000.npz"]
+    assert [name for name in names if fnmatch(name, "model-*.npz")] == ["model-0002-000000.npz"]
+    assert [name for name in names if fnmatch(name, "free-*.npz")] == ["free-0004-000000.npz"]
     assert [name for name in names if fnmatch(name, "optimizer-*.npz")] == []

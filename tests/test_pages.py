@@ -67,6 +67,7 @@ def with_rates(store, study):
                 {
                     **rate_key(arm.recipe, phase),
                     "train_seconds_per_image": 0.01,
+                    "reading_seconds_per_image": 0.001,
                     "forward_seconds_per_image": 0.001,
                     "setup_seconds": 1.0,
                     "startup_seconds": 1.0,

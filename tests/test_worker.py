@@ -44,7 +44,7 @@ def worker_process(store):
     return process
 
 
-def die(root, run_id):
+def die(root, connection):
     """A process that is killed before it says anything."""
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -191,7 +191,7 @@ def test_a_run_that_runs_out_of_memory_says_so(store, monkeypatch):
 
 
 def test_a_process_that_linux_killed_for_memory_is_not_tried_again(store, monkeypatch):
-    monkeypatch.setattr(worker, "execute", die)
+    monkeypatch.setattr(worker, "serve", die)
     counts = iter([3, 4])
     monkeypatch.setattr(worker, "_out_of_memory_kills", lambda: next(counts))
     (run,) = store.create(tiny_study(both=False)).runs()

@@ -117,10 +117,10 @@ class Study:
 
     def _branch(self, arm: int) -> list[int]:
         """For each phase of an arm, the first arm that is the same up to its end."""
-        stems = [self.arms[arm].recipe.stem(n + 1) for n in range(len(self.arms[arm].recipe.phases))]
+        recipe = self.arms[arm].recipe
         return [
-            next(number for number, other in enumerate(self.arms) if other.recipe.begins_with(stem))
-            for stem in stems
+            next(n for n, other in enumerate(self.arms) if other.recipe.begins_with(stem))
+            for stem in (recipe.stem(count + 1) for count in range(len(recipe.phases)))
         ]
 
     def _problems(self) -> Iterator[Problem]:

@@ -63,8 +63,7 @@ class _Processes:
         self._root = str(store.root)
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tl_engine.learning.training"])
-        self._process: ForkServerProcess | None = None
-        self._connection: Connection | None = None
+        self._living: tuple[ForkServerProcess, Connection] | None = None
         self._trains: object = None
 
     def __enter__(self) -> _Processes:
@@ -76,34 +75,33 @@ class _Processes:
     def train(self, run: Run) -> int | None:
         """Train a run; None where its process lives on, else how it ended."""
         wanted = run.recipe.network, run.threads
-        if self._process is None or self._trains != wanted:
+        if self._living is None or self._trains != wanted:
             self._close()
-            self._start()
-            self._trains = wanted
-        assert self._process and self._connection
+            self._living, self._trains = self._start(), wanted
+        process, connection = self._living
         try:
-            self._connection.send_bytes(run.id.encode())
-            if self._connection.recv_bytes() == AGAIN:
+            connection.send_bytes(run.id.encode())
+            if connection.recv_bytes() == AGAIN:
                 return None
-        except (EOFError, OSError):
+        except (EOFError, OSError):  # it died
             pass
-        self._process.join()
-        exit_code = self._process.exitcode
         self._close()
-        return exit_code
+        return process.exitcode
 
-    def _start(self) -> None:
-        self._connection, theirs = self._context.Pipe()
+    def _start(self) -> tuple[ForkServerProcess, Connection]:
+        ours, theirs = self._context.Pipe()
         with theirs:
-            self._process = self._context.Process(target=serve, args=(self._root, theirs))
-            self._process.start()
+            process = self._context.Process(target=serve, args=(self._root, theirs))
+            process.start()
+        return process, ours
 
     def _close(self) -> None:
-        if self._connection:
-            self._connection.close()
-        if self._process:
-            self._process.join()
-        self._process = self._connection = self._trains = None
+        """Let the process end: it does when it hears that nobody names another run."""
+        if self._living:
+            process, connection = self._living
+            connection.close()
+            process.join()
+        self._living = None
 
 
 def _train(processes: _Processes, run: Run) -> None:

@@ -95,7 +95,7 @@ def set_phase(
     )
     # Variables that appear while a graph is traced make TensorFlow trace it a second time.
     trained.optimizer.build(trained.trainable_variables)
-    trained.as_new = [np.array(variable) for variable in trained.optimizer.variables]
+    trained.as_new = [np.asarray(variable).copy() for variable in trained.optimizer.variables]
 
 
 def boundary(model: keras.Model, recipe: Recipe, phase: Phase) -> keras.KerasTensor | None:
@@ -110,7 +110,9 @@ def boundary(model: keras.Model, recipe: Recipe, phase: Phase) -> keras.KerasTen
         return model.get_layer("head").input
     if len(free) == len(_blocks(recipe)):
         return None
-    trained = {id(layer) for layer, block in _layers_with_blocks(model.body, recipe) if block in free}
+    trained = {
+        id(layer) for layer, block in _layers_with_blocks(model.body, recipe) if block in free
+    }
     above: set[int] = set()
     crossing: dict[int, keras.KerasTensor] = {}
     for node in _nodes(model.body):
@@ -166,7 +168,8 @@ def reseed(model: keras.Model, seed: int) -> None:
 def arrays_of(
     variables: list[keras.Variable], chosen: set[int] | None = None
 ) -> dict[str, np.ndarray]:
-    """Variables by index, for a checkpoint.
+    """Variables by index, for a checkpoint: a look at their memory, which training goes on to
+    change.
 
     Args:
         chosen: `id`s of those that are wanted; None means all.
@@ -176,6 +179,11 @@ def arrays_of(
         for index, variable in enumerate(variables)
         if chosen is None or id(variable) in chosen
     }
+
+
+def copies_of(variables: list[keras.Variable]) -> dict[str, np.ndarray]:
+    """Variables by index, as they are now."""
+    return {index: array.copy() for index, array in arrays_of(variables).items()}
 
 
 def assign(variables: list[keras.Variable], arrays: dict[str, np.ndarray]) -> None:

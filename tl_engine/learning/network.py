@@ -43,7 +43,7 @@ class Network:
         self.model = networks.build_model(recipe, seeds, weights=weights)
         self.reader = Reader(self.model)
         self._recipe = recipe.network
-        self._new = networks.arrays_of(self.model.variables) if weights else None
+        self._new = networks.copies_of(self.model.variables) if weights else None
         self._stages: dict[tuple[object, ...], Stage] = {}
         self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
 

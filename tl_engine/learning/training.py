@@ -226,8 +226,8 @@ class Trainer:
         if not self._maker:
             return 0.0, 0.0
         seen = self.pulse.seen
-        made = [self._maker.of(part) for part in (self.splits.train, self.splits.validation)]
-        self.inputs = dict(zip(map(id, (self.splits.train, self.splits.validation)), made))
+        made = [self._maker.of(self.splits.train), self._maker.of(self.splits.validation)]
+        self.inputs = {id(self.splits.train): made[0], id(self.splits.validation): made[1]}
         self.pulse.skipped += sum(map(len, made)) - (self.pulse.seen - seen)
         return sum(some.seconds for some in made), sum(some.cold_seconds for some in made)
 

@@ -42,7 +42,7 @@ def commit(folder: Path, state: Checkpoint) -> None:
     entries = {}
     kinds = {FREE if state.partial else MODEL: state.model, OPTIMIZER: state.optimizer}
     if state.partial:
-        entries[MODEL] = files.read_json(folder / MANIFEST)["files"][MODEL]
+        entries[MODEL] = files.read_json(folder / MANIFEST, sealed=False)["files"][MODEL]
     for kind, arrays in kinds.items():
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
         fsio.write_arrays(path, arrays)

@@ -88,7 +88,7 @@ def of_run(folder: Path, run: str, **known: Any) -> PhaseEnd:
     Args:
         known: lines, phases and environment.
     """
-    manifest = files.read_json(folder / checkpoint.MANIFEST)
+    manifest = files.read_json(folder / checkpoint.MANIFEST, sealed=False)
     kept = {kind: e for kind, e in manifest["files"].items() if kind != checkpoint.OPTIMIZER}
     return PhaseEnd(run=run, files=kept, folder=folder, **known)
 

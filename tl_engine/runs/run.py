@@ -274,9 +274,11 @@ class Run:
         import pandas as pd  # half a second that who only runs or reads pictures need not wait
 
         named = {"study": self.study.id, "arm": self.arm, "seed": self.pair, "run": self.id}
-        return pd.DataFrame(
-            [{**named, **epoch} for epoch in self.epochs()], columns=list(HISTORY_COLUMNS)
-        )
+        rows = [
+            {**named, "cold_seconds": epoch.get("seconds"), "shared": "", **epoch}
+            for epoch in self.epochs()
+        ]
+        return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
 
     def best(self) -> Best | None:
         """The best validation accuracy with its epoch; None before the first epoch."""

@@ -1,0 +1,88 @@
+"""A run as the article writes it: plain Keras, one `fit` per phase, nothing clever.
+
+    python -m bench.plain_keras RECIPE_AS_JSON
+
+Prints the seconds of building, and of every epoch of every phase with its validation, as JSON.
+The same images, batches, validation, layers and optimizers as in Thaw; the same published weights
+where they come with the packages, random ones elsewhere, which takes as long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+
+from tl_engine import data
+from tl_engine.catalog.backbones import backbone
+from tl_engine.learning.backbones import build_backbone
+from tl_engine.recipe import Recipe
+from tl_engine.splits import split
+from tl_engine.study import Seeds
+
+
+class Epochs(keras.callbacks.Callback):
+    """Seconds of each epoch, its validation included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        self._began = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        self.seconds.append(time.perf_counter() - self._began)
+
+
+def train(recipe: Recipe) -> dict[str, object]:
+    """Train it; seconds of building, and of each phase its compilation and its epochs."""
+    images = data.load(recipe.dataset)
+    splits = split(images, recipe.train_images, Seeds.of_pair(1).data)
+    x, y = np.array(splits.train.images), splits.train.labels
+    validation = np.array(splits.validation.images), splits.validation.labels
+    began = time.perf_counter()
+    chosen = backbone(recipe.backbone)
+    body = build_backbone(recipe.backbone, recipe.image_size, False, recipe.pretrained, 1)
+    model = keras.Sequential(
+        [
+            keras.Input(x.shape[1:], dtype="uint8"),
+            keras.layers.Resizing(recipe.image_size, recipe.image_size, dtype="float32"),
+            keras.layers.Rescaling(list(chosen.scale), list(chosen.offset)),
+            body,
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    built = time.perf_counter() - began
+    phases = []
+    for phase in recipe.phases:
+        began = time.perf_counter()
+        body.trainable = phase.trains_backbone
+        for layer in body.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        optimizer = keras.optimizers.Adam(phase.learning_rate)
+        model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+        compiled, epochs = time.perf_counter() - began, Epochs()
+        model.fit(
+            x,
+            y,
+            batch_size=recipe.batch_size,
+            epochs=phase.epochs,
+            validation_data=validation,
+            verbose=0,
+            callbacks=[epochs],
+        )
+        phases.append({"compile": compiled, "epochs": epochs.seconds})
+    return {"build": built, "phases": phases}
+
+
+if __name__ == "__main__":
+    print(json.dumps(train(Recipe.from_dict(json.loads(sys.argv[1])))))

@@ -1,0 +1,202 @@
+"""Thaw beside plain Keras: `python -m bench.speed`, part of `make bench`.
+
+    python -m bench.speed [--backbone efficientnet-lite0 resnet50] [--repetitions 3]
+
+Both sides in fresh processes, in turn. Thaw's side is a whole study, drained by its worker from
+an empty store: TensorFlow's import, commits, results and models included. Plain Keras' side is
+one run of `bench/plain_keras.py`, its phases added up to the study (same epochs, TensorFlow's
+import left out). `least` is Thaw's time over that of the image passes that nobody can avoid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tl_engine.catalog.presets import ARTICLE_ALL, ARTICLE_HEAD, PRESETS
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.study import Arm, Study, name_arms, with_reversed
+
+SIZES = {"efficientnet-lite0": 64, "resnet50": 32}
+RATES = [10 ** (-4.5 + 0.3 * step) for step in range(10)]
+SEEDS = 5
+SAME_ALLOCATOR = {
+    # What device._keep_freed_memory asks of glibc, for a process that does not know it.
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(256 * 2**20),
+}
+
+
+def recipe_of(backbone: str, *phases: Phase, images: int | None = 1000) -> Recipe:
+    """Fashion-MNIST mini at a size that a CPU likes."""
+    pretrained = backbone == "efficientnet-lite0"
+    return Recipe(
+        phases,
+        backbone=backbone,
+        pretrained=pretrained,
+        train_images=images,
+        image_size=SIZES[backbone],
+    )
+
+
+def two_orders(backbone: str) -> Study:
+    """Both orders of the article's phases, five seeds."""
+    recipes = with_reversed([recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)])
+    return Study("Two orders", name_arms(recipes), SEEDS)
+
+
+def six_orders(backbone: str) -> Study:
+    """All six orders, one seed."""
+    orders = PRESETS["six-orders"].orders
+    return Study("Six orders", name_arms([recipe_of(backbone, *order) for order in orders]))
+
+
+def sweep(backbone: str) -> Study:
+    """Ten learning rates of the head, five seeds, 5,000 images."""
+    recipes = [recipe_of(backbone, replace(ARTICLE_HEAD, learning_rate=r)) for r in RATES]
+    arms = [Arm(f"{r.phases[0].learning_rate:.1e}", replace(r, train_images=None)) for r in recipes]
+    return Study("Sweep", tuple(arms), SEEDS)
+
+
+STUDIES = {"two": two_orders, "six": six_orders, "sweep": sweep}
+
+
+def drain(name: str, backbone: str) -> dict[str, Any]:
+    """Train a study in this process' worker; seconds, and what its runs say of their epochs."""
+    from tl_engine import worker
+    from tl_engine.runs import RunState, RunStore
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = RunStore(Path(folder) / "runs")
+        began = time.perf_counter()
+        study = store.create(STUDIES[name](backbone))
+        worker.drain(store, linger=0)
+        seconds = time.perf_counter() - began
+        runs = study.runs()
+        assert all(run.state is RunState.FINISHED for run in runs), [r.log_tail() for r in runs]
+        epochs = [[{**line, "arm": run.arm} for line in run.epochs()] for run in runs]
+        rates = {str(known["trainable"]): known for known in store.measurements()}
+    return {"seconds": seconds, "epochs": epochs, "rates": rates}
+
+
+def plain(recipe: Recipe, **environment: str) -> dict[str, Any]:
+    """One run of the plain script."""
+    return _said(["bench.plain_keras", json.dumps(recipe.to_dict())], environment)
+
+
+def thaw(name: str, backbone: str) -> dict[str, Any]:
+    """A study in a process of its own."""
+    return _said(["bench.speed", "--study", name, "--backbone", backbone], {})
+
+
+def _said(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def phase_seconds(run: dict[str, Any], index: int) -> float:
+    """What a phase took in the plain run: compilation and epochs."""
+    return run["phases"][index]["compile"] + sum(run["phases"][index]["epochs"])
+
+
+def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
+    """One repetition: per row the seconds of plain Keras, of Thaw, and the least."""
+    both = recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)
+    run, kept = plain(both), plain(both, **SAME_ALLOCATOR)
+    swept = plain(recipe_of(backbone, ARTICLE_HEAD, images=None))
+    two, six, many = (thaw(name, backbone) for name in STUDIES)
+    tune, head = phase_seconds(run, 0), phase_seconds(run, 1)
+    orders = PRESETS["six-orders"].orders
+    six_plain = sum(
+        run["build"] + sum(tune if phase.trains_backbone else head for phase in order)
+        for order in orders
+    )
+    rates = two["rates"]["all"]
+    step, forward = rates["train_seconds_per_image"], rates["forward_seconds_per_image"]
+    epoch = 1000 * step + 1500 * forward
+    # Of the second pair: what was traced for the first one serves it.
+    after = [line for line in two["epochs"][2] if line["phase"] == 1]
+    tuned = [line for line in two["epochs"][2] if line["phase"] == 0]
+    return {
+        "four head epochs after fine-tuning": (
+            head,
+            sum(line["seconds"] for line in after),
+            2000 * forward,
+        ),
+        "head learning rates: 10 rates x 5 seeds, 5,000 images": (
+            len(RATES) * SEEDS * (swept["build"] + phase_seconds(swept, 0)),
+            many["seconds"],
+            (5000 + 1000 + 2000) * forward,
+        ),
+        "six orders, per seed": (six_plain, six["seconds"], 6 * epoch + 5000 * forward),
+        "two orders, 5 seeds": (
+            SEEDS * 2 * (run["build"] + tune + head),
+            two["seconds"],
+            SEEDS * (4 * epoch + 3000 * forward),
+        ),
+        "a fine-tuning epoch": (
+            run["phases"][0]["epochs"][-1],
+            tuned[-1]["seconds"],
+            epoch,
+        ),
+        "a fine-tuning epoch, plain Keras with Thaw's allocator": (
+            kept["phases"][0]["epochs"][-1],
+            tuned[-1]["seconds"],
+            epoch,
+        ),
+    }
+
+
+def report(backbone: str, repetitions: Sequence[dict[str, tuple[float, float, float]]]) -> None:
+    """A line per row: medians, the ratio with its spread, and the distance from the least."""
+    print(f"\n{backbone} at {SIZES[backbone]} px, {len(repetitions)} repetitions")
+    print(f"{'':<56}{'plain':>9}{'Thaw':>9}{'ratio':>8}  {'spread':<14}{'least':>6}")
+    for row in repetitions[0]:
+        sides = [one[row] for one in repetitions]
+        ratios = sorted(plain / thaw for plain, thaw, _ in sides)
+        middle = [statistics.median(values) for values in zip(*sides, strict=True)]
+        spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
+        print(
+            f"{row:<56}{middle[0]:>7.1f} s{middle[1]:>7.1f} s{statistics.median(ratios):>7.2f}x"
+            f"  {spread:<14}{middle[1] / middle[2]:>5.2f}x",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Measure, interleaved, and report after every repetition."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--backbone", nargs="+", default=list(SIZES), choices=list(SIZES))
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--study", choices=list(STUDIES), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.study:
+        print(json.dumps(drain(options.study, options.backbone[0])))
+        return
+    for backbone in options.backbone:
+        repetitions = []
+        for _ in range(options.repetitions):
+            repetitions.append(measure(backbone))
+            report(backbone, repetitions)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""What is computed once: the same bits whether it was found, computed, dropped or never kept."""
+
+import errno
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.conftest import tiny_recipe, tiny_study
+from tl_engine import fsio
+from tl_engine.catalog.backbones import BACKBONES
+from tl_engine.learning import model as networks
+from tl_engine.learning import training
+from tl_engine.learning.batches import Reader
+from tl_engine.learning.device import prepare_device
+from tl_engine.learning.network import Network
+from tl_engine.learning.training import Ended, train
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs import Cache, ClaimedRun, RunState, RunStore
+from tl_engine.runs.claimed import Stopped
+from tl_engine.splits import Split
+from tl_engine.study import Arm, Seeds, Study
+from tl_engine.torture import bits
+
+prepare_device(os.cpu_count() or 1)
+ALL, HEAD, TOP = Phase("all", 1, 1e-3), Phase("head", 2, 1e-2), Phase(1, 2, 1e-3)
+ORDERS = {"freeze first": (HEAD, TOP, ALL), "fine-tune first": (ALL, TOP, HEAD)}
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch):
+    monkeypatch.setenv("THAW_CACHE_GB", "1")
+
+
+def trained(store, *phases, pair=1, **changes):
+    """A run that this process has trained to its end."""
+    study = Study("Which order?", (Arm("Arm", tiny_recipe(*phases, **changes)),), pairs=pair)
+    run = ClaimedRun(store.create(study).runs()[pair - 1])
+    run.begin()
+    train(run)
+    run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+    return run
+
+
+def entries(store, kind):
+    return sorted((store.root / ".cache").glob(f"{kind}-*"))
+
+
+def shared(run):
+    """By epoch, whose it was first; None for its own."""
+    return [line.get("shared") for line in run.epochs()]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The bits of both orders where nothing is ever kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THAW_CACHE_GB", "0")
+        store = RunStore(tmp_path_factory.mktemp("undisturbed") / "runs")
+        return {order: bits(trained(store, *phases)) for order, phases in ORDERS.items()}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_bits_do_not_depend_on_what_the_cache_holds(store, monkeypatch, undisturbed, order):
+    phases = ORDERS[order]
+    assert bits(trained(store, *phases)) == undisturbed[order]  # cold
+    assert bits(trained(store, *phases)) == undisturbed[order]  # everything is there
+    for path in entries(store, "phase-end"):
+        shutil.rmtree(path)
+    warm = trained(store, *phases)  # features are there
+    assert bits(warm) == undisturbed[order]
+    assert shared(warm) == [None] * 5
+    for path in entries(store, "features")[::2]:  # half of them were dropped
+        shutil.rmtree(path)
+    for path in entries(store, "phase-end"):
+        shutil.rmtree(path)
+    assert bits(trained(store, *phases)) == undisturbed[order]
+    monkeypatch.setenv("THAW_CACHE_GB", "0.0001")  # nothing lasts
+    assert bits(trained(store, *phases)) == undisturbed[order]
+    monkeypatch.setenv("THAW_FEATURES", "off")  # through the frozen layers
+    monkeypatch.setenv("THAW_CACHE_GB", "0")
+    assert bits(trained(store, *phases)) == undisturbed[order]
+
+
+def test_frozen_layers_see_each_image_once(store, monkeypatch):
+    asked = []
+    ask = Reader.ask
+    monkeypatch.setattr(Reader, "ask", lambda r, x: asked.append(r.model.name) or ask(r, x))
+    trained(store, HEAD)
+    first = asked.count("below")
+    assert first > 0
+    trained(store, Phase("head", 5, 1e-3), batch_size=20)  # other epochs, rate and batches
+    assert asked.count("below") == first
+    trained(store, HEAD, train_images=120)  # 20 images more
+    assert asked.count("below") == first + 1
+
+
+def test_every_seed_finds_what_a_pretrained_backbone_said(store, monkeypatch):
+    """Random weights differ from seed to seed, published ones do not."""
+    monkeypatch.setattr(networks, "_head_kernel", lambda seeds: "zeros")
+    trained(store, HEAD, pair=1)
+    before = len(entries(store, "features"))
+    trained(store, HEAD, pair=2)
+    assert len(entries(store, "features")) > before
+
+
+def test_a_phase_that_another_run_has_done_is_not_done_again(store):
+    first = trained(store, ALL, HEAD)
+    again = trained(store, ALL, HEAD, ALL)
+    assert shared(again) == [first.id] * 3 + [None]
+    assert [line["seconds"] for line in again.epochs()][:3] == [0.0] * 3
+    costs = [[line["cold_seconds"] for line in run.epochs()][:3] for run in (first, again)]
+    assert costs[0] == costs[1]
+    assert all(cost > 0 for cost in costs[0])
+    assert [phase.get("shared") for phase in again.scores["phases"]] == [first.id] * 2 + [None]
+    third = trained(store, ALL, HEAD, ALL, HEAD)
+    # Named is who computed it, not who kept it.
+    assert shared(third) == [first.id] * 3 + [again.id] + [None] * 2
+    fork = trained(store, ALL, Phase("head", 2, 1e-3))
+    assert shared(fork) == [first.id] + [None] * 2
+
+
+def test_a_run_that_shares_everything_leaves_everything(store):
+    one, other = trained(store, HEAD, ALL), trained(store, HEAD, ALL)
+    assert shared(other) == [one.id] * 3
+    assert bits(one) == bits(other)
+    assert other.keras_file
+    assert other.damage == ""
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"batch_size": 16}, {"train_images": 90}, {"augmentation": True}, {"batchnorm": "adapt"}],
+)
+def test_nothing_is_shared_between_runs_that_differ(store, changes):
+    trained(store, ALL)
+    assert shared(trained(store, ALL, **changes)) == [None]
+
+
+def test_nothing_is_shared_between_seeds_or_machines(store, monkeypatch):
+    trained(store, ALL)
+    assert shared(trained(store, ALL, pair=2)) == [None]
+    device = prepare_device(os.cpu_count() or 1)
+    monkeypatch.setattr(training, "prepare_device", lambda threads: {**device, "processor": "Z80"})
+    assert shared(trained(store, ALL)) == [None]
+
+
+@pytest.mark.parametrize("kind", ["features", "phase-end"])
+def test_one_flipped_byte_is_computed_again(store, undisturbed, kind):
+    trained(store, *ORDERS["freeze first"])
+    if kind == "features":
+        for path in entries(store, "phase-end"):
+            shutil.rmtree(path)
+    victims = [file for path in entries(store, kind) for file in path.iterdir()]
+    for victim in victims:
+        data = bytearray(victim.read_bytes())
+        data[len(data) // 2] ^= 1
+        victim.unlink()  # a phase's end may have another name in its run
+        victim.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tl_engine.runs.cache._checked", set())  # as another process meets it
+        run = trained(store, *ORDERS["freeze first"])
+    assert bits(run) == undisturbed["freeze first"]
+    assert shared(run) == [None] * 5
+    assert not {victim.parent for victim in victims} & set(entries(store, kind))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(
+    store, monkeypatch, undisturbed, code
+):
+    def watch(step, path, detail=None):
+        if ".cache" in path.parts:
+            raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fsio, "watch", watch)
+    run = trained(store, *ORDERS["freeze first"])
+    assert bits(run) == undisturbed["freeze first"]
+    assert not entries(store, "features")
+
+
+def test_a_process_that_dies_while_it_takes_over_leaves_a_run_that_begins_again(store):
+    one = trained(store, ALL, HEAD)
+    run = ClaimedRun(store.create(tiny_study(ALL, HEAD, both=False)).runs()[0])
+    run.begin()
+    steps = []
+
+    def watch(step, path, detail=None):
+        steps.append(step)
+        if run.path in path.parents and path.name.startswith(".checkpoint.json"):
+            raise Ended
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fsio, "watch", watch)
+        with pytest.raises(Ended):
+            train(run)
+    assert steps
+    assert len(run.epochs()) == 3  # taken over, and not committed
+    assert run.damage == ""
+    assert run.state is RunState.INTERRUPTED
+    run.begin()
+    train(run)
+    run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+    assert bits(run) == bits(one)
+
+
+def test_the_unused_go_first(tmp_path):
+    cache = Cache(tmp_path, limit=2500)
+
+    def put(key):
+        cache.put("thing", key, {}, lambda folder: fsio.write(folder / "x", _thousand))
+
+    for number, key in enumerate("ab"):
+        put(key)
+        (path,) = tmp_path.glob(f".cache/thing-{key}-*")
+        os.utime(path / "entry.json", (number, number))
+    assert cache.entries("thing", "a")  # used again
+    put("c")
+    assert [cache.holds("thing", key) for key in "abc"] == [True, False, True]
+    assert cache.bytes_on_disk() <= 2500
+    cache.clear()
+    assert cache.bytes_on_disk() == 0
+
+
+def _thousand(file):
+    file.write(bytes(1000))
+
+
+def test_what_is_not_an_entry_is_dropped(tmp_path):
+    cache = Cache(tmp_path, limit=10**6)
+    folder = tmp_path / ".cache" / "thing-a-1"
+    folder.mkdir(parents=True)
+    (folder / "entry.json").write_text(json.dumps({"facts": {}, "files": {}}))
+    assert cache.entries("thing", "a") == []
+    assert not folder.exists()
+
+
+def test_a_limit_that_is_no_number_is_refused_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("THAW_CACHE_GB", "much")
+    with pytest.raises(Exception, match="THAW_CACHE_GB is a number of gigabytes"):
+        Cache(tmp_path)
+
+
+def test_a_stop_while_frozen_layers_are_read_is_seen_within_a_batch(store):
+    run = ClaimedRun(store.create(tiny_study(HEAD, both=False)).runs()[0])
+    run.begin()
+    (run.path / "stop").touch()
+    with pytest.raises(Stopped):
+        train(run)
+    assert entries(store, "features") == []
+
+
+# TensorFlow sums in another order where these networks' graphs are cut; the others to the last bit.
+ROUNDS = {"efficientnetb0": 1e-5, "efficientnetv2b0": 1e-5, "convnexttiny": 1e-5}
+BOUNDARIES = [
+    pytest.param(name, free, marks=() if name == "tiny" else pytest.mark.long)
+    for name, described in BACKBONES.items()
+    for free in ("head", max(1, len(described.blocks) // 2))
+]
+
+
+@pytest.mark.parametrize(("name", "free"), BOUNDARIES)
+def test_training_above_a_boundary_is_training_through_what_lies_below(name, free):
+    recipe = Recipe(
+        (Phase(free, 1, 1e-3),),
+        backbone=name,
+        pretrained=name == "efficientnet-lite0",
+        image_size=max(32, BACKBONES[name].minimum_size),
+        batch_size=8,
+    )
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (32, 28, 28, 3), dtype=np.uint8)
+    part = Split(pixels, random.integers(0, 10, 32), np.arange(32))
+    network = Network(recipe, Seeds.of_pair(1))
+    start = networks.copies_of(network.model.variables)
+    ends = []
+    for features in (True, False):
+        networks.assign(network.model.variables, start)
+        stage = network.enter(recipe, recipe.phases[0], features=features)
+        rows = part
+        if features:
+            rows = Split(stage.below.read(part), part.labels, part.indices)
+        stage.learner.train(rows, part.labels, np.arange(32), 8, lambda done: None)
+        ends.append(networks.copies_of(network.model.variables))
+    for index, array in ends[0].items():
+        np.testing.assert_allclose(array, ends[1][index], rtol=0, atol=ROUNDS.get(name, 0))
