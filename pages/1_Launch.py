@@ -1,6 +1,7 @@
 """Launch: choose the order of phases and everything else, see what it will take, start."""
 
 import json
+import os
 import time
 
 import streamlit as st
@@ -10,7 +11,7 @@ from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
 from tl_engine.launchers import local
 from tl_engine.runs import summarise
-from tl_engine.work import estimate, missing_rates, sizes_of
+from tl_engine.work import estimate, missing_rates, plan, sizes_of
 from ui import access, frame, study_form
 from ui.engine import store
 from ui.run_card import phases_of
@@ -50,6 +51,7 @@ def preview(study):
         for arm, column in zip(study.arms, st.columns(min(len(study.arms), 3)) * 7, strict=False):
             with column, st.container(border=True):
                 show_arm(study, arm, estimate(arm.recipe, measurements))
+        show_total(plan(study, measurements, store().kept_phase_ends(), os.cpu_count() or 1))
         if st.session_state.get("was-missing") and not missing:
             st.session_state["was-missing"] = False
             st.rerun()
@@ -62,7 +64,10 @@ def show_arm(study, arm, expected):
     st.markdown(f"**{escape(arm.name)}**")
     st.image(phases_svg(phases_of(recipe)), width="stretch")
     for phase, count in zip(recipe.phases, recipe.trainable_parameters(), strict=True):
-        st.caption(f"{study_form.trainable_title(phase.trainable)}: {count:,} trainable parameters")
+        st.caption(
+            f"{study_form.trainable_title(phase.trainable)}: {count:,} trainable parameters"
+            + frozen_words(recipe, phase)
+        )
     if expected is None:
         doing = (
             "measuring the time it takes here …" if access.may_change() else "time not known yet"
@@ -73,6 +78,31 @@ def show_arm(study, arm, expected):
     st.markdown(f":material/timer: about **{duration(expected.seconds)}**{each}")
     speeds = ", then ".join(f"{speed:,.0f}" for speed in expected.images_per_second)
     st.caption(f"Measured on this machine: {speeds} training images per second.")
+
+
+def frozen_words(recipe, phase):
+    """What becomes of the layers that a phase leaves alone."""
+    if phase.trainable == "all":
+        return ""
+    why = recipe.why_no_features(phase)
+    if why:
+        return f". The frozen layers are computed in every epoch: {why[0].lower()}{why[1:]}"
+    return ". The frozen layers see each image once, whatever the epochs."
+
+
+def show_total(planned):
+    """How long everything takes, and what need not be computed."""
+    if planned is None:
+        return
+    words = f":material/timer: All runs together: about **{duration(planned.seconds)}**"
+    if planned.cold_seconds > 1.05 * planned.seconds:
+        words += f" instead of {duration(planned.cold_seconds)}"
+    if planned.shared:
+        words += (
+            f"; {planned.shared} of {planned.phases} phases need not be computed, because "
+            "another run began the same way"
+        )
+    st.markdown(f"{words}.")
 
 
 def measure(study):

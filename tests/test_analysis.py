@@ -19,7 +19,9 @@ from tl_engine.analysis.scores import arm_summary, score_table, wilson_interval
 from tl_engine.analysis.settings import differences
 from tl_engine.recipe import Phase
 from tl_engine.runs import HISTORY_COLUMNS
-from tl_engine.work import estimate, missing_rates, sizes_of, total_work
+from tl_engine.runs.phase_ends import names_of
+from tl_engine.study import Study
+from tl_engine.work import estimate, missing_rates, plan, sizes_of, total_work
 
 
 def history(accuracies, study="s", images=100):
@@ -260,3 +262,51 @@ def test_what_was_spent_is_unknown_after_an_epoch_of_unknown_cost():
     unknown = history({("a", 1): [0.1, 0.2, 0.3]})
     unknown.loc[1, "seconds"] = np.nan
     assert list(with_axes(unknown)["x_seconds"]) == pytest.approx([2, np.nan, np.nan], nan_ok=True)
+
+
+def six(pairs=1, **changes):
+    from tl_engine.catalog.presets import PRESETS
+    from tl_engine.study import name_arms
+
+    orders = PRESETS["six-orders"].orders
+    return Study("Six", name_arms([tiny_recipe(*order, **changes) for order in orders]), pairs)
+
+
+def test_a_plan_counts_what_runs_share_once():
+    study = six()
+    known = [rate for arm in study.arms for rate in rates(arm.recipe, 0.1, 0.01)]
+    planned = plan(study, known, set(), 2)
+    # head, all, head > all, all > head, all > head > all, head > all > head: 6 of 12 are new
+    assert (planned.shared, planned.phases) == (6, 12)
+    assert planned.cold_seconds == pytest.approx(
+        sum(estimate(arm.recipe, known).seconds for arm in study.arms)
+    )
+    assert planned.seconds < 0.7 * planned.cold_seconds
+    alone = Study("Alone", study.arms[1:2])
+    planned = plan(alone, known, set(), 2)
+    assert (planned.seconds, planned.shared) == (planned.cold_seconds, 0)
+
+
+def test_a_plan_counts_what_is_kept():
+    study = six(pairs=2)
+    known = [rate for arm in study.arms for rate in rates(arm.recipe, 0.1, 0.01)]
+    kept = {name for arm in study.arms for pair in (1, 2) for name in names_of(arm.recipe, pair, 2)}
+    planned = plan(study, known, kept, 2)
+    assert planned.shared == planned.phases == 24
+    # 2 start and 2000 test images at 0.01 for each of the 12 runs
+    assert planned.seconds == pytest.approx(12 * (2 + 20))
+    assert plan(study, known, kept, 4).shared == 12  # other threads make other bits
+
+
+def test_runs_that_begin_alike_are_trained_after_one_another():
+    study = six(pairs=2)
+    orders = [study.arms[arm].recipe.order for arm, pair in study.training_order() if pair == 1]
+    assert orders == [
+        "head",
+        "head > all",
+        "head > all > head",
+        "all",
+        "all > head",
+        "all > head > all",
+    ]
+    assert sorted(study.training_order()) == sorted(study.runs())

@@ -8,13 +8,15 @@ Seconds come from rates that were measured here, in finished runs or by `learnin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tl_engine.catalog.backbones import backbone
 from tl_engine.catalog.datasets import dataset
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs.phase_ends import names_of
+from tl_engine.study import Study
 
 HEAD_SHARE = 0.01
 TRAIN_SAMPLE = 500
@@ -37,11 +39,13 @@ class Estimate:
     Attributes:
         seconds: from claiming the run to its last file.
         phases: of which in each phase.
+        reading: of which once, for what is constant below it.
         images_per_second: training, in each phase.
     """
 
     seconds: float
     phases: tuple[float, ...]
+    reading: tuple[float, ...]
     images_per_second: tuple[float, ...]
 
 
@@ -112,7 +116,7 @@ def missing_rates(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> 
 def estimate(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> Estimate | None:
     """How long a run takes here; None where a kind of step was never measured."""
     measurements, sizes = list(measurements), sizes_of(recipe)
-    seconds, rates, forward, startup = [], [], 0.0, 0.0
+    seconds, reading, rates, forward, startup = [], [], [], 0.0, 0.0
     for phase in recipe.phases:
         rate = _latest(rate_key(recipe, phase), measurements)
         if rate is None:
@@ -120,11 +124,73 @@ def estimate(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> Estim
         forward, startup = rate["forward_seconds_per_image"], rate["startup_seconds"]
         per_epoch = sizes.train * rate["train_seconds_per_image"]
         per_epoch += (sizes.sample + sizes.validation) * rate["reading_seconds_per_image"]
-        once = features_work(recipe, phase, sizes) * forward
-        seconds.append(rate["setup_seconds"] + once + phase.epochs * per_epoch)
+        reading.append(features_work(recipe, phase, sizes) * forward)
+        seconds.append(rate["setup_seconds"] + reading[-1] + phase.epochs * per_epoch)
         rates.append(1 / rate["train_seconds_per_image"])
     total = startup + sum(seconds) + sizes.test * forward
-    return Estimate(total, tuple(seconds), tuple(rates))
+    return Estimate(total, tuple(seconds), tuple(reading), tuple(rates))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study takes here.
+
+    Attributes:
+        seconds: with what is computed already, and what its runs share.
+        cold_seconds: if every run computed everything itself.
+        shared, phases: phases that need not be computed, of all phases of all runs.
+    """
+
+    seconds: float
+    cold_seconds: float
+    shared: int
+    phases: int
+
+
+def plan(
+    study: Study,
+    measurements: Iterable[Mapping[str, Any]],
+    kept: Set[str],
+    threads: int,
+) -> Plan | None:
+    """How long a study takes here; None where a kind of step was never measured.
+
+    Args:
+        kept: names of the ends of phases that are there already.
+        threads: that its runs will use.
+    """
+    measurements = list(measurements)
+    there: set[object] = set()
+    seconds, cold, shared, phases = 0.0, 0.0, 0, 0
+    for arm, pair in study.training_order():
+        recipe = study.arms[arm].recipe
+        expected = estimate(recipe, measurements)
+        if expected is None:
+            return None
+        names = names_of(recipe, pair, threads)
+        known = [name in there or name in kept for name in names]
+        done = len(known) - known[::-1].index(True) if any(known) else 0
+        there |= set(names)
+        seconds += expected.seconds - sum(expected.phases[:done])
+        seconds -= _read_already(recipe, pair, done, expected, there)
+        cold, shared, phases = cold + expected.seconds, shared + done, phases + len(names)
+    return Plan(seconds, cold, shared, phases)
+
+
+def _read_already(
+    recipe: Recipe, pair: int, done: int, expected: Estimate, there: set[object]
+) -> float:
+    """Seconds of reading what another arm of the pair has read: images through frozen layers
+    that no phase before has changed."""
+    saved = 0.0
+    for index, phase in enumerate(recipe.phases):
+        if phase.trains_backbone:
+            break
+        layers = (recipe.network, phase.trainable, pair)
+        if index >= done and layers in there:
+            saved += expected.reading[index]
+        there.add(layers)
+    return saved
 
 
 def measurements_of(

@@ -54,6 +54,10 @@ class Cache:
         """Whether there is an entry, unchecked: cheap to ask."""
         return next(self._folder.glob(f"{kind}-{key}-*"), None) is not None
 
+    def keys(self, kind: str) -> set[str]:
+        """The keys of which there are entries of that kind, unchecked."""
+        return {path.name.split("-")[-2] for path in self._folder.glob(f"{kind}-*")}
+
     def put(
         self,
         kind: str,

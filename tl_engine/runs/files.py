@@ -11,6 +11,7 @@ import json
 import platform
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,13 @@ def now() -> str:
 
 def versions() -> dict[str, str]:
     """Versions that can change a run's bits; read without importing the packages."""
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in VERSIONED_PACKAGES},
-    }
+    return dict(_versions())
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    installed = {name: version(name) for name in VERSIONED_PACKAGES}
+    return {"python": platform.python_version(), **installed}
 
 
 def _text(path: Path) -> bytes | None:

@@ -17,6 +17,7 @@ from tl_engine.errors import StoreError
 from tl_engine.runs import files, measurements
 from tl_engine.runs.cache import Cache
 from tl_engine.runs.kept import Kept
+from tl_engine.runs.phase_ends import KIND
 from tl_engine.runs.run import Run
 from tl_engine.runs.study_folder import StudyFolder, run_name
 from tl_engine.study import Seeds, Study
@@ -129,6 +130,10 @@ class RunStore:
     def cache(self) -> Cache:
         """What was computed once and may be needed again."""
         return Cache(self.root)
+
+    def kept_phase_ends(self) -> set[str]:
+        """Names of the states in which phases ended and that are still there."""
+        return self.cache.keys(KIND)
 
     def delete(self, study_id: str) -> None:
         """Delete a study with all its runs.
