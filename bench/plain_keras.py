@@ -69,7 +69,7 @@ def train(recipe: Recipe) -> dict[str, object]:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
         optimizer = keras.optimizers.Adam(phase.learning_rate)
-        model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         compiled, epochs = time.perf_counter() - began, Epochs()
         model.fit(
             x,

@@ -90,7 +90,8 @@ def scores(history, runs):
         st.caption(
             "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
             "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
-            "it does not say which arm is better."
+            "it does not say which arm is better. Takes: with nothing computed before; took: with "
+            "what another run had computed already."
         )
 
 
@@ -119,7 +120,8 @@ def _readable(scored):
             "Best": percent(row.best),
             "in epoch": "–" if isnan(row.best_epoch) else f"{row.best_epoch:.0f}",
             "Training": percent(row.train_accuracy),
-            "Trained for": duration(row.seconds),
+            "Takes": duration(row.cold_seconds),
+            "Took": duration(row.seconds),
         }
         for row in scored.itertuples()
     ]

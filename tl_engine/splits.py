@@ -16,17 +16,19 @@ from tl_engine.data import Images, LabelledImages
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one split.
+    """Images of one split, read where and when they are taken: the whole of a large dataset
+    need not fit into memory.
 
     Attributes:
-        images: uint8 (n, height, width, 3).
+        published: uint8 (N, height, width, 3), the array that the split was taken from; may be
+            mapped from a file.
         labels: int64 (n,).
         indices: int64 (n,), ascending positions in the published array that the split was taken
             from: train's for train and for a carved validation, each one's own otherwise.
         part: the name of that array: "train", "validation" or "test".
     """
 
-    images: np.ndarray
+    published: np.ndarray
     labels: np.ndarray
     indices: np.ndarray
     part: str = "train"
@@ -36,7 +38,12 @@ class Split:
 
     def take(self, positions: np.ndarray) -> np.ndarray:
         """The images at these positions, (m, height, width, 3) uint8, in memory."""
-        return np.ascontiguousarray(self.images[positions])
+        return np.ascontiguousarray(self.published[self.indices[positions]])
+
+    @property
+    def images(self) -> np.ndarray:
+        """All its images, (n, height, width, 3) uint8, in memory."""
+        return self.take(np.arange(len(self)))
 
 
 @dataclass(frozen=True)
@@ -102,8 +109,7 @@ def shares(sizes: np.ndarray, count: int) -> np.ndarray:
 
 
 def _taken(images: LabelledImages, positions: np.ndarray) -> Split:
-    taken = images.take(positions)
-    return Split(taken.images, taken.labels, positions)
+    return Split(images.images, images.labels[positions], positions)
 
 
 def _whole(images: LabelledImages, part: str) -> Split:

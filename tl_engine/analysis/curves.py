@@ -10,14 +10,15 @@ AXES = ("epoch", "images", "seconds")
 def with_axes(history: pd.DataFrame) -> pd.DataFrame:
     """The history with `x_epoch`, `x_images` and `x_seconds`: what each run has spent so far.
 
-    After an epoch whose cost is NaN, what the run has spent is NaN too.
+    Seconds are those of a run that finds nothing computed, so that no arm looks cheap because
+    another one did its work. After an epoch whose cost is NaN, what the run has spent is NaN too.
     """
     ordered = history.sort_values(["study", "arm", "seed", "run", "epoch"], kind="stable")
     # An empty history's columns are objects, which cannot be added up.
-    costs = ordered[["images", "seconds"]].astype(float)
+    costs = ordered[["images", "cold_seconds"]].astype(float)
     spent = costs.groupby(ordered["run"], sort=False).cumsum(skipna=False)
     return ordered.assign(
-        x_epoch=ordered["epoch"], x_images=spent["images"], x_seconds=spent["seconds"]
+        x_epoch=ordered["epoch"], x_images=spent["images"], x_seconds=spent["cold_seconds"]
     )
 
 

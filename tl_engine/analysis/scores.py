@@ -21,6 +21,7 @@ SCORE_COLUMNS = (
     "best_epoch",
     "train_accuracy",
     "seconds",
+    "cold_seconds",
 )
 
 
@@ -86,4 +87,5 @@ def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
         "best_epoch": best_epoch,
         "train_accuracy": last["accuracy"],
         "seconds": epochs["seconds"].sum(),
+        "cold_seconds": epochs["cold_seconds"].sum(),
     }

@@ -30,7 +30,7 @@ SHOWN = {"val_accuracy": "%{y:.1%}", "val_loss": "%{y:.4f}"}
 AXES = {
     "epoch": "Epoch",
     "images": "Training images seen",
-    "seconds": "Seconds of training and measuring",
+    "seconds": "Seconds of training and measuring, nothing computed before",
 }
 MARKED_EPOCHS = 20
 """Points are marked on curves of at most so many epochs."""

@@ -471,4 +471,4 @@ def hashes(model: keras.Model) -> dict[str, str]:
 def _sample(part: Split) -> Split:
     """The fixed training images on which accuracy is measured after every epoch."""
     chosen = np.sort(np.random.default_rng(0).permutation(len(part.labels))[:TRAIN_SAMPLE])
-    return Split(part.take(chosen), part.labels[chosen], part.indices[chosen], part.part)
+    return Split(part.published, part.labels[chosen], part.indices[chosen], part.part)
