@@ -49,12 +49,6 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, positions: np.ndarray) -> LabelledImages:
-        """A copy of some, in that order; grey ones stay one channel in memory."""
-        grey = self.images.strides[-1] == 0
-        pixels = self.images[..., 0] if grey else self.images
-        return LabelledImages(_three_channels(pixels[positions]), self.labels[positions])
-
 
 @dataclass(frozen=True)
 class Images:
