@@ -1,6 +1,7 @@
 """Figures as values: what is drawn, what is said, what a hostile name becomes."""
 
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from tl_engine.charts.classes import per_class
 from tl_engine.charts.confusion import confusion_difference, confusion_matrix
 from tl_engine.charts.curves import learning_curves
 from tl_engine.charts.phases import phase_label, phases_svg
+from tl_engine.charts.tree import shares, tree_svg
 from tl_engine.charts.points import final_scores
 from tl_engine.charts.probabilities import top_bars
 from tl_engine.charts.style import ARMS, NEUTRAL, ON_PHASE, arm_colours, phase_colour
@@ -352,3 +354,21 @@ def test_words_that_do_not_fit_are_left_out_of_a_segment_but_not_of_its_label():
     svg = phases_svg([("head", 1, 1e-3)] * 20, 300)
     assert "></text>" in svg
     assert svg.count("Head only") == 20
+
+
+SIX = {
+    "Freeze only": [("head", 4, 1e-3)],
+    "Freeze, then fine-tune": [("head", 4, 1e-3), ("all", 2, 1e-5)],
+    "Fine-tune <only>": [("all", 2, 1e-5)],
+}
+
+
+def test_a_tree_draws_what_arms_share_once():
+    svg = ElementTree.fromstring(tree_svg(SIX))
+    tag = "{http://www.w3.org/2000/svg}"
+    assert len(svg.findall(f"{tag}rect")) == 3
+    assert len(svg.findall(f"{tag}path")) == 1  # from the head down to what follows it
+    names = [text.text for text in svg.findall(f"{tag}text")]
+    assert set(SIX) <= set(names)
+    assert shares(list(SIX.values()))
+    assert not shares([[("head", 4, 1e-3)], [("head", 4, 1e-4)]])

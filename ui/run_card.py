@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from tl_engine.charts.tree import shares, tree_svg
 from tl_engine.launchers import local
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
@@ -30,6 +31,18 @@ def show(runs: list[Run]) -> None:
                 _facts(run)
         if len(runs) > 3:
             st.caption(f"and {len(runs) - 3} more.")
+        with guarded():
+            _tree(runs[0].study)
+
+
+def _tree(study: StudyFolder) -> None:
+    """What the arms of a study share, where they do."""
+    order = dict.fromkeys(arm for arm, _ in study.study.training_order())
+    arms = [study.study.arms[number] for number in order]
+    paths = {plain(arm.name): phases_of(arm.recipe) for arm in arms}
+    if shares(list(paths.values())):
+        st.caption("What its arms share is trained once for each seed:")
+        st.image(tree_svg(paths))
 
 
 def _actions(runs: list[Run]) -> None:
@@ -103,6 +116,8 @@ def _figures(run: Run, known: Summary) -> list[str]:
         return facts
     if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
         facts.append(f"went on by itself {resumes} time" + ("s" if resumes > 1 else ""))
+    if taken := [line["shared"] for line in run.epochs() if "shared" in line]:
+        facts.append(f"{len(taken)} epochs taken over from {taken[-1]}")
     if not run.is_bit_comparable:
         facts.append("went on under other versions or on another machine: not bit-comparable")
     return facts + [audit_sentence(phase) for phase in run.scores.get("phases", [])]

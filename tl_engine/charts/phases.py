@@ -49,7 +49,7 @@ def phases_svg(phases: Sequence[PhaseFacts], width: int = 420) -> str:
     widths = _widths([epochs for _, epochs, _ in phases], width)
     parts, left = [], 0.0
     for facts, wide in zip(phases, widths, strict=True):
-        parts.append(_segment(facts, left, wide))
+        parts.append(segment(facts, left, wide))
         left += wide + GAP
     words = escape(", then ".join(phase_label(*facts) for facts in phases), quote=True)
     return (
@@ -65,7 +65,8 @@ def _widths(epochs: list[int], width: int) -> list[float]:
     return [least + rest * count / sum(epochs) for count in epochs]
 
 
-def _segment(facts: PhaseFacts, left: float, wide: float) -> str:
+def segment(facts: PhaseFacts, left: float, wide: float, top: float = 0) -> str:
+    """A phase as a part of an SVG picture, HEIGHT pixels high."""
     trainable, epochs, learning_rate = facts
     short = layers(trainable).removesuffix(" only").removesuffix(" layers")
     words = (
@@ -75,9 +76,9 @@ def _segment(facts: PhaseFacts, left: float, wide: float) -> str:
         short,
     )
     return (
-        f'<rect x="{left:.1f}" y="0" width="{wide:.1f}" height="{HEIGHT}" rx="5" '
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{HEIGHT}" rx="5" '
         f'fill="{phase_colour(trainable)}"/>'
-        f'<text x="{left + wide / 2:.1f}" y="{HEIGHT / 2}" fill="{ON_PHASE}" font-size="12" '
+        f'<text x="{left + wide / 2:.1f}" y="{top + HEIGHT / 2:.1f}" fill="{ON_PHASE}" font-size="12" '
         f'font-family="system-ui, sans-serif" font-weight="600" text-anchor="middle" '
         f'dominant-baseline="central">{escape(fitting(words, wide))}</text>'
     )

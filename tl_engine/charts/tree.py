@@ -1,0 +1,71 @@
+"""The tree of a study: what its arms share, and where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from tl_engine.charts.phases import GAP, HEIGHT, PhaseFacts, phase_label, segment
+
+ROW = HEIGHT + 8
+NAME_ROOM = 210
+LINE = "#8A97A6"
+"""Between a phase and what follows it in another row; to be seen on light and on dark."""
+
+
+def shares(paths: Sequence[Sequence[PhaseFacts]]) -> bool:
+    """Whether two of the arms begin with the same phase."""
+    return len({path[0] for path in paths}) < len(paths)
+
+
+def tree_svg(paths: Mapping[str, Sequence[PhaseFacts]], width: int = 760) -> str:
+    """A row per arm, a column per phase; a phase that an arm above has too is not drawn again.
+
+    Args:
+        paths: by the arm's name its phases; arms that begin alike stand below one another.
+        width: of the picture, in pixels.
+    """
+    deepest = max(len(path) for path in paths.values())
+    column = (width - NAME_ROOM) / deepest
+    rows: dict[tuple[PhaseFacts, ...], int] = {}
+    parts = []
+    for row, (name, path) in enumerate(paths.items()):
+        for depth in range(len(path)):
+            stem = tuple(path[: depth + 1])
+            if stem in rows:
+                continue
+            rows[stem] = row
+            left = depth * column
+            if depth and rows[stem[:-1]] != row:
+                parts.append(_branch(left - GAP, rows[stem[:-1]], row))
+            parts.append(segment(path[depth], left, column - 4 * GAP, row * ROW))
+        parts.append(_name(name, len(path) * column, row))
+    height = len(paths) * ROW
+    words = "; ".join(
+        f"{name}: {', then '.join(phase_label(*facts) for facts in path)}"
+        for name, path in paths.items()
+    )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img" aria-label="{escape(words, quote=True)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _branch(x: float, above: int, row: int) -> str:
+    """From the end of a phase in a row above down to the beginning of one in this row."""
+    x = x - 1.5 * GAP
+    top, bottom = above * ROW + HEIGHT / 2, row * ROW + HEIGHT / 2
+    return (
+        f'<path d="M{x:.1f} {top:.1f} V{bottom:.1f} H{x + 2.5 * GAP:.1f}" fill="none" '
+        f'stroke="{LINE}" stroke-width="2"/>'
+    )
+
+
+def _name(name: str, left: float, row: int) -> str:
+    """An arm's name beside its last phase."""
+    return (
+        f'<text x="{left:.1f}" y="{row * ROW + HEIGHT / 2:.1f}" fill="{LINE}" font-size="12" '
+        f'font-family="system-ui, sans-serif" dominant-baseline="central">{escape(name[:32])}'
+        "</text>"
+    )
