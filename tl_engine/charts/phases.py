@@ -75,10 +75,11 @@ def segment(facts: PhaseFacts, left: float, wide: float, top: float = 0) -> str:
         f"{short} · {epochs} ep",
         short,
     )
+    middle = top + HEIGHT / 2
     return (
         f'<rect x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{HEIGHT}" rx="5" '
         f'fill="{phase_colour(trainable)}"/>'
-        f'<text x="{left + wide / 2:.1f}" y="{top + HEIGHT / 2:.1f}" fill="{ON_PHASE}" font-size="12" '
+        f'<text x="{left + wide / 2:.1f}" y="{middle:.1f}" fill="{ON_PHASE}" font-size="12" '
         f'font-family="system-ui, sans-serif" font-weight="600" text-anchor="middle" '
         f'dominant-baseline="central">{escape(fitting(words, wide))}</text>'
     )

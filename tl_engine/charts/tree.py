@@ -8,7 +8,7 @@ from html import escape
 from tl_engine.charts.phases import GAP, HEIGHT, PhaseFacts, phase_label, segment
 
 ROW = HEIGHT + 8
-NAME_ROOM = 210
+NAME_ROOM, NAME_LENGTH = 240, 36
 LINE = "#8A97A6"
 """Between a phase and what follows it in another row; to be seen on light and on dark."""
 
@@ -63,9 +63,10 @@ def _branch(x: float, above: int, row: int) -> str:
 
 
 def _name(name: str, left: float, row: int) -> str:
-    """An arm's name beside its last phase."""
+    """An arm's name beside its last phase, as far as there is room."""
+    shown = name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
     return (
         f'<text x="{left:.1f}" y="{row * ROW + HEIGHT / 2:.1f}" fill="{LINE}" font-size="12" '
-        f'font-family="system-ui, sans-serif" dominant-baseline="central">{escape(name[:32])}'
+        f'font-family="system-ui, sans-serif" dominant-baseline="central">{escape(shown)}'
         "</text>"
     )
