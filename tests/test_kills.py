@@ -34,6 +34,8 @@ RECIPE = {"augmentation": True, "batchnorm": "adapt"}
 """With dropout, which the tiny backbone has: everything that has a state of its own."""
 PLACES = ("start", 1, 2, 3, 4, "end")
 """Until the first epoch; after each epoch until the next, 2 being the end of a phase; the rest."""
+KEPT_STEPS = 60
+"""At most as many steps as keeping what such a run computes once has."""
 CHAINS = 32
 """At least as many as any place has steps, so that all chains together kill at each of them."""
 
@@ -74,6 +76,19 @@ def train_and_die(root, run_id, place, number):
         if places.now == place and next(steps) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    fsio.watch = see
+    execute(root, run_id)
+
+
+def train_and_keep(root, run_id, number=None):
+    """Train a run in this process, with room for what is computed once, until that step there."""
+    steps = count()
+
+    def see(step, path, detail):
+        if ".cache" in path.parts and next(steps) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    os.environ["THAW_CACHE_GB"] = "1"
     fsio.watch = see
     execute(root, run_id)
 
@@ -178,6 +193,23 @@ def test_a_run_that_is_killed_in_every_place_ends_with_the_same_bits(store, whol
             run.enqueue()  # six kills are more than it survives by itself
     assert in_a_process(execute, run) == 0
     assert_as_if_nothing_had_happened(run, reference)
+
+
+@pytest.mark.parametrize("number", some(range(KEPT_STEPS), 3))
+def test_a_run_that_is_killed_while_it_keeps_what_it_computed_ends_with_the_same_bits(
+    store, tmp_path, number
+):
+    phases = (Phase("head", 2, 1e-2), Phase(1, 1, 1e-3))
+    study = tiny_study(*phases, both=False)
+    run, reference = store.create(study).runs()[0], RunStore(tmp_path / "other").create(study)
+    assert in_a_process(execute, reference.runs()[0]) == 0
+    assert in_a_process(train_and_keep, run, number) == -signal.SIGKILL, "there is no such step"
+    assert in_a_process(train_and_keep, run) == 0, run.log_tail()
+    assert bits(run) == bits(reference.runs()[0])
+    another = store.create(study).runs()[0]  # finds what survived
+    assert in_a_process(train_and_keep, another) == 0, another.log_tail()
+    assert bits(another) == bits(run)
+    assert all("shared" in line for line in another.epochs())
 
 
 def test_a_run_that_waited_for_the_disk_ends_with_the_same_bits(store, whole):

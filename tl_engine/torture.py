@@ -180,6 +180,8 @@ class _Server:
         self._process = subprocess.Popen(
             [sys.executable, "-c", SERVE, str(self._store.root)],
             cwd=local.PROJECT,
+            # A run that finds its phases computed would have nothing to be killed in.
+            env={**os.environ, "THAW_CACHE_GB": "0"},
             start_new_session=True,
         )
 
