@@ -16,9 +16,10 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
 from tl_engine.learning import model as networks
 from tl_engine.learning import training
+from tl_engine.learning.audit import audit, hashes
 from tl_engine.learning.batches import Learner, epoch_order
 from tl_engine.learning.device import prepare_device
-from tl_engine.learning.training import Ended, audit, hashes, train
+from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
 from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped, files
 from tl_engine.splits import Split

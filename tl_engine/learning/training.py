@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
 
 from tl_engine import data
@@ -16,11 +14,13 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable
 from tl_engine.learning import features
 from tl_engine.learning import model as networks
+from tl_engine.learning.audit import audit, hashes
 from tl_engine.learning.batches import Source, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.downloads import prepare
 from tl_engine.learning.features import FeatureMaker
 from tl_engine.learning.network import network_of
+from tl_engine.learning.scores import decide, score
 from tl_engine.runs import Checkpoint, ClaimedRun, Run, Stopped, epoch_line
 from tl_engine.runs.files import versions
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of
@@ -426,46 +426,6 @@ def finish(run: ClaimedRun, trainer: Trainer) -> None:
     trainer.pulse.stage("Saving the model")
     networks.restore_published_dropout(trainer.network.model)
     run.save_model(trainer.network.model.save)
-
-
-def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Mean cross-entropy and accuracy of class probabilities (n, classes)."""
-    of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return {
-        "loss": float(-np.log(np.maximum(of_truth, keras.config.epsilon())).mean()),
-        "accuracy": float((decide(probabilities) == labels).mean()),
-    }
-
-
-def decide(probabilities: np.ndarray) -> np.ndarray:
-    """The predicted class per image; of the float16 values that are stored, so that every page
-    counts the same images right."""
-    return probabilities.astype(np.float16).argmax(axis=1)
-
-
-def audit(model: keras.Model, before: dict[str, str]) -> dict[str, int]:
-    """What a phase changed, against the hashes of the variables before it.
-
-    Returns:
-        Numbers of parameters: free, frozen, and how many of each changed.
-    """
-    counts = {"free": 0, "free_changed": 0, "frozen": 0, "frozen_changed": 0}
-    allowed, after = networks.may_change(model), hashes(model)
-    for variable, name in zip(networks.parameters(model), after, strict=True):
-        kind = "free" if id(variable) in allowed else "frozen"
-        size = int(np.prod(variable.shape))
-        counts[kind] += size
-        if after[name] != before.get(name):
-            counts[f"{kind}_changed"] += size
-    return counts
-
-
-def hashes(model: keras.Model) -> dict[str, str]:
-    """The first 16 hex digits of the sha256 of each parameter variable, by its number."""
-    return {
-        f"{number:04d}": hashlib.sha256(np.asarray(variable).tobytes()).hexdigest()[:16]
-        for number, variable in enumerate(networks.parameters(model))
-    }
 
 
 def _sample(part: Split) -> Split:
