@@ -28,7 +28,8 @@ format: $(VENV)/.dev ## let ruff tidy the code
 torture: $(VENV)/.dev ## hours: the long forms of the reliability tests, and 500 kills of real training
 	THAW_ATTACKS=20 $(BIN)/python -m pytest -n 2 --dist loadfile tests/test_kills.py \
 		tests/test_power_cut.py tests/test_disk_full.py tests/test_corruption.py \
-		tests/test_store_machine.py tests/test_writers.py tests/test_uploads.py tests/test_cache.py
+		tests/test_store_machine.py tests/test_writers.py tests/test_uploads.py tests/test_cache.py \
+		tests/test_features.py
 	$(BIN)/python -m tl_engine torture --kills 500
 
 bench: bench-app bench-sessions ## every measurement, some hours

@@ -49,11 +49,11 @@ def die(root, connection):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def starve(root, run_id):
+def starve(root, connection):
     """A process that may have hardly more memory than it has."""
     limit = psutil.Process().memory_info().vms + 2**31
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    worker.execute(root, run_id)
+    worker.serve(root, connection)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_of_many_who_ask_at_once_one_starts_a_worker(store):
 
 @pytest.mark.long
 def test_a_run_that_runs_out_of_memory_says_so(store, monkeypatch):
-    monkeypatch.setattr(worker, "execute", starve)
+    monkeypatch.setattr(worker, "serve", starve)
     study = tiny_study(both=False, image_size=512, batch_size=2048, train_images=2048)
     (run,) = store.create(study).runs()
     worker.drain(store, 0)

@@ -207,7 +207,7 @@ def _ask_phases(arm: int, order: list[int], slots: Slots) -> list[dict[str, Any]
 
 
 def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, Any]:
-    columns = st.columns([3, 2, 2, 2])
+    columns = st.columns([5, 2, 3, 3])
     blocks = len(BACKBONES[st.session_state["form-backbone"]].blocks)
     options: list[str | int] = ["head", "all", *range(1, blocks)]
     chosen = st.session_state[f"trainable-{number}"]
@@ -351,7 +351,7 @@ def _backbone(name: str) -> str:
 
 def trainable_title(value: str | int) -> str:
     """What a phase trains, in words."""
-    titles = {"head": "Head only (freeze)", "all": "All layers (fine-tune)"}
+    titles = {"head": "Head (freeze)", "all": "All (fine-tune)"}
     if isinstance(value, str):
         return titles.get(value, value)
     return f"Head and top {value} block" + ("s" if value > 1 else "")

@@ -1,0 +1,71 @@
+"""Features: training above a boundary is training through what lies below it.
+
+Four families and boundaries of all in each run of the suite; THAW_ATTACKS=20 tries every one.
+"""
+
+import os
+
+import numpy as np
+import pytest
+
+from tests.attacks import some
+from tl_engine.catalog.backbones import BACKBONES
+from tl_engine.learning import model as networks
+from tl_engine.learning.device import prepare_device
+from tl_engine.learning.network import Network
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.splits import Split
+from tl_engine.study import Seeds
+
+prepare_device(os.cpu_count() or 1)
+# TensorFlow sums in another order where these networks' graphs are cut; the others to the last bit.
+ROUNDS = {"efficientnetb0": 1e-5, "efficientnetv2b0": 1e-5, "convnexttiny": 1e-5}
+BOUNDARIES = [
+    (name, free)
+    for name, described in BACKBONES.items()
+    for free in ("head", *range(1, len(described.blocks)))
+]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("name", "free"), some(BOUNDARIES, 4))
+def test_training_above_a_boundary_is_training_through_what_lies_below(name, free):
+    recipe = Recipe(
+        (Phase(free, 1, 1e-3),),
+        backbone=name,
+        pretrained=name == "efficientnet-lite0",
+        image_size=max(32, BACKBONES[name].minimum_size),
+        batch_size=8,
+    )
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (32, 28, 28, 3), dtype=np.uint8)
+    part = Split(pixels, random.integers(0, 10, 32), np.arange(32))
+    network = Network(recipe, Seeds.of_pair(1))
+    boundary = networks.boundary(network.model, recipe, recipe.phases[0])
+    assert boundary is not None, "more than one tensor crosses"
+    start = networks.copies_of(network.model.variables)
+    ends = []
+    for features in (True, False):
+        networks.assign(network.model.variables, start)
+        stage = network.enter(recipe, recipe.phases[0], features=features)
+        rows = part
+        if features:
+            rows = Split(stage.below.read(part), part.labels, part.indices)
+        stage.learner.train(rows, part.labels, np.arange(32), 8, lambda done: None)
+        ends.append(networks.copies_of(network.model.variables))
+    for index, array in ends[0].items():
+        np.testing.assert_allclose(array, ends[1][index], rtol=0, atol=ROUNDS.get(name, 0))
+
+
+@pytest.mark.parametrize("name", ["tiny", "efficientnet-lite0"])
+def test_a_feature_does_not_depend_on_its_place_nor_on_its_neighbours(name):
+    recipe = Recipe(
+        (Phase("head", 1, 1e-3),), backbone=name, pretrained=name != "tiny", image_size=32
+    )
+    below = Network(recipe, Seeds.of_pair(1)).enter(recipe, recipe.phases[0]).below
+    random = np.random.default_rng(0)
+    pixels = random.integers(0, 256, (256, 28, 28, 3), dtype=np.uint8)
+    rows, order = below.ask(pixels), random.permutation(256)
+    np.testing.assert_array_equal(below.ask(pixels[order]), rows[order])
+    for count in (32, 64, 96, 224):
+        np.testing.assert_array_equal(below.ask(pixels[:count]), rows[:count])
