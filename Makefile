@@ -35,6 +35,8 @@ torture: $(VENV)/.dev ## hours: the long forms of the reliability tests, and 500
 bench: bench-app bench-sessions ## every measurement, some hours
 	$(BIN)/python -m bench.speed
 	$(BIN)/python -m bench.overhead
+	$(BIN)/python -m bench.memory
+	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.allocator
 	$(BIN)/python -m bench.checkpoint
 	$(BIN)/python -m bench.many_runs
