@@ -34,6 +34,7 @@ torture: $(VENV)/.dev ## hours: the long forms of the reliability tests, and 500
 bench: bench-app bench-sessions ## every measurement
 	$(BIN)/python -m bench.allocator
 	$(BIN)/python -m bench.checkpoint
+	$(BIN)/python -m bench.many_curves
 	$(BIN)/python -m bench.many_runs
 
 bench-app: $(VENV)/.dev chromium ## memory, page times, time to chart, Try it, classification

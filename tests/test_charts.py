@@ -97,12 +97,12 @@ def test_arms_alike_in_name_and_phases_share_a_row():
     assert "one" in row.hovertemplate and "and 1 more" in row.hovertemplate
 
 
-def test_a_legend_of_very_many_arms_is_left_out():
-    def shown(arms):
-        return learning_curves(history({(f"{n}", 1): [0.2] for n in range(arms)})).layout.showlegend
-
-    assert shown(24)
-    assert not shown(25)
+@pytest.mark.parametrize(("arms", "named"), [(24, True), (25, False)])
+def test_names_of_very_many_arms_are_left_out(arms, named):
+    many = history({(f"{n}", 1): [0.2] for n in range(arms)})
+    assert learning_curves(many).layout.showlegend is named
+    scores = score_table(many, dict.fromkeys(many["run"], 10))
+    assert final_scores(scores).layout.xaxis.showticklabels is named
 
 
 def test_one_seed_has_no_mean():

@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from tl_engine.analysis.curves import mean_curves, thinned, with_axes
 from tl_engine.charts.phases import fitting, layers, rate
 from tl_engine.charts.style import (
+    NAMED_ARMS,
     NEUTRAL,
     ON_PHASE,
     ArmKey,
@@ -39,8 +40,6 @@ MOST_POINTS, MOST_OF_A_CURVE, LEAST_OF_A_CURVE = 100_000, 1000, 100
 """Points that a browser draws at once, and of each curve where more would share their pixels."""
 TOLD_POINTS = 20_000
 """Up to so many, each tells its phase when it is touched."""
-NAMED_ARMS = 24
-"""Up to so many arms have a legend; of more, a curve tells its own when it is touched."""
 ROW, CURVES = 26, 280
 """Height in pixels of a row of phases, and of the curves above the rows."""
 LONGEST_ROW_NAME = 18
