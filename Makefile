@@ -39,6 +39,7 @@ bench: bench-app bench-sessions ## every measurement, some hours
 	$(BIN)/python -m bench.growth
 	$(BIN)/python -m bench.allocator
 	$(BIN)/python -m bench.checkpoint
+	$(BIN)/python -m bench.many_curves
 	$(BIN)/python -m bench.many_runs
 
 bench-app: $(VENV)/.dev chromium ## memory, page times, time to chart, Try it, classification

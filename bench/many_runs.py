@@ -22,9 +22,10 @@ RUNS_PER_STUDY = 20
 EPOCHS = 6
 
 
-def fill(store: RunStore, runs: int) -> None:
+def fill(store: RunStore, runs: int, epochs: int = EPOCHS) -> None:
     """Write finished runs as the engine writes them, without waiting for the disk each time."""
-    recipe = Recipe((Phase("all", 2, 1e-5), Phase("head", EPOCHS - 2, 1e-3)))
+    os.fsync = lambda fd: None  # the filling is not what is measured
+    recipe = Recipe((Phase("all", 2, 1e-5), Phase("head", epochs - 2, 1e-3)))
     arms = name_arms(with_reversed([recipe]))
     for number in range(-(-runs // RUNS_PER_STUDY)):
         folder = store.create(Study(f"Study {number}", arms, RUNS_PER_STUDY // 2))
@@ -45,13 +46,14 @@ def damage(runs: Iterator[Run]) -> int:
 
 def _finish(run: ClaimedRun) -> None:
     run.begin()
-    for epoch in range(1, EPOCHS + 1):
+    epochs = run.recipe.total_epochs
+    for epoch in range(1, epochs + 1):
         index, phase = run.recipe.phase_at(epoch)
         measured = {"seconds": 10.0, "images": 1000, "running_loss": 1.0, "loss": 1.0}
-        measured |= {"accuracy": 0.7, "val_loss": 1.0, "val_accuracy": 0.5 + epoch / 20}
+        measured |= {"accuracy": 0.7, "val_loss": 1.0, "val_accuracy": 0.5 + 0.3 * epoch / epochs}
         run.append_epoch(epoch_line(epoch, index, phase, measured))
     arrays = {"0000": np.zeros(4, "float32")}
-    run.commit(Checkpoint(EPOCHS, 0, arrays, arrays, {}))
+    run.commit(Checkpoint(epochs, 0, arrays, arrays, {}))
     counts = np.eye(10, dtype=int).tolist()
     splits = {name: {"correct": 7, "total": 10, "confusion": counts} for name in ("validation",)}
     run.record_results({"splits": splits, "phases": []}, arrays)
@@ -71,7 +73,6 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs")
-        os.fsync = lambda fd: None  # the filling is not what is measured
         fill(store, options.runs)
         broken = damage(store.runs())
         time.sleep(2.5)  # what changed this moment is not kept

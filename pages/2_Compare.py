@@ -7,10 +7,10 @@ import streamlit as st
 
 from tl_engine.analysis.settings import differences
 from tl_engine.catalog.datasets import dataset
-from tl_engine.runs import joined_history
+from tl_engine.runs import joined_history, summarise
 from tl_engine.work import sizes_of
 from ui import frame
-from ui.compare_parts import arm_titles, arms_of, confusions, per_class_frame
+from ui.compare_parts import arm_titles, arms_of, confusions, per_class_frame, show_table
 from ui.engine import store
 from ui.figures import (
     arm_summary,
@@ -26,6 +26,11 @@ from ui.text import duration, escape, percent, plain, table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
 AXES = {"epoch": "Epochs", "images": "Images seen", "seconds": "Seconds"}
+
+
+def is_live(runs):
+    """Whether there will be more of any of them."""
+    return any(not summarise(run).state.is_over for run in runs)
 
 
 def curves(runs):
@@ -69,16 +74,18 @@ def curves(runs):
         )
         if not history.empty:
             scores(history, runs)
-        if all(run.state.is_over for run in runs) and st.session_state.get("was-live"):
+        if not is_live(runs) and st.session_state.get("was-live"):
             st.session_state["was-live"] = False
             st.rerun()
 
 
 def scores(history, runs):
     """Every seed as a point, and the table behind the points."""
-    scored = score_table(history, {run.id: sizes_of(run.recipe).validation for run in runs})
+    scored = score_table(
+        history, {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
+    )
     st.subheader("Scores", anchor=False)
-    st.markdown(table(_readable(scored)))
+    show_table(_readable(scored))
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
         points = final_scores(scored)
@@ -86,7 +93,7 @@ def scores(history, runs):
     with halves.cell():
         summary = arm_summary(scored)
         if (summary["n"] > 1).any():
-            st.markdown(table(_readable_arms(summary)))
+            show_table(_readable_arms(summary))
         st.caption(
             "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
             "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
@@ -178,9 +185,8 @@ with frame.page("Compare"):
         if not runs:
             st.caption("Choose at least one study or run.")
         else:
-            live = any(not run.state.is_over for run in runs)
-            st.session_state["was-live"] = live
-            st.fragment(curves, run_every="1s" if live else None)(runs)
+            st.session_state["was-live"] = is_live(runs)
+            st.fragment(curves, run_every="1s" if is_live(runs) else None)(runs)
             arms = arms_of(runs)
             titles = arm_titles(arms)
             st.subheader("Settings that differ", anchor=False)

@@ -14,7 +14,7 @@ from tl_engine.analysis.confusion import (
     per_class_accuracy,
     row_shares,
 )
-from tl_engine.analysis.curves import mean_curves, with_axes
+from tl_engine.analysis.curves import mean_curves, thinned, with_axes
 from tl_engine.analysis.scores import arm_summary, score_table, wilson_interval
 from tl_engine.analysis.settings import differences
 from tl_engine.recipe import Phase
@@ -50,6 +50,35 @@ def history(accuracies, study="s", images=100):
         ],
         columns=list(HISTORY_COLUMNS),
     )
+
+
+MEASURED = arrays.arrays(
+    float, some.integers(0, 300), elements=some.floats(-9, 9) | some.just(np.nan)
+)
+
+
+@given(MEASURED, some.integers(5, 400))
+def test_a_thinned_curve_keeps_its_ends_its_extremes_and_its_gaps(values, most):
+    kept = thinned(values, most)
+    assert len(kept) <= max(most, 0)
+    assert list(kept) == sorted(set(kept))
+    if len(values) <= most:
+        assert len(kept) == len(values)
+    elif len(values):
+        assert (kept[0], kept[-1]) == (0, len(values) - 1)
+        if not np.isnan(values).all():
+            assert np.nanmin(values[kept]) == np.nanmin(values)
+            assert np.nanmax(values[kept]) == np.nanmax(values)
+        assert np.isnan(values[kept]).any() == np.isnan(values).any()
+
+
+@given(arrays.arrays(float, 300, elements=some.floats(-9, 9)), some.integers(5, 100))
+def test_every_value_of_a_whole_curve_lies_between_what_is_kept_around_it(values, most):
+    kept = thinned(values, most)
+    stretch = -(-300 // ((most - 2) // 3))
+    for position, value in enumerate(values):
+        around = values[kept[np.abs(kept - position) < stretch]]
+        assert around.min() <= value <= around.max()
 
 
 def test_wilson_s_interval_is_the_published_one():

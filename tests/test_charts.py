@@ -55,10 +55,55 @@ def test_an_arm_keeps_its_colour_when_others_join():
 
 
 def test_a_thin_line_per_seed_and_a_thick_one_for_their_mean():
-    drawn = lines(learning_curves(SEVERAL))
-    assert [line.line.width for line in drawn] == [1, 1, 2.5, 3]
-    assert list(drawn[3].y) == pytest.approx([0.25, 0.45])
-    assert drawn[3].name == "a (mean of 2)"
+    seeds, other, mean = lines(learning_curves(SEVERAL))
+    assert [line.line.width for line in (seeds, other, mean)] == [1, 2.5, 3]
+    assert list(seeds.y) == pytest.approx([0.2, 0.4, np.nan, 0.3, 0.5], nan_ok=True)
+    assert list(mean.y) == pytest.approx([0.25, 0.45])
+    assert mean.name == "a (mean of 2)"
+
+
+def test_seeds_of_an_arm_are_not_joined_whatever_they_measured():
+    (line, _) = lines(learning_curves(history({("a", 1): [0.2, np.nan], ("a", 2): [0.3, 0.5]})))
+    assert list(line.x) == pytest.approx([1, 2, np.nan, 1, 2], nan_ok=True)
+    assert [list(told) for told in line.customdata[3:]] == [
+        [2, 1, "all layers at 1e-5"],
+        [2, 2, "head only at 0.001"],
+    ]
+
+
+def test_of_more_points_than_pixels_the_extremes_are_drawn_and_the_subtitle_says_so():
+    values = np.full(1001, 0.5)
+    values[[333, 777]] = 0.1, 0.9
+    figure = learning_curves(history({("a", 1): values}))
+    (line,) = lines(figure)
+    assert len(line.x) <= 1000
+    assert {(1, 0.5), (334, 0.1), (778, 0.9), (1001, 0.5)} <= set(zip(line.x, line.y, strict=True))
+    assert "at most 1,000 points" in figure.layout.title.subtitle.text
+    assert "at most" not in learning_curves(history({("a", 1): values[:999]})).to_json()
+
+
+def test_many_points_tell_their_epochs_only():
+    many = {("a", seed): [0.5] * 700 for seed in range(1, 31)}
+    (line, _) = lines(learning_curves(history(many)))
+    assert line.customdata.dtype.kind == "f"
+    assert list(line.customdata[-1]) == [30, 700]
+
+
+def test_arms_alike_in_name_and_phases_share_a_row():
+    parts = [history({("a", 1): [0.2, 0.4]}, study) for study in ("one", "two")]
+    other = history({("b", 1): [0.2, 0.4]}).assign(phase=0, trainable="all")
+    figure = learning_curves(pd.concat([*parts, other]))
+    assert list(figure.layout.yaxis2.ticktext) == ["a", "b"]
+    (row,) = [t for t in figure.data if t.yaxis == "y2" and "more" in t.hovertemplate]
+    assert "one" in row.hovertemplate and "and 1 more" in row.hovertemplate
+
+
+@pytest.mark.parametrize(("arms", "named"), [(24, True), (25, False)])
+def test_names_of_very_many_arms_are_left_out(arms, named):
+    many = history({(f"{n}", 1): [0.2] for n in range(arms)})
+    assert learning_curves(many).layout.showlegend is named
+    scores = score_table(many, dict.fromkeys(many["run"], 10))
+    assert final_scores(scores).layout.xaxis.showticklabels is named
 
 
 def test_one_seed_has_no_mean():
@@ -281,7 +326,7 @@ def test_long_curves_have_no_markers():
 def test_a_point_says_more_digits_than_its_axis(metric, shown):
     (line,) = lines(learning_curves(history({("a", 1): [0.2]}), metric))
     assert shown in line.hovertemplate
-    assert line.customdata[0] == "epoch 1: all layers at 1e-5"
+    assert list(line.customdata[0]) == [1, 1, "all layers at 1e-5"]
 
 
 def test_a_zoom_into_epochs_does_not_outlive_them():

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.catalog.datasets import dataset
-from tl_engine.runs import Run, RunState
+from tl_engine.runs import Run, RunState, summarise
+from ui.text import cell, table
 
+LONGEST = 50
+"""Rows that a table shows at once; more are scrolled through, for which a browser loads 1 MB."""
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
 
@@ -36,7 +40,7 @@ def confusions(runs: list[Run]) -> np.ndarray | None:
     counts = [
         np.array(run.scores["splits"]["validation"]["confusion"])
         for run in runs
-        if run.state is RunState.FINISHED
+        if summarise(run).state is RunState.FINISHED
     ]
     return np.sum(counts, axis=0) if counts else None
 
@@ -55,3 +59,11 @@ def per_class_frame(arms: dict[ArmKey, list[Run]], titles: dict[ArmKey, str]) ->
                 for n, a in zip(names, per_class_accuracy(counts), strict=True)
             ]
     return pd.DataFrame(rows, columns=["study", "arm", "seed", "class", "accuracy"])
+
+
+def show_table(frame: pd.DataFrame) -> None:
+    """A table of readable values, its index as first column."""
+    if len(frame) <= LONGEST:
+        st.markdown(table(frame))
+    else:
+        st.dataframe(frame.reset_index().map(lambda value: cell(str(value))), hide_index=True)

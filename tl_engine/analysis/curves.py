@@ -1,7 +1,10 @@
-"""Means over seeds that a curve may show."""
+"""What a curve may show: means over seeds, and of many points those that can be seen."""
 
 from __future__ import annotations
 
+from itertools import pairwise
+
+import numpy as np
 import pandas as pd
 
 AXES = ("epoch", "images", "seconds")
@@ -43,3 +46,25 @@ def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
     means = means.reset_index()
     every = [seeds[study, arm] for study, arm in zip(means["study"], means["arm"], strict=True)]
     return means[means["n"] == every].reset_index(drop=True)
+
+
+def thinned(values: np.ndarray, most: int) -> np.ndarray:
+    """Positions (k,), rising, of the values (n,) to draw: all, or at most so many.
+
+    Kept are the first and the last, and of each of equal stretches the lowest, the highest and a
+    NaN, so that a thinned curve reaches as far as the whole one and breaks where that does.
+
+    Args:
+        most: at least 5.
+    """
+    if len(values) <= most:
+        return np.arange(len(values))
+    kept = {0, len(values) - 1}
+    for begin, end in pairwise(np.linspace(0, len(values), (most - 2) // 3 + 1).astype(int)):
+        missing = np.isnan(values[begin:end])
+        if missing.any():
+            kept.add(begin + int(missing.argmax()))
+        if not missing.all():
+            kept.add(begin + int(np.nanargmin(values[begin:end])))
+            kept.add(begin + int(np.nanargmax(values[begin:end])))
+    return np.array(sorted(kept))

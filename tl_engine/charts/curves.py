@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.curves import mean_curves, with_axes
+from tl_engine.analysis.curves import mean_curves, thinned, with_axes
 from tl_engine.charts.phases import fitting, layers, rate
 from tl_engine.charts.style import (
+    NAMED_ARMS,
     NEUTRAL,
     ON_PHASE,
     ArmKey,
@@ -34,8 +36,12 @@ AXES = {
 }
 MARKED_EPOCHS = 20
 """Points are marked on curves of at most so many epochs."""
+MOST_POINTS, MOST_OF_A_CURVE, LEAST_OF_A_CURVE = 100_000, 1000, 100
+"""Points that a browser draws at once, and of each curve where more would share their pixels."""
+TOLD_POINTS = 20_000
+"""Up to so many, each tells its phase when it is touched."""
 ROW, CURVES = 26, 280
-"""Height in pixels of an arm's row of phases, and of the curves above the rows."""
+"""Height in pixels of a row of phases, and of the curves above the rows."""
 LONGEST_ROW_NAME = 18
 """In letters; the whole name is in the legend."""
 NARROWEST = 480
@@ -56,6 +62,15 @@ class _Arm(NamedTuple):
         return self.epochs["run"].nunique()
 
 
+class _Detail(NamedTuple):
+    """How much of curves is drawn: points of each at most, whether each point tells its phase, and
+    what the subtitle says of that."""
+
+    most: int
+    is_told: bool
+    words: str
+
+
 def learning_curves(
     history: pd.DataFrame,
     metric: str = "val_accuracy",
@@ -65,8 +80,10 @@ def learning_curves(
     """Curves of every run in the history, nothing smoothed.
 
     Where all arms switch phases at the same places the phases are shaded behind the curves;
-    otherwise every arm has a row of its own beneath them. In both cases a dotted line marks each
-    switch, in the arm's colour, or in grey where several arms switch there.
+    otherwise every arm has a row beneath them, which it shares with arms of the same name and
+    phases. In both cases a dotted line marks each switch, in the arm's colour, or in grey where
+    several arms switch there. Of more points than can be seen the extremes are drawn, and the
+    subtitle says so.
 
     Args:
         metric: "val_accuracy" or "val_loss".
@@ -75,9 +92,11 @@ def learning_curves(
     """
     arms = _arms(history)
     shown = "validation split and training sample" if show_train else "validation split"
+    detail = _detail(arms, 1 + show_train)
     made = figure(
         METRICS[metric],
-        f"{seeds_words(arm.seeds for arm in arms)}, {shown}, not smoothed",
+        f"{seeds_words(arm.seeds for arm in arms)}, {shown}, not smoothed{detail.words}",
+        showlegend=len(arms) <= NAMED_ARMS,
         uirevision="learning curves",
         # A zoom into epochs means nothing in seconds.
         xaxis={"title": AXES[x], "rangemode": "tozero", "uirevision": x},
@@ -90,9 +109,9 @@ def learning_curves(
     if not arms:
         return say_empty(made, "The first epoch draws the first point.")
     for arm in arms:
-        _add_seeds(made, arm, metric, x)
+        _add_seeds(made, arm, metric, x, detail)
         if show_train:
-            _add_train(made, arm, metric, x)
+            _add_train(made, arm, metric, x, detail)
     means = mean_curves(history, metric, x)
     for arm in arms:
         if arm.seeds > 1:
@@ -115,46 +134,66 @@ def _arms(history: pd.DataFrame) -> list[_Arm]:
     ]
 
 
-def _mode(points: pd.DataFrame) -> str:
-    return "lines+markers" if len(points) <= MARKED_EPOCHS else "lines"
+def _detail(arms: list[_Arm], splits: int) -> _Detail:
+    """What can be seen of the arms' curves, for so many splits."""
+    curves = splits * sum(arm.seeds for arm in arms)
+    points = splits * sum(len(arm.epochs) for arm in arms)
+    longest = max((arm.epochs.groupby("run").size().max() for arm in arms), default=0)
+    most = int(np.clip(MOST_POINTS // max(curves, 1), LEAST_OF_A_CURVE, MOST_OF_A_CURVE))
+    words = f"<br>at most {most:,} points of a curve, its highest and lowest among them"
+    return _Detail(most, points <= TOLD_POINTS, words if longest > most else "")
 
 
-def _add_seeds(made: go.Figure, arm: _Arm, metric: str, x: str) -> None:
+def _mode(points: int) -> str:
+    return "lines+markers" if points <= MARKED_EPOCHS else "lines"
+
+
+def _drawn(epochs: pd.DataFrame, metric: str, most: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """How curves are drawn, and those that are drawn so: their epochs one after another with an
+    empty row in between, at which the line breaks; one trace for all costs no more than for one."""
+    rows = epochs.reset_index(drop=True)
+    values = rows[metric].to_numpy(float)
+    drawn: dict[str, list[np.ndarray]] = {}
+    for run_places in rows.groupby("run", sort=False).indices.values():
+        places = np.asarray(run_places)
+        curve = drawn.setdefault(_mode(len(places)), [])
+        curve += [places[thinned(values[places], most)], np.array([-1])]
+    for mode, curves in drawn.items():
+        yield mode, rows.reindex(np.concatenate(curves[:-1]))
+
+
+def _add_seeds(made: go.Figure, arm: _Arm, metric: str, x: str, detail: _Detail) -> None:
     alone = arm.seeds == 1
-    for number, (run, epochs) in enumerate(arm.epochs.groupby("run", sort=False)):
+    for mode, epochs in _drawn(arm.epochs, metric, detail.most):
         made.add_scatter(
             x=epochs[f"x_{x}"],
             y=epochs[metric],
-            uid=markup(f"{metric} {run}"),
-            mode=_mode(epochs),
+            uid=markup(f"{metric} {epochs['run'].iloc[0]}"),
+            mode=mode,
             name=arm.name,
             legendgroup=arm.group,
-            showlegend=number == 0 and alone,
+            showlegend=alone,
             line={"color": arm.colour, "width": 2.5 if alone else 1},
             marker={"size": 6 if alone else 3},
             opacity=1 if alone else 0.45,
-            customdata=_words(epochs),
-            hovertemplate=f"{arm.name}, pair {epochs['seed'].iloc[0]}<br>%{{customdata}}<br>"
-            f"{SHOWN[metric]}<extra></extra>",
+            **_told(epochs, arm.name, metric, detail),
         )
 
 
-def _add_train(made: go.Figure, arm: _Arm, metric: str, x: str) -> None:
-    for number, (run, epochs) in enumerate(arm.epochs.groupby("run", sort=False)):
+def _add_train(made: go.Figure, arm: _Arm, metric: str, x: str, detail: _Detail) -> None:
+    for number, (mode, epochs) in enumerate(_drawn(arm.epochs, TRAIN[metric], detail.most)):
         made.add_scatter(
             x=epochs[f"x_{x}"],
             y=epochs[TRAIN[metric]],
-            uid=markup(f"{TRAIN[metric]} {run}"),
-            mode=_mode(epochs),
+            uid=markup(f"{TRAIN[metric]} {epochs['run'].iloc[0]}"),
+            mode=mode,
             name=f"{arm.name}, training sample",
             legendgroup=f"{arm.group} train",
             showlegend=number == 0,
             line={"color": arm.colour, "width": 1.5, "dash": "dash"},
             marker={"size": 3},
             opacity=0.7,
-            customdata=_words(epochs),
-            hovertemplate=f"{arm.name}, pair {epochs['seed'].iloc[0]}, training sample<br>"
-            f"%{{customdata}}<br>{SHOWN[metric]}<extra></extra>",
+            **_told(epochs, f"{arm.name}, training sample", metric, detail),
         )
 
 
@@ -163,7 +202,7 @@ def _add_mean(made: go.Figure, arm: _Arm, mean: pd.DataFrame, metric: str) -> No
         x=mean["x"],
         y=mean["value"],
         uid=f"{arm.group} {metric}",
-        mode=_mode(mean),
+        mode=_mode(len(mean)),
         name=f"{arm.name} (mean of {arm.seeds})",
         legendgroup=arm.group,
         line={"color": arm.colour, "width": 3},
@@ -173,11 +212,25 @@ def _add_mean(made: go.Figure, arm: _Arm, mean: pd.DataFrame, metric: str) -> No
     )
 
 
-def _words(epochs: pd.DataFrame) -> list[str]:
+def _told(epochs: pd.DataFrame, name: str, metric: str, detail: _Detail) -> dict[str, Any]:
     """What stands above a point when it is touched."""
-    told = epochs[["epoch", "trainable", "learning_rate"]].to_numpy(object)
+    told = epochs[["seed", "epoch"]].to_numpy(np.float32)
+    words = "epoch %{customdata[1]}"
+    if detail.is_told:
+        told = np.column_stack([told.astype(object), _words(epochs)])
+        words += ": %{customdata[2]}"
+    return {
+        "customdata": told,
+        "hovertemplate": f"{name}, pair %{{customdata[0]}}<br>{words}<br>"
+        f"{SHOWN[metric]}<extra></extra>",
+    }
+
+
+def _words(epochs: pd.DataFrame) -> list[str]:
+    """What trained in each epoch, and how fast; nothing for an empty row."""
+    told = epochs[["trainable", "learning_rate"]].to_numpy(object)
     return [
-        f"epoch {epoch}: {layers(what).lower()} at {rate(speed)}" for epoch, what, speed in told
+        "" if pd.isna(what) else f"{layers(what).lower()} at {rate(speed)}" for what, speed in told
     ]
 
 
@@ -227,13 +280,13 @@ def _add_phases(made: go.Figure, arms: Sequence[ArmPhases]) -> None:
         _add_shades(made, longest)
     else:
         _add_rows(made, arms, longest[-1].end)
-    switches: dict[float, list[str]] = {}
+    switches: dict[float, list[ArmPhases]] = {}
     for arm in arms:
         for phase in arm.phases[1:]:
-            switches.setdefault(phase.begin, []).append(arm.colour)
-    for place, colours in switches.items():
-        colour = colours[0] if len(colours) == 1 else NEUTRAL
-        made.add_vline(x=place, line={"color": colour, "width": 1.5, "dash": "dot"})
+            switches.setdefault(phase.begin, []).append(arm)
+    for place, switching in switches.items():
+        line = {"color": _colour_of(switching), "width": 1.5, "dash": "dot"}
+        made.add_vline(x=place, line=line)
 
 
 def _is_beginning(phases: list[Segment], longest: list[Segment]) -> bool:
@@ -270,41 +323,58 @@ def _add_shades(made: go.Figure, phases: list[Segment]) -> None:
 
 def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
     """A row of phases per arm, beneath the curves on the same x axis."""
-    below = ROW * len(arms) / (ROW * len(arms) + CURVES)
+    alike: dict[tuple[str, tuple[Segment, ...]], list[ArmPhases]] = {}
+    for arm in arms:
+        alike.setdefault((arm.arm, tuple(arm.phases)), []).append(arm)
+    rows = list(alike.values())
+    below = ROW * len(rows) / (ROW * len(rows) + CURVES)
     made.update_layout(
         yaxis={"domain": [below + 0.04, 1]},
         yaxis2={
             "domain": [0, below],
             "anchor": "x",
-            "tickvals": list(range(len(arms))),
-            "ticktext": [markup(arm.arm, LONGEST_ROW_NAME) for arm in arms],
-            "range": [len(arms) - 0.45, -0.55],
+            "tickvals": list(range(len(rows))),
+            "ticktext": [markup(row[0].arm, LONGEST_ROW_NAME) for row in rows],
+            "range": [len(rows) - 0.45, -0.55],
             "fixedrange": True,
             "showgrid": False,
             "zeroline": False,
             "automargin": True,
         },
         xaxis={"anchor": "y2"},
-        height=430 + ROW * len(arms),
+        height=430 + ROW * len(rows),
     )
-    for row, arm in enumerate(arms):
-        _add_hover(made, row, arm)
-        for phase in arm.phases:
-            made.add_shape(
-                type="rect",
-                yref="y2",
-                x0=phase.begin,
-                x1=phase.end,
-                y0=row - 0.4,
-                y1=row + 0.4,
-                fillcolor=phase_colour(phase.trainable),
-                line={"width": 2, "color": translucent(arm.colour, 0.9)},
-                label={"text": _phase_words(phase, whole), "font": {"color": ON_PHASE, "size": 11}},
-            )
+    shapes = [
+        {
+            "type": "rect",
+            "yref": "y2",
+            "x0": phase.begin,
+            "x1": phase.end,
+            "y0": place - 0.4,
+            "y1": place + 0.4,
+            "fillcolor": phase_colour(phase.trainable),
+            "line": {"width": 2, "color": translucent(_colour_of(row), 0.9)},
+            "label": {
+                "text": _phase_words(phase, whole),
+                "font": {"color": ON_PHASE, "size": 11},
+            },
+        }
+        for place, row in enumerate(rows)
+        for phase in row[0].phases
+    ]
+    made.update_layout(shapes=shapes)  # one by one, each would check all before it again
+    for place, row in enumerate(rows):
+        _add_hover(made, place, row)
 
 
-def _add_hover(made: go.Figure, row: int, arm: ArmPhases) -> None:
+def _colour_of(arms: Sequence[ArmPhases]) -> str:
+    """The colour of what belongs to one arm, or to several."""
+    return arms[0].colour if len(arms) == 1 else NEUTRAL
+
+
+def _add_hover(made: go.Figure, row: int, arms: Sequence[ArmPhases]) -> None:
     """Points that are not seen, but felt; an axis without a trace would not be drawn either."""
+    arm, others = arms[0], f" and {len(arms) - 1} more" if len(arms) > 1 else ""
     made.add_scatter(
         x=[(phase.begin + phase.end) / 2 for phase in arm.phases],
         y=[row] * len(arm.phases),
@@ -313,5 +383,5 @@ def _add_hover(made: go.Figure, row: int, arm: ArmPhases) -> None:
         marker={"opacity": 0, "size": 20},
         showlegend=False,
         customdata=[f"{layers(one.trainable)} at {rate(one.learning_rate)}" for one in arm.phases],
-        hovertemplate=f"{arm.name}<br>%{{customdata}}<extra></extra>",
+        hovertemplate=f"{arm.name}{others}<br>%{{customdata}}<extra></extra>",
     )

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.charts.style import (
+    NAMED_ARMS,
     NEUTRAL,
     arm_colours,
     arm_names,
@@ -53,6 +54,7 @@ def final_scores(table: pd.DataFrame) -> go.Figure:
         tickvals=list(range(len(keys))),
         ticktext=list(arm_names(keys, LONGEST_TICK).values()),
         range=[-0.6, len(keys) - 0.4],
+        showticklabels=len(keys) <= NAMED_ARMS,
     )
     made.update_yaxes(range=_range(table["final"]))
     return made

@@ -21,6 +21,8 @@ ARMS = (
 )
 """Colours of arms: at least 3:1 against white and #0E1117, and far enough apart (CIEDE2000 of 10
 and more) for eyes that lack a kind of cone as well, found by search."""
+NAMED_ARMS = 24
+"""Up to so many arms are named on a chart; of more, each tells its name when it is touched."""
 FROZEN, THAWED = "#A9D3EC", "#F2B35E"
 PARTIAL = "#D7CFA6"
 ON_PHASE = "#14222C"

@@ -35,7 +35,8 @@ from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.claimed import ClaimedRun, GaveUp, Stopped
 from tl_engine.runs.features import Features
 from tl_engine.runs.history import COSTS, HISTORY_COLUMNS, epoch_line
-from tl_engine.runs.run import Best, Run, RunState, joined_history
+from tl_engine.runs.joined import joined_history
+from tl_engine.runs.run import Best, Run, RunState
 from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import Summary, summarise

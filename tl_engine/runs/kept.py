@@ -18,7 +18,12 @@ class Kept(Generic[Value]):
     changes its folder's time stamp; what is appended or renewed in place belongs to a run that
     is alive, and such values are not kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, maximum: int = MAXIMUM) -> None:
+        """
+        Args:
+            maximum: how many values are kept; one more, and it begins anew.
+        """
+        self._maximum = maximum
         self._values: dict[Path, tuple[int, Value]] = {}
 
     def get(
@@ -41,7 +46,7 @@ class Kept(Generic[Value]):
             return known[1]
         value = read()
         if lasts(value) and time.time_ns() - stamp > SETTLED_NANOSECONDS:
-            if len(self._values) >= MAXIMUM:
+            if len(self._values) >= self._maximum:
                 self._values.clear()
             self._values[folder] = (stamp, value)
         return value

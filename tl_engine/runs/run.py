@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -476,13 +476,3 @@ def _numbers(name: str) -> tuple[int, int]:
     """(arm, pair) of a run's folder, both 1-based."""
     arm, _, pair = name.removeprefix("arm").partition("-pair")
     return int(arm), int(pair)
-
-
-def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
-    """The histories of several runs in one tidy frame; empty, with its columns, for none."""
-    import pandas as pd
-
-    frames = [frame for run in runs if not (frame := run.history()).empty]
-    if not frames:
-        return pd.DataFrame(columns=list(HISTORY_COLUMNS))
-    return pd.concat(frames, ignore_index=True)
