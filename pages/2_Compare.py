@@ -97,8 +97,8 @@ def scores(history, runs):
         st.caption(
             "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
             "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
-            "it does not say which arm is better. Takes: with nothing computed before; took: with "
-            "what another run had computed already."
+            "it does not say which arm is better. Cold: with nothing computed or traced "
+            "before; spent: with what other runs had left."
         )
 
 
@@ -127,8 +127,8 @@ def _readable(scored):
             "Best": percent(row.best),
             "in epoch": "–" if isnan(row.best_epoch) else f"{row.best_epoch:.0f}",
             "Training": percent(row.train_accuracy),
-            "Takes": duration(row.cold_seconds),
-            "Took": duration(row.seconds),
+            "Time, cold": duration(row.cold_seconds),
+            "Time spent": duration(row.seconds),
         }
         for row in scored.itertuples()
     ]

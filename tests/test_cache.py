@@ -11,7 +11,7 @@ from tests.conftest import tiny_recipe, tiny_study
 from tl_engine import fsio
 from tl_engine.learning import model as networks
 from tl_engine.learning import training
-from tl_engine.learning.batches import Reader
+from tl_engine.learning.batches import Graph, Reader
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import Phase
@@ -246,3 +246,23 @@ def test_a_stop_while_frozen_layers_are_read_is_seen_within_a_batch(store):
     with pytest.raises(Stopped):
         train(run)
     assert entries(store, "features") == []
+
+
+def test_what_was_traced_for_another_run_counts_as_cold(store, monkeypatch):
+    monkeypatch.setattr(Graph, "warm_up", property(lambda graph: 1000.0 if graph._calls else 0.0))
+    costs = [
+        [(line["seconds"], line["cold_seconds"]) for line in run.epochs()]
+        for run in (trained(store, ALL, ALL, pair=pair, image_size=24) for pair in (1, 2))
+    ]
+    assert all(spent == cold < 1000 for spent, cold in costs[0])
+    (spent, cold), again = costs[1]
+    assert cold == pytest.approx(spent + 2000)  # training and reading
+    assert again[0] == again[1]  # the second phase is the same graph in either case
+
+
+def test_a_graph_s_warm_up_is_what_its_first_call_took_longer():
+    graph = Graph()
+    graph._calls = [3.0, 1.0]
+    assert graph.warm_up == 2.0
+    graph._calls = [3.0]
+    assert graph.warm_up == 0.0

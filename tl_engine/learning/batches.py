@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -21,10 +22,30 @@ class Source(Protocol):
         """The inputs at these positions, (m, ...)."""
 
 
-class Learner:
+class Graph:
+    """A graph that is traced when it is first called, and how long that took."""
+
+    def __init__(self) -> None:
+        self._calls: list[float] = []
+
+    @property
+    def warm_up(self) -> float:
+        """Seconds that its first call took longer than its second: tracing, optimizing."""
+        return max(self._calls[0] - self._calls[1], 0.0) if len(self._calls) > 1 else 0.0
+
+    def _timed(self, call: Callable[..., Any], *inputs: Any) -> Any:
+        began = time.perf_counter()
+        said = call(*inputs)
+        if len(self._calls) < 2:
+            self._calls.append(time.perf_counter() - began)
+        return said
+
+
+class Learner(Graph):
     """Trains a compiled model."""
 
     def __init__(self, model: keras.Model) -> None:
+        super().__init__()
         self.model = model
         step = tf.autograph.experimental.do_not_convert(model.train_step)
 
@@ -55,7 +76,7 @@ class Learner:
         """
         for start in range(skipped * size, len(order), size * at_once):
             chosen = order[start : start + size * at_once]
-            self._train(source.take(chosen), labels[chosen], size)
+            self._timed(self._train, source.take(chosen), labels[chosen], size)
             beat(-(-min(start + size * at_once, len(order)) // size) - skipped)
 
     @property
@@ -74,10 +95,11 @@ class Learner:
         return list(loss.variables)
 
 
-class Reader:
+class Reader(Graph):
     """Asks a model in inference mode; whether and how it is compiled means nothing to it."""
 
     def __init__(self, model: keras.Model) -> None:
+        super().__init__()
         self.model = model
 
         @tf.autograph.experimental.do_not_convert
@@ -109,7 +131,7 @@ class Reader:
 
     def ask(self, inputs: np.ndarray) -> np.ndarray:
         """What the model says of one batch."""
-        return self._read(inputs).numpy()
+        return self._timed(self._read, inputs).numpy()
 
 
 def epoch_order(images: int, seed: int) -> np.ndarray:

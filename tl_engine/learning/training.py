@@ -15,7 +15,7 @@ from tl_engine.errors import DataUnavailable
 from tl_engine.learning import features
 from tl_engine.learning import model as networks
 from tl_engine.learning.audit import audit, hashes
-from tl_engine.learning.batches import Source, epoch_order
+from tl_engine.learning.batches import Graph, Source, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.downloads import prepare
 from tl_engine.learning.features import FeatureMaker
@@ -119,6 +119,7 @@ class Trainer:
         self.sizes = Sizes(*(len(part.labels) for part in parts))
         self.pulse.total = total_work(self.recipe, self.sizes)
         self.forward: list[tuple[int, float]] = []
+        self.met: set[Graph] = set()
 
     def build(self) -> None:
         """Make the network, and put the last committed state back, or that of another run which
@@ -177,9 +178,10 @@ class Trainer:
         began = time.perf_counter()
         self._set_stage(following.phase)
         setup = time.perf_counter() - began
-        once = self._obtain_features()
+        warm_up = self._meet(self.stage.learner) + self._meet(self.stage.reader)
+        spent, cold = self._obtain_features()
         inside = following.number > 1 or self.step > 0
-        self.once = (0.0, 0.0) if inside else once
+        self.once = (0.0, 0.0) if inside else (spent, cold + warm_up)
         if inside:
             networks.assign(self.stage.learner.model.optimizer.variables, self._optimizer_arrays)
         # Once all variables are committed, those that the phase leaves alone need not be again.
@@ -220,16 +222,24 @@ class Trainer:
             self.inputs[id(part)] = self._maker.of(part) if self._maker else part
         return self.inputs[id(part)]
 
+    def _meet(self, graph: Graph) -> float:
+        """Seconds that a graph would have taken to trace, had not another run met it before."""
+        saved = graph.warm_up if graph not in self.met else 0.0
+        self.met.add(graph)
+        return saved
+
     def _obtain_features(self) -> tuple[float, float]:
         """Compute what is constant below the phase, or find it; the seconds that it took, and
         that it would have taken with nothing there."""
-        if not self._maker:
+        if not self._maker or not self.stage.below:
             return 0.0, 0.0
-        seen = self.pulse.seen
+        seen, warm_up = self.pulse.seen, self._meet(self.stage.below)
         made = [self._maker.of(self.splits.train), self._maker.of(self.splits.validation)]
         self.inputs = {id(self.splits.train): made[0], id(self.splits.validation): made[1]}
         self.pulse.skipped += sum(map(len, made)) - (self.pulse.seen - seen)
-        return sum(some.seconds for some in made), sum(some.cold_seconds for some in made)
+        cold = sum(some.cold_seconds for some in made)
+        computed = any(some.computed for some in made)  # else their seconds hold it already
+        return sum(some.seconds for some in made), cold + (warm_up if computed else 0.0)
 
     def _train_epoch(self, following: Next) -> None:
         """One epoch: train, measure, write the line, commit."""
