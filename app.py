@@ -87,8 +87,9 @@ def overview():
     """Everything that changes by itself."""
     with frame.guarded():
         kept = store()
-        local.ensure_worker(kept)
         known = [(run, summarise(run)) for run in kept.runs()]
+        if any(summary.state.is_waiting for _, summary in known):
+            local.ensure_worker(kept)
         running_now((run, summary) for run, summary in known if summary.state.is_alive)
         damaged(kept)
         shown = filtered(known)

@@ -327,3 +327,32 @@ def test_a_table_s_cells_keep_their_places_whatever_they_hold():
     assert re.findall(r"(?<!\\)\|", head) == re.findall(r"(?<!\\)\|", body[0]) == ["|"] * 3
     assert len(body) == 2
     assert "![" not in body[0].replace("\\!\\[", "")
+
+
+def test_overview_starts_a_worker_where_something_waits(store, monkeypatch, no_real_processes):
+    store.create(tiny_study())
+    visit("app.py", store, monkeypatch)
+    assert [arguments[0] for arguments in no_real_processes] == ["worker"]
+
+
+def test_overview_does_not_ask_ten_thousand_runs_that_are_over_who_waits(
+    finished, monkeypatch, no_real_processes
+):
+    asked = []
+    monkeypatch.setattr(RunStore, "next_waiting", lambda self: asked.append(self))
+    assert_whole(visit("app.py", RunStore(finished.path.parent), monkeypatch))
+    assert not asked
+
+
+def test_a_long_table_is_scrolled_and_its_names_stay_names():
+    def draw():
+        import pandas as pd
+
+        from ui.compare_parts import show_table
+
+        for rows in (50, 51):
+            show_table(pd.DataFrame({"Arm": ["=1+1"] * rows, "Final": "50 %"}).set_index("Arm"))
+
+    app = AppTest.from_function(draw).run()
+    assert len(app.markdown) == len(app.dataframe) == 1
+    assert list(app.dataframe[0].value["Arm"].unique()) == ["'=1+1"]

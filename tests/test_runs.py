@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 
 import numpy as np
 import pytest
@@ -230,3 +231,24 @@ def test_a_damaged_measurement_is_passed_over(store):
 def test_a_store_can_be_moved(tmp_path, store, folder):
     store.root.rename(tmp_path / "elsewhere")
     assert RunStore(tmp_path / "elsewhere").studies()[0].id == folder.id
+
+
+def test_the_history_of_a_run_that_is_over_is_read_once_until_its_folder_changes(run, monkeypatch):
+    run.begin()
+    run.append_epoch(line(run, 1))
+    run.end(RunState.STOPPED, "Somebody asked.", 1.0)
+    settled = time.time() - 10
+    os.utime(run.path, (settled, settled))
+    assert list(joined_history([run])["epoch"]) == [1]
+    monkeypatch.setattr(type(run), "epochs", lambda self: [line(self, 1), line(self, 2)])
+    assert list(joined_history([run])["epoch"]) == [1]
+    os.utime(run.path, (settled + 1, settled + 1))
+    assert list(joined_history([run])["epoch"]) == [1, 2]
+
+
+def test_the_history_of_a_run_that_lives_is_read_each_time(run):
+    for epoch in (1, 2):
+        run.append_epoch(line(run, epoch))
+        settled = time.time() - 10
+        os.utime(run.path, (settled, settled))
+        assert len(joined_history([run])) == epoch

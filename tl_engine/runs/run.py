@@ -59,7 +59,12 @@ class RunState(enum.Enum):
     @property
     def is_over(self) -> bool:
         """Whether nothing more will happen unless somebody asks."""
-        return not self.is_alive and self not in (RunState.QUEUED, RunState.INTERRUPTED)
+        return not self.is_alive and not self.is_waiting
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a worker should train it."""
+        return self in (RunState.QUEUED, RunState.INTERRUPTED)
 
     @property
     def is_resumable(self) -> bool:
@@ -171,7 +176,7 @@ class Run:
         """Whether a worker should train it: queued, or interrupted; cheap to ask of many."""
         if (self.path / "outcome.json").exists() and not self.is_queued:
             return False
-        return self.state in (RunState.QUEUED, RunState.INTERRUPTED)
+        return self.state.is_waiting
 
     @property
     def damage(self) -> str:
@@ -440,7 +445,7 @@ class Run:
 
     def waits(self) -> bool:
         """Whether the holder of its lock, which is this process, should train it."""
-        return self._held_state() in (RunState.QUEUED, RunState.INTERRUPTED)
+        return self._held_state().is_waiting
 
     def _held_state(self) -> RunState:
         """Its state but for the lock, which this process holds."""
