@@ -15,7 +15,6 @@ import pytest
 from tests.conftest import PROJECT
 from tests.server import free_port, server, streamlit
 from tests.visitor import visitor
-from ui import preload
 from ui.access import LOOK_ONLY, TRUST
 
 PROMISES = {
@@ -316,15 +315,3 @@ def test_the_garbage_collector_leaves_the_libraries_alone():
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert int(done.stdout) > 100_000
-
-
-def test_a_browser_fetches_the_chart_library_while_compare_still_starts(ask):
-    assert ask("/")[1]["Link"] is None
-    link = ask("/Compare")[1]["Link"]
-    script = re.fullmatch(r"<\.(/static/js/PlotlyChart\.[\w-]+\.js)>; rel=modulepreload; .*", link)
-    status, headers = ask(script.group(1))
-    assert (status, headers.get_content_subtype()) == (200, "javascript")
-
-
-def test_a_streamlit_without_that_file_is_served_all_the_same(tmp_path):
-    assert preload.links(tmp_path) == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
-from ui import access, frame, preload
+from ui import access, frame
 
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'none'; object-src 'none'; base-uri 'self'",
@@ -52,20 +51,15 @@ class Doorkeeper:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._links = preload.links()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
         elif _is_welcome(Headers(scope=scope)):
-            await self.app(scope, receive, _with_headers(send, self._headers(scope["path"])))
+            await self.app(scope, receive, _with_headers(send))
         else:
             await PlainTextResponse("Forbidden", 403)(scope, receive, send)
-
-    def _headers(self, path: str) -> dict[str, str]:
-        link = self._links.get(path.removeprefix("/"))
-        return {**HEADERS, "Link": link} if link else HEADERS
 
 
 def _is_welcome(headers: Headers) -> bool:
@@ -78,10 +72,10 @@ def _is_welcome(headers: Headers) -> bool:
     )
 
 
-def _with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(headers)
+            MutableHeaders(scope=message).update(HEADERS)
         await send(message)
 
     return send_with_headers
