@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -36,13 +37,14 @@ class Gallery:
     images: LabelledImages
     class_names: tuple[str, ...]
 
+    @cached_property
     def predicted(self) -> np.ndarray:
         """Class indices (models, n), from the probabilities that the runs left."""
         return np.stack([run.probabilities()["test"].argmax(axis=1) for run in self.runs])
 
     def positions(self, wanted_class: int | None, show: str) -> np.ndarray:
         """Positions of the pictures that the filters leave."""
-        predicted, labels = self.predicted(), self.images.labels
+        predicted, labels = self.predicted, self.images.labels
         keep = np.ones(len(labels), bool)
         if wanted_class is not None:
             keep &= labels == wanted_class
@@ -85,7 +87,7 @@ def choose_picture(gallery: Gallery) -> Picture | None:
 
 
 def _draw(gallery: Gallery, positions: np.ndarray) -> None:
-    predicted = gallery.predicted()
+    predicted = gallery.predicted
     with st.container(horizontal=True, gap="small", key="gallery"):
         for position in positions:
             truth = int(gallery.images.labels[position])
