@@ -82,7 +82,7 @@ def show_arm(study, arm, expected):
 
 def frozen_words(recipe, phase):
     """What becomes of the layers that a phase leaves alone."""
-    if phase.trainable == "all":
+    if recipe.trains_everything(phase):
         return ""
     why = recipe.why_no_features(phase)
     if why:

@@ -9,7 +9,6 @@ import pytest
 
 from tests.conftest import tiny_recipe, tiny_study
 from tl_engine import fsio
-from tl_engine.learning import model as networks
 from tl_engine.learning import training
 from tl_engine.learning.batches import Graph, Reader
 from tl_engine.learning.device import prepare_device
@@ -93,13 +92,27 @@ def test_frozen_layers_see_each_image_once(store, monkeypatch):
     assert asked.count("below") == first + 1
 
 
+@pytest.mark.long
 def test_every_seed_finds_what_a_pretrained_backbone_said(store, monkeypatch):
-    """Random weights differ from seed to seed, published ones do not."""
-    monkeypatch.setattr(networks, "_head_kernel", lambda seeds: "zeros")
-    trained(store, HEAD, pair=1)
-    before = len(entries(store, "features"))
+    asked = []
+    ask = Reader.ask
+
+    def counting(reader, inputs):
+        if reader.model.name == "below":
+            asked.append(len(inputs))
+        return ask(reader, inputs)
+
+    monkeypatch.setattr(Reader, "ask", counting)
+    pretrained = {"backbone": "efficientnet-lite0", "pretrained": True, "image_size": 32}
+    trained(store, HEAD, **pretrained)
+    assert sum(asked) >= 100 + 1000 + 2000
+    asked.clear()
+    trained(store, HEAD, pair=2, **pretrained)  # draws other training images
+    assert sum(asked) <= 128
     trained(store, HEAD, pair=2)
-    assert len(entries(store, "features")) > before
+    asked.clear()
+    trained(store, HEAD, pair=3)  # a network of random weights is another one for each seed
+    assert sum(asked) >= 100 + 1000 + 2000
 
 
 def test_a_phase_that_another_run_has_done_is_not_done_again(store):
@@ -140,7 +153,9 @@ def test_nothing_is_shared_between_seeds_or_machines(store, monkeypatch):
     assert shared(trained(store, ALL, pair=2)) == [None]
     device = prepare_device(os.cpu_count() or 1)
     monkeypatch.setattr(training, "prepare_device", lambda threads: {**device, "processor": "Z80"})
-    assert shared(trained(store, ALL)) == [None]
+    there = trained(store, ALL)
+    assert shared(there) == [None]
+    assert shared(trained(store, ALL)) == [there.id]  # whatever another machine has kept
 
 
 @pytest.mark.parametrize("kind", ["features", "phase-end"])

@@ -400,17 +400,18 @@ def test_words_that_do_not_fit_are_left_out_of_a_segment_but_not_of_its_label():
     assert svg.count("Head only") == 20
 
 
-SIX = {
-    "Freeze only": [("head", 4, 1e-3)],
-    "Freeze, then fine-tune": [("head", 4, 1e-3), ("all", 2, 1e-5)],
-    "Fine-tune <only>": [("all", 2, 1e-5)],
+HEAD_FIRST, ALL_FIRST = ("head", 4, 1e-3), ("all", 2, 1e-5)
+THREE = {
+    "Freeze only": [("h", HEAD_FIRST)],
+    "Freeze, then fine-tune": [("h", HEAD_FIRST), ("ha", ALL_FIRST)],
+    "Fine-tune <only>": [("a", ALL_FIRST)],
 }
 
 
 def test_a_tree_draws_what_arms_share_once():
-    svg = tree_svg(SIX)
+    svg = tree_svg(THREE)
     assert svg.count("<rect") == 3
     assert svg.count("<path") == 1  # from the head down to what follows it
     assert all(f">{name}<" in svg for name in ("Freeze only", "Fine-tune &lt;only&gt;"))
-    assert shares(list(SIX.values()))
-    assert not shares([[("head", 4, 1e-3)], [("head", 4, 1e-4)]])
+    assert shares(list(THREE.values()))
+    assert not shares([[("with adam", HEAD_FIRST)], [("with sgd", HEAD_FIRST)]])  # look alike

@@ -191,11 +191,15 @@ class Recipe:
         Everything below is a constant function of the image there: frozen layers neither learn
         nor drop anything, and their BatchNorm statistics stand still under either policy.
         """
-        if phase.trainable == "all" or phase.trainable == self._blocks:
+        if self.trains_everything(phase):
             return "It trains every layer, so no part of the network stays the same."
         if self.augmentation:
             return "Augmentation changes every image in every epoch."
         return ""
+
+    def trains_everything(self, phase: Phase) -> bool:
+        """Whether the phase leaves no block of the backbone frozen."""
+        return phase.trainable in ("all", self._blocks)
 
     def keeps_features(self, phase: Phase) -> bool:
         """Whether what frozen layers say about the images is computed once, and kept."""

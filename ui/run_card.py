@@ -39,10 +39,15 @@ def _tree(study: StudyFolder) -> None:
     """What the arms of a study share, where they do."""
     order = dict.fromkeys(arm for arm, _ in study.study.training_order())
     arms = [study.study.arms[number] for number in order]
-    paths = {plain(arm.name): phases_of(arm.recipe) for arm in arms}
+    paths = {plain(arm.name): _path(arm.recipe) for arm in arms}
     if shares(list(paths.values())):
         st.caption("What its arms share is trained once for each seed:")
         st.image(tree_svg(paths))
+
+
+def _path(recipe: Recipe) -> list[tuple[Recipe, tuple[str | int, int, float]]]:
+    """Its phases as the tree wants them: each with the recipe up to its end."""
+    return [(recipe.stem(n), facts) for n, facts in enumerate(phases_of(recipe), start=1)]
 
 
 def _actions(runs: list[Run]) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from html import escape
 
 from tl_engine.charts.phases import GAP, HEIGHT, PhaseFacts, phase_label, segment
 
+Path = Sequence[tuple[Hashable, PhaseFacts]]
+"""An arm's phases, each with what names the state that it ends in: two arms share a phase where
+that is equal, not where two phases only look alike."""
 ROW = HEIGHT + 8
 NAME_ROOM, NAME_LENGTH = 240, 36
 LINE = "#8A97A6"
 """Between a phase and what follows it in another row; to be seen on light and on dark."""
 
 
-def shares(paths: Sequence[Sequence[PhaseFacts]]) -> bool:
-    """Whether two of the arms begin with the same phase."""
-    return len({path[0] for path in paths}) < len(paths)
+def shares(paths: Sequence[Path]) -> bool:
+    """Whether two of the arms share their first phase."""
+    return len({path[0][0] for path in paths}) < len(paths)
 
 
-def tree_svg(paths: Mapping[str, Sequence[PhaseFacts]], width: int = 760) -> str:
+def tree_svg(paths: Mapping[str, Path], width: int = 760) -> str:
     """A row per arm, a column per phase; a phase that an arm above has too is not drawn again.
 
     Args:
@@ -27,22 +30,21 @@ def tree_svg(paths: Mapping[str, Sequence[PhaseFacts]], width: int = 760) -> str
     """
     deepest = max(len(path) for path in paths.values())
     column = (width - NAME_ROOM) / deepest
-    rows: dict[tuple[PhaseFacts, ...], int] = {}
+    rows: dict[Hashable, int] = {}
     parts = []
     for row, (name, path) in enumerate(paths.items()):
-        for depth in range(len(path)):
-            stem = tuple(path[: depth + 1])
-            if stem in rows:
+        for depth, (end, facts) in enumerate(path):
+            if end in rows:
                 continue
-            rows[stem] = row
+            rows[end] = row
             left = depth * column
-            if depth and rows[stem[:-1]] != row:
-                parts.append(_branch(left - GAP, rows[stem[:-1]], row))
-            parts.append(segment(path[depth], left, column - 4 * GAP, row * ROW))
+            if depth and (above := rows[path[depth - 1][0]]) != row:
+                parts.append(_branch(left - GAP, above, row))
+            parts.append(segment(facts, left, column - 4 * GAP, row * ROW))
         parts.append(_name(name, len(path) * column, row))
     height = len(paths) * ROW
     words = "; ".join(
-        f"{name}: {', then '.join(phase_label(*facts) for facts in path)}"
+        f"{name}: {', then '.join(phase_label(*facts) for _, facts in path)}"
         for name, path in paths.items()
     )
     return (

@@ -56,12 +56,12 @@ def names_of(recipe: Recipe, pair: int, threads: int) -> list[str]:
 
 
 def keep(cache: Cache, name: str, end: PhaseEnd) -> None:
-    """Keep a state; does nothing where it is kept already.
+    """Keep a state; does nothing where it is kept already, as computed in this environment.
 
     Raises:
         OSError: where the disk is full or refuses.
     """
-    if cache.holds(KIND, name):
+    if find(cache, name, end.environment):
         return
 
     def fill(folder: Path) -> None:
