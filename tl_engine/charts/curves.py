@@ -102,7 +102,7 @@ def learning_curves(
         xaxis={"title": AXES[x], "rangemode": "tozero", "uirevision": x},
         yaxis={
             "title": METRICS[metric],
-            "tickformat": ".0%" if metric == "val_accuracy" else None,
+            "tickformat": "~%" if metric == "val_accuracy" else None,
             "uirevision": metric,
         },
     )

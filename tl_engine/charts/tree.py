@@ -11,7 +11,7 @@ Path = Sequence[tuple[Hashable, PhaseFacts]]
 """An arm's phases, each with what names the state that it ends in: two arms share a phase where
 that is equal, not where two phases only look alike."""
 ROW = HEIGHT + 8
-NAME_ROOM, NAME_LENGTH = 240, 36
+NAME_ROOM, NAME_LENGTH = 240, 38
 LINE = "#8A97A6"
 """Between a phase and what follows it in another row; to be seen on light and on dark."""
 
