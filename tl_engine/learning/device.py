@@ -26,7 +26,9 @@ def prepare_device(threads: int) -> dict[str, Any]:
     _keep_freed_memory()
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        # Operations that wait for none of the others run beside them: an eighth of a fine-tuning
+        # step on two cores, with the same bits (docs/performance.md).
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
     gpus = tf.config.list_physical_devices("GPU")
     return {
