@@ -50,6 +50,12 @@ def recipe_of(backbone: str, *phases: Phase, images: int | None = 1000) -> Recip
     )
 
 
+def fine_tuning(backbone: str) -> Study:
+    """All layers for four epochs, one seed: nothing to reuse."""
+    recipe = recipe_of(backbone, replace(ARTICLE_ALL, epochs=4))
+    return Study("Fine-tuning", name_arms([recipe]))
+
+
 def two_orders(backbone: str) -> Study:
     """Both orders of the article's phases, five seeds."""
     recipes = with_reversed([recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)])
@@ -69,7 +75,7 @@ def sweep(backbone: str) -> Study:
     return Study("Sweep", tuple(arms), SEEDS)
 
 
-STUDIES = {"two": two_orders, "six": six_orders, "sweep": sweep}
+STUDIES = {"tune": fine_tuning, "two": two_orders, "six": six_orders, "sweep": sweep}
 
 
 def drain(name: str, backbone: str) -> dict[str, Any]:
@@ -117,12 +123,19 @@ def phase_seconds(run: dict[str, Any], index: int) -> float:
     return run["phases"][index]["compile"] + sum(run["phases"][index]["epochs"])
 
 
+def later_epochs(run: dict[str, Any]) -> float:
+    """The median epoch of the plain run's only phase, the first left out."""
+    return statistics.median(run["phases"][0]["epochs"][1:])
+
+
 def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
     """One repetition: per row the seconds of plain Keras, of Thaw, and the least."""
     both = recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)
-    run, kept = plain(both), plain(both, **SAME_ALLOCATOR)
-    swept = plain(recipe_of(backbone, ARTICLE_HEAD, images=None))
-    two, six, many = (thaw(name, backbone) for name in STUDIES)
+    alone = fine_tuning(backbone).arms[0].recipe
+    bare, tuned, kept = plain(alone), thaw("tune", backbone), plain(alone, **SAME_ALLOCATOR)
+    run, two = plain(both), thaw("two", backbone)
+    swept, many = plain(recipe_of(backbone, ARTICLE_HEAD, images=None)), thaw("sweep", backbone)
+    six = thaw("six", backbone)
     tune, head = phase_seconds(run, 0), phase_seconds(run, 1)
     orders = PRESETS["six-orders"].orders
     six_plain = sum(
@@ -134,7 +147,7 @@ def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
     epoch = 1000 * step + 1500 * forward
     # Of the second pair: what was traced for the first one serves it.
     after = [line for line in two["epochs"][2] if line["phase"] == 1]
-    tuned = [line for line in two["epochs"][2] if line["phase"] == 0]
+    epochs = statistics.median(line["seconds"] for line in tuned["epochs"][0][1:])
     return {
         "four head epochs after fine-tuning": (
             head,
@@ -152,14 +165,10 @@ def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
             two["seconds"],
             SEEDS * (4 * epoch + 3000 * forward),
         ),
-        "a fine-tuning epoch": (
-            run["phases"][0]["epochs"][-1],
-            tuned[-1]["seconds"],
-            epoch,
-        ),
+        "a fine-tuning epoch": (later_epochs(bare), epochs, epoch),
         "a fine-tuning epoch, plain Keras with Thaw's allocator": (
-            kept["phases"][0]["epochs"][-1],
-            tuned[-1]["seconds"],
+            later_epochs(kept),
+            epochs,
             epoch,
         ),
     }

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 
 from tests.conftest import tiny_recipe
 from tl_engine.errors import RecipeError
-from tl_engine.recipe import OPTIMIZERS, Phase, Recipe
+from tl_engine.recipe import OPTIMIZERS, PRECISIONS, Phase, Recipe
 
 phases = some.builds(
     Phase,
@@ -27,6 +27,7 @@ recipes = some.builds(
     batchnorm=some.sampled_from(["as pretrained", "adapt"]),
     augmentation=some.booleans(),
     pretrained=some.booleans(),
+    precision=some.sampled_from(PRECISIONS),
 )
 
 
@@ -75,6 +76,9 @@ def test_every_epoch_belongs_to_one_phase(recipe):
         ({"backbone": "alexnet"}, "backbone", "got 'alexnet'"),
         ({"backbone": ["tiny"]}, "backbone", "one of"),
         ({"dataset": "imagenet"}, "dataset", "got 'imagenet'"),
+        ({"precision": "float8"}, "precision", "got 'float8'"),
+        ({"xla": True, "augmentation": True}, "xla", "XLA cannot compile augmentation"),
+        ({"xla": "yes"}, "xla", "XLA is on or off, got 'yes'"),
         ({"pretrained": True}, "pretrained", "no published weights"),
         ({"batchnorm": "sometimes"}, "batchnorm", "got 'sometimes'"),
         ({"augmentation": "yes"}, "augmentation", "on or off"),

@@ -23,6 +23,7 @@ from tl_engine.catalog.presets import PRESETS, compose, preset
 from tl_engine.errors import Problem, RecipeError, ThawError
 from tl_engine.images import fit, read_image
 from tl_engine.launchers.local import ensure_worker, launch, resume
+from tl_engine.machine import recommended_settings
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunState, RunStore, joined_history, summarise
@@ -247,6 +248,8 @@ def study_from(options: argparse.Namespace) -> Study:
     """
     base = preset(options.preset)
     settings = {**base.settings, **dict(map(_setting, options.set))}
+    augmented = settings.get("augmentation") is True
+    settings = {**recommended_settings(augmentation=augmented), **settings}
     orders = [tuple(map(_phase, options.phase))] if options.phase else base.orders
     reverse = options.reverse or (base.reverse and not options.phase)
     title = options.title or base.title

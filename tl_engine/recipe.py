@@ -19,6 +19,7 @@ HEAD_INPUTS = ("pooled-avg", "pooled-max", "logits", "softmax")
 BATCHNORM_POLICIES = ("as pretrained", "adapt")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine")
+PRECISIONS = ("float32", "mixed float16")
 TOP_INPUTS = ("logits", "softmax")
 """The head inputs that stand on the backbone's own 1000-way ImageNet classifier."""
 
@@ -117,6 +118,10 @@ class Recipe:
         train_images: how many training images, a stratified subset; None means all.
         image_size: side in pixels to which images are resized inside the model.
         batch_size: images per optimizer step.
+        precision: "float32", or "mixed float16": layers compute in half precision, variables
+            and the head stay float32, the loss is scaled. It changes the bits, and is faster on
+            GPUs only.
+        xla: compile training steps with XLA, which is faster on GPUs only; not with augmentation.
 
     Raises:
         RecipeError: naming every field that cannot be trained.
@@ -132,6 +137,8 @@ class Recipe:
     train_images: int | None = None
     image_size: int = 64
     batch_size: int = 64
+    precision: str = "float32"
+    xla: bool = False
 
     def __post_init__(self) -> None:
         problems = [*self._phase_problems(), *self._choice_problems()]
@@ -248,9 +255,12 @@ class Recipe:
         yield from _unknown("dataset", self.dataset, DATASETS)
         yield from _unknown("head_input", self.head_input, HEAD_INPUTS)
         yield from _unknown("batchnorm", self.batchnorm, BATCHNORM_POLICIES)
-        for name in ("pretrained", "augmentation"):
+        yield from _unknown("precision", self.precision, PRECISIONS)
+        for name in ("pretrained", "augmentation", "xla"):
             if not isinstance(getattr(self, name), bool):
                 yield Problem(name, f"{_words(name)} is on or off, got {getattr(self, name)!r}.")
+        if self.xla is True and self.augmentation is True:
+            yield Problem("xla", "XLA cannot compile augmentation: switch one of them off.")
         if not _is_whole(self.batch_size) or not 1 <= self.batch_size <= MAXIMUM_BATCH_SIZE:
             yield Problem(
                 "batch_size",
@@ -330,7 +340,7 @@ def _unknown(field: str, value: Any, choices: Any) -> Iterator[Problem]:
 
 
 def _words(field: str) -> str:
-    return field.replace("_", " ").capitalize()
+    return "XLA" if field == "xla" else field.replace("_", " ").capitalize()
 
 
 def _is_whole(value: Any) -> bool:

@@ -100,6 +100,8 @@ def rate_key(recipe: Recipe, phase: Phase) -> dict[str, Any]:
         "batch_size": recipe.batch_size,
         "top": recipe.uses_top,
         "batchnorm": recipe.batchnorm,
+        "precision": recipe.precision,
+        "xla": recipe.xla,
         "augmentation": recipe.augmentation,
         "trainable": phase.trainable_label,
         "features": recipe.keeps_features(phase),

@@ -13,11 +13,13 @@ from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.datasets import DATASETS
 from tl_engine.catalog.presets import Preset
 from tl_engine.errors import Problem, RecipeError
+from tl_engine.machine import recommended_settings
 from tl_engine.recipe import (
     BATCHNORM_POLICIES,
     HEAD_INPUTS,
     MAXIMUM_EPOCHS,
     OPTIMIZERS,
+    PRECISIONS,
     SCHEDULES,
     Phase,
     Recipe,
@@ -35,6 +37,8 @@ SETTINGS = (
     "image_size",
     "batch_size",
     "augmentation",
+    "precision",
+    "xla",
 )
 HEAD_INPUT_TITLES = {
     "pooled-avg": "Pooled features (mean)",
@@ -46,6 +50,7 @@ BATCHNORM_TITLES = {
     "as pretrained": "As pretrained (fixed)",
     "adapt": "Adapt while unfrozen",
 }
+PRECISION_TITLES = {"float32": "Single (float32)", "mixed float16": "Half, mixed (float16)"}
 SCHEDULE_TITLES = {"constant": "Constant", "cosine": "Falls along a cosine"}
 
 Slots = defaultdict[str, list[Any]]
@@ -54,7 +59,7 @@ Slots = defaultdict[str, list[Any]]
 
 def fill_from_preset(preset: Preset) -> None:
     """Put a preset into the form."""
-    _fill(preset.study(), preset.title, preset.orders, preset.reverse)
+    _fill(preset.study(**recommended_settings()), preset.title, preset.orders, preset.reverse)
 
 
 def fill_from_study(study: Study, title: str) -> None:
@@ -149,6 +154,28 @@ def _ask_settings(slots: Slots) -> dict[str, Any]:
             help=BATCHNORM_HELP,
         )
         field("batch_size", st.number_input, "Batch size", step=16, min_value=None)
+    if values["augmentation"]:
+        st.session_state["form-xla"] = False
+    proposed = recommended_settings(augmentation=values["augmentation"])
+    changed = any(st.session_state[f"form-{name}"] != proposed[name] for name in proposed)
+    label = "Arithmetic (changed)" if changed else "Arithmetic"
+    with st.popover(label, icon=":material/memory:", type="tertiary", key="form-arithmetic"):
+        field(
+            "precision",
+            st.segmented_control,
+            "Precision",
+            options=PRECISIONS,
+            format_func=PRECISION_TITLES.get,
+            required=True,
+            help=PRECISION_HELP,
+        )
+        field(
+            "xla",
+            st.toggle,
+            "Compile with XLA",
+            help=XLA_HELP,
+            disabled=values["augmentation"],
+        )
     if not DATASETS[values["dataset"]].offline:
         st.caption(f"{escape(data.title)} is downloaded when first used: {data.source}")
     chosen = BACKBONES[values["backbone"]]
@@ -365,4 +392,13 @@ HEAD_INPUT_HELP = (
 BATCHNORM_HELP = (
     "As pretrained: BatchNorm layers never change, in no phase. "
     "Adapt: in unfrozen blocks they learn and follow the new images. The same in every arm."
+)
+PRECISION_HELP = (
+    "Half precision is faster on a GPU and no faster on a CPU. Variables and the head stay in "
+    "single precision. Thaw proposes what suits this machine; it belongs to the recipe, for it "
+    "changes the bits."
+)
+XLA_HELP = (
+    "Joins many small operations into few: faster on a GPU, 2 to 10 times slower on a CPU. "
+    "Thaw proposes what suits this machine. It cannot compile augmentation."
 )

@@ -42,12 +42,18 @@ class Graph:
 
 
 class Learner(Graph):
-    """Trains a compiled model."""
+    """Trains a compiled model.
 
-    def __init__(self, model: keras.Model) -> None:
+    Args:
+        xla: compile its training step with XLA.
+    """
+
+    def __init__(self, model: keras.Model, *, xla: bool = False) -> None:
         super().__init__()
         self.model = model
         step = tf.autograph.experimental.do_not_convert(model.train_step)
+        if xla:
+            step = tf.function(step, jit_compile=True)
 
         def train(inputs: tf.Tensor, labels: tf.Tensor, size: tf.Tensor) -> None:
             for start in tf.range(0, tf.shape(inputs)[0], size):
@@ -104,7 +110,7 @@ class Reader(Graph):
 
         @tf.autograph.experimental.do_not_convert
         def read(inputs: tf.Tensor) -> tf.Tensor:
-            return model(inputs, training=False)
+            return tf.cast(model(inputs, training=False), tf.float32)
 
         self._read = tf.function(read, input_signature=[_spec(model)])
 

@@ -78,6 +78,7 @@ class FeatureMaker:
             "backbone": recipe.backbone,
             "image_size": recipe.image_size,
             "head_input": recipe.head_input,
+            "precision": recipe.precision,
             "below": phase.trainable_label,
             "images": environment["fingerprint"],
             "by": {name: environment[name] for name in COMPUTED_BY},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -39,6 +40,11 @@ def build_model(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> keras.
     Raises:
         WeightsUnavailable: where pretrained weights are neither here nor to be fetched.
     """
+    with _policy(recipe):
+        return _build(recipe, seeds, weights)
+
+
+def _build(recipe: Recipe, seeds: Seeds, weights: bool) -> keras.Model:
     data, described = dataset(recipe.dataset), backbone(recipe.backbone)
     pixels = keras.Input((data.height, data.width, 3), dtype="uint8", name="pixels")
     size = recipe.image_size
@@ -50,7 +56,11 @@ def build_model(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> keras.
         recipe.backbone, size, recipe.uses_top, recipe.pretrained and weights, seeds.head
     )
     head = keras.layers.Dense(
-        data.classes, activation="softmax", kernel_initializer=_head_kernel(seeds), name="head"
+        data.classes,
+        activation="softmax",
+        kernel_initializer=_head_kernel(seeds),
+        dtype="float32",
+        name="head",
     )
     layers = [*_pooling(recipe.head_input), head]
     model = keras.Model(pixels, _through(layers, body(normalised)), name="thaw")
@@ -88,9 +98,9 @@ def set_phase(
         trained.optimizer.learning_rate = phase.learning_rate
         return
     trained.compile(
-        optimizer=_optimizer(phase),
+        optimizer=_optimizer(recipe, phase),
         loss=keras.losses.SparseCategoricalCrossentropy(),
-        # XLA is 2 to 10 times slower than the plain kernels on a CPU.
+        # Keras would refuse XLA where operations are deterministic; the learner compiles the step.
         jit_compile=False,
     )
     # Variables that appear while a graph is traced make TensorFlow trace it a second time.
@@ -133,7 +143,8 @@ def below(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:
 
 def above(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:
     """From a boundary to probabilities: the same layers."""
-    features = keras.Input(tensor.shape[1:], dtype=tensor.dtype, name="features")
+    # Kept as float32, which holds every value of a smaller type; the layers cast it back.
+    features = keras.Input(tensor.shape[1:], dtype="float32", name="features")
     if tensor is model.get_layer("head").input:
         return keras.Model(features, model.get_layer("head")(features), name="above")
     part = keras.Model(tensor, model.body.outputs[0])
@@ -263,15 +274,27 @@ def _nodes(body: keras.Model) -> Iterator[Any]:
         yield from body._nodes_by_depth[depth]
 
 
-def _optimizer(phase: Phase) -> keras.optimizers.Optimizer:
-    if phase.optimizer == "sgd":
-        return keras.optimizers.SGD(phase.learning_rate, momentum=MOMENTUM)
+@contextmanager
+def _policy(recipe: Recipe) -> Iterator[None]:
+    """Layers that are made inside compute in the recipe's precision."""
+    kept = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(recipe.precision.replace(" ", "_"))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(kept)
+
+
+def _optimizer(recipe: Recipe, phase: Phase) -> keras.optimizers.Optimizer:
     kinds = {
         "adam": keras.optimizers.Adam,
         "adamw": keras.optimizers.AdamW,
         "rmsprop": keras.optimizers.RMSprop,
+        "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=MOMENTUM),
     }
-    return kinds[phase.optimizer](phase.learning_rate)
+    made = kinds[phase.optimizer](phase.learning_rate)
+    # Half precision cannot hold small gradients, unless the loss is scaled up.
+    return keras.optimizers.LossScaleOptimizer(made) if recipe.precision != "float32" else made
 
 
 def _blocks(recipe: Recipe) -> tuple[Block, ...]:

@@ -78,12 +78,13 @@ class Network:
         if below is None:
             trained = networks.twin(self.model)
             networks.set_phase(self.model, recipe, phase, trained)
-            return Stage(Learner(trained), self.reader)
+            return Stage(Learner(trained, xla=recipe.xla), self.reader)
         tensor, reader = below
         trained = networks.above(self.model, tensor)
         networks.set_phase(self.model, recipe, phase, trained)
         # Through the head alone a batch takes a millisecond, and a stop is seen soon enough.
-        return Stage(Learner(trained), Reader(trained), reader, 1 if phase.trains_backbone else 16)
+        at_once = 1 if phase.trains_backbone else 16
+        return Stage(Learner(trained, xla=recipe.xla), Reader(trained), reader, at_once)
 
     def _boundary(self, recipe: Recipe, phase: Phase) -> tuple[keras.KerasTensor, Reader] | None:
         if phase.trainable not in self._below:

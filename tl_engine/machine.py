@@ -1,0 +1,24 @@
+"""What this machine trains best with, found without loading TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+DRIVER = Path("/proc/driver/nvidia/gpus")
+"""A folder per GPU, where NVIDIA's driver for Linux runs."""
+
+
+def recommended_settings(*, augmentation: bool = False) -> dict[str, Any]:
+    """The settings of a recipe that a machine decides: half precision and XLA with a GPU, neither
+    on a CPU, where XLA is 2 to 10 times slower than the plain kernels and half precision no
+    faster. The recipe keeps them, wherever it is trained.
+
+    Args:
+        augmentation: of the recipe; XLA cannot compile it.
+    """
+    with_gpu = DRIVER.is_dir() and any(DRIVER.iterdir())
+    return {
+        "precision": "mixed float16" if with_gpu else "float32",
+        "xla": with_gpu and not augmentation,
+    }
