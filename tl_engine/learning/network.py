@@ -44,6 +44,7 @@ class Network:
         self.reader = Reader(self.model)
         self._recipe = recipe.network
         self._new = networks.copies_of(self.model.variables) if weights else None
+        self._seeds = seeds
         self._stages: dict[tuple[object, ...], Stage] = {}
         self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
 
@@ -53,12 +54,11 @@ class Network:
 
     def renew(self, recipe: Recipe, seeds: Seeds) -> None:
         """Give the variables the values that building it with these seeds would give them."""
-        if recipe.pretrained and self._new is not None:
-            networks.assign(self.model.variables, self._new)
-            networks.renew_head(self.model, seeds)
-        else:
+        if self._new is None or not (recipe.pretrained or seeds == self._seeds):
             fresh = networks.build_model(recipe, seeds)
-            networks.assign(self.model.variables, networks.arrays_of(fresh.variables))
+            self._new, self._seeds = networks.copies_of(fresh.variables), seeds
+        networks.assign(self.model.variables, self._new)
+        networks.renew_head(self.model, seeds)
 
     def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> Stage:
         """Free what the phase trains and freeze the rest, with an optimizer that begins anew.
