@@ -83,11 +83,17 @@ def filtered(known):
     ]
 
 
-def overview():
-    """Everything that changes by itself."""
+def summaries(kept):
+    """Every run and how it stands, newest study first."""
+    return [(run, summarise(run)) for run in kept.runs()]
+
+
+def overview(read):
+    """Everything that changes by itself; what was read for the page is not read again for its first
+    picture."""
     with frame.guarded():
         kept = store()
-        known = [(run, summarise(run)) for run in kept.runs()]
+        known = read.pop() if read else summaries(kept)
         if any(summary.state.is_waiting for _, summary in known):
             local.ensure_worker(kept)
         running_now((run, summary) for run, summary in known if summary.state.is_alive)
@@ -130,7 +136,8 @@ if __name__ == "__main__":  # a visit
                 ":material/rocket_launch:",
             )
         else:
-            busy = any(not summarise(run).state.is_over for run in store().runs())
-            st.fragment(overview, run_every=REFRESH if busy else None)()
+            known = summaries(store())
+            busy = any(not summary.state.is_over for _, summary in known)
+            st.fragment(overview, run_every=REFRESH if busy else None)([known])
 else:  # `streamlit run app.py` imports this file for the server that runs it at every visit
     app = st.App(__file__, **server.options())

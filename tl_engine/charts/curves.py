@@ -36,7 +36,7 @@ AXES = {
 }
 MARKED_EPOCHS = 20
 """Points are marked on curves of at most so many epochs."""
-MOST_POINTS, MOST_OF_A_CURVE, LEAST_OF_A_CURVE = 100_000, 1000, 100
+MOST_POINTS, MOST_OF_A_CURVE, LEAST_OF_A_CURVE = 40_000, 1000, 40
 """Points that a browser draws at once, and of each curve where more would share their pixels."""
 TOLD_POINTS = 20_000
 """Up to so many, each tells its phase when it is touched."""
