@@ -2,13 +2,18 @@
 
 Random images in the place and format of the prepared CIFAR-10, ResNet-50 at 64 px with random
 weights: so many batches of fine-tuning, then the features of every image and a head on them. A
-data set of any size is mapped from its files, and images are read batch by batch.
+data set of any size is mapped from its files, and images are read batch by batch:
+
+    python -m bench.memory --images 1200000 --allowed 3
+
+trains on 3.7 GB of images where the process may have 3 GB of its own (RLIMIT_DATA).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import tempfile
 from pathlib import Path
 
@@ -52,7 +57,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=DATASETS["cifar10"].train)
     parser.add_argument("--batches", type=int, default=40, help="of fine-tuning")
     parser.add_argument("--head", action="store_true", help="and the head, for some minutes")
+    parser.add_argument("--allowed", type=float, metavar="GB", help="memory of its own")
     options = parser.parse_args()
+    if options.allowed:
+        limit = int(options.allowed * 1e9)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     recipe = Recipe(
         (Phase("all", 1, 1e-5), *([Phase("head", 2, 1e-3)] if options.head else [])),
         backbone="resnet50",
