@@ -286,6 +286,6 @@ def test_a_graph_s_warm_up_is_what_its_first_call_took_longer():
 def test_features_that_are_too_large_to_keep_are_computed_in_every_epoch(store, monkeypatch):
     few = trained(store, HEAD)
     shutil.rmtree(store.root / ".cache")
-    monkeypatch.setattr("tl_engine.learning.features.MAXIMUM_BYTES", 1000)
+    monkeypatch.setattr("tl_engine.recipe.MAXIMUM_FEATURES", 1000)
     assert bits(trained(store, HEAD)) == bits(few)
     assert entries(store, "features") == []

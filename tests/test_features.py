@@ -43,6 +43,8 @@ def test_training_above_a_boundary_is_training_through_what_lies_below(name, fre
     network = Network(recipe, Seeds.of_pair(1))
     boundary = networks.boundary(network.model, recipe, recipe.phases[0])
     assert boundary is not None, "more than one tensor crosses"
+    told = BACKBONES[name].feature_bytes(free, recipe.head_input, recipe.image_size)
+    assert told == pytest.approx(4 * np.prod(boundary.shape[1:]), rel=0.15)
     start = networks.copies_of(network.model.variables)
     ends = []
     for features in (True, False):

@@ -110,3 +110,13 @@ def test_plain_data_that_is_no_recipe_is_refused(data):
 def test_an_unknown_setting_is_refused_by_name():
     with pytest.raises(RecipeError, match="'colour' is no setting of a recipe"):
         Recipe.from_dict({**tiny_recipe().to_dict(), "colour": "blue"})
+
+
+def test_features_that_would_fill_the_disk_are_not_kept_and_a_sentence_says_so():
+    settings = {"backbone": "resnet50", "dataset": "cifar10", "pretrained": False}
+    recipe = Recipe((Phase(2, 1, 1e-3), Phase("head", 1, 1e-3)), image_size=224, **settings)
+    # 50,000 images of 28 x 28 x 512 numbers of 4 bytes
+    assert "would take 80.3 GB, and at most 2 GB" in recipe.why_no_features(recipe.phases[0])
+    assert recipe.keeps_features(recipe.phases[1])
+    small = Recipe((Phase(2, 1, 1e-3),), image_size=32, train_images=10_000, **settings)
+    assert small.keeps_features(small.phases[0])

@@ -20,6 +20,9 @@ BATCHNORM_POLICIES = ("as pretrained", "adapt")
 OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = ("float32", "mixed float16")
+MAXIMUM_FEATURES = 2 * 10**9
+"""Bytes of a phase's features. The same for all, whatever disk they have: the way of computing them
+must not depend on the machine. A head's are far below; top blocks' at 224 px may be 80 GB."""
 TOP_INPUTS = ("logits", "softmax")
 """The head inputs that stand on the backbone's own 1000-way ImageNet classifier."""
 
@@ -165,6 +168,12 @@ class Recipe:
         """Images seen in one epoch."""
         return self.train_images or DATASETS[self.dataset].default_train
 
+    @property
+    def validation_images(self) -> int:
+        """Images measured after every epoch."""
+        data = DATASETS[self.dataset]
+        return data.validation or data.train - data.default_train
+
     def reversed(self) -> Recipe:
         """The same recipe with its phases in the opposite order."""
         return replace(self, phases=self.phases[::-1])
@@ -202,6 +211,12 @@ class Recipe:
             return "It trains every layer, so no part of the network stays the same."
         if self.augmentation:
             return "Augmentation changes every image in every epoch."
+        bytes_ = BACKBONES[self.backbone].feature_bytes(
+            phase.trainable, self.head_input, self.image_size
+        ) * (self.training_images + self.validation_images)
+        if bytes_ > MAXIMUM_FEATURES:
+            kept = f"{MAXIMUM_FEATURES / 1e9:.0f} GB"
+            return f"What they say would take {bytes_ / 1e9:.1f} GB, and at most {kept} are kept."
         return ""
 
     def trains_everything(self, phase: Phase) -> bool:

@@ -51,10 +51,8 @@ class Estimate:
 
 def sizes_of(recipe: Recipe) -> Sizes:
     """What the catalog says about the recipe's images, without loading them."""
-    data = dataset(recipe.dataset)
-    train = recipe.training_images
-    validation = data.validation or data.train - data.default_train
-    return Sizes(train, min(train, TRAIN_SAMPLE), validation, data.test)
+    train, test = recipe.training_images, dataset(recipe.dataset).test
+    return Sizes(train, min(train, TRAIN_SAMPLE), recipe.validation_images, test)
 
 
 def share_above(recipe: Recipe, phase: Phase) -> float:

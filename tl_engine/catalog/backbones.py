@@ -24,6 +24,8 @@ class Block:
         weights: trainable parameters outside BatchNormalization.
         batchnorm_weights: its scales and offsets.
         batchnorm_statistics: its moving means and variances.
+        stride, channels: what leaves it has a pixel for each stride x stride of the image's,
+            rounded up, and so many channels; 0 where there is no image any more.
     """
 
     title: str
@@ -31,6 +33,8 @@ class Block:
     weights: int
     batchnorm_weights: int
     batchnorm_statistics: int
+    stride: int = 0
+    channels: int = 0
 
     def trainable(self, batchnorm: str) -> int:
         """Parameters that train when the block is free, under a BatchNorm policy."""
@@ -89,11 +93,29 @@ class Backbone:
             trainable: "head", "all", or n for the top n blocks.
         """
         blocks = self._blocks(head_input)
-        named = {"head": 0, "all": len(blocks)}
-        free = named[trainable] if isinstance(trainable, str) else trainable
-        inputs = self.feature_width if blocks == self.blocks else IMAGENET_CLASSES
-        head = (inputs + 1) * classes
-        return head + sum(block.trainable(batchnorm) for block in blocks[len(blocks) - free :])
+        free = blocks[len(blocks) - self._free(trainable, head_input) :]
+        head = (self._head_inputs(head_input) + 1) * classes
+        return head + sum(block.trainable(batchnorm) for block in free)
+
+    def feature_bytes(self, trainable: str | int, head_input: str, image_size: int) -> int:
+        """What the layers below a phase say about an image, in bytes of float32; 0 where there are
+        none. Where a network pads by hand it may be a seventh more."""
+        blocks = self._blocks(head_input)
+        free = self._free(trainable, head_input)
+        if free == len(blocks):
+            return 0
+        if free == 0:
+            return 4 * self._head_inputs(head_input)
+        below = blocks[len(blocks) - free - 1]
+        side = -(-image_size // below.stride)
+        return 4 * side * side * below.channels
+
+    def _free(self, trainable: str | int, head_input: str) -> int:
+        named = {"head": 0, "all": len(self._blocks(head_input))}
+        return named[trainable] if isinstance(trainable, str) else trainable
+
+    def _head_inputs(self, head_input: str) -> int:
+        return self.feature_width if self._blocks(head_input) == self.blocks else IMAGENET_CLASSES
 
     def _blocks(self, head_input: str) -> tuple[Block, ...]:
         if self.top is None or head_input not in ("logits", "softmax"):
@@ -127,11 +149,11 @@ BACKBONES: dict[str, Backbone] = {
             bgr=True,
             feature_width=2048,
             blocks=(
-                Block("stem", r"conv1_", 9_472, 128, 128),
-                Block("stage 2", r"conv2_", 214_400, 2_816, 2_816),
-                Block("stage 3", r"conv3_", 1_216_000, 7_168, 7_168),
-                Block("stage 4", r"conv4_", 7_088_128, 20_480, 20_480),
-                Block("stage 5", r"conv5_", 14_953_472, 22_528, 22_528),
+                Block("stem", r"conv1_", 9_472, 128, 128, 4, 64),
+                Block("stage 2", r"conv2_", 214_400, 2_816, 2_816, 4, 256),
+                Block("stage 3", r"conv3_", 1_216_000, 7_168, 7_168, 8, 512),
+                Block("stage 4", r"conv4_", 7_088_128, 20_480, 20_480, 16, 1024),
+                Block("stage 5", r"conv5_", 14_953_472, 22_528, 22_528, 32, 2048),
             ),
             top=Block("ImageNet classifier", r"predictions", 2_049_000, 0, 0),
             imagenet_top1=74.9,
@@ -153,11 +175,11 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=2048,
             blocks=(
-                Block("stem", r"conv1_", 9_472, 0, 0),
-                Block("stage 2", r"conv2_", 214_016, 1_920, 1_920),
-                Block("stage 3", r"conv3_", 1_214_976, 5_632, 5_632),
-                Block("stage 4", r"conv4_", 7_085_056, 17_408, 17_408),
-                Block("stage 5", r"conv5_|post_", 14_950_400, 20_480, 20_480),
+                Block("stem", r"conv1_", 9_472, 0, 0, 4, 64),
+                Block("stage 2", r"conv2_", 214_016, 1_920, 1_920, 8, 256),
+                Block("stage 3", r"conv3_", 1_214_976, 5_632, 5_632, 16, 512),
+                Block("stage 4", r"conv4_", 7_085_056, 17_408, 17_408, 32, 1024),
+                Block("stage 5", r"conv5_|post_", 14_950_400, 20_480, 20_480, 32, 2048),
             ),
             top=Block("ImageNet classifier", r"predictions", 2_049_000, 0, 0),
             imagenet_top1=76.0,
@@ -179,15 +201,15 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=1280,
             blocks=(
-                Block("stem", r"stem_|normalization", 864, 64, 64),
-                Block("stage 1", r"block1", 1_352, 96, 96),
-                Block("stage 2", r"block2", 15_658, 1_056, 1_056),
-                Block("stage 3", r"block3", 44_944, 1_696, 1_696),
-                Block("stage 4", r"block4", 237_650, 5_280, 5_280),
-                Block("stage 5", r"block5", 535_180, 7_968, 7_968),
-                Block("stage 6", r"block6", 2_008_300, 18_048, 18_048),
-                Block("stage 7", r"block7", 711_984, 5_248, 5_248),
-                Block("last convolution", r"top_conv|top_bn", 409_600, 2_560, 2_560),
+                Block("stem", r"stem_|normalization", 864, 64, 64, 2, 32),
+                Block("stage 1", r"block1", 1_352, 96, 96, 2, 16),
+                Block("stage 2", r"block2", 15_658, 1_056, 1_056, 4, 24),
+                Block("stage 3", r"block3", 44_944, 1_696, 1_696, 8, 40),
+                Block("stage 4", r"block4", 237_650, 5_280, 5_280, 16, 80),
+                Block("stage 5", r"block5", 535_180, 7_968, 7_968, 16, 112),
+                Block("stage 6", r"block6", 2_008_300, 18_048, 18_048, 32, 192),
+                Block("stage 7", r"block7", 711_984, 5_248, 5_248, 32, 320),
+                Block("last convolution", r"top_conv|top_bn", 409_600, 2_560, 2_560, 32, 1280),
             ),
             top=Block("ImageNet classifier", r"top_dropout|predictions", 1_281_000, 0, 0),
             imagenet_top1=77.1,
@@ -209,14 +231,14 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=1280,
             blocks=(
-                Block("stem", r"stem_", 864, 64, 64),
-                Block("stage 1", r"block1", 4_608, 32, 32),
-                Block("stage 2", r"block2", 52_224, 512, 512),
-                Block("stage 3", r"block3", 135_168, 832, 832),
-                Block("stage 4", r"block4", 226_236, 4_416, 4_416),
-                Block("stage 5", r"block5", 932_872, 14_176, 14_176),
-                Block("stage 6", r"block6", 4_200_364, 38_016, 38_016),
-                Block("last convolution", r"top_conv|top_bn", 245_760, 2_560, 2_560),
+                Block("stem", r"stem_", 864, 64, 64, 2, 32),
+                Block("stage 1", r"block1", 4_608, 32, 32, 2, 16),
+                Block("stage 2", r"block2", 52_224, 512, 512, 4, 32),
+                Block("stage 3", r"block3", 135_168, 832, 832, 8, 48),
+                Block("stage 4", r"block4", 226_236, 4_416, 4_416, 16, 96),
+                Block("stage 5", r"block5", 932_872, 14_176, 14_176, 16, 112),
+                Block("stage 6", r"block6", 4_200_364, 38_016, 38_016, 32, 192),
+                Block("last convolution", r"top_conv|top_bn", 245_760, 2_560, 2_560, 32, 1280),
             ),
             top=Block("ImageNet classifier", r"top_dropout|predictions", 1_281_000, 0, 0),
             imagenet_top1=78.7,
@@ -238,14 +260,14 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=1280,
             blocks=(
-                Block("stem", r"Conv1|bn_Conv1|expanded_conv_", 1_664, 160, 160),
-                Block("blocks 1-2", r"block_[12]_", 12_912, 1_056, 1_056),
-                Block("blocks 3-5", r"block_[345]_", 37_392, 2_304, 2_304),
-                Block("blocks 6-9", r"block_[6789]_", 177_984, 5_888, 5_888),
-                Block("blocks 10-12", r"block_1[012]_", 296_448, 6_720, 6_720),
-                Block("blocks 13-15", r"block_1[345]_", 784_320, 10_944, 10_944),
-                Block("block 16", r"block_16_", 469_440, 4_480, 4_480),
-                Block("last convolution", r"Conv_1", 409_600, 2_560, 2_560),
+                Block("stem", r"Conv1|bn_Conv1|expanded_conv_", 1_664, 160, 160, 2, 16),
+                Block("blocks 1-2", r"block_[12]_", 12_912, 1_056, 1_056, 4, 24),
+                Block("blocks 3-5", r"block_[345]_", 37_392, 2_304, 2_304, 8, 32),
+                Block("blocks 6-9", r"block_[6789]_", 177_984, 5_888, 5_888, 16, 64),
+                Block("blocks 10-12", r"block_1[012]_", 296_448, 6_720, 6_720, 16, 96),
+                Block("blocks 13-15", r"block_1[345]_", 784_320, 10_944, 10_944, 32, 160),
+                Block("block 16", r"block_16_", 469_440, 4_480, 4_480, 32, 320),
+                Block("last convolution", r"Conv_1", 409_600, 2_560, 2_560, 32, 1280),
             ),
             top=Block("ImageNet classifier", r"predictions", 1_281_000, 0, 0),
             imagenet_top1=71.3,
@@ -267,13 +289,13 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=576,
             blocks=(
-                Block("stem", r"conv(_bn)?$", 432, 32, 32),
-                Block("block 0", r"expanded_conv_[a-z]", 680, 64, 64),
-                Block("blocks 1-2", r"expanded_conv_[12]_", 8_544, 736, 736),
-                Block("blocks 3-5", r"expanded_conv_[345]_", 125_720, 2_544, 2_544),
-                Block("blocks 6-7", r"expanded_conv_[67]_", 50_520, 1_248, 1_248),
-                Block("blocks 8-10", r"expanded_conv_(8|9|10)_", 673_704, 6_336, 6_336),
-                Block("last convolution", r"conv_1(_bn)?$", 55_296, 1_152, 1_152),
+                Block("stem", r"conv(_bn)?$", 432, 32, 32, 2, 16),
+                Block("block 0", r"expanded_conv_[a-z]", 680, 64, 64, 4, 16),
+                Block("blocks 1-2", r"expanded_conv_[12]_", 8_544, 736, 736, 8, 24),
+                Block("blocks 3-5", r"expanded_conv_[345]_", 125_720, 2_544, 2_544, 16, 40),
+                Block("blocks 6-7", r"expanded_conv_[67]_", 50_520, 1_248, 1_248, 16, 48),
+                Block("blocks 8-10", r"expanded_conv_(8|9|10)_", 673_704, 6_336, 6_336, 32, 96),
+                Block("last convolution", r"conv_1(_bn)?$", 55_296, 1_152, 1_152, 32, 576),
             ),
             top=Block("ImageNet classifier", r"conv_2$|dropout|logits", 1_615_848, 0, 0),
             imagenet_top1=None,
@@ -295,16 +317,34 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=768,
             blocks=(
-                Block("stem", r"convnext_tiny_stem", 4_896, 0, 0),
-                Block("stage 1", r"convnext_tiny_stage_0", 237_888, 0, 0),
-                Block("stage 2", r"convnext_tiny_(downsampling_block_0|stage_1)", 992_256, 0, 0),
-                Block("stage 3", r"convnext_tiny_(downsampling_block_1|stage_2)", 11_112_960, 0, 0),
+                Block("stem", r"convnext_tiny_stem", 4_896, 0, 0, 4, 96),
+                Block("stage 1", r"convnext_tiny_stage_0", 237_888, 0, 0, 4, 96),
+                Block(
+                    "stage 2",
+                    r"convnext_tiny_(downsampling_block_0|stage_1)",
+                    992_256,
+                    0,
+                    0,
+                    8,
+                    192,
+                ),
+                Block(
+                    "stage 3",
+                    r"convnext_tiny_(downsampling_block_1|stage_2)",
+                    11_112_960,
+                    0,
+                    0,
+                    16,
+                    384,
+                ),
                 Block(
                     "stage 4",
                     r"convnext_tiny_(downsampling_block_2|stage_3|head_layernorm)|layer_normalization",
                     15_472_128,
                     0,
                     0,
+                    32,
+                    768,
                 ),
             ),
             top=Block("ImageNet classifier", r"convnext_tiny_head_dense", 769_000, 0, 0),
@@ -327,15 +367,15 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=1280,
             blocks=(
-                Block("stem", r"stem_", 864, 64, 64),
-                Block("stage 1", r"stage1", 800, 96, 96),
-                Block("stage 2", r"stage2", 12_912, 1_056, 1_056),
-                Block("stage 3", r"stage3", 38_016, 1_696, 1_696),
-                Block("stage 4", r"stage4", 193_200, 5_280, 5_280),
-                Block("stage 5", r"stage5", 438_816, 7_968, 7_968),
-                Block("stage 6", r"stage6", 1_634_592, 18_048, 18_048),
-                Block("stage 7", r"stage7", 600_192, 5_248, 5_248),
-                Block("last convolution", r"top_conv|top_bn", 409_600, 2_560, 2_560),
+                Block("stem", r"stem_", 864, 64, 64, 2, 32),
+                Block("stage 1", r"stage1", 800, 96, 96, 2, 16),
+                Block("stage 2", r"stage2", 12_912, 1_056, 1_056, 4, 24),
+                Block("stage 3", r"stage3", 38_016, 1_696, 1_696, 8, 40),
+                Block("stage 4", r"stage4", 193_200, 5_280, 5_280, 16, 80),
+                Block("stage 5", r"stage5", 438_816, 7_968, 7_968, 16, 112),
+                Block("stage 6", r"stage6", 1_634_592, 18_048, 18_048, 32, 192),
+                Block("stage 7", r"stage7", 600_192, 5_248, 5_248, 32, 320),
+                Block("last convolution", r"top_conv|top_bn", 409_600, 2_560, 2_560, 32, 1280),
             ),
             top=Block("ImageNet classifier", r"predictions", 1_281_000, 0, 0),
             imagenet_top1=75.1,
@@ -354,9 +394,9 @@ BACKBONES: dict[str, Backbone] = {
             bgr=False,
             feature_width=32,
             blocks=(
-                Block("block 1", r"block1_", 216, 16, 16),
-                Block("block 2", r"block2_", 1_152, 32, 32),
-                Block("block 3", r"block3_", 4_608, 64, 64),
+                Block("block 1", r"block1_", 216, 16, 16, 2, 8),
+                Block("block 2", r"block2_", 1_152, 32, 32, 4, 16),
+                Block("block 3", r"block3_", 4_608, 64, 64, 8, 32),
             ),
             top=None,
             imagenet_top1=None,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -17,35 +16,15 @@ from typing import Any
 import numpy as np
 
 from tl_engine.learning.batches import EVALUATION_BATCH, Reader
-from tl_engine.learning.network import Network, Stage
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Cache, Features
 from tl_engine.runs.features import obtain
 from tl_engine.splits import Split
 
 MULTIPLE = 32
-MAXIMUM_BYTES = 2 * 10**9
-"""Of a phase's features. The same for all, whatever disk they have: the way of computing them must
-not depend on the machine. A head's are far below; those of top blocks at 224 px may be 36 GB."""
 FORMAT = 1
 """Of the rows: raised when Thaw computes others from the same variables and images."""
 COMPUTED_BY = ("system", "processor", "device", "threads", "versions")
-
-
-def enter(network: Network, recipe: Recipe, phase: Phase, images: int) -> Stage:
-    """Enter a phase on features where they are wanted and not too large to keep, else on pixels.
-
-    Args:
-        images: how many would be kept.
-    """
-    stage = network.enter(recipe, phase, features=are_wanted())
-    if stage.below and images * _row_bytes(stage.below) > MAXIMUM_BYTES:
-        return network.enter(recipe, phase, features=False)
-    return stage
-
-
-def _row_bytes(below: Reader) -> int:
-    return 4 * math.prod(below.model.outputs[0].shape[1:])
 
 
 def are_wanted() -> bool:

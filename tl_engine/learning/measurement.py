@@ -14,12 +14,12 @@ import numpy as np
 
 from tl_engine.catalog.datasets import dataset
 from tl_engine.learning.batches import EVALUATION_BATCH, Reader, Source
-from tl_engine.learning.features import enter
+from tl_engine.learning.features import are_wanted
 from tl_engine.learning.network import Network, Stage
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
-from tl_engine.work import rate_key, sizes_of
+from tl_engine.work import rate_key
 
 BATCHES = 3
 BUDGET_SECONDS = 20.0
@@ -33,13 +33,13 @@ def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[
         began: when this process began, on the performance counter: the start-up that a run pays.
     """
     blank = replace(recipe, pretrained=False)
-    network, sizes = Network(blank, Seeds.of_pair(1)), sizes_of(recipe)
+    network = Network(blank, Seeds.of_pair(1))
     startup = time.perf_counter() - began
     pixels = _pixels(recipe, min(EVALUATION_BATCH, 4 * recipe.batch_size))
     forward = _reading_seconds(network.reader, pixels)
     for phase in phases:
         started = time.perf_counter()
-        stage = enter(network, blank, phase, sizes.train + sizes.validation)
+        stage = network.enter(blank, phase, features=are_wanted())
         setup = time.perf_counter() - started
         one = _pixels(recipe, recipe.batch_size)
         source: Source = _Rows(stage.below.read(one)) if stage.below else one

@@ -66,6 +66,7 @@ class Network:
         Args:
             features: off to train through the layers that stay the same, as if they did not.
         """
+        features = features and recipe.keeps_features(phase)
         key = (phase.trainable, phase.optimizer, features)
         if key not in self._stages:
             self._stages[key] = self._build(recipe, phase, features)
@@ -74,7 +75,7 @@ class Network:
         return stage
 
     def _build(self, recipe: Recipe, phase: Phase, features: bool) -> Stage:
-        below = self._boundary(recipe, phase) if features and recipe.keeps_features(phase) else None
+        below = self._boundary(recipe, phase) if features else None
         if below is None:
             trained = networks.twin(self.model)
             networks.set_phase(self.model, recipe, phase, trained)

@@ -202,8 +202,7 @@ class Trainer:
 
     def _set_stage(self, index: int) -> None:
         phase = self.recipe.phases[index]
-        kept = self.sizes.train + self.sizes.validation
-        self.stage = features.enter(self.network, self.recipe, phase, kept)
+        self.stage = self.network.enter(self.recipe, phase, features=features.are_wanted())
         self.inputs: dict[int, Source] = {}
         self._maker = None
         if self.stage.below:
