@@ -10,7 +10,14 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.runs import joined_history, summarise
 from tl_engine.work import sizes_of
 from ui import frame
-from ui.compare_parts import arm_titles, arms_of, confusions, per_class_frame, show_table
+from ui.compare_parts import (
+    arm_titles,
+    arms_of,
+    confusions,
+    per_class_frame,
+    show_table,
+    verdict_card,
+)
 from ui.engine import store
 from ui.figures import (
     arm_summary,
@@ -22,7 +29,7 @@ from ui.figures import (
     score_table,
 )
 from ui.selection import choose_runs
-from ui.text import duration, escape, percent, plain, table
+from ui.text import duration, percent, plain, table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
 AXES = {"epoch": "Epochs", "images": "Images seen", "seconds": "Seconds"}
@@ -84,6 +91,7 @@ def scores(history, runs):
     scored = score_table(
         history, {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
     )
+    verdict_card(runs, scored)
     st.subheader("Scores", anchor=False)
     show_table(_readable(scored))
     halves = st.grid(2, min_column_width=480, gap="medium")
@@ -200,6 +208,6 @@ with frame.page("Compare"):
             confusion(arms, titles)
             st.caption(
                 "All figures are of the validation split. The test split is measured once at the "
-                "end of a run and kept out of comparisons, so that nothing is chosen by it. "
-                + escape("Means and seeds are shown without a claim which arm is better.")
+                "end of a run and kept out of comparisons, so that nothing is chosen by it. Which "
+                "order is better is said of whole studies whose two arms differ in nothing else."
             )

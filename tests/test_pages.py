@@ -5,10 +5,12 @@ import re
 import shutil
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tl_engine.runs import ClaimedRun, RunState, RunStore
 from ui.text import table
@@ -356,3 +358,37 @@ def test_a_long_table_is_scrolled_and_its_names_stay_names():
     app = AppTest.from_function(draw).run()
     assert len(app.markdown) == len(app.dataframe) == 1
     assert list(app.dataframe[0].value["Arm"].unique()) == ["'=1+1"]
+
+
+def test_compare_gives_a_verdict_on_whole_studies_of_two_orders_only(store, monkeypatch):
+    study = store.create(tiny_study(*fake_run.PHASES, pairs=4))
+    slower = study.study.arms[0].name
+
+    def finish(run):
+        claimed = ClaimedRun(run)
+        claimed.begin()
+        for epoch in range(1, fake_run.EPOCHS + 1):
+            line = fake_run.line(epoch)
+            line["val_accuracy"] -= 0.02 * (run.arm == slower) * (1 + 0.1 * run.pair)
+            claimed.append_epoch(line)
+        claimed.commit(fake_run.state(fake_run.EPOCHS))
+        splits = {"validation": {"confusion": np.eye(10, dtype=int).tolist()}}
+        claimed.record_results({"splits": splits, "phases": []}, {})
+        claimed.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+
+    def said(ids):
+        app = visit("pages/2_Compare.py", store, monkeypatch, ids=ids)
+        assert_whole(app)
+        return words(app)
+
+    runs = study.runs()
+    for run in runs:
+        if run.pair < 4:
+            finish(run)
+    assert "3 pairs: a look, not evidence." in said(study.id)
+    for run in runs:
+        if run.pair == 4:
+            finish(run)
+    assert "Freeze first is better than Fine-tune first: +2.50 points" in said(study.id)
+    assert "4 of 4 planned pairs, validation split, last epoch; paired t interval" in said(study.id)
+    assert "is better than" not in said(",".join(run.id for run in runs if run.pair != 2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 SCORE_COLUMNS = (
@@ -65,6 +66,18 @@ def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
         highest_best=("best", "max"),
         mean_seconds=("seconds", "mean"),
     ).reset_index()
+
+
+def paired_differences(table: pd.DataFrame, first: str, second: str) -> np.ndarray:
+    """(n,) final score of the first arm minus that of the second, for each seed that both have.
+
+    Args:
+        table: rows of `score_table`, of one study.
+    """
+    finals = table.pivot(index="seed", columns="arm", values="final").reindex(
+        columns=[first, second]
+    )
+    return (finals[first] - finals[second]).dropna().to_numpy(float)
 
 
 def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:

@@ -231,4 +231,7 @@ def _sentence(
 
 
 def _points(share: float) -> str:
-    return f"{100 * share:+.2f}" if math.isfinite(share) else ("+∞" if share > 0 else "-∞")
+    if not math.isfinite(share):
+        return "+∞" if share > 0 else "-∞"
+    said = f"{100 * share:+.2f}"
+    return "0.00" if said in ("+0.00", "-0.00") else said
