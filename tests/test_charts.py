@@ -415,3 +415,13 @@ def test_a_tree_draws_what_arms_share_once():
     assert all(f">{name}<" in svg for name in ("Freeze only", "Fine-tune &lt;only&gt;"))
     assert shares(list(THREE.values()))
     assert not shares([[("with adam", HEAD_FIRST)], [("with sgd", HEAD_FIRST)]])  # look alike
+
+
+def test_a_long_history_is_not_taken_for_another_that_differs_in_one_epoch():
+    from ui import figures
+
+    long = history({("a", 1): list(np.linspace(0.1, 0.9, 60_000))})
+    other = long.copy()
+    other.loc[31_000, "val_accuracy"] = 0.95
+    first, second = (figures.learning_curves(one).data[0].y for one in (long, other))
+    assert max(first) < 0.95 == max(second)

@@ -5,14 +5,28 @@ Drawing takes ten times as long as sending, and Python draws for one visitor at 
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis import scores
 from tl_engine.charts import classes, confusion, curves, points
 
 MAXIMUM_FIGURES = 64
-_once = st.cache_resource(max_entries=MAXIMUM_FIGURES, show_spinner=False)
-_copied = st.cache_data(max_entries=MAXIMUM_FIGURES, show_spinner=False)
+
+
+def _all_of(frame: pd.DataFrame) -> bytes:
+    """What tells a frame from any other; Streamlit's own looks at a sample of many rows."""
+    rows = pd.util.hash_pandas_object(frame).to_numpy().tobytes()
+    return hashlib.sha256(repr(list(frame.columns)).encode() + rows).digest()
+
+
+_same: dict[str | type[Any], Callable[[Any], Any]] = {pd.DataFrame: _all_of}
+_once = st.cache_resource(max_entries=MAXIMUM_FIGURES, show_spinner=False, hash_funcs=_same)
+_copied = st.cache_data(max_entries=MAXIMUM_FIGURES, show_spinner=False, hash_funcs=_same)
 
 learning_curves = _once(curves.learning_curves)
 final_scores = _once(points.final_scores)
