@@ -134,7 +134,8 @@ def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
     alone = fine_tuning(backbone).arms[0].recipe
     bare, tuned, kept = plain(alone), thaw("tune", backbone), plain(alone, **SAME_ALLOCATOR)
     run, two = plain(both), thaw("two", backbone)
-    swept, many = plain(recipe_of(backbone, ARTICLE_HEAD, images=None)), thaw("sweep", backbone)
+    swept_recipe = recipe_of(backbone, ARTICLE_HEAD, images=None)
+    swept, many = plain(swept_recipe), thaw("sweep", backbone)
     six = thaw("six", backbone)
     tune, head = phase_seconds(run, 0), phase_seconds(run, 1)
     orders = PRESETS["six-orders"].orders
@@ -157,7 +158,8 @@ def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
         "head learning rates: 10 rates x 5 seeds, 5,000 images": (
             len(RATES) * SEEDS * (swept["build"] + phase_seconds(swept, 0)),
             many["seconds"],
-            (5000 + 1000 + 2000) * forward,
+            # Random weights are another network for each seed.
+            (1 if swept_recipe.pretrained else SEEDS) * (5000 + 1000 + 2000) * forward,
         ),
         "six orders, per seed": (six_plain, six["seconds"], 6 * epoch + 5000 * forward),
         "two orders, 5 seeds": (

@@ -43,7 +43,7 @@ def test_the_recipe_decides_the_precision_on_any_machine(store, monkeypatch, pre
 def test_xla_trains_the_same_way_each_time_but_not_as_without_it(store, monkeypatch):
     compiled = trained(store, *PHASES, xla=True)
     plain = trained(store, *PHASES)
-    assert bits(compiled) != bits(plain)  # it sums in another order, and drops others
+    assert bits(compiled) != bits(plain)  # it sums in another order, and its dropout draws others
     losses = [[line["val_loss"] for line in run.epochs()] for run in (compiled, plain)]
     np.testing.assert_allclose(*losses, rtol=1e-2)
     monkeypatch.setenv("THAW_CACHE_GB", "1")

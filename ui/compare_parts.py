@@ -11,6 +11,7 @@ from tl_engine.analysis.scores import paired_differences
 from tl_engine.analysis.verdict import LEAST_PAIRS, decide
 from tl_engine.catalog.datasets import dataset
 from tl_engine.runs import Run, RunState, summarise
+from tl_engine.study import differ_in_order_alone
 from ui.text import cell, escape, table
 
 LONGEST = 50
@@ -71,8 +72,7 @@ def verdict_card(runs: list[Run], scored: pd.DataFrame) -> None:
     if len(arms) != 2 or {run.id for run in runs} != {run.id for run in folder.runs()}:
         return
     (first, second), study = [arm for _, arm in arms], folder.study
-    recipes = [of_arm[0].recipe for of_arm in arms.values()]
-    if recipes[0].reversed() != recipes[1]:
+    if not differ_in_order_alone(*(of_arm[0].recipe for of_arm in arms.values())):
         return
     done = [run.id for run in runs if summarise(run).state is RunState.FINISHED]
     differences = paired_differences(scored[scored["run"].isin(done)], first, second)
