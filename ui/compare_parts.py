@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -18,6 +20,15 @@ LONGEST = 50
 """Rows that a table shows at once; more are scrolled through, for which a browser loads 1 MB."""
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
+
+
+class ShownArm(NamedTuple):
+    """An arm as every part of a page shows it: with the same title and colour everywhere."""
+
+    key: ArmKey
+    title: str
+    colour: str
+    runs: list[Run]
 
 
 def arms_of(runs: list[Run]) -> dict[ArmKey, list[Run]]:

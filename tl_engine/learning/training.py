@@ -1,15 +1,13 @@
-"""Train a run: its phases in order, a history line and a commit per epoch, results at the end."""
+"""Train a run: its phases in order, a history line and a commit per epoch."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tl_engine import data
-from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable
 from tl_engine.learning import features
@@ -20,8 +18,10 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.downloads import prepare
 from tl_engine.learning.features import FeatureMaker
 from tl_engine.learning.network import network_of
-from tl_engine.learning.scores import decide, score
-from tl_engine.runs import Checkpoint, ClaimedRun, Run, Stopped, epoch_line
+from tl_engine.learning.progress import Progress
+from tl_engine.learning.results import finish
+from tl_engine.learning.scores import score
+from tl_engine.runs import Checkpoint, ClaimedRun, Run, epoch_line
 from tl_engine.runs.files import versions
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of
 from tl_engine.schedule import Next, learning_rate, next_epoch
@@ -36,56 +36,12 @@ from tl_engine.work import (
     work_per_image,
 )
 
-REPORT_SECONDS = 0.5
 COMMIT_SECONDS = 300.0
 """How much of a long epoch a killed process may lose."""
 
 
 class Ended(Exception):  # noqa: N818 - a message to the worker, not an error
     """This process was asked to end; the run goes on in another."""
-
-
-@dataclass
-class Pulse:
-    """Looks for a stop after every batch, and says now and then where the run is.
-
-    Attributes:
-        total, seen, skipped: work of the run, done by this process, and done by one before it.
-        started: when this process began to train, on the performance counter.
-    """
-
-    run: ClaimedRun
-    total: float
-    seen: float = 0.0
-    skipped: float = 0.0
-    started: float = field(default_factory=time.perf_counter)
-    where: dict[str, Any] = field(default_factory=dict)
-    _reported: float = 0.0
-
-    def stage(self, sentence: str, **where: Any) -> None:
-        """Enter a stage that people should see at once."""
-        self.where = {"stage": sentence, **where}
-        self._report()
-
-    def beat(self, images: float = 0.0) -> None:
-        """Count work done, in forward passes of one image.
-
-        Raises:
-            Stopped: if somebody asked for it.
-        """
-        if self.run.stop_requested:
-            raise Stopped
-        self.seen += images
-        if time.perf_counter() - self._reported > REPORT_SECONDS:
-            self._report()
-
-    def _report(self) -> None:
-        self._reported = time.perf_counter()
-        spent = self._reported - self.started
-        done = min((self.skipped + self.seen) / self.total, 1.0)
-        fresh = self.seen / self.total
-        left = spent / fresh * (1 - done) if fresh > 0.02 else None
-        self.run.report({**self.where, "fraction": round(done, 4), "seconds_left": left})
 
 
 class Trainer:
@@ -108,8 +64,8 @@ class Trainer:
         self.step, self.loss = 0, [0.0, 0.0]
         self.phases: list[dict[str, Any]] = []
         self.current: dict[str, Any] = {}
-        self.pulse = Pulse(run, 1.0)
-        self.pulse.stage(f"Loading {dataset(self.recipe.dataset).title}")
+        self.progress = Progress(run, 1.0)
+        self.progress.stage(f"Loading {dataset(self.recipe.dataset).title}")
         prepare(self.recipe.dataset)
         images = data.load(self.recipe.dataset)
         self.environment = {**device, "versions": versions(), "fingerprint": images.fingerprint}
@@ -117,14 +73,14 @@ class Trainer:
         self.sample = _sample(self.splits.train)
         parts = (self.splits.train, self.sample, self.splits.validation, self.splits.test)
         self.sizes = Sizes(*(len(part.labels) for part in parts))
-        self.pulse.total = total_work(self.recipe, self.sizes)
+        self.progress.total = total_work(self.recipe, self.sizes)
         self.forward: list[tuple[int, float]] = []
         self.met: set[Graph] = set()
 
     def build(self) -> None:
         """Make the network, and put the last committed state back, or that of another run which
         began with the same phases."""
-        self.pulse.stage(f"Building {self.recipe.backbone}")
+        self.progress.stage(f"Building {self.recipe.backbone}")
         checkpoint = self.run.checkpoint()
         if checkpoint is None:
             self.run.rewind_history(0)
@@ -158,14 +114,14 @@ class Trainer:
     def train(self) -> None:
         """Every epoch from the last committed state on."""
         self.build()
-        self.pulse.started = time.perf_counter()
-        self.startup = self.pulse.started - self.began
+        self.progress.started = time.perf_counter()
+        self.startup = self.progress.started - self.began
         for line in self.history:
             phase = self.recipe.phases[line["phase"]]
-            self.pulse.skipped += phase_work(self.recipe, phase, self.sizes) / phase.epochs
+            self.progress.skipped += phase_work(self.recipe, phase, self.sizes) / phase.epochs
         for record in self.phases:
             phase = self.recipe.phases[record["phase"]]
-            self.pulse.skipped += features_work(self.recipe, phase, self.sizes)
+            self.progress.skipped += features_work(self.recipe, phase, self.sizes)
         inside = -1
         while following := next_epoch(self.recipe, self.history):
             if following.phase != inside:
@@ -176,7 +132,7 @@ class Trainer:
     def _enter_phase(self, following: Next) -> None:
         """Set the phase; within one that began before, put its optimizer's state back."""
         began = time.perf_counter()
-        self._set_stage(following.phase)
+        self.set_stage(following.phase)
         setup = time.perf_counter() - began
         warm_up = self._meet(self.stage.learner) + self._meet(self.stage.reader)
         spent, cold = self._obtain_features()
@@ -200,20 +156,20 @@ class Trainer:
                 "before": hashes(self.network.model),
             }
 
-    def _set_stage(self, index: int) -> None:
+    def set_stage(self, index: int) -> None:
         phase = self.recipe.phases[index]
         self.stage = self.network.enter(self.recipe, phase, features=features.are_wanted())
         self.inputs: dict[int, Source] = {}
         self._maker = None
         if self.stage.below:
-            self.pulse.stage("Reading the frozen layers' features", phase=index)
+            self.progress.stage("Reading the frozen layers' features", phase=index)
             known = (self.run.cache, self.environment, self._pass)
             self._maker = FeatureMaker(self.stage.below, self.recipe, phase, *known)
 
     def _pass(self, images: int) -> None:
         """Images passed the network, or its frozen part."""
         now = time.perf_counter()
-        self.pulse.beat(images)
+        self.progress.beat(images)
         self.forward.append((images, now))
 
     def input_of(self, part: Split) -> Source:
@@ -233,10 +189,10 @@ class Trainer:
         that it would have taken with nothing there."""
         if not self._maker or not self.stage.below:
             return 0.0, 0.0
-        seen, warm_up = self.pulse.seen, self._meet(self.stage.below)
+        seen, warm_up = self.progress.seen, self._meet(self.stage.below)
         made = [self._maker.of(self.splits.train), self._maker.of(self.splits.validation)]
         self.inputs = {id(self.splits.train): made[0], id(self.splits.validation): made[1]}
-        self.pulse.skipped += sum(map(len, made)) - (self.pulse.seen - seen)
+        self.progress.skipped += sum(map(len, made)) - (self.progress.seen - seen)
         cold = sum(some.cold_seconds for some in made)
         computed = any(some.computed for some in made)  # else their seconds hold it already
         return sum(some.seconds for some in made), cold + (warm_up if computed else 0.0)
@@ -246,7 +202,7 @@ class Trainer:
         epoch, index = following.epoch, following.phase
         phase = self.recipe.phases[index]
         began = time.perf_counter()
-        self.pulse.stage("Training", phase=index, epoch=epoch, epochs=self.recipe.total_epochs)
+        self.progress.stage("Training", phase=index, epoch=epoch, epochs=self.recipe.total_epochs)
         rate = learning_rate(phase, following.number)
         self.stage.learner.model.optimizer.learning_rate = rate
         whole = self.step == 0
@@ -294,7 +250,7 @@ class Trainer:
         record = {**self.current, "epochs": epochs, "audit": audit(self.network.model, before)}
         phase = self.recipe.phases[record["phase"]]
         left_out = 1 - epochs / phase.epochs
-        self.pulse.skipped += left_out * phase_work(self.recipe, phase, self.sizes)
+        self.progress.skipped += left_out * phase_work(self.recipe, phase, self.sizes)
         self.phases.append(record)
         self.current = {}
 
@@ -314,7 +270,7 @@ class Trainer:
             fresh = skipped + done - self.step
             self.step = skipped + done
             self._commit_inside(following.epoch - 1)
-            self.pulse.beat(per_image * fresh * size)
+            self.progress.beat(per_image * fresh * size)
 
         source = self.input_of(self.splits.train)
         learner.train(source, labels, order, size, beat, skipped, self.stage.at_once)
@@ -407,35 +363,6 @@ def _refuse_other_images(run: Run, fingerprint: str) -> None:
             f"The images of {dataset(run.recipe.dataset).title} are not those that this run "
             "began with: put the former ones back and resume, or launch it anew."
         )
-
-
-def finish(run: ClaimedRun, trainer: Trainer) -> None:
-    """Write what a finished run leaves: probabilities, scores, the model."""
-    trainer.pulse.stage("Measuring the test split")
-    if not hasattr(trainer, "validation"):  # every epoch was committed before this process began
-        trainer._set_stage(len(run.recipe.phases) - 1)
-        trainer.validation = trainer.evaluate(trainer.splits.validation)
-    parts = {
-        "validation": (trainer.splits.validation, trainer.validation),
-        "test": (trainer.splits.test, trainer.evaluate_test()),
-    }
-    arrays, scores = {}, {}
-    classes = dataset(run.recipe.dataset).classes
-    for name, (part, probabilities) in parts.items():
-        arrays[name] = probabilities.astype(np.float16)
-        arrays[f"{name}_labels"] = part.labels
-        arrays[f"{name}_indices"] = part.indices
-        predicted = decide(probabilities)
-        scores[name] = {
-            "correct": int((predicted == part.labels).sum()),
-            "total": len(part.labels),
-            **score(probabilities, part.labels),
-            "confusion": confusion_counts(part.labels, predicted, classes).tolist(),
-        }
-    run.record_results({"splits": scores, "phases": trainer.phases}, arrays)
-    trainer.pulse.stage("Saving the model")
-    networks.restore_published_dropout(trainer.network.model)
-    run.save_model(trainer.network.model.save)
 
 
 def _sample(part: Split) -> Split:

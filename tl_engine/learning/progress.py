@@ -1,0 +1,54 @@
+"""Where a run is: looks for a stop after every batch, and says now and then how much is left."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from tl_engine.runs import ClaimedRun, Stopped
+
+REPORT_SECONDS = 0.5
+
+
+@dataclass
+class Progress:
+    """Counts the work of a run, and reports it.
+
+    Attributes:
+        total, seen, skipped: work of the run, done by this process, and done by one before it.
+        started: when this process began to train, on the performance counter.
+    """
+
+    run: ClaimedRun
+    total: float
+    seen: float = 0.0
+    skipped: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+    where: dict[str, Any] = field(default_factory=dict)
+    _reported: float = 0.0
+
+    def stage(self, sentence: str, **where: Any) -> None:
+        """Enter a stage that people should see at once."""
+        self.where = {"stage": sentence, **where}
+        self._report()
+
+    def beat(self, images: float = 0.0) -> None:
+        """Count work done, in forward passes of one image.
+
+        Raises:
+            Stopped: if somebody asked for it.
+        """
+        if self.run.stop_requested:
+            raise Stopped
+        self.seen += images
+        if time.perf_counter() - self._reported > REPORT_SECONDS:
+            self._report()
+
+    def _report(self) -> None:
+        self._reported = time.perf_counter()
+        spent = self._reported - self.started
+        done = min((self.skipped + self.seen) / self.total, 1.0)
+        fresh = self.seen / self.total
+        left = spent / fresh * (1 - done) if fresh > 0.02 else None
+        self.run.report({**self.where, "fraction": round(done, 4), "seconds_left": left})
