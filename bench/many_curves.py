@@ -19,22 +19,12 @@ import psutil
 
 from bench.app import say
 from bench.many_runs import fill
+from bench.painted import seen
 from tests.server import PROJECT, browser, server
 from tl_engine.runs import RunStore
 
 EPOCHS, CURVES = 100, 200
 REPETITIONS = 5
-PAINTED = """
-sign => {
-    const watcher = new MutationObserver(() => {
-        if (!document.querySelector(sign)) return
-        watcher.disconnect()
-        // The second frame begins when the first one, which shows it, has been painted.
-        requestAnimationFrame(() => requestAnimationFrame(() => window.painted = performance.now()))
-    })
-    watcher.observe(document, {childList: true, subtree: true, attributes: true})
-}
-"""
 DRAWING = """
 import sys, time
 import plotly, pandas, plotly.graph_objects
@@ -79,19 +69,6 @@ def pages(store: RunStore) -> None:
             say(what, f"{statistics.median(times[page][1:]):.2f} s", floor)
         memory = psutil.Process(process.pid).memory_info().rss / 1e6
         say("server after that", f"{memory:.0f} MB", "at most 300 MB")
-
-
-def seen(chromium, address: str, sign: str) -> float:
-    """Seconds from navigation until something is painted, in a context of its own: no cache, no
-    cookies."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
-    page.add_init_script(f"({PAINTED})({sign!r})")
-    page.goto(address, wait_until="commit")
-    page.wait_for_function("window.painted", timeout=60_000)
-    seconds = page.evaluate("window.painted") / 1000
-    context.close()
-    return seconds
 
 
 def main() -> None:

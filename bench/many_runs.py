@@ -1,4 +1,4 @@
-"""A store of 10,000 runs, one in a hundred of them damaged: how long does a list take?
+"""A store of 10,000 runs, one in a hundred of them damaged: how long do a list and its page take?
 
 python -m bench.many_runs [--runs 10000]
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.painted import seen
+from tests.server import PROJECT, browser, server
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, RunStore, epoch_line, summarise
 from tl_engine.study import Study, name_arms, with_reversed
 
 RUNS_PER_STUDY = 20
 EPOCHS = 6
+VISITS = 5
 
 
 def fill(store: RunStore, runs: int, epochs: int = EPOCHS) -> None:
@@ -66,6 +70,21 @@ def _listing(store: RunStore) -> tuple[float, int]:
     return time.perf_counter() - began, states.count(RunState.DAMAGED)
 
 
+def _visits(store: RunStore) -> tuple[list[float], list[float]]:
+    """Seconds until an empty Streamlit page and Overview's list are painted in a cold browser,
+    in turn, by servers that have shown them before."""
+    empties, overviews = [], []
+    with (
+        server(store.root) as (address, _),
+        server(store.root, PROJECT / "bench" / "empty.py") as (empty, _),
+        browser() as chromium,
+    ):
+        for _ in range(1 + VISITS):
+            empties.append(seen(chromium, empty, "[data-testid=stMarkdown]"))
+            overviews.append(seen(chromium, address, "[data-testid=stDataFrame] canvas"))
+    return empties[1:], overviews[1:]
+
+
 def main() -> None:
     """Fill, damage, list twice in one process, as the server does."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -81,9 +100,11 @@ def main() -> None:
         began = time.perf_counter()
         waiting = store.next_waiting()
         poll = time.perf_counter() - began
+        empty, overview = map(statistics.median, _visits(store))
     print(f"{options.runs:,} runs, {broken} damaged, {found} found damaged")
     print(f"first listing {first:.2f} s, then {again[2]:.2f} s (slowest {again[-1]:.2f} s)")
     print(f"the worker's look for the next run {poll:.2f} s ({waiting})")
+    print(f"Overview's list painted after {overview:.2f} s, an empty page after {empty:.2f} s")
 
 
 if __name__ == "__main__":

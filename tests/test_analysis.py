@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from hypothesis.extra import numpy as arrays
+from scipy.stats import binomtest
 
 from tests.conftest import tiny_recipe
 from tl_engine.analysis.confusion import (
@@ -92,6 +93,8 @@ def test_wilson_s_interval_holds_the_share(counts):
     low, high = wilson_interval(correct, total)
     assert 0 <= low <= correct / total + 1e-12
     assert correct / total - 1e-12 <= high <= 1
+    expected = binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_scores_name_the_first_best_epoch_and_the_last():

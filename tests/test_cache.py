@@ -16,6 +16,7 @@ from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import Phase
 from tl_engine.runs import Cache, ClaimedRun, RunState, RunStore
 from tl_engine.runs.claimed import Stopped
+from tl_engine.runs.phase_ends import names_of
 from tl_engine.study import Arm, Study
 from tl_engine.torture import bits
 
@@ -156,6 +157,16 @@ def test_nothing_is_shared_between_seeds_or_machines(store, monkeypatch):
     there = trained(store, ALL)
     assert shared(there) == [None]
     assert shared(trained(store, ALL)) == [there.id]  # whatever another machine has kept
+
+
+def test_only_ends_of_phases_that_serve_on_this_machine_are_counted(store, monkeypatch):
+    device = prepare_device(os.cpu_count() or 1)
+    monkeypatch.setattr(training, "prepare_device", lambda threads: {**device, "processor": "Z80"})
+    trained(store, ALL)
+    assert store.kept_phase_ends() == set()
+    monkeypatch.setattr(training, "prepare_device", prepare_device)
+    trained(store, ALL)
+    assert store.kept_phase_ends() == set(names_of(tiny_recipe(ALL), 1, os.cpu_count() or 1))
 
 
 @pytest.mark.parametrize("kind", ["features", "phase-end"])

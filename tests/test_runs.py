@@ -9,7 +9,15 @@ import pytest
 
 from tests.conftest import tiny_study
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.runs import Checkpoint, ClaimedRun, RunState, RunStore, epoch_line, joined_history
+from tl_engine.runs import (
+    Checkpoint,
+    ClaimedRun,
+    RunState,
+    RunStore,
+    epoch_line,
+    files,
+    joined_history,
+)
 
 
 @pytest.fixture
@@ -244,6 +252,31 @@ def test_the_history_of_a_run_that_is_over_is_read_once_until_its_folder_changes
     assert list(joined_history([run])["epoch"]) == [1]
     os.utime(run.path, (settled + 1, settled + 1))
     assert list(joined_history([run])["epoch"]) == [1, 2]
+
+
+def test_of_a_growing_history_only_new_lines_are_parsed(run, monkeypatch):
+    lines = [{"epoch": epoch, "val_accuracy": 0.5} for epoch in (1, 2, 3)]
+    with run.hold():
+        claimed = ClaimedRun(run)
+        for line in lines[:2]:
+            claimed.append_epoch(line)
+        assert run.epochs() == lines[:2]
+        parsed, open_ = [], files._open
+        monkeypatch.setattr(
+            files,
+            "_open",
+            lambda path, text, sealed: parsed.append(text) or open_(path, text, sealed),
+        )
+        claimed.append_epoch(lines[2])
+        assert run.epochs() == lines
+        assert len(parsed) == 1
+        run.epochs()[0]["epoch"] = 7  # what one reader changes, no other sees
+        claimed.rewind_history(1)
+        assert run.epochs() == lines[:1]
+        path = run.path / "history.jsonl"
+        path.write_bytes(path.read_bytes().replace(b"0.5", b"0.6"))
+        with pytest.raises(DamagedError):
+            run.epochs()
 
 
 def test_the_history_of_a_run_that_lives_is_read_each_time(run):

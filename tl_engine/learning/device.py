@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import platform
 from typing import Any
 
-import psutil
 import tensorflow as tf
+
+from tl_engine import machine
 
 # Parameters of glibc's mallopt, from its malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -32,10 +31,7 @@ def prepare_device(threads: int) -> dict[str, Any]:
     tf.config.experimental.enable_op_determinism()
     gpus = tf.config.list_physical_devices("GPU")
     return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "memory": psutil.virtual_memory().total,
+        **machine.description(),
         "device": gpus[0].name if gpus else "CPU",
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
     }
@@ -53,12 +49,3 @@ def _keep_freed_memory() -> None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_TOP_PAD, 256 * 2**20)
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as lines:
-            names = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-    except OSError:
-        names = []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -14,12 +14,14 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tl_engine import fsio
 from tl_engine.errors import StoreError
 from tl_engine.runs import files
+from tl_engine.runs.kept import Kept
 
 FOLDER = ".cache"
 MANIFEST = "entry.json"
@@ -54,9 +56,12 @@ class Cache:
         """Whether there is an entry, unchecked: cheap to ask."""
         return next(self._folder.glob(f"{kind}-{key}-*"), None) is not None
 
-    def keys(self, kind: str) -> set[str]:
-        """The keys of which there are entries of that kind, unchecked."""
-        return {path.name.split("-")[-2] for path in self._folder.glob(f"{kind}-*")}
+    def facts(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(key, facts) of each entry of that kind, its files unchecked."""
+        for path in self._folder.glob(f"{kind}-*"):
+            with contextlib.suppress(FileNotFoundError, StoreError):  # dropped, or will be
+                known = _facts.get(path, partial(files.read_json, path / MANIFEST, required=True))
+                yield path.name.split("-")[-2], known["facts"]
 
     def put(
         self,
@@ -127,6 +132,7 @@ class Cache:
                 yield (path / MANIFEST).stat().st_mtime, path, size
 
 
+_facts: Kept[dict[str, Any]] = Kept()
 _checked: set[Path] = set()
 """Entries that this process has checked or written; their names are never used again."""
 

@@ -23,6 +23,7 @@ VERSIONED_PACKAGES = ("tensorflow", "keras", "numpy")
 FORMAT = 2
 """Of what this Thaw writes. 1: nothing was sealed. 2: every JSON object and line is."""
 SEAL = "seal"
+MAXIMUM_GROWN = 32
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -66,7 +67,19 @@ def read_lines(path: Path, *, sealed: bool = True) -> list[dict[str, Any]]:
     """
     text = _text(path) or b""
     complete = text[: text.rfind(b"\n") + 1]
-    return [_open(path, line, sealed) for line in complete.splitlines()]
+    before, lines = _grown.get((path, sealed), (b"", []))
+    if not complete.startswith(before):
+        before, lines = b"", []
+    lines = [*lines, *(_open(path, line, sealed) for line in complete[len(before) :].splitlines())]
+    if len(_grown) >= MAXIMUM_GROWN:
+        _grown.clear()
+    _grown[path, sealed] = complete, lines
+    return [dict(line) for line in lines]
+
+
+_grown: dict[tuple[Path, bool], tuple[bytes, list[dict[str, Any]]]] = {}
+"""What the last few files held, with their lines: of a file that has only grown, as a living run's
+history does between two looks, what was there need not be parsed again."""
 
 
 def readable_lines(path: Path) -> list[dict[str, Any]]:

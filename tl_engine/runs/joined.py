@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tl_engine.errors import StoreError
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.kept import Kept
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAXIMUM_RUNS = 2000
-"""Of so many a history is kept: 50 kB for 100 epochs."""
+"""Of so many a history is kept: 10 kB for 100 epochs, where a frame takes 45 kB."""
+Columns = dict[str, np.ndarray]
+"""One value per epoch for each of a history's columns."""
 
 
 def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
@@ -26,17 +30,33 @@ def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    frames = [frame for run in runs if not (frame := _history(run)).empty]
-    if not frames:
+    parts = [columns for run in runs if (columns := _history(run))]
+    if not parts:
         return pd.DataFrame(columns=list(HISTORY_COLUMNS))
-    return pd.concat(frames, ignore_index=True)
+    return pd.DataFrame(
+        {name: np.concatenate([part[name] for part in parts]) for name in HISTORY_COLUMNS}
+    )
 
 
-_kept: Kept[pd.DataFrame] = Kept(MAXIMUM_RUNS)
+_kept: Kept[Columns] = Kept(MAXIMUM_RUNS)
 
 
-def _history(run: Run) -> pd.DataFrame:
+def _history(run: Run) -> Columns:
     try:
-        return _kept.get(run.path, run.history, lambda _: summarise(run).state.is_over)
+        return _kept.get(run.path, lambda: _columns(run), lambda _: summarise(run).state.is_over)
     except FileNotFoundError:
         raise StoreError(f"There is no run {run.id} any more: somebody deleted it.") from None
+
+
+def _columns(run: Run) -> Columns:
+    """Empty before the first epoch."""
+    frame = run.history()
+    return {name: _plain(frame[name]) for name in HISTORY_COLUMNS} if len(frame) else {}
+
+
+def _plain(column: pd.Series) -> np.ndarray:
+    """The column's values in little memory: one where all epochs say the same."""
+    values = column.to_numpy()
+    if (values == values[0]).all():
+        return np.broadcast_to(values[:1].copy(), values.shape)
+    return values.copy()

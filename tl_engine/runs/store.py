@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from tl_engine import fsio, locks
+from tl_engine import fsio, locks, machine
 from tl_engine.errors import StoreError
 from tl_engine.runs import files, measurements
 from tl_engine.runs.cache import Cache
@@ -132,8 +132,11 @@ class RunStore:
         return Cache(self.root)
 
     def kept_phase_ends(self) -> set[str]:
-        """Names of the states in which phases ended and that are still there."""
-        return self.cache.keys(KIND)
+        """Names of the states in which phases ended that are still there, computed by a machine
+        like this one: no other's serve here."""
+        ours = machine.description().items()
+        known = self.cache.facts(KIND)
+        return {name for name, facts in known if ours <= facts["environment"].items()}
 
     def delete(self, study_id: str) -> None:
         """Delete a study with all its runs.

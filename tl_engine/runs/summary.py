@@ -53,6 +53,8 @@ def summarise(run: Run) -> Summary:
 
 
 _kept: Kept[Summary] = Kept()
+_same: dict[Recipe, Recipe] = {}
+"""One recipe for all runs that have it."""
 
 
 def _lasts(summary: Summary) -> bool:
@@ -68,7 +70,8 @@ def _read(run: Run) -> Summary:
     seconds = facts.outcome.get("seconds") if state.is_over else None
     accuracies = tuple(epoch["val_accuracy"] for epoch in facts.epochs)
     phase = facts.epochs[-1]["phase"] if facts.epochs else 0
-    return Summary(state, sentence, run.recipe, accuracies, phase, seconds, progress)
+    recipe = _same.setdefault(run.recipe, run.recipe)
+    return Summary(state, sentence, recipe, accuracies, phase, seconds, progress)
 
 
 def _recipe(run: Run) -> Recipe | None:
