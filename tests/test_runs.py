@@ -53,6 +53,26 @@ def test_a_new_study_is_queued_pair_by_pair(store, folder):
     assert store.next_waiting().id == folder.runs()[0].id
 
 
+def test_pairs_are_added_after_the_planned_ones_with_seeds_of_their_own(store, folder):
+    planned = folder.study.pairs
+    for run in folder.runs():
+        run.request_stop()
+    added = folder.add_pairs(2)
+    assert [run.pair for run in added] == [planned + 1] * 2 + [planned + 2] * 2
+    assert all(run.state is RunState.QUEUED for run in added)
+    assert len({run.seeds for run in folder.runs()}) == planned + 2
+    assert {run.threads for run in added} == {folder.runs()[0].threads}
+    again = store.study(folder.id)
+    assert again.runs() != [] and len(again.runs()) == 2 * (planned + 2)
+    assert (again.study.pairs, again.added_pairs) == (planned, 2)
+    assert store.next_waiting().pair == planned + 1
+    assert [run.pair for run in again.runs_as_trained()] == sorted(run.pair for run in again.runs())
+    with pytest.raises(StoreError, match="at most 100 pairs"):
+        again.add_pairs(100)
+    with pytest.raises(StoreError, match="asked for 0 more"):
+        again.add_pairs(0)
+
+
 def test_the_same_pair_has_the_same_seeds_in_both_arms(folder):
     first, second, third, _ = folder.runs()
     assert first.seeds == second.seeds != third.seeds

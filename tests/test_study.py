@@ -74,7 +74,7 @@ def test_pairs_complete_early():
         ({"pairs": 0}, "1 to 100 paired seeds, got 0"),
         ({"pairs": "two"}, "got 'two'"),
         ({"title": "  "}, "1 to 200 characters"),
-        ({"arms": ()}, "1 to 20 arms, got 0"),
+        ({"arms": ()}, "1 to 40 arms, got 0"),
         ({"arms": (Arm("a", tiny_recipe()), Arm("a", tiny_recipe(ALL)))}, "different names"),
     ],
 )

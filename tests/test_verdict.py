@@ -1,5 +1,6 @@
 """Verdicts: how often they are wrong, what they find, and in which words."""
 
+import itertools
 import math
 
 import numpy as np
@@ -10,14 +11,19 @@ from scipy import stats
 
 from tl_engine.analysis.verdict import (
     Outcome,
+    Pairs,
+    adjusted,
     confidence_sequence,
     decide,
+    decide_all,
     detectable,
     equivalence_p,
+    p_value,
     pairs_needed,
     power,
     t_interval,
 )
+from tl_engine.metric import METRICS
 
 CONTRASTS = 2000
 MATTERS = 0.005
@@ -52,6 +58,73 @@ def test_arms_of_the_same_quality_are_told_apart_as_rarely_as_promised():
         random.binomial(500, arms(random)) / 500,
     ):
         assert claims(nulls[0] - nulls[1]) <= 0.06
+
+
+def orders(random, truths, pairs=10):
+    """Contrasts of all pairs of so many recipes, (contrasts, pairs) each."""
+    scores = random.normal(0, 0.003, (len(truths), pairs)) + np.array(truths)[:, None]
+    return [
+        Pairs(scores[i] - scores[j], f"{i}", f"{j}")
+        for i, j in itertools.combinations(range(len(truths)), 2)
+    ]
+
+
+def claimed(family, **options):
+    options = {"smallest": MATTERS, "all_in": True, **options}
+    return [one for one in decide_all(family, **options) if one.outcome in CLAIMS]
+
+
+def test_of_six_recipes_that_are_the_same_none_is_said_to_win():
+    random = np.random.default_rng(6)
+    for all_in in (True, False):
+        fooled = [bool(claimed(orders(random, [0.9] * 6), all_in=all_in)) for _ in range(CONTRASTS)]
+        assert np.mean(fooled) <= 0.06
+
+
+def test_of_a_family_exactly_those_are_claimed_that_holm_s_procedure_finds():
+    random = np.random.default_rng(7)
+    for _ in range(100):
+        family = orders(random, [0.9, 0.9, 0.903, 0.906])
+        p_values = [p_value(one.differences, all_in=True) for one in family]
+        theirs = [float(stats.ttest_1samp(one.differences, 0).pvalue) for one in family]
+        assert p_values == pytest.approx(theirs)
+        verdicts = decide_all(family, 1e-9, all_in=True)
+        held = [one.outcome in CLAIMS for one in verdicts]
+        assert held == [p <= 0.05 for p in adjusted(p_values)]
+        assert all(one.p == pytest.approx(p) for one, p in zip(verdicts, p_values, strict=True))
+
+
+def test_adjusted_p_values_are_holm_s():
+    assert adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert adjusted([0.5, 0.9]) == pytest.approx([1.0, 1.0])
+    assert np.isnan(adjusted([math.nan, 0.02])[0])
+    assert adjusted([math.nan, 0.02])[1] == 0.02
+
+
+@given(some.lists(some.floats(-0.1, 0.1), min_size=4, max_size=30), some.booleans())
+def test_p_is_small_exactly_where_the_interval_leaves_out_0(differences, all_in):
+    values = np.array(differences)
+    said = verdict(values, all_in=all_in)
+    if np.ptp(values) > 1e-6:
+        for level in (0.05, 0.01):
+            again = decide(values, "A", "B", MATTERS, all_in=all_in, mistake=level)
+            assert (again.p < level) == again.interval.excludes(0.0) or again.p == pytest.approx(
+                level, rel=1e-6
+            )
+        assert said.p == again.p
+
+
+def test_a_lower_loss_is_a_gain_and_said_in_nats():
+    said = decide(
+        np.array([0.02, 0.021, 0.022, 0.021]),
+        "A",
+        "B",
+        0.01,
+        all_in=True,
+        metric=METRICS["val_loss"],
+    )
+    assert said.sentence.startswith("A is better than B: +0.0210 nats (95 % interval +0.0197 to ")
+    assert said.sentence.endswith("more than the 0.01 nats that matter.")
 
 
 def test_looking_after_every_pair_does_not_make_a_claim_likelier():

@@ -7,17 +7,18 @@ so that two arms differ in their recipe and in nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tl_engine.errors import Problem, RecipeError
+from tl_engine.metric import METRICS
 from tl_engine.recipe import Recipe
 from tl_engine.text import is_writable, lines, plain
 
 MAXIMUM_PAIRS = 100
-MAXIMUM_ARMS = 20
+MAXIMUM_ARMS = 40
 MAXIMUM_NAME = 200
 
 
@@ -55,16 +56,30 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What somebody expected before the first run.
+
+    Attributes:
+        arm: the name of the arm expected to be ahead of the others.
+        by: by how much, in the study's metric, above 0.
+    """
+
+    arm: str
+    by: float
+
+
+@dataclass(frozen=True)
 class Study:
-    """A question put to several runs.
+    """A question put to several runs, fixed before the first of them.
 
     Attributes:
         title: what people call it.
         arms: the recipes compared, with distinct names.
         pairs: number of paired seeds, 1 to 100; each arm is trained once per pair.
-        metric: the history column that decides.
-        smallest_difference: the smallest difference in `metric` that matters (0.005 = 0.5
+        metric: the history column that decides, one of METRICS.
+        smallest_difference: the smallest difference in `metric` that matters, above 0 (0.005 = 0.5
             percentage points).
+        prediction: None where nobody said what to expect.
 
     Raises:
         RecipeError: naming every field that is refused.
@@ -75,6 +90,7 @@ class Study:
     pairs: int = 1
     metric: str = "val_accuracy"
     smallest_difference: float = 0.005
+    prediction: Prediction | None = None
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -89,11 +105,15 @@ class Study:
 
     def training_order(self) -> Iterator[tuple[int, int]]:
         """(arm index, pair number) of every run as they are trained: pair by pair, and within a
-        pair arms that begin with the same phases after one another, the shorter first."""
-        tree = sorted(range(len(self.arms)), key=self._branch)
+        pair in `tree_order`."""
         for pair in range(1, self.pairs + 1):
-            for arm in tree:
+            for arm in self.tree_order():
                 yield arm, pair
+
+    def tree_order(self) -> list[int]:
+        """Indices of the arms: those that begin with the same phases after one another, the
+        shorter first."""
+        return sorted(range(len(self.arms)), key=self._branch)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; `from_dict` gives the same study back."""
@@ -103,6 +123,7 @@ class Study:
             "pairs": self.pairs,
             "metric": self.metric,
             "smallest_difference": self.smallest_difference,
+            "prediction": asdict(self.prediction) if self.prediction else None,
         }
 
     @classmethod
@@ -113,7 +134,9 @@ class Study:
             RecipeError: for values that cannot be trained.
         """
         arms = tuple(Arm(arm["name"], Recipe.from_dict(arm["recipe"])) for arm in data["arms"])
-        return cls(**{**data, "arms": arms})
+        expected = data.get("prediction")
+        prediction = Prediction(**expected) if expected else None
+        return cls(**{**data, "arms": arms, "prediction": prediction})
 
     def _branch(self, arm: int) -> list[int]:
         """For each phase of an arm, the first arm that is the same up to its end."""
@@ -141,6 +164,30 @@ class Study:
             yield Problem(
                 "pairs", f"A study has 1 to {MAXIMUM_PAIRS} paired seeds, got {self.pairs!r}."
             )
+        if self.metric not in METRICS:
+            yield Problem(
+                "metric", f"A metric is one of {', '.join(METRICS)}, got {self.metric!r}."
+            )
+        if not _is_amount(self.smallest_difference):
+            yield Problem(
+                "smallest_difference",
+                "The smallest difference that matters is above 0 and at most 1, got "
+                f"{self.smallest_difference!r}.",
+            )
+        if self.prediction and self.prediction.arm not in names:
+            yield Problem(
+                "prediction",
+                f"A prediction names one of the arms, got {self.prediction.arm!r:.60}.",
+            )
+        if self.prediction and not _is_amount(self.prediction.by):
+            yield Problem(
+                "prediction",
+                f"A predicted difference is above 0 and at most 1, got {self.prediction.by!r}.",
+            )
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
 def differ_in_order_alone(first: Recipe, second: Recipe) -> bool:

@@ -3,16 +3,19 @@
 The unit is the difference of two arms with the same seeds, pair by pair. Where the number of pairs
 was fixed beforehand and all are in, the interval is the paired t interval; before that, and where
 pairs were added after a look, it is a confidence sequence, which may be looked at as often as one
-likes.
+likes. Of several contrasts each is decided at the level that Holm's procedure leaves it.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
+
+from tl_engine.metric import ACCURACY, Metric
 
 LEAST_PAIRS = 4
 """Fewer are a look: with three, only differences of 3.3 standard deviations would be found."""
@@ -36,7 +39,8 @@ class Outcome(StrEnum):
 
 
 class Interval(NamedTuple):
-    """Where a difference lies, with 95 % confidence; infinite where nothing can be said."""
+    """Where a difference lies, with the confidence asked for; infinite where nothing can be
+    said."""
 
     low: float
     high: float
@@ -54,9 +58,11 @@ class Verdict(NamedTuple):
     """A verdict with the evidence it rests on.
 
     Attributes:
-        difference: mean of first minus second over the pairs, as a share; NaN without a pair.
+        difference: mean gain of the first arm over the second; NaN without a pair.
         interval: None for a look.
         won, lost: pairs in which the first arm was ahead, and behind.
+        p: raw, of no difference; always valid while pairs are coming. NaN for a look.
+        mistake: how often a verdict like this one may be wrong where there is no difference.
         more_pairs: how many more would find the smallest difference that matters with a power of
             80 %, at the spread seen so far; None unless the outcome is open.
     """
@@ -68,19 +74,80 @@ class Verdict(NamedTuple):
     pairs: int
     won: int
     lost: int
+    p: float = math.nan
+    mistake: float = MISTAKE
     more_pairs: int | None = None
 
 
+class Pairs(NamedTuple):
+    """What is known of one contrast.
+
+    Attributes:
+        differences: (n,) gain of the first arm over the second, pair by pair.
+        first, second: what the arms are called.
+    """
+
+    differences: np.ndarray
+    first: str
+    second: str
+
+
+def decide_all(
+    family: Sequence[Pairs], smallest: float, *, all_in: bool, metric: Metric = ACCURACY
+) -> list[Verdict]:
+    """The verdicts of several contrasts, so that with no difference anywhere the chance of any
+    claim stays 5 % (Holm 1979): the smallest p is held against 5 % over the number of contrasts,
+    the next against 5 % over one less, until one is not small enough; that one and the rest are
+    decided at its level. Contrasts of too few pairs are looks, and do not count."""
+    told = [p_value(one.differences, all_in=all_in) for one in family]
+    order = sorted((p, place) for place, p in enumerate(told) if not math.isnan(p))
+    levels, left, stopped = {}, len(order), False
+    for p, place in order:
+        level = MISTAKE / left
+        stopped = stopped or p > level
+        levels[place], left = level, left if stopped else left - 1
+    return [
+        decide(
+            one.differences,
+            one.first,
+            one.second,
+            smallest,
+            all_in=all_in,
+            metric=metric,
+            mistake=levels.get(place, MISTAKE),
+        )
+        for place, one in enumerate(family)
+    ]
+
+
+def adjusted(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p of each; NaN stays NaN and does not count."""
+    known = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    said, highest = [math.nan] * len(p_values), 0.0
+    for rank, (p, place) in enumerate(known):
+        highest = max(highest, min(1.0, (len(known) - rank) * p))
+        said[place] = highest
+    return said
+
+
 def decide(
-    differences: np.ndarray, first: str, second: str, smallest: float, *, all_in: bool
+    differences: np.ndarray,
+    first: str,
+    second: str,
+    smallest: float,
+    *,
+    all_in: bool,
+    metric: Metric = ACCURACY,
+    mistake: float = MISTAKE,
 ) -> Verdict:
     """What the pairs that are in allow one to say.
 
     Args:
-        differences: (n,) first minus second per pair, as shares.
+        differences: (n,) gain of the first arm over the second per pair, in the metric's column.
         first, second: what the arms are called.
-        smallest: the smallest difference that matters, as a share, above 0.
+        smallest: the smallest difference that matters, in the metric's column, above 0.
         all_in: the number of pairs was fixed before the first run, and all of them are here.
+        mistake: how often an arm may be said to be ahead where there is no difference.
     """
     values = np.asarray(differences, float)
     pairs, won, lost = len(values), int((values > 0).sum()), int((values < 0).sum())
@@ -89,18 +156,41 @@ def decide(
         counted = "1 pair" if pairs == 1 else f"{pairs} pairs"
         sentence = f"{counted}: a look, not evidence."
         return Verdict(Outcome.LOOK, sentence, mean, None, pairs, won, lost)
-    interval = t_interval(values) if all_in else confidence_sequence(values)
-    outcome = _outcome(values, interval, smallest, all_in)
+    interval = (t_interval if all_in else confidence_sequence)(values, mistake)
+    outcome = _outcome(values, interval, smallest, all_in, mistake)
     more = None
     if outcome is Outcome.OPEN:
         spread = float(values.std(ddof=1)) or smallest
         more = max(pairs_needed(smallest / spread) - pairs, 1)
-    verdict = Verdict(outcome, "", mean, interval, pairs, won, lost, more)
-    return verdict._replace(sentence=_sentence(verdict, interval, first, second, smallest))
+    p = p_value(values, all_in=all_in)
+    verdict = Verdict(outcome, "", mean, interval, pairs, won, lost, p, mistake, more)
+    return verdict._replace(sentence=_sentence(verdict, interval, first, second, smallest, metric))
 
 
-def t_interval(differences: np.ndarray) -> Interval:
-    """The 95 % paired t interval of the mean difference; valid for a number of pairs that was fixed
+def p_value(differences: np.ndarray, *, all_in: bool) -> float:
+    """The p of no difference: of the paired t test, or always valid while pairs are coming (one
+    over the e-value of Wang and Ramdas 2024). NaN under 4 pairs; 1 where all pairs differ by the
+    same, which says nothing of how they spread."""
+    from scipy.special import stdtr
+
+    pairs = len(differences)
+    if pairs < LEAST_PAIRS:
+        return math.nan
+    mean, error = _mean_and_error(differences)
+    if error == 0:
+        return 1.0
+    t, freedom = mean / error, pairs - 1
+    if all_in:
+        return float(2 * stdtr(freedom, -abs(t)))
+    ratio = 1 / (1 + pairs * PRIOR_VARIANCE)
+    log_e = 0.5 * math.log(ratio) + pairs / 2 * (
+        math.log1p(t**2 / freedom) - math.log1p(ratio * t**2 / freedom)
+    )
+    return min(1.0, math.exp(-log_e))
+
+
+def t_interval(differences: np.ndarray, mistake: float = MISTAKE) -> Interval:
+    """The paired t interval of the mean difference; valid for a number of pairs that was fixed
     before they were seen.
 
     Args:
@@ -109,12 +199,12 @@ def t_interval(differences: np.ndarray) -> Interval:
     from scipy.special import stdtrit
 
     mean, error = _mean_and_error(differences)
-    half = float(stdtrit(len(differences) - 1, 1 - MISTAKE / 2)) * error
+    half = float(stdtrit(len(differences) - 1, 1 - mistake / 2)) * error
     return Interval(mean - half, mean + half)
 
 
-def confidence_sequence(differences: np.ndarray) -> Interval:
-    """The interval of a 95 % confidence sequence of the mean difference: it holds at all numbers of
+def confidence_sequence(differences: np.ndarray, mistake: float = MISTAKE) -> Interval:
+    """The interval of a confidence sequence of the mean difference: it holds at all numbers of
     pairs at once, whoever looks how often. Lai 1976, in the closed form of Wang and Ramdas 2024
     (arXiv 2310.03722) with a normal prior on the effect.
 
@@ -124,7 +214,7 @@ def confidence_sequence(differences: np.ndarray) -> Interval:
     pairs = len(differences)
     mean, error = _mean_and_error(differences)
     ratio = 1 / (1 + pairs * PRIOR_VARIANCE)
-    quantile = (ratio * MISTAKE**2) ** (1 / pairs)
+    quantile = (ratio * mistake**2) ** (1 / pairs)
     if quantile <= ratio:
         return Interval(-math.inf, math.inf)
     half = error * math.sqrt((pairs - 1) * (1 - quantile) / (quantile - ratio))
@@ -192,46 +282,42 @@ def _mean_and_error(differences: np.ndarray) -> tuple[float, float]:
     return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
 
 
-def _outcome(values: np.ndarray, interval: Interval, smallest: float, all_in: bool) -> Outcome:
+def _outcome(
+    values: np.ndarray, interval: Interval, smallest: float, all_in: bool, mistake: float
+) -> Outcome:
     if np.ptp(values) == 0 and values[0] != 0:
         return Outcome.OPEN  # the same difference each time says nothing of how it spreads
     if interval.excludes(smallest):
         return Outcome.BETTER
     if interval.excludes(0.0):
         return Outcome.SMALL
-    near = equivalence_p(values, smallest) < MISTAKE if all_in else interval.is_within(smallest)
+    near = equivalence_p(values, smallest) < mistake if all_in else interval.is_within(smallest)
     return Outcome.EQUIVALENT if near else Outcome.OPEN
 
 
 def _sentence(
-    verdict: Verdict, interval: Interval, first: str, second: str, smallest: float
+    verdict: Verdict, interval: Interval, first: str, second: str, smallest: float, metric: Metric
 ) -> str:
     ahead, behind, difference, won = first, second, verdict.difference, verdict.won
     if verdict.outcome in (Outcome.BETTER, Outcome.SMALL) and difference < 0:
         ahead, behind, difference, won = second, first, -difference, verdict.lost
         interval = Interval(-interval.high, -interval.low)
-    matters = f"{100 * smallest:.2g} points"
-    evidence = f"(95 % interval {_points(interval.low)} to {_points(interval.high)}"
+    matters, by = metric.amount(smallest), f"{metric.gain(difference)} {metric.unit}"
+    confidence = f"{100 * (1 - verdict.mistake):.3g} %"
+    evidence = f"({confidence} interval {metric.gain(interval.low)} to {metric.gain(interval.high)}"
     if verdict.outcome is Outcome.BETTER:
         return (
-            f"{ahead} is better than {behind}: {_points(difference)} points {evidence}; ahead in "
-            f"{won} of {verdict.pairs} pairs), more than the {matters} that matter."
+            f"{ahead} is better than {behind}: {by} {evidence}; ahead in {won} of {verdict.pairs} "
+            f"pairs), more than the {matters} that matter."
         )
     if verdict.outcome is Outcome.SMALL:
         return (
-            f"{ahead} is ahead of {behind} by {_points(difference)} points {evidence}): real, but "
-            f"not shown to be more than the {matters} that matter."
+            f"{ahead} is ahead of {behind} by {by} {evidence}): real, but not shown to be more "
+            f"than the {matters} that matter."
         )
     if verdict.outcome is Outcome.EQUIVALENT:
         return f"{first} and {second} differ by less than {matters} {evidence})."
     return (
-        f"Cannot tell yet: {first} minus {second} is {_points(difference)} points {evidence}). "
+        f"Cannot tell yet: {first} minus {second} is {by} {evidence}). "
         f"About {verdict.more_pairs:,} more pairs would find a difference of {matters}."
     )
-
-
-def _points(share: float) -> str:
-    if not math.isfinite(share):
-        return "+∞" if share > 0 else "-∞"
-    said = f"{100 * share:+.2f}"
-    return "0.00" if said in ("+0.00", "-0.00") else said

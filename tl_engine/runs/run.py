@@ -133,9 +133,14 @@ class Run:
             raise StoreError(f"The recipe of run {self.id} cannot be read: {error}") from error
 
     @property
+    def arm_index(self) -> int:
+        """The arm's place in its study, 0-based."""
+        return _numbers(self.path.name)[0] - 1
+
+    @property
     def arm(self) -> str:
         """The arm's name."""
-        return self.study.study.arms[_numbers(self.path.name)[0] - 1].name
+        return self.study.study.arms[self.arm_index].name
 
     @property
     def pair(self) -> int:

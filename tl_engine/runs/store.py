@@ -19,8 +19,8 @@ from tl_engine.runs.cache import Cache
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.phase_ends import KIND
 from tl_engine.runs.run import Run
-from tl_engine.runs.study_folder import StudyFolder, run_name
-from tl_engine.study import Seeds, Study
+from tl_engine.runs.study_folder import StudyFolder, fill_run, run_name
+from tl_engine.study import Study
 
 
 class RunStore:
@@ -46,20 +46,9 @@ class RunStore:
             for arm, pair in study.runs():
                 run = folder / run_name(arm, pair)
                 fsio.make_folder(run)
-                files.write_json(
-                    run / "recipe.json",
-                    {
-                        "format": files.FORMAT,
-                        "recipe": study.arms[arm].recipe.to_dict(),
-                        "arm": study.arms[arm].name,
-                        "pair": pair,
-                        "seeds": Seeds.of_pair(pair)._asdict(),
-                        **shared,
-                        # One copy among its runs is enough to find a damaged study.json again.
-                        **({"of": asked} if pair == 1 else {}),
-                    },
-                )
-                fsio.touch(run / "queued")
+                # One copy among its runs is enough to find a damaged study.json again.
+                of = {"of": asked} if pair == 1 else {}
+                fill_run(run, study, arm, pair, {**shared, **of})
 
         fsio.publish_folder(path, fill)
         return StudyFolder(path)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tl_engine import fsio
 from tl_engine.errors import DamagedError, RecipeError, StoreError
 from tl_engine.runs import files
 from tl_engine.runs.run import QUARANTINE, Run
-from tl_engine.study import MAXIMUM_NAME, Study
+from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
 from tl_engine.text import lines
 
 MAXIMUM_NOTE = 5000
@@ -111,8 +112,42 @@ class StudyFolder:
 
     @cached_property
     def _run_paths(self) -> list[Path]:
-        paths = (self.path / run_name(arm, pair) for arm, pair in self.study.runs())
-        return [path for path in paths if path.is_dir()]
+        """Pair by pair; those that were added after the planned ones."""
+        arms, pairs, paths = range(len(self.study.arms)), range(1, MAXIMUM_PAIRS + 1), []
+        for pair in pairs:
+            there = [self.path / run_name(arm, pair) for arm in arms]
+            there = [path for path in there if path.is_dir()]
+            if pair > self.study.pairs and not there:
+                break
+            paths += there
+        return paths
+
+    @property
+    def added_pairs(self) -> int:
+        """How many pairs somebody added after the study was launched, having seen its runs."""
+        last = max((run.pair for run in self.runs()), default=0)
+        return max(last - self.study.pairs, 0)
+
+    def add_pairs(self, count: int) -> list[Run]:
+        """Queue further pairs of every arm, with the same threads as the planned ones.
+
+        Raises:
+            StoreError: for fewer than 1, or more than a study may have in all.
+        """
+        there = self.study.pairs + self.added_pairs
+        if not 1 <= count <= MAXIMUM_PAIRS - there:
+            raise StoreError(
+                f"A study has at most {MAXIMUM_PAIRS} pairs: this one has {there}, asked for "
+                f"{count} more."
+            )
+        shared = {name: self.runs()[0].asked[name] for name in ("threads", "versions")}
+        for pair in range(there + 1, there + count + 1):
+            for arm in range(len(self.study.arms)):
+                facts = {**shared, "added": files.now()}
+                fill = partial(fill_run, study=self.study, arm=arm, pair=pair, more=facts)
+                fsio.publish_folder(self.path / run_name(arm, pair), fill)
+        self.__dict__.pop("_run_paths", None)
+        return [run for run in self.runs() if run.pair > there]
 
     @cached_property
     def _label(self) -> dict[str, Any]:
@@ -131,8 +166,8 @@ class StudyFolder:
 
     def runs_as_trained(self) -> list[Run]:
         """Its runs in the order in which they are trained."""
-        places = {run_name(*place): at for at, place in enumerate(self.study.training_order())}
-        return sorted(self.runs(), key=lambda run: places[run.path.name])
+        places = {arm: place for place, arm in enumerate(self.study.tree_order())}
+        return sorted(self.runs(), key=lambda run: (run.pair, places[run.arm_index]))
 
     def run(self, name: str) -> Run:
         """The run of that name.
@@ -144,6 +179,24 @@ class StudyFolder:
         if not RUN_NAME.fullmatch(name) or not path.is_dir():
             raise StoreError(f"Study {self.id} has no run {name!r}.")
         return Run(path, self)
+
+
+def fill_run(folder: Path, study: Study, arm: int, pair: int, more: Mapping[str, Any]) -> None:
+    """Write what a new run is asked, and queue it.
+
+    Args:
+        more: facts besides: threads and versions.
+    """
+    asked = {
+        "format": files.FORMAT,
+        "recipe": study.arms[arm].recipe.to_dict(),
+        "arm": study.arms[arm].name,
+        "pair": pair,
+        "seeds": Seeds.of_pair(pair)._asdict(),
+        **more,
+    }
+    files.write_json(folder / "recipe.json", asked)
+    fsio.touch(folder / "queued")
 
 
 def run_name(arm: int, pair: int) -> str:

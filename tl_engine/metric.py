@@ -1,0 +1,49 @@
+"""What decides between arms: a Metric, in whose unit differences are said."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """A column of the history that is measured on the validation split after every epoch.
+
+    Attributes:
+        name: of the column.
+        title: in words.
+        unit: of its differences.
+        scale: that many units make a difference of 1 in the column.
+        digits: decimals of a difference in its unit.
+        sign: 1 where higher is better, -1 where lower is.
+        smallest: the smallest difference that matters unless a study says another, in the column.
+    """
+
+    name: str
+    title: str
+    unit: str
+    scale: float
+    digits: int
+    sign: int
+    smallest: float
+
+    def gain(self, difference: float) -> str:
+        """A difference in words, such as "+0.40"; positive where the first arm is better."""
+        if not math.isfinite(difference):
+            return "+∞" if difference > 0 else "-∞"
+        said = f"{self.scale * difference:+.{self.digits}f}"
+        return said[1:] if not float(said) else said
+
+    def amount(self, size: float) -> str:
+        """A size with its unit, such as "0.5 points"."""
+        return f"{self.scale * size:.2g} {self.unit}"
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("val_accuracy", "Validation accuracy", "points", 100.0, 2, 1, 0.005),
+        Metric("val_loss", "Validation loss (cross-entropy)", "nats", 1.0, 4, -1, 0.01),
+    )
+}
+ACCURACY = METRICS["val_accuracy"]
