@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import plotly.graph_objects as go
 
@@ -36,6 +36,13 @@ NEUTRAL = "#808890"
 Key = TypeVar("Key", bound=Hashable)
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
+
+
+class ArmStyle(NamedTuple):
+    """What an arm is called on a page, and its colour everywhere on it."""
+
+    title: str
+    colour: str
 
 
 def arm_colours(keys: Iterable[Key]) -> dict[Key, str]:
