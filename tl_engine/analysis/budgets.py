@@ -78,7 +78,7 @@ def budget(recipe: Recipe, history: pd.DataFrame) -> Budget:
     Args:
         history: rows of the arm's finished runs; where there is none, the seconds are NaN.
     """
-    spent = history.groupby("run")[["cold_seconds", "seconds"]].sum(min_count=1)
+    spent = history.groupby("run")[["cold_seconds", "seconds"]].sum(skipna=False)
     epochs = epochs_trained(history, recipe) if len(history) else None
     return Budget(
         steps(recipe, epochs),

@@ -24,11 +24,13 @@ def budget_curve(
     made = figure(
         "The best one may expect for the time",
         f"validation split, last epoch, {seeds_words(seeds)}<br>"
-        "expected best of k runs with other seeds: chosen after looking, so it flatters",
-        margin_t=100,
+        "expected best of k runs with other seeds:<br>chosen after looking, so it flatters",
+        margin_t=114,
+        height=460,
+        legend_y=-0.24,
         uirevision="budget curve",
     )
-    made.update_xaxes(title="Seconds for k runs, nothing computed before", rangemode="tozero")
+    made.update_xaxes(title="Seconds for k runs, cold", rangemode="tozero")
     made.update_yaxes(title="Expected best validation accuracy", tickformat=".1%")
     if curve.empty:
         return say_empty(made, "It is drawn when a run has finished.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import arm_colours, figure, say_empty
+from tl_engine.charts.style import arm_colours, figure, say_empty, wrapped
 from tl_engine.text import markup
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "hexagon")
@@ -26,8 +26,9 @@ def interaction(frame: pd.DataFrame, factor: str, words: str, facet: str = "") -
     """
     made = figure(
         f"Order and {markup(factor)}",
-        f"{markup(words, 120)}<br>lines: means; dots: seeds; not parallel: the two interact",
-        margin_t=120 if facet else 100,
+        f"{markup(words, 120)}<br>lines: means; dots: seeds<br>not parallel: the two interact",
+        margin_t=154 if facet else 114,
+        height=470,
         uirevision="factors",
     )
     made.update_yaxes(title="Validation accuracy", tickformat=".1%")
@@ -68,7 +69,8 @@ def _lay_out(made: go.Figure, place: int, facets: int, orders: list[str]) -> Non
             f"xaxis{_axis(place)}": {
                 "domain": [begin, begin + wide],
                 "tickvals": list(range(len(orders))),
-                "ticktext": [markup(order, 24) for order in orders],
+                "ticktext": [wrapped(order) for order in orders],
+                "tickangle": 0,
                 "range": [-0.4, len(orders) - 0.6],
                 "showgrid": False,
                 "automargin": True,

@@ -11,6 +11,8 @@ from tl_engine.text import markup
 
 BAND = "#5B8DB8"
 """Belongs to no arm: the difference of two."""
+LONGEST, TICKS = 24, 12
+"""Letters of an arm's name in the subtitle; ticks on the axis of pairs at most."""
 
 
 def confidence_fan(
@@ -26,15 +28,17 @@ def confidence_fan(
         words: what the subtitle says of n, split and metric.
     """
     made = figure(
-        f"{markup(first, 28)} minus {markup(second, 28)}, as pairs come in",
-        f"{markup(words, 120)}<br>band: 95 % confidence sequence, valid however often one looks; "
-        f"dashed: ±{100 * smallest:.2g} points",
-        margin_t=100,
+        "As pairs come in",
+        f"{markup(first, LONGEST)} minus {markup(second, LONGEST)}<br>{markup(words)}<br>"
+        "band: 95 % confidence sequence, however often one looks<br>"
+        f"dashed: the ±{100 * smallest:.2g} points that matter",
+        margin_t=130,
+        height=460,
         showlegend=False,
         uirevision="fan",
     )
     last = max(planned, int(fan["pairs"].max()) if len(fan) else 0)
-    made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tickformat="d", nticks=12)
+    made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tick0=0, dtick=-(-last // TICKS) or 1)
     made.update_yaxes(title="Mean difference, points", tickformat="+.2~f")
     if fan.empty:
         return say_empty(made, "It is drawn when two pairs have finished in both arms.")

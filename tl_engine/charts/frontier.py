@@ -19,9 +19,8 @@ from tl_engine.charts.style import (
 )
 from tl_engine.text import markup
 
-LONGEST_LABEL = 24
-FAINT = 0.55
-"""How visible the name of an arm is that another beats."""
+FAINT = 0.45
+"""How visible the dot of an arm is that another beats."""
 
 
 def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) -> go.Figure:
@@ -37,9 +36,10 @@ def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) ->
     made = figure(
         "What accuracy costs",
         f"validation split, last epoch, {seeds_words(seeds)}<br>"
-        "stairs: arms that no other beats in both; an order, not a verdict",
+        "stairs: arms that no other beats in both; no verdict",
         margin_t=100,
-        showlegend=False,
+        height=460,
+        legend_y=-0.24,
         uirevision="frontier",
     )
     made.update_xaxes(title=cost, rangemode="tozero")
@@ -48,42 +48,42 @@ def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) ->
         return say_empty(made, "It is drawn when a run has finished.")
     means = frame.groupby(["study", "arm"], sort=False)[["cost", "value"]].mean()
     means["best"] = on_frontier(means["cost"].to_numpy(), means["value"].to_numpy())
-    _add_stairs(made, means[means["best"]].sort_values("cost"))
-    for key, (mean_cost, mean, best) in zip(means.index, means.to_numpy(), strict=True):
+    means = means.sort_values("cost")
+    _add_stairs(made, means[means["best"]], float(means["cost"].max()))
+    for key, best in zip(means.index, means["best"], strict=True):
         ours = frame[(frame["study"] == key[0]) & (frame["arm"] == key[1])]
-        _add_arm(made, ours, arms[key], (mean_cost, mean), bool(best))
+        _add_arm(made, ours, arms[key], bool(best))
     return made
 
 
-def _add_stairs(made: go.Figure, best: pd.DataFrame) -> None:
+def _add_stairs(made: go.Figure, best: pd.DataFrame, dearest: float) -> None:
+    """From the cheapest arm to the best, and on: what costs more and is no better is beaten."""
     made.add_scatter(
-        x=best["cost"],
-        y=best["value"],
+        x=[*best["cost"], dearest],
+        y=[*best["value"], best["value"].iloc[-1]],
         mode="lines",
         line={"color": NEUTRAL, "width": 1.5, "shape": "hv"},
+        showlegend=False,
         hoverinfo="skip",
     )
 
 
-def _add_arm(
-    made: go.Figure, seeds: pd.DataFrame, style: ArmStyle, mean: tuple[float, float], best: bool
-) -> None:
+def _add_arm(made: go.Figure, seeds: pd.DataFrame, style: ArmStyle, best: bool) -> None:
     name = markup(style.title)
     made.add_scatter(
         x=seeds["cost"],
         y=seeds["value"],
         mode="markers",
         marker={"color": style.colour, "size": 6, "opacity": 0.35},
+        showlegend=False,
         customdata=seeds["seed"],
         hovertemplate=f"{name}, pair %{{customdata}}<br>%{{x:,.4~g}}: %{{y:.1%}}<extra></extra>",
     )
     made.add_scatter(
-        x=[mean[0]],
-        y=[mean[1]],
-        mode="markers+text",
+        x=[seeds["cost"].mean()],
+        y=[seeds["value"].mean()],
+        mode="markers",
         marker={"color": style.colour if best else translucent(style.colour, FAINT), "size": 13},
-        text=[markup(style.title, LONGEST_LABEL)],
-        textposition="top center",
-        textfont={"color": None if best else NEUTRAL},
+        name=name if best else f'<span style="color:{NEUTRAL}">{name}</span>',
         hovertemplate=f"{name}, mean of {len(seeds)}<br>%{{x:,.4~g}}: %{{y:.1%}}<extra></extra>",
     )

@@ -7,11 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.verdict import Interval
-from tl_engine.charts.style import NEUTRAL, ArmStyle, figure, say_empty, translucent
+from tl_engine.charts.style import NEUTRAL, ArmStyle, figure, say_empty, translucent, wrapped
 from tl_engine.text import markup
 
-LONGEST_TICK = 18
-"""Letters of an arm's name beneath its end of the slopes; the whole name is in the legend."""
+LONGEST = 24
+"""Letters of an arm's name in the subtitle; the whole is in the legend."""
 SLOPES, DIFFERENCES = (0.0, 0.56), (0.68, 1.0)
 """The parts of the width that the two halves take."""
 SPREAD = 0.12
@@ -39,9 +39,13 @@ def paired_slopes(
         words: what the subtitle says of n, split and metric.
     """
     made = figure(
-        f"{markup(first.title, 28)} minus {markup(second.title, 28)}, pair by pair",
-        f"{markup(words, 120)}<br>{_explained(interval, smallest)}",
-        margin_t=100,
+        "Pair by pair",
+        f"{markup(first.title, LONGEST)} minus {markup(second.title, LONGEST)}<br>"
+        f"{markup(words)}<br>{_explained(interval)}<br>"
+        f"grey: less than the {100 * smallest:.2g} points that matter",
+        margin_t=130,
+        height=490,
+        legend_y=-0.24,
         uirevision="pairs",
     )
     if pairs.empty:
@@ -53,26 +57,15 @@ def paired_slopes(
             _add_slopes(made, pairs[ahead], points[ahead], side)
             _add_dots(made, pairs[ahead], points[ahead], side)
     _add_mean(made, float(points.mean()), interval)
-    made.add_hrect(
-        y0=-100 * smallest,
-        y1=100 * smallest,
-        xref="x2 domain",
-        yref="y2",
-        fillcolor=NEUTRAL,
-        opacity=0.18,
-        line_width=0,
-        layer="below",
-    )
-    made.add_hline(y=0, xref="x2 domain", yref="y2", line={"color": NEUTRAL, "width": 1.5})
+    _add_margins(made, 100 * smallest)
     return made
 
 
-def _explained(interval: Interval | None, smallest: float) -> str:
-    band = f"grey: less than the {100 * smallest:.2g} points that matter"
+def _explained(interval: Interval | None) -> str:
     if interval is None:
-        return f"diamond: mean difference; {band}"
-    bar = "its 95 % interval" if np.isfinite(interval.low) else "its 95 % interval is infinite yet"
-    return f"diamond: mean difference, {bar}; {band}"
+        return "diamond: mean difference"
+    bar = "95 % interval" if np.isfinite(interval.low) else "95 % interval, infinite yet"
+    return f"diamond: mean difference; bar: {bar}"
 
 
 def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
@@ -80,7 +73,8 @@ def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
         xaxis={
             "domain": SLOPES,
             "tickvals": [0, 1],
-            "ticktext": [markup(side.title, LONGEST_TICK) for side in (first, second)],
+            "ticktext": [wrapped(side.title) for side in (first, second)],
+            "tickangle": 0,
             "range": [-0.25, 1.25],
             "showgrid": False,
             "fixedrange": True,
@@ -162,6 +156,14 @@ def _add_mean(made: go.Figure, mean: float, interval: Interval | None) -> None:
         showlegend=False,
         hovertemplate=f"{told}<extra></extra>",
     )
+
+
+def _add_margins(made: go.Figure, smallest: float) -> None:
+    """What does not matter, in points, as a band around a line at 0."""
+    beside = {"xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1}
+    band = {"fillcolor": NEUTRAL, "opacity": 0.18, "line": {"width": 0}, "layer": "below"}
+    made.add_shape(type="rect", y0=-smallest, y1=smallest, **beside, **band)
+    made.add_shape(type="line", y0=0, y1=0, **beside, line={"color": NEUTRAL, "width": 1.5})
 
 
 def _colour(side: ArmStyle | None) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from textwrap import wrap
 from typing import Any, NamedTuple, TypeVar
 
 import plotly.graph_objects as go
 
-from tl_engine.text import MAXIMUM_LABEL, markup
+from tl_engine.text import MAXIMUM_LABEL, markup, plain
 
 ARMS = (
     "#7C5CD6",  # violet
@@ -63,6 +64,12 @@ def arm_names(keys: Sequence[ArmKey], limit: int = MAXIMUM_LABEL) -> dict[ArmKey
         + (f"<br>({markup(study, limit)})" if arms.count(arm) > 1 else "")
         for study, arm in keys
     }
+
+
+def wrapped(name: str, letters: int = 14, lines: int = 2) -> str:
+    """A name on several short lines, for beneath a point; cut with an ellipsis."""
+    parts = wrap(plain(name), letters, max_lines=lines, placeholder="…")
+    return "<br>".join(map(markup, parts))
 
 
 def seeds_words(seeds: Iterable[int]) -> str:
