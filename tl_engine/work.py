@@ -60,9 +60,14 @@ def share_above(recipe: Recipe, phase: Phase) -> float:
     blocks which it trains, and next to nothing for a head on kept features."""
     if not recipe.keeps_features(phase):
         return 1.0
-    blocks = len(backbone(recipe.backbone).blocks) + recipe.uses_top
-    free = phase.trainable if isinstance(phase.trainable, int) else 0
-    return HEAD_SHARE + (1 - HEAD_SHARE) * free / blocks
+    return HEAD_SHARE + (1 - HEAD_SHARE) * share_trained(recipe, phase)
+
+
+def share_trained(recipe: Recipe, phase: Phase) -> float:
+    """The part of the backbone's blocks that the phase trains: 0 for a head, 1 for all layers."""
+    if not isinstance(phase.trainable, int):
+        return float(phase.trains_backbone)
+    return phase.trainable / (len(backbone(recipe.backbone).blocks) + recipe.uses_top)
 
 
 def work_per_image(recipe: Recipe, phase: Phase) -> float:

@@ -13,7 +13,17 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis import scores
-from tl_engine.charts import classes, confusion, curves, points
+from tl_engine.charts import (
+    budget_curve,
+    classes,
+    confusion,
+    curves,
+    factors,
+    fan,
+    frontier,
+    pairs,
+    points,
+)
 
 MAXIMUM_FIGURES = 64
 
@@ -33,6 +43,11 @@ final_scores = _once(points.final_scores)
 confusion_matrix = _once(confusion.confusion_matrix)
 confusion_difference = _once(confusion.confusion_difference)
 per_class = _once(classes.per_class)
+paired_slopes = _once(pairs.paired_slopes)
+confidence_fan = _once(fan.confidence_fan)
+best_of_runs = _once(budget_curve.budget_curve)
+cost_and_accuracy = _once(frontier.frontier)
+interaction = _once(factors.interaction)
 
 score_table = _copied(scores.score_table)
 arm_summary = _copied(scores.arm_summary)

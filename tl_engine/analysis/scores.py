@@ -86,6 +86,26 @@ def paired_differences(table: pd.DataFrame, first: str, second: str) -> np.ndarr
     return (finals[first] - finals[second]).dropna().to_numpy(float)
 
 
+def paired_scores(
+    table: pd.DataFrame, first: tuple[str, str], second: tuple[str, str]
+) -> pd.DataFrame:
+    """The final scores of two arms, a row per seed that both have, in order of the seeds.
+
+    Args:
+        table: rows of `score_table`.
+        first, second: (study, arm).
+
+    Returns:
+        Columns seed, first, second; scores as shares.
+    """
+    finals = {}
+    for column, (study, arm) in {"first": first, "second": second}.items():
+        ours = table[(table["study"] == study) & (table["arm"] == arm)]
+        finals[column] = ours.set_index("seed")["final"].astype(float)
+    pairs = pd.DataFrame(finals).dropna().sort_index()
+    return pairs.rename_axis("seed").reset_index()
+
+
 def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
     last = epochs.iloc[-1]
     measured = epochs.dropna(subset="val_accuracy")

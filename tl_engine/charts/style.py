@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, TypeVar
+from textwrap import wrap
+from typing import Any, NamedTuple, TypeVar
 
 import plotly.graph_objects as go
 
-from tl_engine.text import MAXIMUM_LABEL, markup
+from tl_engine.text import MAXIMUM_LABEL, markup, plain
 
 ARMS = (
     "#7C5CD6",  # violet
@@ -38,6 +39,13 @@ ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
 
 
+class ArmStyle(NamedTuple):
+    """What an arm is called on a page, and its colour everywhere on it."""
+
+    title: str
+    colour: str
+
+
 def arm_colours(keys: Iterable[Key]) -> dict[Key, str]:
     """A colour per arm, in order of appearance; they repeat after eight."""
     return {key: ARMS[i % len(ARMS)] for i, key in enumerate(dict.fromkeys(keys))}
@@ -56,6 +64,12 @@ def arm_names(keys: Sequence[ArmKey], limit: int = MAXIMUM_LABEL) -> dict[ArmKey
         + (f"<br>({markup(study, limit)})" if arms.count(arm) > 1 else "")
         for study, arm in keys
     }
+
+
+def wrapped(name: str, letters: int = 14, lines: int = 2) -> str:
+    """A name on several short lines, for beneath a point; cut with an ellipsis."""
+    parts = wrap(plain(name), letters, max_lines=lines, placeholder="…")
+    return "<br>".join(map(markup, parts))
 
 
 def seeds_words(seeds: Iterable[int]) -> str:

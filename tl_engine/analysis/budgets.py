@@ -1,0 +1,135 @@
+"""What a run of an arm costs, in three measures, and whether two arms' budgets can be compared.
+
+Steps and forward-equivalents follow from the recipe: a step on an image costs one forward pass,
+and two more for the gradients of what it trains. That is the work of the design, whatever Thaw
+need not compute twice. Seconds are measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from tl_engine.recipe import Recipe
+from tl_engine.work import share_trained, sizes_of, total_work
+
+TOLERANCE = 0.05
+"""Budgets that differ by more than this part of the smaller one are not comparable."""
+
+
+class Budget(NamedTuple):
+    """What one run of an arm costs.
+
+    Attributes:
+        steps: of the optimizer.
+        forward_equivalents: forward passes of one image that its training steps stand for.
+        forward_passes: those that Thaw makes, features kept, measurements and test included.
+        cold_seconds: mean of the runs, as if nothing had been computed before.
+        seconds: mean of the runs, as spent.
+    """
+
+    steps: float
+    forward_equivalents: float
+    forward_passes: float
+    cold_seconds: float = math.nan
+    seconds: float = math.nan
+
+
+def steps(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
+    """Optimizer steps of a run; the last batch of an epoch may be a small one.
+
+    Args:
+        epochs: of each phase, as trained; those of the recipe where left out, which a phase that
+            may end early does not always reach.
+    """
+    per_epoch = math.ceil(recipe.training_images / recipe.batch_size)
+    return per_epoch * sum(_epochs(recipe, epochs))
+
+
+def forward_equivalents(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
+    """Forward passes of one image that the training steps of a run stand for: 1 per image for a
+    head, 3 for all layers, in between by the share of blocks that a phase trains.
+
+    Args:
+        epochs: as in `steps`.
+    """
+    trained = zip(recipe.phases, _epochs(recipe, epochs), strict=True)
+    per_image = sum(count * (1 + 2 * share_trained(recipe, phase)) for phase, count in trained)
+    return recipe.training_images * per_image
+
+
+def epochs_trained(history: pd.DataFrame, recipe: Recipe) -> tuple[float, ...]:
+    """Epochs of each phase of an arm, the mean of its runs.
+
+    Args:
+        history: rows of the arm's runs, at least one.
+    """
+    counts = history.groupby("phase").size() / history["run"].nunique()
+    return tuple(float(counts.get(phase, 0.0)) for phase in range(len(recipe.phases)))
+
+
+def budget(recipe: Recipe, history: pd.DataFrame) -> Budget:
+    """What a run of an arm costs.
+
+    Args:
+        history: rows of the arm's finished runs; where there is none, the seconds are NaN.
+    """
+    spent = history.groupby("run")[["cold_seconds", "seconds"]].sum(skipna=False)
+    epochs = epochs_trained(history, recipe) if len(history) else None
+    return Budget(
+        steps(recipe, epochs),
+        forward_equivalents(recipe, epochs),
+        total_work(recipe, sizes_of(recipe)),
+        float(spent["cold_seconds"].astype(float).mean()),
+        float(spent["seconds"].astype(float).mean()),
+    )
+
+
+def times_as_much(first: Budget, second: Budget) -> Budget:
+    """How many times as much the first costs in each measure; NaN where that is not known."""
+    return Budget(*map(_ratio, first, second))
+
+
+def apart(ratio: float) -> float:
+    """By which part of the smaller one two budgets of this ratio differ: 0.05 for 1.05 times, and
+    for 1 / 1.05."""
+    return max(ratio, 1 / ratio if ratio else math.inf) - 1
+
+
+def are_comparable(first: Budget, second: Budget) -> bool:
+    """Whether neither steps nor forward-equivalents differ by more than 5 %."""
+    ratios = times_as_much(first, second)
+    return all(
+        apart(ratio) <= TOLERANCE + 1e-9 for ratio in (ratios.steps, ratios.forward_equivalents)
+    )
+
+
+def on_frontier(costs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Which of n (cost, value) no other beats: none costs as little or less for as much or more,
+    and is better in one of the two (Pareto).
+
+    Args:
+        costs, values: (n,); what is NaN is never on it.
+
+    Returns:
+        (n,) bool.
+    """
+    costs, values = np.asarray(costs, float), np.asarray(values, float)
+    as_good = (costs[:, None] <= costs) & (values[:, None] >= values)
+    better = (costs[:, None] < costs) | (values[:, None] > values)
+    known = np.isfinite(costs) & np.isfinite(values)
+    return known & ~(as_good & better).any(axis=0)
+
+
+def _ratio(first: float, second: float) -> float:
+    if second:
+        return first / second
+    return 1.0 if first == second else math.inf
+
+
+def _epochs(recipe: Recipe, epochs: Sequence[float] | None) -> Sequence[float]:
+    return [phase.epochs for phase in recipe.phases] if epochs is None else epochs

@@ -1,0 +1,118 @@
+"""How two arms went, in a sentence that the same histories always give.
+
+It speaks of the first arm against the second: where it starts, when it overtakes, where it ends,
+what it costs. Scores are means over the pairs of which both arms have measured that epoch; such
+that differ by less than half a tenth of a percentage point are called level.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from tl_engine.analysis.budgets import TOLERANCE, apart
+
+LEVEL = 0.0005
+"""Nearer than this, as a share, two scores are the same: 0.1 points could not be printed."""
+
+
+def narrate(history: pd.DataFrame, first: str, second: str, times_as_much: float = math.nan) -> str:
+    """What there is to say of two arms of a study, in one to three sentences.
+
+    Args:
+        history: the joined history of both; other arms in it are left out.
+        first, second: names of the arms, which the sentence repeats as they are.
+        times_as_much: what a run of the first costs, over what one of the second does; NaN where
+            that is not known.
+    """
+    leads = _leads(history, first, second)
+    if leads.empty:
+        return f"No pair of {first} and {second} has a measured epoch in common yet."
+    signs = _signs(leads["lead"])
+    if len(leads) == 1:
+        where = _place(leads["lead"].iloc[0], f"than {second}", f"with {second}")
+        words = [f"is {where} after epoch {leads.index[0]}"]
+    else:
+        start, end = leads["lead"].iloc[[0, -1]]
+        words = [f"starts {_place(start)}", *_course(signs), f"ends {_place(end)}"]
+    if cost := _cost(times_as_much):
+        words.append(cost)
+    said = f"{first} {_listed(words)}."
+    return " ".join([said, *_provisos(history, leads, first, second)])
+
+
+def _leads(history: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """Per epoch (index) that both arms of a pair have measured: lead, the mean of first minus
+    second over those pairs, and how many they are."""
+    known = history.dropna(subset="val_accuracy")
+    scores = {}
+    for arm in (first, second):
+        ours = known[known["arm"] == arm].set_index(["seed", "epoch"])["val_accuracy"]
+        scores[arm] = ours[~ours.index.duplicated()].astype(float)
+    both = (scores[first] - scores[second]).dropna()
+    epochs = both.groupby("epoch")
+    return pd.DataFrame({"lead": epochs.mean(), "pairs": epochs.count()})
+
+
+def _signs(leads: pd.Series) -> pd.Series:
+    """1 where the first is ahead, -1 where it is behind, 0 where they are level."""
+    return np.sign(leads.where(leads.abs() >= LEVEL, 0.0)).astype(int)
+
+
+def _course(signs: pd.Series) -> list[str]:
+    """What happens between start and end: who overtakes, and when for the last time."""
+    decided = signs[signs != 0]
+    if decided.empty:
+        return ["stays level"]
+    changes = decided[decided.diff().fillna(0) != 0]
+    if changes.empty:
+        if signs.iloc[0] == 0:
+            does = "pulls ahead" if decided.iloc[0] > 0 else "falls behind"
+            return [f"{does} in epoch {decided.index[0]}"]
+        return ["is never overtaken" if decided.iloc[0] > 0 else "never overtakes"]
+    does = "overtakes" if changes.iloc[-1] > 0 else "is overtaken"
+    if len(changes) == 1:
+        return [f"{does} in epoch {changes.index[0]}"]
+    return [
+        f"{does} for the last time in epoch {changes.index[-1]} "
+        f"(the lead changes {len(changes)} times)"
+    ]
+
+
+def _place(lead: float, than: str = "", level: str = "") -> str:
+    if abs(lead) < LEVEL:
+        return f"level {level}".strip()
+    where = "higher" if lead > 0 else "lower"
+    return f"{100 * abs(lead):.1f} points {where} {than}".strip()
+
+
+def _cost(times: float) -> str:
+    if not times > 0 or math.isinf(times):
+        return ""
+    if apart(times) <= TOLERANCE:
+        return "costs about the same"
+    return (
+        f"costs {times:,.0f} times as much" if times >= 10 else f"costs {times:.2g} times as much"
+    )
+
+
+def _provisos(history: pd.DataFrame, leads: pd.DataFrame, first: str, second: str) -> list[str]:
+    """What one must know to read the sentence: unequal lengths, few pairs."""
+    said, last = [], int(leads.index[-1])
+    reached = {arm: history.loc[history["arm"] == arm, "epoch"].max() for arm in (first, second)}
+    longer = [arm for arm in (first, second) if reached[arm] > last]
+    if longer:
+        further = " and ".join(f"{arm} has {int(reached[arm])}" for arm in longer)
+        said.append(f"Compared up to epoch {last}, the last that both have; {further}.")
+    pairs = sorted(set(leads["pairs"]))
+    if pairs == [1]:
+        said.append("One pair only.")
+    elif len(pairs) > 1:
+        said.append(f"Means of {pairs[0]} to {pairs[-1]} pairs, as far as both arms have come.")
+    return said
+
+
+def _listed(words: list[str]) -> str:
+    return ", ".join(words[:-1]) + " and " + words[-1] if len(words) > 1 else words[0]

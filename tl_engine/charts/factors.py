@@ -1,0 +1,130 @@
+"""The interaction of two factors: whether an order's effect depends on another setting."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from tl_engine.charts.style import arm_colours, figure, say_empty, wrapped
+from tl_engine.text import markup
+
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "hexagon")
+"""Levels differ in shape as well as in colour."""
+GAP = 0.03
+"""Part of the width between facets."""
+
+
+def interaction(frame: pd.DataFrame, factor: str, words: str, facet: str = "") -> go.Figure:
+    """Orders on x, a line per level of the other factor through its means, a dot per seed; lines
+    that are not parallel say that the factors interact.
+
+    Args:
+        frame: columns order, factor, seed, value (a share) and, where there is a third factor,
+            facet, each of whose levels is drawn on its own.
+        factor, facet: what the columns of those names are called.
+        words: what the subtitle says of n and split.
+    """
+    made = figure(
+        f"Order and {markup(factor)}",
+        f"{markup(words, 120)}<br>lines: means; dots: seeds<br>not parallel: the two interact",
+        margin_t=154 if facet else 114,
+        height=470,
+        uirevision="factors",
+    )
+    made.update_yaxes(title="Validation accuracy", tickformat=".1%")
+    frame = frame.dropna(subset="value")
+    if frame.empty:
+        return say_empty(made, "It is drawn when a run has finished.")
+    facets = (
+        {str(level): rows for level, rows in frame.groupby("facet", sort=False)}
+        if facet
+        else {"": frame}
+    )
+    orders = list(dict.fromkeys(frame["order"]))
+    colours = arm_colours(frame["factor"])
+    for place, (level, ours) in enumerate(facets.items()):
+        _lay_out(made, place, len(facets), orders)
+        if facet:
+            _add_name(made, place, f"{facet}: {level}")
+        for number, (one, colour) in enumerate(colours.items()):
+            rows = ours[ours["factor"] == one]
+            _add_level(made, place, rows, orders, (str(one), colour, number), len(colours))
+    named: set[str] = set()
+    for trace in made.data:  # each level once, wherever it first has a line
+        trace.showlegend = trace.mode != "markers" and trace.name not in named
+        named |= {trace.name} if trace.showlegend else set()
+    return made
+
+
+def _axis(place: int) -> str:
+    return "" if place == 0 else str(place + 1)
+
+
+def _lay_out(made: go.Figure, place: int, facets: int, orders: list[str]) -> None:
+    """The x axis of a facet; all facets share the y axis."""
+    wide = (1 - GAP * (facets - 1)) / facets
+    begin = place * (wide + GAP)
+    made.update_layout(
+        {
+            f"xaxis{_axis(place)}": {
+                "domain": [begin, begin + wide],
+                "tickvals": list(range(len(orders))),
+                "ticktext": [wrapped(order) for order in orders],
+                "tickangle": 0,
+                "range": [-0.4, len(orders) - 0.6],
+                "showgrid": False,
+                "automargin": True,
+            }
+        }
+    )
+
+
+def _add_name(made: go.Figure, place: int, name: str) -> None:
+    made.add_annotation(
+        text=markup(name, 40),
+        xref=f"x{_axis(place)} domain",
+        yref="paper",
+        x=0.5,
+        y=1,
+        yanchor="bottom",
+        showarrow=False,
+    )
+
+
+def _add_level(
+    made: go.Figure,
+    place: int,
+    rows: pd.DataFrame,
+    orders: list[str],
+    look: tuple[str, str, int],
+    levels: int,
+) -> None:
+    """A level's seeds and the line through its means, a little beside those of other levels."""
+    level, colour, number = look
+    name = markup(level)
+    beside = 0.08 * (number - (levels - 1) / 2)
+    symbol = SYMBOLS[number % len(SYMBOLS)]
+    if rows.empty:
+        return
+    means = rows.groupby("order")["value"].mean().reindex(orders)
+    shared = {"xaxis": f"x{_axis(place)}", "legendgroup": name}
+    made.add_scatter(
+        x=[orders.index(order) + beside for order in rows["order"]],
+        y=rows["value"],
+        mode="markers",
+        marker={"color": colour, "size": 5, "opacity": 0.45, "symbol": symbol},
+        customdata=rows["seed"],
+        hovertemplate=f"{name}, pair %{{customdata}}: %{{y:.1%}}<extra></extra>",
+        **shared,
+    )
+    made.add_scatter(
+        x=[one + beside for one in range(len(orders))],
+        y=means,
+        mode="lines+markers",
+        line={"color": colour, "width": 2.5},
+        marker={"size": 10, "symbol": symbol},
+        name=name,
+        customdata=[markup(order) for order in orders],
+        hovertemplate=f"{name}, %{{customdata}}<br>mean %{{y:.1%}}<extra></extra>",
+        **shared,
+    )

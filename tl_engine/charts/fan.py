@@ -1,0 +1,86 @@
+"""The confidence fan: how the estimate and its always-valid band move as pairs come in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from tl_engine.charts.style import NEUTRAL, figure, say_empty, translucent
+from tl_engine.text import markup
+
+BAND = "#5B8DB8"
+"""Belongs to no arm: the difference of two."""
+LONGEST, TICKS = 24, 12
+"""Letters of an arm's name in the subtitle; ticks on the axis of pairs at most."""
+
+
+def confidence_fan(
+    fan: pd.DataFrame, first: str, second: str, smallest: float, planned: int, words: str
+) -> go.Figure:
+    """The mean difference against the number of pairs, with its 95 % confidence sequence.
+
+    Args:
+        fan: as analysis.fan.confidence_fan gives it; where its band is infinite none is drawn.
+        first, second: what the arms are called.
+        smallest: the smallest difference that matters, as a share: the dashed lines.
+        planned: pairs of the study: the dotted line.
+        words: what the subtitle says of n, split and metric.
+    """
+    made = figure(
+        "As pairs come in",
+        f"{markup(first, LONGEST)} minus {markup(second, LONGEST)}<br>{markup(words)}<br>"
+        "band: 95 % confidence sequence, however often one looks<br>"
+        f"dashed: the ±{100 * smallest:.2g} points that matter",
+        margin_t=130,
+        height=460,
+        showlegend=False,
+        uirevision="fan",
+    )
+    last = max(planned, int(fan["pairs"].max()) if len(fan) else 0)
+    made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tick0=0, dtick=-(-last // TICKS) or 1)
+    made.update_yaxes(title="Mean difference, points", tickformat="+.2~f")
+    if fan.empty:
+        return say_empty(made, "It is drawn when two pairs have finished in both arms.")
+    _add_band(made, fan[np.isfinite(fan["low"])])
+    for place, dash in ((0.0, "solid"), (smallest, "dash"), (-smallest, "dash")):
+        made.add_hline(y=100 * place, line={"color": NEUTRAL, "width": 1.5, "dash": dash})
+    made.add_vline(x=planned, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
+    made.add_annotation(
+        text=f"{planned} planned",
+        x=planned,
+        y=1,
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
+        showarrow=False,
+    )
+    made.add_scatter(
+        x=fan["pairs"],
+        y=100 * fan["difference"],
+        mode="lines+markers",
+        line={"color": BAND, "width": 2.5},
+        marker={"size": 6},
+        customdata=[_interval_words(*edges) for edges in fan[["low", "high"]].to_numpy(float)],
+        hovertemplate="%{x} pairs: %{y:+.2f} points<br>%{customdata}<extra></extra>",
+    )
+    return made
+
+
+def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
+    """Both edges as one outline; the pairs at which the band is finite follow one another."""
+    made.add_scatter(
+        x=[*fan["pairs"], *fan["pairs"][::-1]],
+        y=[*100 * fan["high"], *100 * fan["low"][::-1]],
+        mode="lines",
+        line={"color": translucent(BAND, 0.5), "width": 1},
+        fill="toself",
+        fillcolor=translucent(BAND, 0.2),
+        hoverinfo="skip",
+    )
+
+
+def _interval_words(low: float, high: float) -> str:
+    if not np.isfinite(low):
+        return "no interval yet"
+    return f"95 %: {100 * low:+.2f} to {100 * high:+.2f}"

@@ -1,0 +1,170 @@
+"""The pairs of two arms: a slope for each, and their mean difference with its interval."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from tl_engine.analysis.verdict import Interval
+from tl_engine.charts.style import NEUTRAL, ArmStyle, figure, say_empty, translucent, wrapped
+from tl_engine.text import markup
+
+LONGEST = 24
+"""Letters of an arm's name in the subtitle; the whole is in the legend."""
+SLOPES, DIFFERENCES = (0.0, 0.56), (0.68, 1.0)
+"""The parts of the width that the two halves take."""
+SPREAD = 0.12
+"""How far dots of differences stand to the sides, so that few lie on another."""
+
+
+def paired_slopes(
+    pairs: pd.DataFrame,
+    first: ArmStyle,
+    second: ArmStyle,
+    interval: Interval | None,
+    smallest: float,
+    words: str,
+) -> go.Figure:
+    """A line per pair from the first arm to the second, in the colour of the one that is ahead;
+    beside it every pair's difference, their mean and its interval (Gardner and Altman 1986).
+
+    The differences have a scale of their own: between arms of the same pair they are often much
+    smaller than between pairs.
+
+    Args:
+        pairs: columns seed, first, second; scores as shares.
+        interval: of the mean difference, as a share; None where no verdict is possible.
+        smallest: the smallest difference that matters, as a share: the grey band.
+        words: what the subtitle says of n, split and metric.
+    """
+    made = figure(
+        "Pair by pair",
+        f"{markup(first.title, LONGEST)} minus {markup(second.title, LONGEST)}<br>"
+        f"{markup(words)}<br>{_explained(interval)}<br>"
+        f"grey: less than the {100 * smallest:.2g} points that matter",
+        margin_t=130,
+        height=490,
+        legend_y=-0.24,
+        uirevision="pairs",
+    )
+    if pairs.empty:
+        return say_empty(made, "It is drawn when a pair has finished in both arms.")
+    _lay_out(made, first, second)
+    points = 100 * (pairs["first"] - pairs["second"])
+    for side, ahead in ((first, points > 0), (second, points < 0), (None, points == 0)):
+        if ahead.any():
+            _add_slopes(made, pairs[ahead], points[ahead], side)
+            _add_dots(made, pairs[ahead], points[ahead], side)
+    _add_mean(made, float(points.mean()), interval)
+    _add_margins(made, 100 * smallest)
+    return made
+
+
+def _explained(interval: Interval | None) -> str:
+    if interval is None:
+        return "diamond: mean difference"
+    bar = "95 % interval" if np.isfinite(interval.low) else "95 % interval, infinite yet"
+    return f"diamond: mean difference; bar: {bar}"
+
+
+def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
+    made.update_layout(
+        xaxis={
+            "domain": SLOPES,
+            "tickvals": [0, 1],
+            "ticktext": [wrapped(side.title) for side in (first, second)],
+            "tickangle": 0,
+            "range": [-0.25, 1.25],
+            "showgrid": False,
+            "fixedrange": True,
+        },
+        yaxis={"title": "Validation accuracy", "tickformat": ".1%"},
+        xaxis2={
+            "domain": DIFFERENCES,
+            "anchor": "y2",
+            "tickvals": [0, 1],
+            "ticktext": ["pairs", "mean"],
+            "range": [-0.5, 1.5],
+            "showgrid": False,
+            "fixedrange": True,
+        },
+        yaxis2={
+            "anchor": "x2",
+            "side": "right",
+            "title": "Difference, points",
+            "tickformat": "+.2~f",
+            "zeroline": False,
+            "automargin": True,
+            "gridcolor": made.layout.yaxis.gridcolor,
+        },
+    )
+
+
+def _add_slopes(
+    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None
+) -> None:
+    """The slopes of the pairs in which a side is ahead, None for ties, as one broken line."""
+    scores = pairs[["first", "second"]].to_numpy(float)
+    told = pairs[["seed", "first", "second"]].assign(points=points).to_numpy(float)
+    made.add_scatter(
+        x=np.tile([0.0, 1.0, np.nan], len(pairs)),
+        y=np.column_stack([scores, np.full(len(pairs), np.nan)]).ravel(),
+        mode="lines+markers",
+        line={"color": _colour(side), "width": 1.2},
+        marker={"size": 6},
+        opacity=0.75,
+        name=f"{markup(side.title)} ahead ({len(pairs)})" if side else f"level ({len(pairs)})",
+        customdata=np.repeat(told, 3, axis=0),
+        hovertemplate="pair %{customdata[0]}: %{customdata[1]:.1%} and %{customdata[2]:.1%}, "
+        "difference %{customdata[3]:+.2f} points<extra></extra>",
+    )
+
+
+def _add_dots(
+    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None
+) -> None:
+    seeds = pairs["seed"].to_numpy(float)
+    made.add_scatter(
+        x=SPREAD * (seeds % 3 - 1),
+        y=points,
+        xaxis="x2",
+        yaxis="y2",
+        mode="markers",
+        marker={"color": translucent(_colour(side), 0.7), "size": 8},
+        showlegend=False,
+        customdata=seeds,
+        hovertemplate="pair %{customdata}: %{y:+.2f} points<extra></extra>",
+    )
+
+
+def _add_mean(made: go.Figure, mean: float, interval: Interval | None) -> None:
+    told = f"mean {mean:+.2f} points"
+    error = None
+    if interval is not None and np.isfinite(interval.low):
+        low, high = 100 * interval.low, 100 * interval.high
+        error = {"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5, "width": 8}
+        told += f"<br>95 % interval {low:+.2f} to {high:+.2f}"
+    made.add_scatter(
+        x=[1],
+        y=[mean],
+        xaxis="x2",
+        yaxis="y2",
+        mode="markers",
+        marker={"symbol": "diamond", "size": 12, "color": NEUTRAL},
+        error_y=error,
+        showlegend=False,
+        hovertemplate=f"{told}<extra></extra>",
+    )
+
+
+def _add_margins(made: go.Figure, smallest: float) -> None:
+    """What does not matter, in points, as a band around a line at 0."""
+    beside = {"xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1}
+    band = {"fillcolor": NEUTRAL, "opacity": 0.18, "line": {"width": 0}, "layer": "below"}
+    made.add_shape(type="rect", y0=-smallest, y1=smallest, **beside, **band)
+    made.add_shape(type="line", y0=0, y1=0, **beside, line={"color": NEUTRAL, "width": 1.5})
+
+
+def _colour(side: ArmStyle | None) -> str:
+    return side.colour if side else NEUTRAL
