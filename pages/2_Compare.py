@@ -1,4 +1,4 @@
-"""Compare: curves, scores, settings and confusions of any runs."""
+"""Compare: what any runs allow one to say, their curves, scores, settings and mistakes."""
 
 from math import isnan
 
@@ -9,14 +9,14 @@ from tl_engine.analysis.settings import differences
 from tl_engine.catalog.datasets import dataset
 from tl_engine.runs import joined_history, summarise
 from tl_engine.work import sizes_of
-from ui import frame
+from ui import contrast, frame, verdicts
 from ui.compare_parts import (
     arm_titles,
     arms_of,
     confusions,
     per_class_frame,
     show_table,
-    verdict_card,
+    shown_arms,
 )
 from ui.engine import store
 from ui.figures import (
@@ -40,58 +40,83 @@ def is_live(runs):
     return any(not summarise(run).state.is_over for run in runs)
 
 
-def curves(runs):
-    """The learning curves and the scores, re-read while something trains."""
+def evidence(runs, chosen):
+    """The verdict, the curves and the scores, re-read while something trains."""
     with frame.guarded():
         history = joined_history(runs)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            metric = st.segmented_control(
-                "Metric",
-                list(METRICS),
-                format_func=METRICS.get,
-                default="val_accuracy",
-                required=True,
-                label_visibility="collapsed",
-                key="metric",
-            )
-            axis = st.segmented_control(
-                "Against",
-                list(AXES),
-                format_func=AXES.get,
-                default="epoch",
-                required=True,
-                label_visibility="collapsed",
-                key="axis",
-            )
-            train = st.toggle(
-                "Training images too",
-                key="train",
-                help="Measured like validation: in inference mode after the epoch, on a fixed "
-                "sample of training images.",
-            )
-        if history.empty:
-            st.info(
-                "The first epoch has not ended yet; its point appears here by itself.",
-                icon=":material/hourglass_top:",
-            )
-        st.plotly_chart(
-            learning_curves(history, metric, axis, train),
-            key="curves",
-            alt=f"{METRICS[metric]} per run and arm",
-        )
+        scored = None
+        if chosen and not history.empty:
+            scored = scores_of(history, runs)
+            judged(runs, chosen, scored, history)
+        curves(history)
         if not history.empty:
-            scores(history, runs)
+            scores(scores_of(history, runs) if scored is None else scored)
         if not is_live(runs) and st.session_state.get("was-live"):
             st.session_state["was-live"] = False
             st.rerun()
 
 
-def scores(history, runs):
-    """Every seed as a point, and the table behind the points."""
-    scored = score_table(
-        history, {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
+def scores_of(history, runs):
+    """The score of every run."""
+    validation = {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
+    return score_table(history, validation)
+
+
+def judged(runs, chosen, scored, history):
+    """The verdict on a contrast, with what it rests on."""
+    arms = shown_arms(runs)
+    said = verdicts.show(arms, chosen, scored, history)
+    if said is None:
+        return
+    contrast.show_story(*chosen, history)
+    halves = st.grid(2, min_column_width=480, gap="medium")
+    with halves.cell():
+        contrast.show_pairs(*said)
+    with halves.cell():
+        contrast.show_fan(*said)
+
+
+def curves(history):
+    """The learning curves."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        metric = st.segmented_control(
+            "Metric",
+            list(METRICS),
+            format_func=METRICS.get,
+            default="val_accuracy",
+            required=True,
+            label_visibility="collapsed",
+            key="metric",
+        )
+        axis = st.segmented_control(
+            "Against",
+            list(AXES),
+            format_func=AXES.get,
+            default="epoch",
+            required=True,
+            label_visibility="collapsed",
+            key="axis",
+        )
+        train = st.toggle(
+            "Training images too",
+            key="train",
+            help="Measured like validation: in inference mode after the epoch, on a fixed "
+            "sample of training images.",
+        )
+    if history.empty:
+        st.info(
+            "The first epoch has not ended yet; its point appears here by itself.",
+            icon=":material/hourglass_top:",
+        )
+    st.plotly_chart(
+        learning_curves(history, metric, axis, train),
+        key="curves",
+        alt=f"{METRICS[metric]} per run and arm",
     )
-    verdict_card(runs, scored)
+
+
+def scores(scored):
+    """Every seed as a point, and the table behind the points."""
     st.subheader("Scores", anchor=False)
     show_table(_readable(scored))
     halves = st.grid(2, min_column_width=480, gap="medium")
@@ -194,7 +219,8 @@ with frame.page("Compare"):
             st.caption("Choose at least one study or run.")
         else:
             st.session_state["was-live"] = is_live(runs)
-            st.fragment(curves, run_every="1s" if is_live(runs) else None)(runs)
+            chosen = verdicts.choose(shown_arms(runs))
+            st.fragment(evidence, run_every="1s" if is_live(runs) else None)(runs, chosen)
             arms = arms_of(runs)
             titles = arm_titles(arms)
             st.subheader("Settings that differ", anchor=False)

@@ -25,7 +25,7 @@ from tl_engine.analysis.budgets import (
 )
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
-from tl_engine.analysis.scores import paired_differences, paired_scores, score_table
+from tl_engine.analysis.scores import paired_scores, score_table
 from tl_engine.analysis.verdict import confidence_sequence
 from tl_engine.catalog.backbones import backbone
 from tl_engine.recipe import Phase
@@ -44,9 +44,12 @@ def test_pairs_are_the_seeds_that_both_arms_have():
     scored = table({("a", 2): [0.6], ("a", 1): [0.5], ("b", 1): [0.4], ("b", 2): [0.6]})
     lonely = table({("b", 3): [0.9], ("a", 3): [math.nan]})
     pairs = paired_scores(pd.concat([scored, lonely]), ("s", "a"), ("s", "b"))
-    assert pairs.to_dict("list") == {"seed": [1, 2], "first": [0.5, 0.6], "second": [0.4, 0.6]}
-    same = paired_differences(scored, "a", "b")
-    assert list(pairs["first"] - pairs["second"]) == pytest.approx(list(same))
+    assert pairs[["seed", "first", "second"]].to_dict("list") == {
+        "seed": [1, 2],
+        "first": [0.5, 0.6],
+        "second": [0.4, 0.6],
+    }
+    assert list(pairs["gain"]) == pytest.approx([0.1, 0.0])
     assert paired_scores(scored, ("s", "a"), ("other", "b")).empty
 
 

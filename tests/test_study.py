@@ -1,7 +1,5 @@
 """Studies: arms that differ in their order, pairs that share their seeds."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -14,7 +12,6 @@ from tl_engine.study import (
     Arm,
     Seeds,
     Study,
-    differ_in_order_alone,
     name_of_order,
     with_reversed,
 )
@@ -122,16 +119,3 @@ def test_all_six_orders_are_six():
 def test_an_unknown_preset_is_refused_with_the_names_there_are():
     with pytest.raises(CatalogError, match=r"'magic'.*try-it, article"):
         preset("magic")
-
-
-def test_arms_differ_in_their_order_alone_where_nothing_else_can_differ():
-    one = tiny_recipe(Phase("all", 2, 1e-3), Phase("head", 4, 1e-2))
-    assert differ_in_order_alone(one, one.reversed())
-    assert not differ_in_order_alone(one, one)
-    assert not differ_in_order_alone(one, replace(one.reversed(), batch_size=8))
-    there_and_back = tiny_recipe(
-        Phase("head", 1, 1e-2), Phase("all", 1, 1e-3), Phase("head", 1, 1e-2)
-    )
-    assert not differ_in_order_alone(there_and_back, there_and_back.reversed())
-    early = tiny_recipe(Phase("all", 2, 1e-3), Phase("head", 4, 1e-2, patience=1))
-    assert not differ_in_order_alone(early, early.reversed())  # who ends early spends less

@@ -190,13 +190,6 @@ def _is_amount(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
 
 
-def differ_in_order_alone(first: Recipe, second: Recipe) -> bool:
-    """Whether one recipe has the other's phases in the opposite order, and nothing else is
-    different: not the budget either, which a phase that may end early leaves open."""
-    may_end_early = any(phase.patience for phase in first.phases)
-    return first != second and first.reversed() == second and not may_end_early
-
-
 def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     """The recipes, and for each one its twin with the phases reversed, unless it is there."""
     complete = list(recipes)

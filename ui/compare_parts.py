@@ -9,12 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.confusion import per_class_accuracy
-from tl_engine.analysis.scores import paired_differences
-from tl_engine.analysis.verdict import LEAST_PAIRS, decide
 from tl_engine.catalog.datasets import dataset
+from tl_engine.charts.style import arm_colours
 from tl_engine.runs import Run, RunState, summarise
-from tl_engine.study import differ_in_order_alone
-from ui.text import cell, escape, table
+from ui.text import cell, table
 
 LONGEST = 50
 """Rows that a table shows at once; more are scrolled through, for which a browser loads 1 MB."""
@@ -48,6 +46,13 @@ def arm_titles(arms: dict[ArmKey, list[Run]]) -> dict[ArmKey, str]:
     }
 
 
+def shown_arms(runs: list[Run]) -> list[ShownArm]:
+    """The runs by arm, each with the title and the colour that it has all over the page."""
+    arms = arms_of(runs)
+    titles, colours = arm_titles(arms), arm_colours(arms)
+    return [ShownArm(key, titles[key], colours[key], of_arm) for key, of_arm in arms.items()]
+
+
 def confusions(runs: list[Run]) -> np.ndarray | None:
     """Validation confusion counts (classes, classes), summed over the finished runs; None where
     none has finished."""
@@ -73,28 +78,6 @@ def per_class_frame(arms: dict[ArmKey, list[Run]], titles: dict[ArmKey, str]) ->
                 for n, a in zip(names, per_class_accuracy(counts), strict=True)
             ]
     return pd.DataFrame(rows, columns=["study", "arm", "seed", "class", "accuracy"])
-
-
-def verdict_card(runs: list[Run], scored: pd.DataFrame) -> None:
-    """What the pairs of a study of two orders allow one to say; nothing where something else is
-    compared, or a part of a study, which somebody has chosen."""
-    folder = runs[0].study
-    arms = arms_of(runs)
-    if len(arms) != 2 or {run.id for run in runs} != {run.id for run in folder.runs()}:
-        return
-    (first, second), study = [arm for _, arm in arms], folder.study
-    if not differ_in_order_alone(*(of_arm[0].recipe for of_arm in arms.values())):
-        return
-    done = [run.id for run in runs if summarise(run).state is RunState.FINISHED]
-    differences = paired_differences(scored[scored["run"].isin(done)], first, second)
-    all_in = len(differences) == study.pairs
-    said = decide(differences, first, second, study.smallest_difference, all_in=all_in)
-    with st.container(border=True):
-        st.markdown(f"**{escape(said.sentence)}**")
-        known = f"{said.pairs} of {study.pairs} planned pairs"
-        how = "paired t interval" if all_in else "an interval that may be looked at at any time"
-        rests = f"; {how}" if said.interval else f"; a verdict takes at least {LEAST_PAIRS}"
-        st.caption(f"{known}, validation split, last epoch{rests}. Only the order differs.")
 
 
 def show_table(frame: pd.DataFrame) -> None:

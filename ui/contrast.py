@@ -21,17 +21,16 @@ from tl_engine.analysis.budgets import (
 )
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
-from tl_engine.analysis.scores import paired_scores
 from tl_engine.analysis.settings import MISSING
-from tl_engine.analysis.verdict import decide
 from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
 from tl_engine.recipe import Recipe
 from tl_engine.runs import RunState, summarise
-from tl_engine.study import Study, name_of_order
+from tl_engine.study import name_of_order
 from ui import figures
 from ui.compare_parts import ShownArm, show_table
 from ui.export import chart
 from ui.text import duration, escape, percent, plain
+from ui.verdicts import Judged, Question, finished
 
 MEASURES = {
     "steps": "Optimizer steps",
@@ -60,31 +59,30 @@ def show_story(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> None
     )
 
 
-def show_pairs(first: ShownArm, second: ShownArm, study: Study, scored: pd.DataFrame) -> None:
+def show_pairs(judged: Judged, question: Question) -> None:
     """Every pair as a slope, and the mean difference with the interval that the verdict has."""
-    pairs = paired_scores(_finished([first, second], scored), first.key, second.key)
-    differences = (pairs["first"] - pairs["second"]).to_numpy(float)
-    margin = study.smallest_difference
-    verdict = decide(
-        differences, first.title, second.title, margin, all_in=len(pairs) == study.pairs
-    )
+    interval = judged.verdict.interval if judged.verdict else None
     drawn = figures.paired_slopes(
-        pairs, _style(first), _style(second), verdict.interval, margin, _words(pairs, study)
+        judged.pairs,
+        _style(judged.first),
+        _style(judged.second),
+        interval,
+        question.smallest,
+        _words(judged, question),
     )
-    chart(drawn, pairs.assign(difference=differences), "pairs", "Scores of each pair")
+    chart(drawn, judged.pairs, "pairs", "Scores of each pair")
 
 
-def show_fan(first: ShownArm, second: ShownArm, study: Study, scored: pd.DataFrame) -> None:
+def show_fan(judged: Judged, question: Question) -> None:
     """How the difference settles as pairs come in."""
-    pairs = paired_scores(_finished([first, second], scored), first.key, second.key)
-    fan = confidence_fan((pairs["first"] - pairs["second"]).to_numpy(float))
+    fan = confidence_fan(judged.pairs["gain"].to_numpy(float))
     drawn = figures.confidence_fan(
         fan,
-        first.title,
-        second.title,
-        study.smallest_difference,
-        study.pairs,
-        _words(pairs, study),
+        judged.first.title,
+        judged.second.title,
+        question.smallest,
+        question.planned or len(judged.pairs),
+        _words(judged, question),
     )
     chart(drawn, fan, "fan", "Mean difference against the number of pairs")
 
@@ -110,7 +108,7 @@ def show_budgets(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> No
 
 def show_budget_curve(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
     """The best that one may expect of each arm in the time one has."""
-    curve = budget_curve(_finished(arms, scored))
+    curve = budget_curve(finished(arms, scored))
     longest = float(curve["seconds"].max()) if len(curve) else 0.0
     seconds = None
     if longest > 0:
@@ -134,7 +132,7 @@ def show_frontier(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
         label_visibility="collapsed",
         key="cost",
     )
-    frame = _finished(arms, scored).rename(columns={"final": "value", "cold_seconds": "cost"})
+    frame = finished(arms, scored).rename(columns={"final": "value", "cold_seconds": "cost"})
     title = SECONDS
     if cost != "Time":
         work = {arm.key: forward_equivalents(arm.runs[0].recipe) for arm in arms}
@@ -155,7 +153,7 @@ def show_factors(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
     orders = {name_of_order(recipe) for recipe in recipes.values()}
     if len(orders) < 2 or not 1 <= len(factors) <= 2:
         return
-    rows = _finished(arms, scored)
+    rows = finished(arms, scored)
     ours = [recipes[key] for key in zip(rows["study"], rows["arm"], strict=True)]
     columns = dict(zip(("factor", "facet"), factors, strict=False))
     frame = rows[["seed", "final"]].rename(columns={"final": "value"})
@@ -167,12 +165,6 @@ def show_factors(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
     named = [name.replace("_", " ") for name in factors]
     drawn = figures.interaction(frame, named[0], f"{seeds}, validation split", "".join(named[1:]))
     chart(drawn, frame, "factors", "Accuracy by order and setting")
-
-
-def _finished(arms: Sequence[ShownArm], scored: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the arms' finished runs: a run on its way has no final score."""
-    done = [run.id for arm in arms for run in arm.runs if summarise(run).state is RunState.FINISHED]
-    return scored[scored["run"].isin(done)].dropna(subset="final")
 
 
 def _rows(history: pd.DataFrame, arm: ShownArm) -> pd.DataFrame:
@@ -192,8 +184,9 @@ def _styles(arms: Sequence[ShownArm]) -> dict[ArmKey, ArmStyle]:
     return {arm.key: _style(arm) for arm in arms}
 
 
-def _words(pairs: pd.DataFrame, study: Study) -> str:
-    return f"{len(pairs)} of {study.pairs} pairs, validation split, last epoch"
+def _words(judged: Judged, question: Question) -> str:
+    of = f" of {question.planned}" if question.planned else ""
+    return f"{len(judged.pairs)}{of} pairs, validation split, last epoch"
 
 
 def _amount(measure: str, value: float) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
+
+from tl_engine.metric import ACCURACY, Metric
 
 SCORE_COLUMNS = (
     "study",
@@ -15,6 +16,7 @@ SCORE_COLUMNS = (
     "run",
     "epoch",
     "final",
+    "final_loss",
     "correct",
     "total",
     "low",
@@ -25,6 +27,8 @@ SCORE_COLUMNS = (
     "seconds",
     "cold_seconds",
 )
+FINAL = {"val_accuracy": "final", "val_loss": "final_loss"}
+"""By metric, the column of a run's last epoch."""
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -74,20 +78,11 @@ def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def paired_differences(table: pd.DataFrame, first: str, second: str) -> np.ndarray:
-    """(n,) final score of the first arm minus that of the second, for each seed that both have.
-
-    Args:
-        table: rows of `score_table`, of one study.
-    """
-    finals = table.pivot(index="seed", columns="arm", values="final").reindex(
-        columns=[first, second]
-    )
-    return (finals[first] - finals[second]).dropna().to_numpy(float)
-
-
 def paired_scores(
-    table: pd.DataFrame, first: tuple[str, str], second: tuple[str, str]
+    table: pd.DataFrame,
+    first: tuple[str, str],
+    second: tuple[str, str],
+    metric: Metric = ACCURACY,
 ) -> pd.DataFrame:
     """The final scores of two arms, a row per seed that both have, in order of the seeds.
 
@@ -96,13 +91,15 @@ def paired_scores(
         first, second: (study, arm).
 
     Returns:
-        Columns seed, first, second; scores as shares.
+        Columns seed, first, second, in the metric's column; and gain, by which the first is
+        better.
     """
     finals = {}
     for column, (study, arm) in {"first": first, "second": second}.items():
         ours = table[(table["study"] == study) & (table["arm"] == arm)]
-        finals[column] = ours.set_index("seed")["final"].astype(float)
+        finals[column] = ours.set_index("seed")[FINAL[metric.name]].astype(float)
     pairs = pd.DataFrame(finals).dropna().sort_index()
+    pairs["gain"] = metric.sign * (pairs["first"] - pairs["second"])
     return pairs.rename_axis("seed").reset_index()
 
 
@@ -118,6 +115,7 @@ def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
     return {
         **{name: last[name] for name in ("study", "arm", "seed", "run", "epoch")},
         "final": last["val_accuracy"],
+        "final_loss": last["val_loss"],
         "correct": correct,
         "total": total,
         "low": low,

@@ -1,0 +1,98 @@
+"""The contrast: two recipes, the factors in which they differ, and whether they can be compared.
+
+A difference can be laid at one factor's door only where that factor alone differs and both cost
+the same. Recipes with the same phases in another order differ in the factor "order"; with other
+phases, in the factor "phases", and nobody may call that an order.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import fields, replace
+from typing import NamedTuple
+
+from tl_engine.analysis.budgets import TOLERANCE, Budget, apart, times_as_much
+from tl_engine.recipe import Recipe
+
+ORDER, PHASES = "order", "phases"
+SETTINGS = tuple(field.name for field in fields(Recipe) if field.name != "phases")
+
+
+class Contrast(NamedTuple):
+    """Two recipes, and what stands between them.
+
+    Attributes:
+        factors: what differs, in words: "order" or "phases" first, then settings.
+        steps_apart, work_apart: by which part of the smaller one optimizer steps and
+            forward-equivalents differ.
+    """
+
+    first: Recipe
+    second: Recipe
+    factors: tuple[str, ...]
+    steps_apart: float
+    work_apart: float
+
+    @property
+    def has_one_factor(self) -> bool:
+        """Whether at most one factor differs."""
+        return len(self.factors) <= 1
+
+    @property
+    def has_equal_budgets(self) -> bool:
+        """Whether steps and work differ by at most 5 %."""
+        return max(self.steps_apart, self.work_apart) <= TOLERANCE + 1e-9
+
+    def refusal(self, first: str, second: str, *, any_budget: bool = False) -> str:
+        """Why the arms of these names cannot be compared; empty where they can.
+
+        Args:
+            any_budget: somebody wants to compare arms that cost differently.
+        """
+        begins = f"{first} and {second} cannot be compared:"
+        if not self.has_one_factor:
+            *most, last = self.factors
+            count = len(self.factors)
+            return f"{begins} they differ in {count} settings, {', '.join(most)} and {last}."
+        if not self.has_equal_budgets and not any_budget:
+            return (
+                f"{begins} their budgets differ, optimizer steps by {self.steps_apart:.0%} and "
+                f"forward-equivalents by {self.work_apart:.0%}."
+            )
+        return ""
+
+    def fair(self) -> tuple[Recipe, Recipe]:
+        """Two recipes that differ in the first factor alone and cost the same: the first one, and
+        it with its phases reversed, or with the other's setting."""
+        factor = self.factors[0] if self.factors else ORDER
+        if factor == ORDER:
+            return self.first, replace(self.first, phases=self.second.phases)
+        if factor == PHASES:
+            return self.first, self.first.reversed()
+        name = factor.replace(" ", "_")
+        return self.first, replace(self.first, **{name: getattr(self.second, name)})
+
+
+def contrast(first: Recipe, second: Recipe, budgets: tuple[Budget, Budget]) -> Contrast:
+    """What stands between two recipes, with what a run of each costs."""
+    times = times_as_much(*budgets)
+    return Contrast(
+        first,
+        second,
+        factors_of(first, second),
+        apart(times.steps),
+        apart(times.forward_equivalents),
+    )
+
+
+def factors_of(first: Recipe, second: Recipe) -> tuple[str, ...]:
+    """What differs between two recipes, in words."""
+    order: tuple[str, ...] = ()
+    if first.phases != second.phases:
+        order = (ORDER,) if Counter(first.phases) == Counter(second.phases) else (PHASES,)
+    settings = (name for name in SETTINGS if _value(first, name) != _value(second, name))
+    return (*order, *(name.replace("_", " ") for name in settings))
+
+
+def _value(recipe: Recipe, name: str) -> object:
+    return recipe.training_images if name == "train_images" else getattr(recipe, name)

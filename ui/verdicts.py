@@ -1,0 +1,342 @@
+"""What the chosen arms allow one to say: a verdict on each contrast, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from tl_engine.analysis.budgets import Budget, budget
+from tl_engine.analysis.contrast import ORDER, Contrast, contrast
+from tl_engine.analysis.scores import paired_scores
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, adjusted, decide_all
+from tl_engine.launchers import local
+from tl_engine.metric import ACCURACY, METRICS, Metric
+from tl_engine.runs import RunState, StudyFolder, summarise
+from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Study, name_arms
+from ui import access
+from ui.compare_parts import ShownArm, show_table
+from ui.engine import store
+from ui.text import escape, plain
+
+MOST_ARMS = 20
+"""Of more, nobody could read the verdicts: 190 contrasts."""
+ONE_CLICK_PAIRS = 10
+MARKS = {
+    Outcome.BETTER: ":material/trophy:",
+    Outcome.SMALL: ":material/straighten:",
+    Outcome.EQUIVALENT: ":material/equal:",
+    Outcome.OPEN: ":material/hourglass_empty:",
+    Outcome.LOOK: ":material/visibility:",
+}
+INCOMPARABLE = ":material/block:"
+
+
+class Question(NamedTuple):
+    """What was fixed before the first run; where arms of several studies are compared, nothing.
+
+    Attributes:
+        study: None where the arms are of several studies.
+        is_planned: whether all pairs that were planned, and no others, are in.
+    """
+
+    study: StudyFolder | None
+    metric: Metric
+    smallest: float
+    is_planned: bool
+
+    @property
+    def planned(self) -> int | None:
+        """Pairs that the study was launched with; None for arms of several studies."""
+        return self.study.study.pairs if self.study else None
+
+
+class Judged(NamedTuple):
+    """A contrast with its verdict, or with why there is none."""
+
+    first: ShownArm
+    second: ShownArm
+    contrast: Contrast
+    pairs: pd.DataFrame
+    refusal: str
+    verdict: Verdict | None
+    adjusted_p: float
+
+
+def question_of(arms: Sequence[ShownArm], scored: pd.DataFrame) -> Question:
+    """What the arms' study asked."""
+    studies = {arm.key[0]: arm.runs[0].study for arm in arms}
+    if len(studies) > 1:
+        return Question(None, ACCURACY, ACCURACY.smallest, False)
+    (folder,) = studies.values()
+    study = folder.study
+    done = finished(arms, scored).groupby("arm")["seed"].nunique()
+    complete = len(done) == len(arms) and bool((done == study.pairs).all())
+    metric = METRICS[study.metric]
+    return Question(folder, metric, study.smallest_difference, complete and not folder.added_pairs)
+
+
+def finished(arms: Sequence[ShownArm], scored: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the arms' finished runs: a run on its way has no final score."""
+    done = [run.id for arm in arms for run in arm.runs if summarise(run).state is RunState.FINISHED]
+    return scored[scored["run"].isin(done)].dropna(subset="final")
+
+
+def why_none(arms: Sequence[ShownArm]) -> str:
+    """Why nothing can be said of the chosen runs; empty where something can."""
+    for arm in arms:
+        folder, index = arm.runs[0].study, arm.runs[0].arm_index
+        if len(arm.runs) < sum(run.arm_index == index for run in folder.runs()):
+            return (
+                f"Some runs of {arm.title} are left out, and whoever chose may have known them: "
+                "for a verdict, choose whole studies."
+            )
+    return ""
+
+
+def judge(
+    arms: Sequence[ShownArm],
+    scored: pd.DataFrame,
+    history: pd.DataFrame,
+    question: Question,
+    *,
+    any_budget: bool,
+) -> list[Judged]:
+    """Every contrast of the arms, those that can be compared as one family."""
+    done = finished(arms, scored)
+    rows = {str(run): epochs for run, epochs in history.groupby("run", sort=False)}
+    budgets = {arm.key: _budget(arm, rows, history) for arm in arms}
+    judged = []
+    for first, second in combinations(arms, 2):
+        met = contrast(
+            first.runs[0].recipe,
+            second.runs[0].recipe,
+            (budgets[first.key], budgets[second.key]),
+        )
+        refusal = met.refusal(first.title, second.title, any_budget=any_budget)
+        pairs = paired_scores(done, first.key, second.key, question.metric)
+        judged.append(Judged(first, second, met, pairs, refusal, None, float("nan")))
+    return _decided(judged, question)
+
+
+def _decided(judged: list[Judged], question: Question) -> list[Judged]:
+    open_ = [place for place, one in enumerate(judged) if not one.refusal]
+    family = [
+        Pairs(one.pairs["gain"].to_numpy(float), one.first.title, one.second.title)
+        for one in (judged[place] for place in open_)
+    ]
+    verdicts = decide_all(
+        family, question.smallest, all_in=question.is_planned, metric=question.metric
+    )
+    p_values = adjusted([verdict.p for verdict in verdicts])
+    for place, verdict, p in zip(open_, verdicts, p_values, strict=True):
+        judged[place] = judged[place]._replace(verdict=verdict, adjusted_p=p)
+    return judged
+
+
+def _budget(arm: ShownArm, rows: dict[str, pd.DataFrame], history: pd.DataFrame) -> Budget:
+    done = [run.id for run in arm.runs if summarise(run).state is RunState.FINISHED]
+    ours = [rows[run] for run in done if run in rows]
+    return budget(arm.runs[0].recipe, pd.concat(ours) if ours else history.iloc[:0])
+
+
+def choose(arms: Sequence[ShownArm]) -> tuple[ShownArm, ShownArm] | None:
+    """The contrast to look at; None where there is none, or too many to choose from."""
+    if len(arms) > MOST_ARMS:
+        st.caption(f"For verdicts, choose at most {MOST_ARMS} arms: there are {len(arms)}.")
+    if not 2 <= len(arms) <= MOST_ARMS:
+        return None
+    contrasts = list(combinations(arms, 2))
+    if len(contrasts) == 1:
+        return contrasts[0]
+    titles = [
+        f"{plain(first.title, 60)} against {plain(second.title, 60)}" for first, second in contrasts
+    ]
+    best = min(range(len(contrasts)), key=lambda place: _rank(*contrasts[place]))
+    place = st.selectbox(
+        "Contrast",
+        range(len(contrasts)),
+        index=best,
+        format_func=titles.__getitem__,
+        key=f"contrast-{len(contrasts)}",
+        help="Two arms whose difference is judged and shown. All contrasts are in a table below "
+        "the verdict.",
+    )
+    return contrasts[place]
+
+
+def _rank(first: ShownArm, second: ShownArm) -> tuple[bool, bool]:
+    """Orders that can be compared come first, then all else that can."""
+    one, two = (arm.runs[0].recipe for arm in (first, second))
+    none = pd.DataFrame(columns=["run", "phase", "cold_seconds", "seconds"])
+    met = contrast(one, two, (budget(one, none), budget(two, none)))
+    return bool(met.refusal("", "")), met.factors != (ORDER,)
+
+
+def show(
+    arms: Sequence[ShownArm],
+    chosen: tuple[ShownArm, ShownArm],
+    scored: pd.DataFrame,
+    history: pd.DataFrame,
+) -> tuple[Judged, Question] | None:
+    """The verdict on the chosen contrast, and a table of all where there are several; None where
+    nothing can be said."""
+    if reason := why_none(arms):
+        st.info(escape(reason, 400), icon=":material/rule:")
+        return None
+    question = question_of(arms, scored)
+    any_budget = bool(st.session_state.get("any-budget", False))
+    judged = judge(arms, scored, history, question, any_budget=any_budget)
+    keys = [arm.key for arm in chosen]
+    one = next(each for each in judged if [each.first.key, each.second.key] == keys)
+    _card(one, question, sum(not each.refusal for each in judged))
+    if not one.contrast.has_equal_budgets and one.contrast.has_one_factor:
+        st.toggle(
+            "Compare arms whose budgets differ",
+            key="any-budget",
+            help="An arm that costs more than 5 % more than the other, in optimizer steps or in "
+            "forward-equivalents, may be better for that alone.",
+        )
+    if len(judged) > 1:
+        _family(judged, question)
+    return one, question
+
+
+def _card(one: Judged, question: Question, contrasts: int) -> None:
+    with st.container(border=True):
+        if one.verdict is None:
+            st.markdown(f"{INCOMPARABLE} **{escape(one.refusal, 600)}**")
+        else:
+            mark = MARKS[one.verdict.outcome]
+            st.markdown(f"{mark} **{escape(one.verdict.sentence, 600)}**")
+            st.caption(_evidence(one, one.verdict, question, contrasts))
+            if said := _predicted(one, question):
+                st.caption(said)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            _more_pairs(one, question)
+            _fair(one)
+
+
+def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int) -> str:
+    """What the sentence rests on."""
+    study = question.study
+    planned = f" of {study.study.pairs} planned" if study and not study.added_pairs else ""
+    words = [f"{len(one.pairs)}{planned} pairs", f"{question.metric.title}, last epoch"]
+    if verdict.outcome is Outcome.LOOK:
+        words.append(f"a verdict takes at least {LEAST_PAIRS}")
+    elif question.is_planned:
+        words.append("paired t interval")
+    else:
+        words.append("an interval that may be looked at at any time")
+    if contrasts > 1:
+        words.append(f"one of {contrasts} contrasts: Holm's correction")
+    factors = one.contrast.factors
+    differs = f"Only the {factors[0]} differs" if factors else "Nothing differs"
+    if not one.contrast.has_equal_budgets:
+        differs += ", and what the arms cost"
+    return escape(f"{'; '.join(words)}. {differs}.", 600)
+
+
+def _predicted(one: Judged, question: Question) -> str:
+    """What was expected beforehand, where it is of this contrast."""
+    expected = question.study.study.prediction if question.study else None
+    if expected is None or expected.arm not in (one.first.key[1], one.second.key[1]):
+        return ""
+    sign = 1 if expected.arm == one.first.key[1] else -1
+    found = sign * float(one.pairs["gain"].mean()) if len(one.pairs) else float("nan")
+    metric = question.metric
+    seen = f"found: {metric.gain(found)} {metric.unit}" if len(one.pairs) else "nothing found yet"
+    expected_by = f"{metric.gain(expected.by)} {metric.unit}"
+    return f"Expected before the first run: {escape(expected.arm)} ahead by {expected_by}; {seen}."
+
+
+def _more_pairs(one: Judged, question: Question) -> None:
+    """Queue further pairs, where they would tell."""
+    study = question.study
+    if study is None or one.verdict is None:
+        return
+    there = study.study.pairs + study.added_pairs
+    wanted = one.verdict.more_pairs or ONE_CLICK_PAIRS
+    count = min(wanted, ONE_CLICK_PAIRS, MAXIMUM_PAIRS - there)
+    if count < 1 or any(not summarise(run).state.is_over for run in study.runs()):
+        return
+    if access.button(
+        f"Run {count} more pairs",
+        icon=":material/add_circle:",
+        key="more-pairs",
+        help="Pairs that are added after a look are judged by an interval that allows for that.",
+    ):
+        study.add_pairs(count)
+        local.ensure_worker(store())
+        st.rerun()
+
+
+def _fair(one: Judged) -> None:
+    """Launch what can be compared, where the two cannot."""
+    recipes = one.contrast.fair()
+    if not one.refusal or recipes[0] == recipes[1]:
+        return
+    if access.button(
+        "Launch the fair version",
+        icon=":material/balance:",
+        key="fair",
+        help=f"{plain(one.first.title, 60)}, and the same with one factor changed.",
+    ):
+        launch(name_arms(recipes), f"{one.first.title} against {one.second.title}, fair", one.first)
+
+
+def launch(arms, title: str, like: ShownArm) -> None:
+    """Launch a study with as many pairs as an arm's study has, and the same question."""
+    asked = like.runs[0].study.study
+    study = replace(
+        asked, title=title[:MAXIMUM_NAME], arms=arms, pairs=max(len(like.runs), 1), prediction=None
+    )
+    local.launch(study, store())
+    st.switch_page("app.py")
+
+
+def _family(judged: list[Judged], question: Question) -> None:
+    """All contrasts in a table."""
+    with st.expander(f"All {len(judged)} contrasts", icon=":material/table_rows:"):
+        rows = [_row(one, question.metric) for one in judged]
+        show_table(pd.DataFrame(rows).set_index("Contrast"))
+        st.caption(
+            "p: of no difference, raw and adjusted for the number of contrasts that can be "
+            "compared (Holm). Each interval has the confidence that the adjustment leaves it."
+        )
+
+
+def _row(one: Judged, metric: Metric) -> dict[str, str]:
+    said, none = one.verdict, "–"
+    row = {
+        "Contrast": f"{one.first.title} – {one.second.title}",
+        "Differs in": ", ".join(one.contrast.factors) or "nothing",
+    }
+    words = "not comparable" if said is None else str(said.outcome)
+    interval = said.interval if said else None
+    return row | {
+        f"Difference ({metric.unit})": metric.gain(said.difference)
+        if said and len(one.pairs)
+        else none,
+        "Interval": f"{metric.gain(interval.low)} to {metric.gain(interval.high)}"
+        if interval
+        else none,
+        "Pairs won": f"{said.won} of {said.pairs}" if said else none,
+        "p": f"{said.p:.2g}" if said and interval else none,
+        "p (Holm)": f"{one.adjusted_p:.2g}" if said and interval else none,
+        "Verdict": words,
+    }
+
+
+def study_of_reversed(study: Study, arm: int, pairs: int) -> Study | None:
+    """An arm's recipe and the same with its phases reversed; None where that is the same."""
+    recipe = study.arms[arm].recipe
+    if recipe.reversed() == recipe:
+        return None
+    title = f"{study.arms[arm].name} and its reverse"[:MAXIMUM_NAME]
+    arms = name_arms((recipe, recipe.reversed()))
+    return replace(study, title=title, arms=arms, pairs=pairs, prediction=None)
