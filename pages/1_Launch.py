@@ -14,6 +14,7 @@ from tl_engine.runs import summarise
 from tl_engine.work import estimate, missing_rates, plan, sizes_of
 from ui import access, frame, study_form
 from ui.engine import store
+from ui.phases_form import trainable_title
 from ui.run_card import phases_of
 from ui.text import duration, escape, plain, table
 
@@ -65,7 +66,7 @@ def show_arm(study, arm, expected):
     st.image(phases_svg(phases_of(recipe)), width="stretch")
     for phase, count in zip(recipe.phases, recipe.trainable_parameters(), strict=True):
         st.caption(
-            f"{study_form.trainable_title(phase.trainable)}: {count:,} trainable parameters"
+            f"{trainable_title(phase.trainable)}: {count:,} trainable parameters"
             + frozen_words(recipe, phase)
         )
     if expected is None:

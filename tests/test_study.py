@@ -1,5 +1,8 @@
 """Studies: arms that differ in their order, pairs that share their seeds."""
 
+import json
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
@@ -10,8 +13,10 @@ from tl_engine.errors import CatalogError, RecipeError
 from tl_engine.recipe import Phase
 from tl_engine.study import (
     Arm,
+    Prediction,
     Seeds,
     Study,
+    name_arms,
     name_of_order,
     with_reversed,
 )
@@ -119,3 +124,40 @@ def test_all_six_orders_are_six():
 def test_an_unknown_preset_is_refused_with_the_names_there_are():
     with pytest.raises(CatalogError, match=r"'magic'.*try-it, article"):
         preset("magic")
+
+
+def test_the_grid_is_every_order_with_every_head_input_and_says_so_in_its_names():
+    study = preset("order-or-head-input").study()
+    assert (len(study.arms), study.pairs) == (18, 10)
+    assert len({arm.recipe for arm in study.arms}) == 18
+    assert {arm.recipe.head_input for arm in study.arms} == {"pooled-avg", "logits", "softmax"}
+    assert "Fine-tune first, softmax" in [arm.name for arm in study.arms]
+
+
+def test_arms_are_named_after_what_differs():
+    one = tiny_recipe(Phase("head", 1, 1e-2))
+    names = [arm.name for arm in name_arms([one, replace(one, batchnorm="adapt", batch_size=8)])]
+    assert names == [
+        f"Freeze only, BatchNorm as pretrained, batch size {one.batch_size}",
+        "Freeze only, BatchNorm adapt, batch size 8",
+    ]
+    assert [arm.name for arm in name_arms([one, one])] == ["Freeze only (1)", "Freeze only (2)"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"metric": "accuracy"}, "one of val_accuracy, val_loss, got 'accuracy'"),
+        ({"smallest_difference": 0}, "above 0 and at most 1, got 0"),
+        ({"prediction": Prediction("Nobody", 0.01)}, "names one of the arms, got 'Nobody'"),
+        ({"prediction": Prediction("Freeze first", -1)}, "above 0 and at most 1, got -1"),
+    ],
+)
+def test_a_question_that_cannot_be_answered_is_refused(changes, words):
+    with pytest.raises(RecipeError, match=words):
+        replace(preset("try-it").study(), **changes)
+
+
+def test_a_prediction_comes_back_unchanged():
+    study = replace(preset("try-it").study(), prediction=Prediction("Freeze first", 0.01))
+    assert Study.from_dict(json.loads(json.dumps(study.to_dict()))) == study

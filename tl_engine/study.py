@@ -7,7 +7,7 @@ so that two arms differ in their recipe and in nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -200,12 +200,28 @@ def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
 
 
 def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
-    """Arms named after their order of phases, numbered where two share it."""
-    names = [name_of_order(recipe) for recipe in recipes]
+    """Arms named after their order of phases and the settings in which they differ, numbered where
+    two share all that."""
+    settings = [field.name for field in fields(Recipe) if field.name != "phases"]
+    differing = [name for name in settings if len({getattr(r, name) for r in recipes}) > 1]
+    names = [
+        ", ".join([name_of_order(recipe), *(_setting(recipe, name) for name in differing)])
+        for recipe in recipes
+    ]
     return tuple(
         Arm(name if names.count(name) == 1 else f"{name} ({number})", recipe)
         for number, (name, recipe) in enumerate(zip(names, recipes, strict=True), start=1)
     )
+
+
+def _setting(recipe: Recipe, name: str) -> str:
+    """A setting's value in words that say whose it is."""
+    value, words = getattr(recipe, name), name.replace("_", " ")
+    if isinstance(value, bool):
+        return words if value else f"no {words}"
+    if name == "batchnorm":
+        return f"BatchNorm {value}"
+    return value if isinstance(value, str) else f"{words} {value or 'all'}"
 
 
 def name_of_order(recipe: Recipe) -> str:

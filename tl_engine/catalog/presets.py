@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 from tl_engine.errors import CatalogError
@@ -30,6 +31,15 @@ TRY_IT_SETTINGS: dict[str, Any] = {
     "batch_size": 64,
 }
 
+SIX_ORDERS = (
+    (ARTICLE_HEAD,),
+    (ARTICLE_ALL,),
+    (ARTICLE_HEAD, ARTICLE_ALL),
+    (ARTICLE_ALL, ARTICLE_HEAD),
+    (ARTICLE_ALL, ARTICLE_HEAD, ARTICLE_ALL),
+    (ARTICLE_HEAD, ARTICLE_ALL, ARTICLE_HEAD),
+)
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -40,6 +50,7 @@ class Preset:
         title, description: for people.
         settings: what all arms share.
         orders: the phases of each arm.
+        varied: values of further settings; every order is an arm with each of them.
         reverse: whether the reversed order joins as another arm.
         pairs: number of paired seeds.
     """
@@ -51,6 +62,7 @@ class Preset:
     orders: tuple[tuple[Phase, ...], ...]
     reverse: bool = False
     pairs: int = 1
+    varied: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def study(self, **changes: Any) -> Study:
         """The preset's study, with settings changed on all arms.
@@ -58,9 +70,8 @@ class Preset:
         Raises:
             RecipeError: for changes that cannot be trained.
         """
-        return compose(
-            self.title, {**self.settings, **changes}, self.orders, self.reverse, self.pairs
-        )
+        settings = {**self.settings, **changes}
+        return compose(self.title, settings, self.orders, self.reverse, self.pairs, self.varied)
 
 
 def compose(
@@ -69,13 +80,19 @@ def compose(
     orders: Sequence[tuple[Phase, ...]],
     reverse: bool,
     pairs: int,
+    varied: Mapping[str, tuple[Any, ...]] | None = None,
 ) -> Study:
-    """A study whose arms share their settings and differ in their phases only.
+    """A study whose arms share their settings and differ in their phases, and in what is varied.
 
     Raises:
         RecipeError: for anything that cannot be trained.
     """
-    recipes = [Recipe(phases=phases, **settings) for phases in orders]
+    varied = varied or {}
+    recipes = [
+        Recipe(phases=phases, **{**settings, **dict(zip(varied, chosen, strict=True))})
+        for chosen in product(*varied.values())
+        for phases in orders
+    ]
     return Study(title, name_arms(with_reversed(recipes) if reverse else recipes), pairs)
 
 
@@ -125,14 +142,17 @@ PRESETS: dict[str, Preset] = {
             "Head, all, and every way to combine them, with the controls that make an order "
             "interpretable.",
             TRY_IT_SETTINGS,
-            (
-                (ARTICLE_HEAD,),
-                (ARTICLE_ALL,),
-                (ARTICLE_HEAD, ARTICLE_ALL),
-                (ARTICLE_ALL, ARTICLE_HEAD),
-                (ARTICLE_ALL, ARTICLE_HEAD, ARTICLE_ALL),
-                (ARTICLE_HEAD, ARTICLE_ALL, ARTICLE_HEAD),
-            ),
+            SIX_ORDERS,
+        ),
+        Preset(
+            "order-or-head-input",
+            "Order or head input?",
+            "All six orders under three head inputs, ten pairs: the smallest answer to the "
+            "article, in which both were changed at once.",
+            TRY_IT_SETTINGS,
+            SIX_ORDERS,
+            pairs=10,
+            varied={"head_input": ("pooled-avg", "logits", "softmax")},
         ),
     )
 }
