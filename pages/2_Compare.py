@@ -220,6 +220,8 @@ with frame.page("Compare"):
         else:
             st.session_state["was-live"] = is_live(runs)
             chosen = verdicts.choose(shown_arms(runs))
+            if len(arms_of(runs)) == 1:
+                verdicts.offer_twin(runs[0], "twin")
             st.fragment(evidence, run_every="1s" if is_live(runs) else None)(runs, chosen)
             arms = arms_of(runs)
             titles = arm_titles(arms)

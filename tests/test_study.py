@@ -161,3 +161,14 @@ def test_a_question_that_cannot_be_answered_is_refused(changes, words):
 def test_a_prediction_comes_back_unchanged():
     study = replace(preset("try-it").study(), prediction=Prediction("Freeze first", 0.01))
     assert Study.from_dict(json.loads(json.dumps(study.to_dict()))) == study
+
+
+def test_a_twin_is_the_same_arm_and_its_reverse():
+    study = preset("fine-tune-again").study()
+    twin = study.twin(0, 7)
+    assert [arm.recipe for arm in twin.arms] == [
+        study.arms[0].recipe,
+        study.arms[0].recipe.reversed(),
+    ]
+    assert (twin.pairs, twin.smallest_difference) == (7, study.smallest_difference)
+    assert study.twin(1, 7) is None  # all, head, all reads the same from behind

@@ -7,7 +7,7 @@ so that two arms differ in their recipe and in nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,6 +102,16 @@ class Study:
         for pair in range(1, self.pairs + 1):
             for arm in range(len(self.arms)):
                 yield arm, pair
+
+    def twin(self, arm: int, pairs: int) -> Study | None:
+        """A study of one of its arms and the same with its phases reversed; None where that is the
+        same recipe."""
+        recipe = self.arms[arm].recipe
+        if recipe.reversed() == recipe:
+            return None
+        title = f"{self.arms[arm].name} and its reverse"[:MAXIMUM_NAME]
+        arms = name_arms((recipe, recipe.reversed()))
+        return replace(self, title=title, arms=arms, pairs=pairs, prediction=None)
 
     def training_order(self) -> Iterator[tuple[int, int]]:
         """(arm index, pair number) of every run as they are trained: pair by pair, and within a

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import streamlit as st
 
+from tl_engine.analysis.contrast import ORDER, factors_of
 from tl_engine.analysis.verdict import LEAST_PAIRS, detectable, pairs_needed
 from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import pilot_of
@@ -61,11 +63,12 @@ def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
         metric = METRICS[name]
         with columns.cell():
             smallest = st.number_input(
-                f"Smallest difference that matters ({metric.unit})",
+                f"What matters ({metric.unit})",
                 key=f"form-smallest-{name}",
                 step=0.1 * metric.scale * metric.smallest,
                 min_value=None,
                 format="%.4g",
+                help="The smallest difference that would make you choose one arm over another.",
             )
             slots["smallest_difference"].append(st.empty())
         prediction = _ask_prediction(arms, metric, columns, slots) if len(arms) > 1 else None
@@ -87,7 +90,7 @@ def _ask_prediction(
         st.session_state["form-expected"] = NOBODY
     with columns.cell():
         arm = st.selectbox(
-            "I expect to win",
+            "I expect ahead",
             [NOBODY, *names],
             format_func=lambda name: plain(name, 60),
             key="form-expected",
@@ -95,7 +98,7 @@ def _ask_prediction(
         )
     with columns.cell():
         by = st.number_input(
-            f"by ({metric.unit})",
+            f"By ({metric.unit})",
             key="form-expected-by",
             step=0.1 * metric.scale * metric.smallest,
             min_value=None,
@@ -106,15 +109,23 @@ def _ask_prediction(
     return None if arm == NOBODY else Prediction(arm, by / metric.scale if by else by)
 
 
+def _contrast(arms: Sequence[Arm]) -> tuple[Arm, Arm]:
+    """The first two that differ in their order alone; where there are none, the first two."""
+    pairs = list(combinations(arms, 2))
+    alone = (pair for pair in pairs if factors_of(*(arm.recipe for arm in pair)) == (ORDER,))
+    return next(alone, pairs[0])
+
+
 def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -> str:
     """What so many pairs can find, from what an earlier study of these arms tells."""
     if not isinstance(pairs, int) or pairs < LEAST_PAIRS:
         return f"Fewer than {LEAST_PAIRS} pairs are a look: no verdict will be given."
-    pilot = pilot_of(store(), arms[0].recipe, arms[1].recipe, metric)
+    first, second = _contrast(arms)
+    pilot = pilot_of(store(), first.recipe, second.recipe, metric)
     if pilot is None:
         return (
             "What these pairs can find is not known yet: no earlier study has 3 pairs or more of "
-            f"{escape(arms[0].name)} and {escape(arms[1].name)}. Three pairs first would tell."
+            f"{escape(first.name)} and {escape(second.name)}. Three pairs first would tell."
         )
     known = (
         f"the spread of {pilot.pairs} pairs in \u201c{escape(pilot.title)}\u201d, "

@@ -10,7 +10,7 @@ from tl_engine.charts.tree import shares, tree_svg
 from tl_engine.launchers import local
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
-from ui import access
+from ui import access, verdicts
 from ui.engine import store
 from ui.frame import guarded
 from ui.runs_table import state_label
@@ -73,6 +73,7 @@ def _actions(runs: list[Run]) -> None:
         if finished and st.button("Classify", icon=":material/image_search:", key="classify"):
             ids = ",".join(run.id for run in finished[:2])
             st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
+        verdicts.offer_twin(runs[0], "twin")
         if st.button("Clone into Launch", icon=":material/content_copy:", key="clone"):
             st.switch_page("pages/1_Launch.py", query_params={"clone": study.id})
         if access.button("Rename or note", icon=":material/edit:", key="rename"):

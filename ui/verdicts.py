@@ -16,8 +16,8 @@ from tl_engine.analysis.scores import paired_scores
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, adjusted, decide_all
 from tl_engine.launchers import local
 from tl_engine.metric import ACCURACY, METRICS, Metric
-from tl_engine.runs import RunState, StudyFolder, summarise
-from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Study, name_arms
+from tl_engine.runs import Run, RunState, StudyFolder, summarise
+from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access
 from ui.compare_parts import ShownArm, show_table
 from ui.engine import store
@@ -142,6 +142,23 @@ def _budget(arm: ShownArm, rows: dict[str, pd.DataFrame], history: pd.DataFrame)
     done = [run.id for run in arm.runs if summarise(run).state is RunState.FINISHED]
     ours = [rows[run] for run in done if run in rows]
     return budget(arm.runs[0].recipe, pd.concat(ours) if ours else history.iloc[:0])
+
+
+def offer_twin(run: Run, key: str) -> None:
+    """Launch the run's arm again beside the same with its phases reversed, where that is another
+    recipe."""
+    folder = run.study
+    pairs = sum(other.arm_index == run.arm_index for other in folder.runs())
+    twin = folder.study.twin(run.arm_index, pairs)
+    if twin and access.button(
+        "Same again, order reversed",
+        icon=":material/swap_horiz:",
+        key=key,
+        help=f"A study of {plain(run.arm, 60)} and its reverse with {pairs} paired seeds. What is "
+        "computed already is not computed again.",
+    ):
+        local.launch(twin, store())
+        st.switch_page("app.py")
 
 
 def choose(arms: Sequence[ShownArm]) -> tuple[ShownArm, ShownArm] | None:
@@ -286,17 +303,12 @@ def _fair(one: Judged) -> None:
         key="fair",
         help=f"{plain(one.first.title, 60)}, and the same with one factor changed.",
     ):
-        launch(name_arms(recipes), f"{one.first.title} against {one.second.title}, fair", one.first)
-
-
-def launch(arms, title: str, like: ShownArm) -> None:
-    """Launch a study with as many pairs as an arm's study has, and the same question."""
-    asked = like.runs[0].study.study
-    study = replace(
-        asked, title=title[:MAXIMUM_NAME], arms=arms, pairs=max(len(like.runs), 1), prediction=None
-    )
-    local.launch(study, store())
-    st.switch_page("app.py")
+        title = f"{one.first.title} against {one.second.title}, fair"[:MAXIMUM_NAME]
+        asked, pairs = one.first.runs[0].study.study, len(one.first.runs)
+        arms = name_arms(recipes)
+        study = replace(asked, title=title, arms=arms, pairs=pairs, prediction=None)
+        local.launch(study, store())
+        st.switch_page("app.py")
 
 
 def _family(judged: list[Judged], question: Question) -> None:
@@ -330,13 +342,3 @@ def _row(one: Judged, metric: Metric) -> dict[str, str]:
         "p (Holm)": f"{one.adjusted_p:.2g}" if said and interval else none,
         "Verdict": words,
     }
-
-
-def study_of_reversed(study: Study, arm: int, pairs: int) -> Study | None:
-    """An arm's recipe and the same with its phases reversed; None where that is the same."""
-    recipe = study.arms[arm].recipe
-    if recipe.reversed() == recipe:
-        return None
-    title = f"{study.arms[arm].name} and its reverse"[:MAXIMUM_NAME]
-    arms = name_arms((recipe, recipe.reversed()))
-    return replace(study, title=title, arms=arms, pairs=pairs, prediction=None)
