@@ -31,8 +31,7 @@ def chart(figure: go.Figure, frame: pd.DataFrame, key: str, alt: str) -> None:
     """
     kind = st.session_state.get(f"{key}-format", "png")
     picture = {"format": kind, "filename": key, "scale": SCALE if kind == "png" else 1}
-    options = {"toImageButtonOptions": picture}
-    st.plotly_chart(_on_paper(figure), key=key, alt=alt, config=options)
+    st.plotly_chart(figure, key=key, alt=alt, config={"toImageButtonOptions": picture})
     with st.popover("Save", icon=":material/download:", type="tertiary", key=f"{key}-save"):
         st.segmented_control(
             "The camera above the chart saves",
@@ -60,19 +59,6 @@ def csv_of(frame: pd.DataFrame) -> bytes:
 def page_of(figure: go.Figure) -> bytes:
     """A figure as a page that needs no network, 5 MB of which are Plotly's."""
     return figure.to_html(include_plotlyjs=True, include_mathjax=False).encode()
-
-
-def _on_paper(figure: go.Figure) -> go.Figure:
-    """The figure such that a picture of it is whole.
-
-    Words that suit a dark page cannot be read on what a picture without a ground is pasted into;
-    and a legend measured in the page's font is cut in a picture, which has not got it.
-    """
-    theme = st.context.theme.type
-    ground = st.get_option(f"theme.{theme}.backgroundColor") if theme else None
-    return go.Figure(figure).update_layout(
-        paper_bgcolor=ground or figure.layout.paper_bgcolor, legend_font_family="sans-serif"
-    )
 
 
 def _safe(value: object) -> object:

@@ -87,10 +87,18 @@ def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
     made.update_layout(
         height=430,
         title={"text": title, "subtitle": {"text": subtitle}, "x": 0, "xref": "paper"},
-        paper_bgcolor="rgba(0,0,0,0)",
+        # No ground of its own: Streamlit gives it the page's, so that in a saved picture words that
+        # suit a dark page stand on a dark one.
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 10, "r": 10, "t": 80, "b": 10},
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        # A saved picture has not got the page's font; a legend measured in it would be cut there.
+        legend={
+            "orientation": "h",
+            "y": -0.2,
+            "yanchor": "top",
+            "x": 0,
+            "font": {"family": "sans-serif"},
+        },
         uirevision=title,
         hoverlabel={"align": "left"},
     )
