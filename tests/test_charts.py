@@ -384,9 +384,10 @@ def test_a_right_cell_is_not_called_a_mistake():
     assert (told[0][0][0], told[0][1][0]) == ("cat recognised", "cat taken for dog")
 
 
-def test_every_chart_lets_the_page_shine_through():
+def test_every_chart_has_the_ground_of_its_page():
     for figure in (learning_curves(SEVERAL), confusion_matrix(np.eye(2, dtype=int), "ab", "a")):
-        assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert figure.layout.paper_bgcolor is None  # Streamlit gives it the page's
         assert figure.layout.font.color is None
 
 

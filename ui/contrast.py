@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
@@ -113,7 +114,7 @@ def show_budget_curve(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
     seconds = None
     if longest > 0:
         unit, name = (60.0, "min") if longest >= LONG else (1.0, "s")
-        top = 1.1 * longest / unit
+        top = _round_above(longest / unit)
         chosen = st.slider("I have", 0.0, top, top / 2, top / 100, f"%.1f {name}", key="budget")
         seconds = chosen * unit
     drawn = figures.best_of_runs(curve, _styles(arms), seconds)
@@ -209,6 +210,12 @@ def _comparable(first: Budget, second: Budget) -> str:
         f"The budgets are not comparable: steps differ by {steps:.0%}, forward-equivalents by "
         f"{work:.0%}, so a difference may come from them."
     )
+
+
+def _round_above(value: float) -> float:
+    """The next of 1, 2, 5, 10, 20 … (and 0.1, 0.2 …), so that a slider seldom gets another end."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return power * next(digit for digit in (1.0, 2.0, 5.0, 10.0) if value <= power * digit)
 
 
 def _advice(curve: pd.DataFrame, arms: Sequence[ShownArm], seconds: float) -> str:

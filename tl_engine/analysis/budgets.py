@@ -27,7 +27,8 @@ class Budget(NamedTuple):
     Attributes:
         steps: of the optimizer.
         forward_equivalents: forward passes of one image that its training steps stand for.
-        forward_passes: those that Thaw makes, features kept, measurements and test included.
+        forward_passes: those that Thaw makes where every phase trains all its epochs: features
+            kept, measurements and the test split included.
         cold_seconds: mean of the runs, as if nothing had been computed before.
         seconds: mean of the runs, as spent.
     """

@@ -1,4 +1,4 @@
-"""How two arms went, in a sentence that the same histories always give.
+"""How two arms went, in a sentence: the same histories always give the same.
 
 It speaks of the first arm against the second: where it starts, when it overtakes, where it ends,
 what it costs. Scores are means over the pairs of which both arms have measured that epoch; such
@@ -15,7 +15,7 @@ import pandas as pd
 from tl_engine.analysis.budgets import TOLERANCE, apart
 
 LEVEL = 0.0005
-"""Nearer than this, as a share, two scores are the same: 0.1 points could not be printed."""
+"""Two scores that are nearer, as shares, are level: they would be printed as 0.0 points apart."""
 
 
 def narrate(history: pd.DataFrame, first: str, second: str, times_as_much: float = math.nan) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import NEUTRAL, ArmKey, ArmStyle, figure, say_empty, seeds_words
+from tl_engine.charts.style import BELOW, NEUTRAL, ArmKey, ArmStyle, figure, say_empty, seeds_words
 from tl_engine.text import markup
 
 
@@ -27,7 +27,7 @@ def budget_curve(
         "expected best of k runs with other seeds:<br>chosen after looking, so it flatters",
         margin_t=114,
         height=460,
-        legend_y=-0.24,
+        legend=BELOW,
         uirevision="budget curve",
     )
     made.update_xaxes(title="Seconds for k runs, cold", rangemode="tozero")

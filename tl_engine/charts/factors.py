@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import arm_colours, figure, say_empty, wrapped
+from tl_engine.charts.style import BELOW, arm_colours, figure, say_empty, wrapped
 from tl_engine.text import markup
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "hexagon")
@@ -29,6 +29,7 @@ def interaction(frame: pd.DataFrame, factor: str, words: str, facet: str = "") -
         f"{markup(words, 120)}<br>lines: means; dots: seeds<br>not parallel: the two interact",
         margin_t=154 if facet else 114,
         height=470,
+        legend=BELOW,
         uirevision="factors",
     )
     made.update_yaxes(title="Validation accuracy", tickformat=".1%")
@@ -73,6 +74,7 @@ def _lay_out(made: go.Figure, place: int, facets: int, orders: list[str]) -> Non
                 "tickangle": 0,
                 "range": [-0.4, len(orders) - 0.6],
                 "showgrid": False,
+                "zeroline": False,
                 "automargin": True,
             }
         }

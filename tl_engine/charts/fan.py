@@ -43,6 +43,21 @@ def confidence_fan(
     if fan.empty:
         return say_empty(made, "It is drawn when two pairs have finished in both arms.")
     _add_band(made, fan[np.isfinite(fan["low"])])
+    _add_lines(made, smallest, planned)
+    made.add_scatter(
+        x=fan["pairs"],
+        y=100 * fan["difference"],
+        mode="lines+markers",
+        line={"color": BAND, "width": 2.5},
+        marker={"size": 6},
+        customdata=[_interval_words(*edges) for edges in fan[["low", "high"]].to_numpy(float)],
+        hovertemplate="%{x} pairs: %{y:+.2f} points<br>%{customdata}<extra></extra>",
+    )
+    return made
+
+
+def _add_lines(made: go.Figure, smallest: float, planned: int) -> None:
+    """No difference, the smallest that matters on either side, and where the plan ends."""
     for place, dash in ((0.0, "solid"), (smallest, "dash"), (-smallest, "dash")):
         made.add_hline(y=100 * place, line={"color": NEUTRAL, "width": 1.5, "dash": dash})
     made.add_vline(x=planned, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
@@ -55,16 +70,6 @@ def confidence_fan(
         yanchor="top",
         showarrow=False,
     )
-    made.add_scatter(
-        x=fan["pairs"],
-        y=100 * fan["difference"],
-        mode="lines+markers",
-        line={"color": BAND, "width": 2.5},
-        marker={"size": 6},
-        customdata=[_interval_words(*edges) for edges in fan[["low", "high"]].to_numpy(float)],
-        hovertemplate="%{x} pairs: %{y:+.2f} points<br>%{customdata}<extra></extra>",
-    )
-    return made
 
 
 def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from tl_engine.analysis.budgets import on_frontier
 from tl_engine.charts.style import (
+    BELOW,
     NEUTRAL,
     ArmKey,
     ArmStyle,
@@ -39,7 +40,7 @@ def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) ->
         "stairs: arms that no other beats in both; no verdict",
         margin_t=100,
         height=460,
-        legend_y=-0.24,
+        legend=BELOW,
         uirevision="frontier",
     )
     made.update_xaxes(title=cost, rangemode="tozero")

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.verdict import Interval
-from tl_engine.charts.style import NEUTRAL, ArmStyle, figure, say_empty, translucent, wrapped
+from tl_engine.charts.style import BELOW, NEUTRAL, ArmStyle, figure, say_empty, translucent, wrapped
 from tl_engine.text import markup
 
 LONGEST = 24
@@ -45,7 +45,7 @@ def paired_slopes(
         f"grey: less than the {100 * smallest:.2g} points that matter",
         margin_t=130,
         height=490,
-        legend_y=-0.24,
+        legend=BELOW,
         uirevision="pairs",
     )
     if pairs.empty:
@@ -87,6 +87,7 @@ def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
             "ticktext": ["pairs", "mean"],
             "range": [-0.5, 1.5],
             "showgrid": False,
+            "zeroline": False,
             "fixedrange": True,
         },
         yaxis2={

@@ -34,6 +34,8 @@ DIVERGING = ((0.0, ARMS[1]), (0.5, "#F1F3F5"), (1.0, ARMS[0]))
 GRID = "rgba(128,128,128,0.22)"
 NEUTRAL = "#808890"
 """What belongs to no arm or to several; seen in both themes."""
+BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
+"""A legend that may be long: at the very bottom, which the axes make room for."""
 Key = TypeVar("Key", bound=Hashable)
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
@@ -66,7 +68,7 @@ def arm_names(keys: Sequence[ArmKey], limit: int = MAXIMUM_LABEL) -> dict[ArmKey
     }
 
 
-def wrapped(name: str, letters: int = 14, lines: int = 2) -> str:
+def wrapped(name: str, letters: int = 16, lines: int = 2) -> str:
     """A name on several short lines, for beneath a point; cut with an ellipsis."""
     parts = wrap(plain(name), letters, max_lines=lines, placeholder="…")
     return "<br>".join(map(markup, parts))
@@ -85,10 +87,18 @@ def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
     made.update_layout(
         height=430,
         title={"text": title, "subtitle": {"text": subtitle}, "x": 0, "xref": "paper"},
-        paper_bgcolor="rgba(0,0,0,0)",
+        # No ground of its own: Streamlit gives it the page's, so that in a saved picture words that
+        # suit a dark page stand on a dark one.
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 10, "r": 10, "t": 80, "b": 10},
-        legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0},
+        # A saved picture has not got the page's font; a legend measured in it would be cut there.
+        legend={
+            "orientation": "h",
+            "y": -0.2,
+            "yanchor": "top",
+            "x": 0,
+            "font": {"family": "sans-serif"},
+        },
         uirevision=title,
         hoverlabel={"align": "left"},
     )
