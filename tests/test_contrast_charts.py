@@ -47,6 +47,7 @@ GRID = pd.DataFrame(
 
 
 def slopes(pairs=PAIRS, interval=None, first=FIRST, second=SECOND):
+    pairs = pairs.assign(gain=pairs["first"] - pairs["second"])
     return paired_slopes(pairs, first, second, interval, 0.005, "4 pairs, validation split")
 
 

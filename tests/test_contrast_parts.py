@@ -35,7 +35,7 @@ def draw(root):
     from tl_engine.charts.style import ARMS
     from tl_engine.runs import RunStore, joined_history, summarise
     from tl_engine.work import sizes_of
-    from ui import contrast
+    from ui import contrast, verdicts
     from ui.compare_parts import ShownArm, arm_titles, arms_of
     from ui.figures import score_table
 
@@ -51,8 +51,9 @@ def draw(root):
     scored = score_table(history, images)
     first, second = shown[:2]
     contrast.show_story(first, second, history)
-    contrast.show_pairs(first, second, folder.study, scored)
-    contrast.show_fan(first, second, folder.study, scored)
+    if said := verdicts.show(shown, (first, second), scored, history):
+        contrast.show_pairs(*said)
+        contrast.show_fan(*said)
     contrast.show_budgets(first, second, history)
     contrast.show_budget_curve(shown, scored)
     contrast.show_frontier(shown, scored)

@@ -17,6 +17,7 @@ class Metric(NamedTuple):
         digits: decimals of a difference in its unit.
         sign: 1 where higher is better, -1 where lower is.
         smallest: the smallest difference that matters unless a study says another, in the column.
+        tick: how charts write a value of the column (d3-format).
     """
 
     name: str
@@ -26,6 +27,7 @@ class Metric(NamedTuple):
     digits: int
     sign: int
     smallest: float
+    tick: str
 
     def gain(self, difference: float) -> str:
         """A difference in words, such as "+0.40"; positive where the first arm is better."""
@@ -42,8 +44,8 @@ class Metric(NamedTuple):
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("val_accuracy", "Validation accuracy", "points", 100.0, 2, 1, 0.005),
-        Metric("val_loss", "Validation loss (cross-entropy)", "nats", 1.0, 4, -1, 0.01),
+        Metric("val_accuracy", "Validation accuracy", "points", 100.0, 2, 1, 0.005, ".1%"),
+        Metric("val_loss", "Validation loss (cross-entropy)", "nats", 1.0, 4, -1, 0.01, ".3f"),
     )
 }
 ACCURACY = METRICS["val_accuracy"]

@@ -23,6 +23,7 @@ from tl_engine.analysis.budgets import (
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.settings import MISSING
+from tl_engine.analysis.verdict import MISTAKE
 from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
 from tl_engine.recipe import Recipe
 from tl_engine.runs import RunState, summarise
@@ -63,6 +64,7 @@ def show_story(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> None
 def show_pairs(judged: Judged, question: Question) -> None:
     """Every pair as a slope, and the mean difference with the interval that the verdict has."""
     interval = judged.verdict.interval if judged.verdict else None
+    mistake = judged.verdict.mistake if judged.verdict else MISTAKE
     drawn = figures.paired_slopes(
         judged.pairs,
         _style(judged.first),
@@ -70,6 +72,8 @@ def show_pairs(judged: Judged, question: Question) -> None:
         interval,
         question.smallest,
         _words(judged, question),
+        question.metric,
+        f"{100 * (1 - mistake):.3g} %",
     )
     chart(drawn, judged.pairs, "pairs", "Scores of each pair")
 
@@ -84,6 +88,7 @@ def show_fan(judged: Judged, question: Question) -> None:
         question.smallest,
         question.planned or len(judged.pairs),
         _words(judged, question),
+        question.metric,
     )
     chart(drawn, fan, "fan", "Mean difference against the number of pairs")
 

@@ -7,6 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.charts.style import NEUTRAL, figure, say_empty, translucent
+from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
 BAND = "#5B8DB8"
@@ -16,14 +17,20 @@ LONGEST, TICKS = 24, 12
 
 
 def confidence_fan(
-    fan: pd.DataFrame, first: str, second: str, smallest: float, planned: int, words: str
+    fan: pd.DataFrame,
+    first: str,
+    second: str,
+    smallest: float,
+    planned: int,
+    words: str,
+    metric: Metric = ACCURACY,
 ) -> go.Figure:
     """The mean difference against the number of pairs, with its 95 % confidence sequence.
 
     Args:
         fan: as analysis.fan.confidence_fan gives it; where its band is infinite none is drawn.
         first, second: what the arms are called.
-        smallest: the smallest difference that matters, as a share: the dashed lines.
+        smallest: the smallest difference that matters, in the metric's column: the dashed lines.
         planned: pairs of the study: the dotted line.
         words: what the subtitle says of n, split and metric.
     """
@@ -31,7 +38,7 @@ def confidence_fan(
         "As pairs come in",
         f"{markup(first, LONGEST)} minus {markup(second, LONGEST)}<br>{markup(words)}<br>"
         "band: 95 % confidence sequence, however often one looks<br>"
-        f"dashed: the ±{100 * smallest:.2g} points that matter",
+        f"dashed: the ±{metric.amount(smallest)} that matter",
         margin_t=130,
         height=460,
         showlegend=False,
@@ -39,19 +46,24 @@ def confidence_fan(
     )
     last = max(planned, int(fan["pairs"].max()) if len(fan) else 0)
     made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tick0=0, dtick=-(-last // TICKS) or 1)
-    made.update_yaxes(title="Mean difference, points", tickformat="+.2~f")
+    made.update_yaxes(title=f"Mean difference, {metric.unit}", tickformat="+.2~f")
     if fan.empty:
         return say_empty(made, "It is drawn when two pairs have finished in both arms.")
+    fan = fan.assign(**{name: metric.scale * fan[name] for name in ("difference", "low", "high")})
     _add_band(made, fan[np.isfinite(fan["low"])])
-    _add_lines(made, smallest, planned)
+    _add_lines(made, metric.scale * smallest, planned)
     made.add_scatter(
         x=fan["pairs"],
-        y=100 * fan["difference"],
+        y=fan["difference"],
         mode="lines+markers",
         line={"color": BAND, "width": 2.5},
         marker={"size": 6},
-        customdata=[_interval_words(*edges) for edges in fan[["low", "high"]].to_numpy(float)],
-        hovertemplate="%{x} pairs: %{y:+.2f} points<br>%{customdata}<extra></extra>",
+        customdata=[
+            _interval_words(low, high, metric.digits)
+            for low, high in fan[["low", "high"]].to_numpy(float)
+        ],
+        hovertemplate=f"%{{x}} pairs: %{{y:+.{metric.digits}f}} {metric.unit}<br>%{{customdata}}"
+        "<extra></extra>",
     )
     return made
 
@@ -59,7 +71,7 @@ def confidence_fan(
 def _add_lines(made: go.Figure, smallest: float, planned: int) -> None:
     """No difference, the smallest that matters on either side, and where the plan ends."""
     for place, dash in ((0.0, "solid"), (smallest, "dash"), (-smallest, "dash")):
-        made.add_hline(y=100 * place, line={"color": NEUTRAL, "width": 1.5, "dash": dash})
+        made.add_hline(y=place, line={"color": NEUTRAL, "width": 1.5, "dash": dash})
     made.add_vline(x=planned, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
     made.add_annotation(
         text=f"{planned} planned",
@@ -76,7 +88,7 @@ def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
     """Both edges as one outline; the pairs at which the band is finite follow one another."""
     made.add_scatter(
         x=[*fan["pairs"], *fan["pairs"][::-1]],
-        y=[*100 * fan["high"], *100 * fan["low"][::-1]],
+        y=[*fan["high"], *fan["low"][::-1]],
         mode="lines",
         line={"color": translucent(BAND, 0.5), "width": 1},
         fill="toself",
@@ -85,7 +97,7 @@ def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
     )
 
 
-def _interval_words(low: float, high: float) -> str:
+def _interval_words(low: float, high: float, digits: int) -> str:
     if not np.isfinite(low):
         return "no interval yet"
-    return f"95 %: {100 * low:+.2f} to {100 * high:+.2f}"
+    return f"95 %: {low:+.{digits}f} to {high:+.{digits}f}"

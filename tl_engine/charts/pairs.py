@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from tl_engine.analysis.verdict import Interval
 from tl_engine.charts.style import BELOW, NEUTRAL, ArmStyle, figure, say_empty, translucent, wrapped
+from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
 LONGEST = 24
@@ -25,6 +26,8 @@ def paired_slopes(
     interval: Interval | None,
     smallest: float,
     words: str,
+    metric: Metric = ACCURACY,
+    confidence: str = "95 %",
 ) -> go.Figure:
     """A line per pair from the first arm to the second, in the colour of the one that is ahead;
     beside it every pair's difference, their mean and its interval (Gardner and Altman 1986).
@@ -33,16 +36,17 @@ def paired_slopes(
     smaller than between pairs.
 
     Args:
-        pairs: columns seed, first, second; scores as shares.
-        interval: of the mean difference, as a share; None where no verdict is possible.
-        smallest: the smallest difference that matters, as a share: the grey band.
+        pairs: columns seed, first, second and gain, as analysis.scores.paired_scores gives them.
+        interval: of the mean difference, in the metric's column; None where no verdict is possible.
+        smallest: the smallest difference that matters, in the metric's column: the grey band.
         words: what the subtitle says of n, split and metric.
+        confidence: of the interval.
     """
     made = figure(
         "Pair by pair",
         f"{markup(first.title, LONGEST)} minus {markup(second.title, LONGEST)}<br>"
-        f"{markup(words)}<br>{_explained(interval)}<br>"
-        f"grey: less than the {100 * smallest:.2g} points that matter",
+        f"{markup(words)}<br>{_explained(interval, confidence)}<br>"
+        f"grey: less than the {metric.amount(smallest)} that matter",
         margin_t=130,
         height=490,
         legend=BELOW,
@@ -50,25 +54,25 @@ def paired_slopes(
     )
     if pairs.empty:
         return say_empty(made, "It is drawn when a pair has finished in both arms.")
-    _lay_out(made, first, second)
-    points = 100 * (pairs["first"] - pairs["second"])
+    _lay_out(made, first, second, metric)
+    points = metric.scale * pairs["gain"]
     for side, ahead in ((first, points > 0), (second, points < 0), (None, points == 0)):
         if ahead.any():
-            _add_slopes(made, pairs[ahead], points[ahead], side)
-            _add_dots(made, pairs[ahead], points[ahead], side)
-    _add_mean(made, float(points.mean()), interval)
-    _add_margins(made, 100 * smallest)
+            _add_slopes(made, pairs[ahead], points[ahead], side, metric)
+            _add_dots(made, pairs[ahead], points[ahead], side, metric)
+    _add_mean(made, float(points.mean()), interval, metric, confidence)
+    _add_margins(made, metric.scale * smallest)
     return made
 
 
-def _explained(interval: Interval | None) -> str:
+def _explained(interval: Interval | None, confidence: str) -> str:
     if interval is None:
         return "diamond: mean difference"
-    bar = "95 % interval" if np.isfinite(interval.low) else "95 % interval, infinite yet"
+    bar = f"{confidence} interval" + ("" if np.isfinite(interval.low) else ", infinite yet")
     return f"diamond: mean difference; bar: {bar}"
 
 
-def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
+def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle, metric: Metric) -> None:
     made.update_layout(
         xaxis={
             "domain": SLOPES,
@@ -79,7 +83,7 @@ def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
             "showgrid": False,
             "fixedrange": True,
         },
-        yaxis={"title": "Validation accuracy", "tickformat": ".1%"},
+        yaxis={"title": metric.title, "tickformat": metric.tick},
         xaxis2={
             "domain": DIFFERENCES,
             "anchor": "y2",
@@ -93,7 +97,7 @@ def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
         yaxis2={
             "anchor": "x2",
             "side": "right",
-            "title": "Difference, points",
+            "title": f"Difference, {metric.unit}",
             "tickformat": "+.2~f",
             "zeroline": False,
             "automargin": True,
@@ -103,7 +107,7 @@ def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle) -> None:
 
 
 def _add_slopes(
-    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None
+    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None, metric: Metric
 ) -> None:
     """The slopes of the pairs in which a side is ahead, None for ties, as one broken line."""
     scores = pairs[["first", "second"]].to_numpy(float)
@@ -117,13 +121,14 @@ def _add_slopes(
         opacity=0.75,
         name=f"{markup(side.title)} ahead ({len(pairs)})" if side else f"level ({len(pairs)})",
         customdata=np.repeat(told, 3, axis=0),
-        hovertemplate="pair %{customdata[0]}: %{customdata[1]:.1%} and %{customdata[2]:.1%}, "
-        "difference %{customdata[3]:+.2f} points<extra></extra>",
+        hovertemplate=f"pair %{{customdata[0]}}: %{{customdata[1]:{metric.tick}}} and "
+        f"%{{customdata[2]:{metric.tick}}}, difference %{{customdata[3]:+.{metric.digits}f}} "
+        f"{metric.unit}<extra></extra>",
     )
 
 
 def _add_dots(
-    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None
+    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None, metric: Metric
 ) -> None:
     seeds = pairs["seed"].to_numpy(float)
     made.add_scatter(
@@ -135,17 +140,20 @@ def _add_dots(
         marker={"color": translucent(_colour(side), 0.7), "size": 8},
         showlegend=False,
         customdata=seeds,
-        hovertemplate="pair %{customdata}: %{y:+.2f} points<extra></extra>",
+        hovertemplate=f"pair %{{customdata}}: %{{y:+.{metric.digits}f}} {metric.unit}"
+        "<extra></extra>",
     )
 
 
-def _add_mean(made: go.Figure, mean: float, interval: Interval | None) -> None:
-    told = f"mean {mean:+.2f} points"
+def _add_mean(
+    made: go.Figure, mean: float, interval: Interval | None, metric: Metric, confidence: str
+) -> None:
+    told = f"mean {mean:+.{metric.digits}f} {metric.unit}"
     error = None
     if interval is not None and np.isfinite(interval.low):
-        low, high = 100 * interval.low, 100 * interval.high
+        low, high = metric.scale * interval.low, metric.scale * interval.high
         error = {"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5, "width": 8}
-        told += f"<br>95 % interval {low:+.2f} to {high:+.2f}"
+        told += f"<br>{confidence} interval {low:+.{metric.digits}f} to {high:+.{metric.digits}f}"
     made.add_scatter(
         x=[1],
         y=[mean],
@@ -160,7 +168,7 @@ def _add_mean(made: go.Figure, mean: float, interval: Interval | None) -> None:
 
 
 def _add_margins(made: go.Figure, smallest: float) -> None:
-    """What does not matter, in points, as a band around a line at 0."""
+    """What does not matter as a band around a line at 0."""
     beside = {"xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1}
     band = {"fillcolor": NEUTRAL, "opacity": 0.18, "line": {"width": 0}, "layer": "below"}
     made.add_shape(type="rect", y0=-smallest, y1=smallest, **beside, **band)
