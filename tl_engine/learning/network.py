@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from tl_engine.learning import model as networks
 from tl_engine.learning.batches import Learner, Reader
@@ -47,6 +48,7 @@ class Network:
         self._seeds = seeds
         self._stages: dict[tuple[object, ...], Stage] = {}
         self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
+        self._inside: tuple[Reader, list[tuple[str, int]]] | None = None
 
     def fits(self, recipe: Recipe, weights: bool) -> bool:
         """Whether the recipe trains this network, and its weights are at hand if wanted."""
@@ -54,11 +56,21 @@ class Network:
 
     def renew(self, recipe: Recipe, seeds: Seeds) -> None:
         """Give the variables the values that building it with these seeds would give them."""
+        networks.assign(self.model.variables, self.as_new(recipe, seeds))
+
+    def as_new(self, recipe: Recipe, seeds: Seeds) -> dict[str, np.ndarray]:
+        """Those values, by index; the variables stay as they are. Errors as those of building."""
         if self._new is None or not (recipe.pretrained or seeds == self._seeds):
             fresh = networks.build_model(recipe, seeds)
             self._new, self._seeds = networks.copies_of(fresh.variables), seeds
-        networks.assign(self.model.variables, self._new)
-        networks.renew_head(self.model, seeds)
+        return {**self._new, **networks.head_as_new(self.model, seeds)}
+
+    def inside(self, recipe: Recipe) -> tuple[Reader, list[tuple[str, int]]]:
+        """What reads all blocks at once, with the title and the width of each stretch of a row."""
+        if self._inside is None:
+            model, widths = networks.inside(self.model, recipe)
+            self._inside = Reader(model), widths
+        return self._inside
 
     def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> Stage:
         """Free what the phase trains and freeze the rest, with an optimizer that begins anew.
