@@ -82,7 +82,9 @@ def energy(probabilities: np.ndarray, labels: np.ndarray) -> float:
 
 def norm(arrays: Sequence[np.ndarray]) -> float:
     """The Frobenius norm of several arrays together."""
-    return float(np.sqrt(sum(np.vdot(a, a) for a in (a.astype(np.float64) for a in arrays))))
+    return float(
+        np.sqrt(sum(np.vdot(a, a) for a in (a.astype(np.float64, copy=False) for a in arrays)))
+    )
 
 
 def relative(value: float, reference: float) -> float:

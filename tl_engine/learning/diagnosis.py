@@ -115,7 +115,9 @@ class Diagnosis:
 
     def _look(self, size: ProbeSize) -> States:
         probe = Probe(self._validation, self._fingerprint, size.images)
-        inside = Inside(self._network, self._recipe, probe, self._beat)
         first = self._network.as_new(self._recipe, self._seeds)
+        if self._network.inside is None:
+            self._network.inside = Inside(self._network.model, self._recipe)
+        self._network.inside.look_at(probe, first, self._beat)
         softmax = self._recipe.head_input == "softmax"
-        return States(inside, probe.labels, first, softmax=softmax)
+        return States(self._network.inside, probe.labels, first, softmax=softmax)

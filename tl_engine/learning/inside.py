@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
 from tl_engine.learning import model as networks
-from tl_engine.learning.network import Network
+from tl_engine.learning.batches import Reader
 from tl_engine.probe import Probe
 from tl_engine.recipe import Recipe
 
@@ -41,20 +42,34 @@ class Features(NamedTuple):
 
 
 class Inside:
-    """Reads the probe's features; images that the same body has read already are not read again."""
+    """Reads the probe's features; what the same body has said already is not read again.
 
-    def __init__(
-        self, network: Network, recipe: Recipe, probe: Probe, beat: Callable[[int], None]
-    ) -> None:
-        """
+    Attributes:
+        blocks: where each block's variables are.
+        head: where the head's are: kernel, bias.
+    """
+
+    def __init__(self, model: keras.Model, recipe: Recipe) -> None:
+        self._model = model
+        reading, self._widths = networks.inside(model, recipe)
+        self._reader = Reader(reading)
+        self.blocks = networks.keys_by_block(model, recipe)
+        self.head = networks.keys_of(model, model.get_layer("head").weights)
+        self._seen: list[tuple[Arrays, Features]] = []
+        self._probe: Probe
+        self._beat: Callable[[int], None]
+
+    def look_at(self, probe: Probe, first: Arrays, beat: Callable[[int], None]) -> None:
+        """Read these images from now on.
+
         Args:
+            first: the weights with which the run began; what they say is kept.
             beat: called after every batch; may raise.
         """
-        self._model, self._probe, self._beat = network.model, probe, beat
-        self._reader, self._widths = network.inside(recipe)
-        self.blocks = networks.keys_by_block(self._model, recipe)
-        self.head = networks.keys_of(self._model, self._model.get_layer("head").weights)
-        self._seen: list[tuple[Arrays, Features]] = []
+        same = [s for s in self._seen[:1] if self._probe == probe and self.same_body(s[0], first)]
+        self._seen = same
+        self._probe, self._beat = probe, beat
+        self.features(first)
 
     def features(self, weights: Arrays) -> Features:
         """Of all the probe's images: the clean ones, then the corrupted ones."""
@@ -62,7 +77,7 @@ class Inside:
             if self.same_body(known, weights):
                 return features
         features = self._read(weights, np.arange(len(self._probe)))
-        self._seen = [*self._seen[:1], (weights, features)]  # the first is of the run's start
+        self._seen = [*self._seen[:1], (weights, features)]
         return features
 
     def clean_features(self, weights: Arrays) -> Features:
@@ -94,9 +109,13 @@ class Inside:
 
     @contextmanager
     def _wearing(self, weights: Arrays) -> Iterator[None]:
-        own = networks.copies_of(self._model.variables)
-        networks.assign(self._model.variables, weights)
+        variables = self._model.variables
+        own = networks.copies_of(variables)
+        others = [key for key in weights if not np.array_equal(own[key], weights[key])]
+        for key in others:
+            variables[int(key)].assign(weights[key])
         try:
             yield
         finally:
-            networks.assign(self._model.variables, own)
+            for key in others:
+                variables[int(key)].assign(own[key])

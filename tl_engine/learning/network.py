@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -11,6 +12,9 @@ from tl_engine.learning import model as networks
 from tl_engine.learning.batches import Learner, Reader
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
+
+if TYPE_CHECKING:
+    from tl_engine.learning.inside import Inside
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Network:
     Attributes:
         model: from pixels to probabilities, never compiled itself.
         reader: the same, for inference.
+        inside: what was made to look inside it, if anything was.
     """
 
     def __init__(self, recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> None:
@@ -48,7 +53,7 @@ class Network:
         self._seeds = seeds
         self._stages: dict[tuple[object, ...], Stage] = {}
         self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
-        self._inside: tuple[Reader, list[tuple[str, int]]] | None = None
+        self.inside: Inside | None = None
 
     def fits(self, recipe: Recipe, weights: bool) -> bool:
         """Whether the recipe trains this network, and its weights are at hand if wanted."""
@@ -64,13 +69,6 @@ class Network:
             fresh = networks.build_model(recipe, seeds)
             self._new, self._seeds = networks.copies_of(fresh.variables), seeds
         return {**self._new, **networks.head_as_new(self.model, seeds)}
-
-    def inside(self, recipe: Recipe) -> tuple[Reader, list[tuple[str, int]]]:
-        """What reads all blocks at once, with the title and the width of each stretch of a row."""
-        if self._inside is None:
-            model, widths = networks.inside(self.model, recipe)
-            self._inside = Reader(model), widths
-        return self._inside
 
     def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> Stage:
         """Free what the phase trains and freeze the rest, with an optimizer that begins anew.

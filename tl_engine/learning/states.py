@@ -29,7 +29,7 @@ class States:
         """
         self.inside, self.first = inside, first
         self._labels, self._softmax = labels, softmax
-        inside.features(first)  # before all others: they are kept
+        self._told: tuple[Features, list[dict[str, Any]]] | None = None
 
     def state(self, weights: Arrays) -> dict[str, Any]:
         """A state against the one in which the run began."""
@@ -51,30 +51,37 @@ class States:
         told["head_drift"] = readout.drift([kernel], [first[inside.head[0]]])
         told["floor"] = loss_floor(kernel, bias) if self._softmax else None
         told = {name: _plain(value) for name, value in told.items()}
-        return {**told, "blocks": self._blocks(weights, seen.of(parts[""]), reference)}
+        return {**told, "blocks": self._blocks(weights, seen)}
 
-    def _blocks(self, weights: Arrays, seen: Features, reference: Features) -> list[dict[str, Any]]:
-        """The same for each block, bottom-up, on the clean images."""
-        first, count, told = self.first, len(self._labels), []
+    def _blocks(self, weights: Arrays, seen: Features) -> list[dict[str, Any]]:
+        """The same for each block, bottom-up, on the clean images; a head changes none of it."""
+        if self._told and self._told[0] is seen:
+            return self._told[1]
+        reference, told = self.inside.features(self.first), []
         for title, keys in self.inside.blocks.items():
-            now, then = ([arrays[key] for key in keys.weights] for arrays in (weights, first))
             statistics = [
                 [arrays[key] for key in part]
-                for arrays in (weights, first)
+                for arrays in (weights, self.first)
                 for part in (keys.means, keys.variances)
             ]
             means, variances = readout.statistics_drift(*statistics)
-            alike = math.nan
-            if title in seen.blocks:
-                alike = linear_cka(seen.blocks[title], reference.blocks[title][:count])
+            now, then = ([arrays[key] for key in keys.weights] for arrays in (weights, self.first))
             values = {
                 "drift": readout.drift(now, then),
                 "means_drift": means,
                 "variances_drift": variances,
-                "cka": alike,
+                "cka": self._alike(title, seen, reference),
             }
             told.append({"title": title, **{k: _plain(value) for k, value in values.items()}})
+        self._told = seen, told
         return told
+
+    def _alike(self, title: str, seen: Features, reference: Features) -> float:
+        """Debiased CKA of what leaves the block with what left it when the run began."""
+        if title not in seen.blocks:
+            return math.nan
+        clean = slice(0, len(self._labels))
+        return linear_cka(seen.blocks[title][clean], reference.blocks[title][clean])
 
     def score_between(self, began: Arrays, ends: Arrays, share: float) -> dict[str, float]:
         """Loss and accuracy on the clean images with weights between two states, 0 to 1."""
@@ -84,8 +91,8 @@ class States:
 
 
 def _between(first: np.ndarray, last: np.ndarray, share: float) -> np.ndarray:
-    """Counters and the states of random layers are those of the end."""
-    if first.dtype.kind != "f":
+    """What did not change stays as it is, to the last bit; counters are those of the end."""
+    if first.dtype.kind != "f" or np.array_equal(first, last):
         return last
     return ((1 - share) * first + share * last).astype(last.dtype)
 
