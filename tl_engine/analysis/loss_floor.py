@@ -70,10 +70,11 @@ def floor_warning(recipe: Recipe) -> str:
     floor = _floor_of_new_head(classes, reach_of(phase, steps))
     if floor < HIGH:
         return ""
+    rate = f"{phase.learning_rate:g}".replace("e-0", "e-")
     return (
-        f"A softmax feeds the head: in phase 1, {phase.epochs * steps:,} steps at "
-        f"{phase.learning_rate:g}, no backbone can bring the loss below {floor:.2f}; guessing has "
-        f"{np.log(classes):.2f}. Pooled features as head input have no such floor."
+        f"A softmax feeds the head: in phase 1, {phase.epochs * steps:,} steps at {rate}, no "
+        f"backbone can bring the loss below {floor:.2f}; guessing has {np.log(classes):.2f}. "
+        "Pooled features as head input have no such floor."
     )
 
 
