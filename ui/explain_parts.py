@@ -11,7 +11,6 @@ from tl_engine.analysis import diagnosis
 from tl_engine.analysis.diagnosis import Told
 from tl_engine.charts import diagnosis as charts
 from tl_engine.charts.diagnosis import Drawn, images_words
-from tl_engine.runs import Run
 from ui.compare_parts import ShownArm
 from ui.text import escape, table
 
@@ -57,13 +56,9 @@ def told_of(arm: ShownArm) -> list[Told]:
     """An arm's finished runs with the records of their phases."""
     study, name = arm.key
     return [
-        Told(study, name, run.pair, run.id, run.scores["phases"], run.epochs()) for run in arm.runs
+        Told(study, name, run.pair, run.id, run.scores.get("phases", []), run.epochs())
+        for run in arm.runs
     ]
-
-
-def is_explained(run: Run) -> bool:
-    """Whether a finished run was looked at."""
-    return diagnosis.has_diagnosis(run.scores.get("phases", []))
 
 
 def _say_missing(told: Sequence[Told], looked_at: Sequence[Told]) -> None:
@@ -164,5 +159,5 @@ def _cell(name: str, value: float) -> str:
     if pd.isna(value):
         return "–"
     if name == "recovered":
-        return f"{value:.3g} epochs"
+        return f"{value:.3g} epoch" + ("" if value == 1 else "s")
     return f"{value:+.3f}" if name == "spike" else "0" if value == 0 else f"{value:.3f}"

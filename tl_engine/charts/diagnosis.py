@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
@@ -58,7 +59,8 @@ def drift_map(blocks: pd.DataFrame, arm: Drawn, highest: float) -> go.Figure:
     if blocks.empty:
         return say_empty(made, NOTHING)
     after = blocks[blocks["stage"] > 0]
-    means = 100 * after.pivot_table("drift", "block", "stage", sort=False, dropna=False)
+    cells = (100 * after["drift"]).groupby([after["block"], after["stage"]], sort=False)
+    means, low, high = (getattr(cells, name)().unstack("stage") for name in ("mean", "min", "max"))
     written = means.size <= WRITTEN_CELLS
     made.add_heatmap(
         z=means.to_numpy(),
@@ -70,7 +72,9 @@ def drift_map(blocks: pd.DataFrame, arm: Drawn, highest: float) -> go.Figure:
         showscale=False,
         text=[[_short(value) for value in row] for row in means.to_numpy()],
         texttemplate="%{text}" if written else None,
-        hovertemplate="%{y}, %{x}<br>moved by %{z:.4g} % of its length<extra></extra>",
+        customdata=np.dstack([low.to_numpy(), high.to_numpy()]),
+        hovertemplate="%{y}, %{x}<br>mean %{z:.4g} % of its length<br>"
+        "seeds %{customdata[0]:.4g} to %{customdata[1]:.4g} %<extra></extra>",
         xgap=2,
         ygap=2,
     )
@@ -88,9 +92,9 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
     """
     made = figure(
         "Feature distortion",
-        f"mean ‖f − f₀‖ / mean ‖f₀‖ after the body, {_of(states)}<br>"
-        "full: clean, striped: corrupted (mild noise, less contrast)",
-        margin_t=96,
+        "mean ‖f − f₀‖ / mean ‖f₀‖ after the body<br>full: clean, striped: corrupted<br>"
+        + _of(states),
+        margin_t=112,
     )
     after = states[states["stage"] > 0]
     if after.empty:
@@ -111,9 +115,8 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
                     "color": translucent(arm.colour, 1.0 if place == 0 else 0.55),
                     "pattern": {"shape": "/" if place else "", "solidity": 0.35},
                 },
-                name=name,
+                name=markup(arm.name),
                 showlegend=place == 0,
-                legendgroup=str(number),
                 hovertemplate=f"{name}<br>mean %{{y:.3f}}<extra></extra>",
             )
             _add_dots(made, ours, column, shift, name)
@@ -127,9 +130,9 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     features (dotted), at the start and after each phase."""
     made = figure(
         "Its own head, and one fitted anew",
-        f"accuracy on the probe, {_of(states)}<br>full: the run's head, dotted: refitted on half "
-        "of the probe, read on the other",
-        margin_t=96,
+        "accuracy on the probe; full: the run's head<br>dotted: fitted on half, read on the other"
+        f"<br>{_of(states)}",
+        margin_t=112,
     )
     if states.empty:
         return say_empty(made, NOTHING)
@@ -148,7 +151,8 @@ def alike_lines(blocks: pd.DataFrame, arms: Arms) -> go.Figure:
     known = blocks.dropna(subset="cka")
     made = figure(
         "Likeness of features over depth",
-        f"debiased linear CKA after the last phase with the start, {_of(blocks)}",
+        f"debiased linear CKA, end of the last phase with start<br>{_of(blocks)}",
+        margin_t=96,
     )
     if known.empty:
         return say_empty(made, NOTHING)
@@ -157,11 +161,11 @@ def alike_lines(blocks: pd.DataFrame, arms: Arms) -> go.Figure:
     last = last.assign(depth=last["block"].map(order.index))
     for key, arm in arms.items():
         ours = _of_arm(last, key)
-        _add_lines(made, ours, "depth", "cka", markup(arm.name), arm.colour, ".4f")
+        _add_lines(made, ours, "depth", "cka", markup(arm.name), arm.colour, ".4f", upright=True)
     names = [markup(block) for block in order]
-    made.update_xaxes(title="Block, from input to head", tickvals=list(range(len(order))))
-    made.update_xaxes(ticktext=names)
-    made.update_yaxes(title="CKA, 1 = the same")
+    made.update_yaxes(title="Block, input at the bottom")
+    made.update_yaxes(tickvals=list(range(len(order))), ticktext=names)
+    made.update_xaxes(title="CKA, 1 = the same")
     return made
 
 
@@ -169,7 +173,8 @@ def path_lines(paths: pd.DataFrame, arms: Arms) -> go.Figure:
     """Loss along the straight line between the weights with which each phase began and ended."""
     made = figure(
         "The straight line through each phase",
-        f"loss on the probe between a phase's first and last weights, {_of(paths)}",
+        f"loss between a phase's first and last weights<br>{_of(paths)}",
+        margin_t=96,
     )
     if paths.empty:
         return say_empty(made, "No finished run was asked between the ends of its phases.")
@@ -187,7 +192,8 @@ def path_lines(paths: pd.DataFrame, arms: Arms) -> go.Figure:
 
 def head_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     """The norm of the head's kernel, at the start and after each phase."""
-    made = figure("Size of the head", f"‖V‖ of its kernel, {_of(states)}")
+    seeds = states.groupby(["study", "arm"])["run"].nunique()
+    made = figure("Size of the head", f"‖V‖ of its kernel, {seeds_words(seeds)}")
     if states.empty:
         return say_empty(made, NOTHING)
     for key, arm in arms.items():
@@ -201,39 +207,44 @@ def head_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
 def _add_lines(
     made: go.Figure,
     rows: pd.DataFrame,
-    x: str,
-    y: str,
+    along: str,
+    value: str,
     name: str,
     colour: str,
     shown: str,
     *,
     dash: str = "solid",
     legend: bool = True,
+    upright: bool = False,
 ) -> None:
-    """A thin line per seed and a thick one at their mean; one line where there is one seed."""
+    """A thin line per seed and a thick one at their mean; one line where there is one seed.
+
+    Args:
+        along, value: columns; the value is read upwards, or sideways where it is upright.
+        shown: format of the value.
+    """
     several = rows["run"].nunique() > 1
-    means = rows.groupby(x)[y].mean()
+    axes = ("y", "x") if upright else ("x", "y")
+    told = f"%{{{axes[1]}:{shown}}}<extra></extra>"
     for _, run in rows.groupby("run") if several else ():
-        seed = run["seed"].iloc[0]
         made.add_scatter(
-            x=run[x],
-            y=run[y],
+            **dict(zip(axes, (run[along], run[value]), strict=True)),
             mode="lines+markers",
             marker={"size": 4},
-            line={"color": translucent(colour, 0.4), "width": 1, "dash": dash},
+            line={"color": translucent(colour, 0.45), "width": 1, "dash": dash},
             showlegend=False,
-            hovertemplate=f"{name}, pair {seed}<br>%{{y:{shown}}}<extra></extra>",
+            hovertemplate=f"{name}, pair {run['seed'].iloc[0]}<br>{told}",
         )
+    means = rows.groupby(along)[value].mean()
     mean = f" (mean of {rows['run'].nunique()})" if several else ""
     made.add_scatter(
-        x=means.index,
-        y=means,
+        **dict(zip(axes, (means.index, means), strict=True)),
         mode="lines+markers",
         marker={"size": 7},
         line={"color": colour, "width": 3, "dash": dash},
         name=f"{name}{mean}",
         showlegend=legend,
-        hovertemplate=f"{name}{mean}<br>%{{y:{shown}}}<extra></extra>",
+        hovertemplate=f"{name}{mean}<br>{told}",
     )
 
 

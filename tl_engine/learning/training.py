@@ -110,12 +110,14 @@ class Trainer:
         return None
 
     def _began_with(self, phase: int) -> dict[str, np.ndarray] | None:
-        """The weights with which a phase began that this process did not see begin, if they are
-        kept."""
+        """The weights with which a phase began that this process did not see begin, where another
+        phase left them and they are kept."""
+        if phase == 0:
+            return None
         name = name_of(self.recipe, phase, self.seeds, self.run.threads)
-        end = find(self.run.cache, name, self.environment) if phase else None
         with contextlib.suppress(StoreError):  # dropped a moment ago
-            return variables_of(end) if end else None
+            if end := find(self.run.cache, name, self.environment):
+                return variables_of(end)
         return None
 
     def _put_back(self, checkpoint: Checkpoint) -> None:
