@@ -44,7 +44,7 @@ class Probe:
             fingerprint: of the dataset; with the split it decides which images.
         """
         random = np.random.default_rng(list(fingerprint.encode()))
-        chosen = stratified(validation.labels, min(images, len(validation)), random)
+        chosen = stratified(validation.labels, images, random)
         self.labels, clean = validation.labels[chosen], validation.take(chosen)
         self._pixels = np.concatenate([clean, corrupted(clean)])
 
@@ -83,7 +83,7 @@ def size_for(recipe: Recipe, work: float) -> ProbeSize | None:
         work: of the whole run, in forward passes of one image.
     """
     free = sum(phase.trains_backbone for phase in recipe.phases)
-    for images in IMAGES:
+    for images in [count for count in IMAGES if count <= recipe.validation_images]:
         for between in (*BETWEEN, 0) if images == IMAGES[-1] else BETWEEN:
             if 2 * images * (1 + free) + images * between * free <= SHARE * work:
                 return ProbeSize(images, between)

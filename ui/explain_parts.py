@@ -25,6 +25,7 @@ COLUMNS = {
     "spike": "Spike",
     "recovered": "Recovered after",
     "barrier": "Barrier",
+    "head_drift": "Head moved",
     "means_drift": "BatchNorm moved",
     "floor": "Loss floor at its end",
 }
@@ -103,14 +104,14 @@ def _features_and_heads(
         (
             "path",
             charts.path_lines(paths, arms),
-            "A line that only falls is one valley; a hump is a barrier between the phase's first "
-            "and last weights.",
+            "A line that only falls meets no hill between the phase's first and last weights; one "
+            "that rises before it falls had to cross a barrier.",
         ),
         (
             "head",
             charts.head_lines(states, arms),
-            "A head that hardly grows in a phase has hardly learned in it; a larger one pulls "
-            "less at the features of a phase that follows.",
+            "A flat line is a head that hardly learned in the phase, as with a tiny learning rate; "
+            "a head that has learned pulls less at the features of the phase that follows.",
         ),
     )
     grid = st.grid(2, min_column_width=460, gap="medium")
@@ -150,8 +151,9 @@ def _phases(rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
         "Energy: mean distance of the probabilities from the truth, 0 to 1.41; the higher, the "
         "harder the phase pulls. Spike: running loss of its first epoch minus that of the last "
         "epoch before, and the epochs until it was back (of epochs, since steps are not kept). "
-        "Barrier: how far the straight line's loss rises above its ends. BatchNorm moved: the "
-        "block whose moving means moved most, in first standard deviations."
+        "Barrier: how far the loss on the way lies above the chord between its two ends at most. "
+        "Head moved: distance of its kernel from the run's first, over that one's norm. BatchNorm "
+        "moved: the block whose moving means moved most, in first standard deviations."
     )
 
 

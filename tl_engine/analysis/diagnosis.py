@@ -136,12 +136,12 @@ def switches(told: Iterable[Told]) -> pd.DataFrame:
 
 def by_phase(told: list[Told]) -> pd.DataFrame:
     """One row per run and phase: RUN_COLUMNS, phase (0-based), loss and energy with which it
-    began, floor with which it ended, means_drift (the largest of all blocks at its end), barrier,
-    spike and recovered; a number that there is not is NaN."""
+    began, head_drift, floor and means_drift (the largest of all blocks) with which it ended,
+    barrier, spike and recovered; a number that there is not is NaN."""
     keys = [*RUN_COLUMNS, "phase"]
     known = states(told)
     starts = known.assign(phase=known["stage"])[[*keys, "loss", "energy"]]
-    ends = known.assign(phase=known["stage"] - 1)[[*keys, "floor"]]
+    ends = known.assign(phase=known["stage"] - 1)[[*keys, "head_drift", "floor"]]
     deep = blocks(told).groupby([*RUN_COLUMNS, "stage"], sort=False)["means_drift"].max()
     moved = deep.reset_index().assign(phase=lambda rows: rows["stage"] - 1)[[*keys, "means_drift"]]
     joined = ends[ends["phase"] >= 0]
