@@ -6,6 +6,7 @@ import time
 
 import streamlit as st
 
+from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.analysis.settings import differences
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
@@ -69,6 +70,8 @@ def show_arm(study, arm, expected):
             f"{trainable_title(phase.trainable)}: {count:,} trainable parameters"
             + frozen_words(recipe, phase)
         )
+    if warning := floor_warning(recipe):
+        st.warning(escape(warning), icon=":material/vertical_align_bottom:")
     if expected is None:
         doing = (
             "measuring the time it takes here …" if access.may_change() else "time not known yet"

@@ -19,6 +19,7 @@ MENU = (
     ("pages/1_Launch.py", "Launch", ":material/rocket_launch:"),
     ("pages/2_Compare.py", "Compare", ":material/compare_arrows:"),
     ("pages/3_Classify.py", "Classify", ":material/image_search:"),
+    ("pages/4_Explain.py", "Explain", ":material/psychology:"),
 )
 _FULL = (
     "The disk that holds your studies is full. What was saved is whole; this was not done. "

@@ -6,6 +6,7 @@ from functools import partial
 
 import streamlit as st
 
+from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.charts.tree import shares, tree_svg
 from tl_engine.launchers import local
 from tl_engine.recipe import Recipe
@@ -106,6 +107,8 @@ def _facts(run: Run) -> None:
     if state in (RunState.FAILED, RunState.DAMAGED):
         st.error(escape(known.sentence, 600), icon=":material/error:")
     st.caption(" · ".join(escape(fact) for fact in _figures(run, known)))
+    if known.recipe and (warning := floor_warning(known.recipe)):
+        st.warning(escape(warning), icon=":material/vertical_align_bottom:")
     if state in (RunState.FAILED, RunState.INTERRUPTED) and run.log_tail():
         with st.expander("End of its log", expanded=state is RunState.FAILED):
             st.code(lines(run.log_tail()), language=None, wrap_lines=True)

@@ -8,9 +8,9 @@ saved model.keras loads in plain Keras.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -151,16 +151,79 @@ def above(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:
     return keras.Model(features, _through(model.above_body, part(features)), name="above")
 
 
+def inside(model: keras.Model, recipe: Recipe) -> tuple[keras.Model, list[tuple[str, int]]]:
+    """From pixels to what leaves each block, averaged over the image, and to the head's input,
+    one after the other in a row: the same layers.
+
+    Returns:
+        The model, and for each stretch of its rows the block's title and the width; the last but
+        one is of the body's output, the last of the head's input. Blocks that speak to those
+        above through more than one tensor have none.
+    """
+    titles = [block.title for block in _blocks(recipe)]
+    ends = [boundary(model, recipe, Phase(n, 1, 1e-3)) for n in range(len(titles) - 1, 0, -1)]
+    known = [(title, end) for title, end in zip(titles, ends, strict=False) if end is not None]
+    tensors = [*(tensor for _, tensor in known), model.body.outputs[0]]
+    part = keras.Model(model.body.inputs, tensors, name="inside_body")
+    leaving = keras.tree.flatten(part(model.normalised))
+    pool = keras.layers.GlobalAveragePooling2D
+    rows = [
+        pool(dtype="float32", name=f"inside_{number}")(tensor) if len(tensor.shape) == 4 else tensor
+        for number, tensor in enumerate(leaving)
+    ]
+    rows.append(_through(model.above_body[:-1], leaving[-1]))
+    joined = keras.layers.Concatenate(dtype="float32", name="inside_all")(rows)
+    named = [*(title for title, _ in known), titles[-1], "head input"]
+    widths = [(title, int(row.shape[-1])) for title, row in zip(named, rows, strict=True)]
+    return keras.Model(model.inputs, joined, name="inside"), widths
+
+
 def twin(model: keras.Model) -> keras.Model:
     """The same layers, to be compiled, or read, apart from the model."""
     return keras.Model(model.inputs, model.outputs, name="twin")
 
 
-def renew_head(model: keras.Model, seeds: Seeds) -> None:
-    """Give the head the values that building the network with these seeds would give it."""
-    kernel, bias = model.get_layer("head").weights
-    kernel.assign(_head_kernel(seeds)(kernel.shape))
-    bias.assign(np.zeros(bias.shape, bias.dtype))
+def head_as_new(model: keras.Model, seeds: Seeds) -> dict[str, np.ndarray]:
+    """The values of the head that building the network with these seeds would give, by index among
+    its variables."""
+    kernel, bias = keys_of(model, model.get_layer("head").weights)
+    shapes = [variable.shape for variable in model.get_layer("head").weights]
+    drawn = np.asarray(_head_kernel(seeds)(shapes[0]))
+    return {kernel: drawn, bias: np.zeros(shapes[1], np.float32)}
+
+
+class BlockKeys(NamedTuple):
+    """Where a block's variables are: indices among those of the network.
+
+    Attributes:
+        weights: those that training can change, the moving statistics excepted.
+        means, variances: of its BatchNormalization layers.
+    """
+
+    weights: list[str]
+    means: list[str]
+    variances: list[str]
+
+
+def keys_by_block(model: keras.Model, recipe: Recipe) -> dict[str, BlockKeys]:
+    """For each block's title, bottom-up, where its variables are."""
+    found = {block.title: BlockKeys([], [], []) for block in _blocks(recipe)}
+    for layer, title in _layers_with_blocks(model.body, recipe):
+        statistics: list[keras.Variable] = []
+        if isinstance(layer, keras.layers.BatchNormalization):
+            statistics = [layer.moving_mean, layer.moving_variance]
+            found[title].means.extend(keys_of(model, statistics[:1]))
+            found[title].variances.extend(keys_of(model, statistics[1:]))
+        apart = {id(variable) for variable in statistics}
+        weights = [variable for variable in layer.weights if id(variable) not in apart]
+        found[title].weights.extend(keys_of(model, weights))
+    return found
+
+
+def keys_of(model: keras.Model, variables: Sequence[keras.Variable]) -> list[str]:
+    """Indices of variables among those of the network, as `arrays_of` writes them."""
+    places = {id(variable): f"{place:04d}" for place, variable in enumerate(model.variables)}
+    return [places[id(variable)] for variable in variables]
 
 
 def restore_published_dropout(model: keras.Model) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import keras
+import numpy as np
 
 from tl_engine.learning import model as networks
 from tl_engine.learning.batches import Learner, Reader
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
+
+if TYPE_CHECKING:
+    from tl_engine.learning.inside import Inside
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Network:
     Attributes:
         model: from pixels to probabilities, never compiled itself.
         reader: the same, for inference.
+        inside: what was made to look inside it, if anything was.
     """
 
     def __init__(self, recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> None:
@@ -47,6 +53,7 @@ class Network:
         self._seeds = seeds
         self._stages: dict[tuple[object, ...], Stage] = {}
         self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
+        self.inside: Inside | None = None
 
     def fits(self, recipe: Recipe, weights: bool) -> bool:
         """Whether the recipe trains this network, and its weights are at hand if wanted."""
@@ -54,11 +61,14 @@ class Network:
 
     def renew(self, recipe: Recipe, seeds: Seeds) -> None:
         """Give the variables the values that building it with these seeds would give them."""
+        networks.assign(self.model.variables, self.as_new(recipe, seeds))
+
+    def as_new(self, recipe: Recipe, seeds: Seeds) -> dict[str, np.ndarray]:
+        """Those values, by index; the variables stay as they are. Errors as those of building."""
         if self._new is None or not (recipe.pretrained or seeds == self._seeds):
             fresh = networks.build_model(recipe, seeds)
             self._new, self._seeds = networks.copies_of(fresh.variables), seeds
-        networks.assign(self.model.variables, self._new)
-        networks.renew_head(self.model, seeds)
+        return {**self._new, **networks.head_as_new(self.model, seeds)}
 
     def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> Stage:
         """Free what the phase trains and freeze the rest, with an optimizer that begins anew.

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from tl_engine import data
 from tl_engine.catalog.datasets import dataset
-from tl_engine.errors import DataUnavailable
+from tl_engine.errors import DataUnavailable, StoreError
 from tl_engine.learning import features
 from tl_engine.learning import model as networks
 from tl_engine.learning.audit import audit, hashes
 from tl_engine.learning.batches import Graph, Source, epoch_order
 from tl_engine.learning.device import prepare_device
+from tl_engine.learning.diagnosis import Diagnosis
 from tl_engine.learning.downloads import prepare
 from tl_engine.learning.features import FeatureMaker
 from tl_engine.learning.network import network_of
@@ -23,7 +26,7 @@ from tl_engine.learning.results import finish
 from tl_engine.learning.scores import score
 from tl_engine.runs import Checkpoint, ClaimedRun, Run, epoch_line
 from tl_engine.runs.files import versions
-from tl_engine.runs.phase_ends import PhaseEnd, find, name_of
+from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
 from tl_engine.schedule import Next, learning_rate, next_epoch
 from tl_engine.splits import Split, split
 from tl_engine.work import (
@@ -92,6 +95,10 @@ class Trainer:
         if checkpoint:
             self.run.rewind_history(checkpoint.epoch)
             self._put_back(checkpoint)
+        known = (self.splits.validation, self.environment["fingerprint"], self.progress.total)
+        self.diagnosis = Diagnosis(
+            self.recipe, self.seeds, self.network, *known, lambda images: self.progress.beat()
+        )
         self.committed = time.perf_counter()
 
     def _shared_end(self) -> PhaseEnd | None:
@@ -100,6 +107,17 @@ class Trainer:
             name = name_of(self.recipe, count, self.seeds, self.run.threads)
             if end := find(self.run.cache, name, self.environment):
                 return end
+        return None
+
+    def _began_with(self, phase: int) -> dict[str, np.ndarray] | None:
+        """The weights with which a phase began that this process did not see begin, where another
+        phase left them and they are kept."""
+        if phase == 0:
+            return None
+        name = name_of(self.recipe, phase, self.seeds, self.run.threads)
+        with contextlib.suppress(StoreError):  # dropped a moment ago
+            if end := find(self.run.cache, name, self.environment):
+                return variables_of(end)
         return None
 
     def _put_back(self, checkpoint: Checkpoint) -> None:
@@ -140,6 +158,7 @@ class Trainer:
         self.once = (0.0, 0.0) if inside else (spent, cold + warm_up)
         if inside:
             networks.assign(self.stage.learner.model.optimizer.variables, self._optimizer_arrays)
+        self.diagnosis.begin(partial(self._began_with, following.phase) if inside else None)
         # Once all variables are committed, those that the phase leaves alone need not be again.
         free = networks.may_change(self.network.model, with_seeds=True)
         self.changing = free if len(free) < len(self.network.model.variables) else None
@@ -248,6 +267,8 @@ class Trainer:
         """Close the record of the phase: what it took, and what it changed."""
         before = self.current.pop("before", {})
         record = {**self.current, "epochs": epochs, "audit": audit(self.network.model, before)}
+        self.progress.stage("Looking inside", phase=record["phase"])
+        record |= self.diagnosis.of_end(self.phases)
         phase = self.recipe.phases[record["phase"]]
         left_out = 1 - epochs / phase.epochs
         self.progress.skipped += left_out * phase_work(self.recipe, phase, self.sizes)

@@ -89,8 +89,9 @@ def read(folder: Path, *, sealed: bool = True) -> Checkpoint | None:
     manifest = files.read_json(folder / MANIFEST, sealed=sealed)
     if not manifest:
         return None
-    model = {**_arrays(folder, manifest, MODEL), **_arrays(folder, manifest, FREE)}
-    optimizer, notes = _arrays(folder, manifest, OPTIMIZER), manifest.get("notes", {})
+    model = model_in(folder, manifest["files"])
+    optimizer = _arrays(folder, manifest["files"], OPTIMIZER)
+    notes = manifest.get("notes", {})
     step, partial = manifest.get("step", 0), FREE in manifest["files"]
     return Checkpoint(manifest["epoch"], step, model, optimizer, notes, partial)
 
@@ -98,9 +99,16 @@ def read(folder: Path, *, sealed: bool = True) -> Checkpoint | None:
 def read_model(folder: Path, *, sealed: bool = True) -> dict[str, np.ndarray] | None:
     """The model's variables alone; otherwise as `read`."""
     manifest = files.read_json(folder / MANIFEST, sealed=sealed)
-    if not manifest:
-        return None
-    return {**_arrays(folder, manifest, MODEL), **_arrays(folder, manifest, FREE)}
+    return model_in(folder, manifest["files"]) if manifest else None
+
+
+def model_in(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The model's variables that files of a folder hold; errors as those of `read`.
+
+    Args:
+        entries: those files, by kind: `file` and `sha256`.
+    """
+    return {**_arrays(folder, entries, MODEL), **_arrays(folder, entries, FREE)}
 
 
 def drop_optimizer(folder: Path, *, sealed: bool = True) -> None:
@@ -119,8 +127,8 @@ def _write(
     _clean(folder, manifest)
 
 
-def _arrays(folder: Path, manifest: dict[str, Any], kind: str) -> dict[str, np.ndarray]:
-    entry = manifest["files"].get(kind)
+def _arrays(folder: Path, entries: Mapping[str, Any], kind: str) -> dict[str, np.ndarray]:
+    entry = entries.get(kind)
     if entry is None:
         return {}
     path = folder / entry["file"]

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tl_engine import fsio
 from tl_engine.recipe import Recipe
 from tl_engine.runs import checkpoint, files
@@ -80,6 +82,15 @@ def find(cache: Cache, name: str, environment: Mapping[str, Any]) -> PhaseEnd | 
         if entry.facts["environment"] == environment:
             return _of(entry)
     return None
+
+
+def variables_of(end: PhaseEnd) -> dict[str, np.ndarray]:
+    """The model's variables in that state, by index.
+
+    Raises:
+        DamagedError: where a file is gone or does not match its sha256.
+    """
+    return checkpoint.model_in(end.folder, end.files)
 
 
 def of_run(folder: Path, run: str, **known: Any) -> PhaseEnd:

@@ -1,0 +1,55 @@
+"""Explain: what the phases did to the network, and so why one order did better than another."""
+
+import streamlit as st
+
+from tl_engine.charts.style import arm_colours
+from tl_engine.runs import RunState, summarise
+from ui import frame
+from ui.compare_parts import ShownArm, arm_titles, arms_of
+from ui.engine import store
+from ui.explain_parts import explain
+from ui.selection import choose_runs
+from ui.text import plain
+
+MOST_ARMS = 8
+
+
+def is_finished(run):
+    """Whether it left what there is to explain."""
+    return summarise(run).state is RunState.FINISHED
+
+
+def choose_arms(runs):
+    """The arms to draw, each with the colour that it has among all of them."""
+    arms = arms_of(runs)
+    titles, colours = arm_titles(arms), arm_colours(arms)
+    keys = list(arms)
+    chosen = keys[:MOST_ARMS]
+    if len(keys) > 1:
+        chosen = st.pills(
+            "Arms",
+            keys,
+            format_func=lambda key: plain(titles[key], 60),
+            default=chosen,
+            selection_mode="multi",
+            key=f"arms-{hash(tuple(keys))}",
+        )
+    return [ShownArm(key, titles[key], colours[key], arms[key]) for key in keys if key in chosen]
+
+
+with frame.page("Explain"):
+    kept = store()
+    if not any(is_finished(run) for run in kept.runs()):
+        frame.empty_state(
+            "Nothing to explain yet. It begins with the first run that finishes.",
+            "pages/1_Launch.py",
+            "Launch a study",
+            ":material/rocket_launch:",
+        )
+    else:
+        runs = choose_runs(kept, "Studies and runs to explain", is_finished)
+        shown = choose_arms(runs) if runs else []
+        if shown:
+            explain(shown)
+        else:
+            st.caption("Choose at least one study or run, and one arm.")

@@ -1,0 +1,175 @@
+"""What the ends of phases say of runs, as tidy frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+STATE_COLUMNS = (
+    "loss",
+    "accuracy",
+    "energy",
+    "distortion",
+    "refitted",
+    "corrupted_loss",
+    "corrupted_accuracy",
+    "corrupted_energy",
+    "corrupted_distortion",
+    "corrupted_refitted",
+    "head_norm",
+    "head_drift",
+    "floor",
+)
+BLOCK_COLUMNS = ("drift", "means_drift", "variances_drift", "cka")
+RUN_COLUMNS = ("study", "arm", "seed", "run")
+
+
+class Told(NamedTuple):
+    """A run and the records of its phases.
+
+    Attributes:
+        study, arm, seed, run: which it is.
+        phases: as scores.json has them.
+        epochs: the history's lines.
+    """
+
+    study: str
+    arm: str
+    seed: int
+    run: str
+    phases: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
+
+
+def has_diagnosis(phases: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether any of a run's phases was looked at."""
+    return any("end" in phase.get("diagnosis", {}) for phase in phases)
+
+
+def why_not(phases: Iterable[Mapping[str, Any]]) -> str:
+    """What kept a run from being looked at, in a sentence; empty where nothing is known."""
+    return next((p["diagnosis"]["skipped"] for p in phases if _is_skipped(p)), "")
+
+
+def states(told: Iterable[Told]) -> pd.DataFrame:
+    """One row per run and state: RUN_COLUMNS, stage (0 the start, then the phases that are over),
+    trained (what the phase before it trained, "" at the start), images (of the probe) and
+    STATE_COLUMNS; a number that there is not is NaN."""
+    rows = [
+        {**who, **place, **{name: state.get(name) for name in STATE_COLUMNS}}
+        for who, place, state in _states(told)
+    ]
+    frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS, "stage", "trained", "images", *STATE_COLUMNS])
+    return frame.astype(dict.fromkeys(STATE_COLUMNS, float))
+
+
+def blocks(told: Iterable[Told]) -> pd.DataFrame:
+    """One row per run, state and block, bottom-up: RUN_COLUMNS, stage, trained, images, block and
+    BLOCK_COLUMNS."""
+    rows = [
+        {**who, **place, "block": block["title"], **{name: block[name] for name in BLOCK_COLUMNS}}
+        for who, place, state in _states(told)
+        for block in state["blocks"]
+    ]
+    columns = [*RUN_COLUMNS, "stage", "trained", "images", "block", *BLOCK_COLUMNS]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(BLOCK_COLUMNS, float))
+
+
+def paths(told: Iterable[Told]) -> pd.DataFrame:
+    """One row per run, phase and point: RUN_COLUMNS, phase (0-based), trained, images, at (0 the
+    phase's first weights, 1 its last), loss, accuracy."""
+    rows = []
+    for run in told:
+        for phase in run.phases:
+            path = phase.get("diagnosis", {}).get("path", {})
+            for at, loss, accuracy in zip(
+                path.get("at", []), path.get("loss", []), path.get("accuracy", []), strict=True
+            ):
+                place = {"phase": phase["phase"], "trained": phase["trainable"], "at": at}
+                images = phase["diagnosis"]["images"]
+                point = {"images": images, "loss": loss, "accuracy": accuracy}
+                rows.append({**_who(run), **place, **point})
+    columns = [*RUN_COLUMNS, "phase", "trained", "images", "at", "loss", "accuracy"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def barriers(along: pd.DataFrame) -> pd.DataFrame:
+    """Per run and phase: barrier, how far the loss rises above the straight line between its two
+    ends at most, at least 0 (Neyshabur et al. 2020).
+
+    Args:
+        along: rows of `paths`.
+    """
+    keys = ["study", "arm", "seed", "run", "phase"]
+    first, last = (along[along["at"] == end].set_index(keys)["loss"] for end in (0.0, 1.0))
+    joined = along.join(first.rename("first"), on=keys).join(last.rename("last"), on=keys)
+    chord = (1 - joined["at"]) * joined["first"] + joined["at"] * joined["last"]
+    rises = (joined["loss"] - chord).clip(lower=0.0)
+    return joined.assign(barrier=rises).groupby(keys, sort=False)["barrier"].max().reset_index()
+
+
+def switches(told: Iterable[Told]) -> pd.DataFrame:
+    """One row per run and phase but the first: how training went on after the switch.
+
+    Of epochs, not of steps: the running loss is the mean over an epoch while it was falling.
+
+    Returns:
+        RUN_COLUMNS, phase (0-based), spike (the first epoch's running loss minus that of the last
+        one before) and recovered (after how many epochs of the phase the running loss was back at
+        or below that; NaN where it never was).
+    """
+    rows = []
+    for run in told:
+        ended: list[float] = []
+        for phase in dict.fromkeys(line["phase"] for line in run.epochs):
+            losses = [line["running_loss"] for line in run.epochs if line["phase"] == phase]
+            if ended:
+                back = [number for number, loss in enumerate(losses, 1) if loss <= ended[-1]]
+                recovered = float(back[0]) if back else float("nan")
+                went_on = {"phase": phase, "spike": losses[0] - ended[-1], "recovered": recovered}
+                rows.append({**_who(run), **went_on})
+            ended = losses
+    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, "phase", "spike", "recovered"])
+
+
+def by_phase(told: list[Told]) -> pd.DataFrame:
+    """One row per run and phase: RUN_COLUMNS, phase (0-based), loss and energy with which it
+    began, head_drift, floor and means_drift (the largest of all blocks) with which it ended,
+    barrier, spike and recovered; a number that there is not is NaN."""
+    keys = [*RUN_COLUMNS, "phase"]
+    known = states(told)
+    starts = known.assign(phase=known["stage"])[[*keys, "loss", "energy"]]
+    ends = known.assign(phase=known["stage"] - 1)[[*keys, "head_drift", "floor"]]
+    deep = blocks(told).groupby([*RUN_COLUMNS, "stage"], sort=False)["means_drift"].max()
+    moved = deep.reset_index().assign(phase=lambda rows: rows["stage"] - 1)[[*keys, "means_drift"]]
+    joined = ends[ends["phase"] >= 0]
+    for other in (starts, moved, barriers(paths(told)), switches(told)):
+        joined = joined.merge(other, on=keys, how="left")
+    return joined
+
+
+def _states(
+    told: Iterable[Told],
+) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
+    """Every state once: of two that say the same, the end of the phase before."""
+    for run in told:
+        trained = {phase["phase"]: phase["trainable"] for phase in run.phases}
+        found: dict[int, tuple[int, dict[str, Any]]] = {}
+        for phase in run.phases:
+            known = phase.get("diagnosis", {})
+            for stage, name in ((phase["phase"], "start"), (phase["phase"] + 1, "end")):
+                if known.get(name):
+                    found.setdefault(stage, (known["images"], known[name]))
+        for stage, (images, state) in sorted(found.items()):
+            place = {"stage": stage, "trained": trained.get(stage - 1, ""), "images": images}
+            yield _who(run), place, state
+
+
+def _who(run: Told) -> dict[str, Any]:
+    return {name: getattr(run, name) for name in RUN_COLUMNS}
+
+
+def _is_skipped(phase: Mapping[str, Any]) -> bool:
+    return "skipped" in phase.get("diagnosis", {})

@@ -1,0 +1,123 @@
+"""What a run's phases did to its network, told at the end of each on a fixed probe.
+
+Looking changes nothing: weights that are tried on are taken off again, no random state is used,
+and what a run computes has the same bits with THAW_DIAGNOSIS=off, which looks at nothing. How much
+is looked at depends on the recipe alone, so that a run that was resumed tells the same.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tl_engine.errors import ThawError
+from tl_engine.learning import model as networks
+from tl_engine.learning.inside import Arrays, Inside
+from tl_engine.learning.network import Network
+from tl_engine.learning.states import States
+from tl_engine.probe import BETWEEN, Probe, ProbeSize, size_for
+from tl_engine.recipe import Recipe
+from tl_engine.splits import Split
+from tl_engine.study import Seeds
+
+TOO_SHORT = "The run is too short: looking inside would cost more than a tenth of its own work."
+NO_POINTS = "The run is too short to be asked between the ends of its phases."
+NO_START = "The run was resumed inside the phase, and the state in which it began was not kept."
+
+
+def is_wanted() -> bool:
+    """Whether runs are looked at: THAW_DIAGNOSIS=off leaves it out."""
+    return os.environ.get("THAW_DIAGNOSIS", "on") != "off"
+
+
+class Diagnosis:
+    """Looks at a run's network whenever a phase ends."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seeds: Seeds,
+        network: Network,
+        validation: Split,
+        fingerprint: str,
+        work: float,
+        beat: Callable[[int], None],
+    ) -> None:
+        """
+        Args:
+            fingerprint: of the dataset.
+            work: of the whole run, in forward passes of one image.
+            beat: called while it looks; may raise.
+        """
+        self._recipe, self._seeds, self._network = recipe, seeds, network
+        self._validation, self._fingerprint, self._beat = validation, fingerprint, beat
+        self._size = size_for(recipe, work) if is_wanted() else None
+        self._states: States | None = None
+        self._began: Arrays | None = None
+
+    def begin(self, kept: Callable[[], Arrays | None] | None = None) -> None:
+        """A phase begins.
+
+        Args:
+            kept: gives the weights with which it began, where that was in another process.
+        """
+        if self._size:
+            fresh = networks.copies_of(self._network.model.variables)
+            self._began = kept() if kept else fresh
+
+    def of_end(self, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the phase that ends now did.
+
+        Args:
+            before: the records of the phases before it.
+
+        Returns:
+            "diagnosis", plain numbers for JSON, and "diagnosis_seconds"; nothing where it is off.
+        """
+        if not is_wanted():
+            return {}
+        began = time.perf_counter()
+        told: dict[str, Any] = {"skipped": TOO_SHORT}
+        if self._size:
+            try:
+                told = self._tell(self._size, before)
+            except ThawError as error:  # the weights that a resumed run began with may be gone
+                told = {"skipped": str(error)}
+        self._began = None
+        return {"diagnosis": told, "diagnosis_seconds": time.perf_counter() - began}
+
+    def _tell(self, size: ProbeSize, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        states = self._states = self._states or self._look(size)
+        began = self._began if before else states.first
+        ends = networks.copies_of(self._network.model.variables)
+        end = states.state(ends)
+        known = before[-1].get("diagnosis", {}) if before else {}
+        if known.get("images") == size.images:
+            start = known["end"]
+        else:  # the run begins, or its phase before was looked at with another probe or not at all
+            start = states.state(began) if began else None
+        told = {"images": size.images, "start": start, "end": end}
+        if began is None or start is None:
+            return {**told, "path": {"skipped": NO_START}}
+        costs_nothing = states.inside.same_body(began, ends)
+        between = BETWEEN[0] if costs_nothing else size.between
+        if not between:
+            return {**told, "path": {"skipped": NO_POINTS}}
+        at = [float(share) for share in np.linspace(0, 1, between + 2)]
+        scores = [states.score_between(began, ends, share) for share in at[1:-1]]
+        line = [start, *scores, end]
+        path = {name: [scored[name] for scored in line] for name in ("loss", "accuracy")}
+        return {**told, "path": {"at": at, **path}}
+
+    def _look(self, size: ProbeSize) -> States:
+        probe = Probe(self._validation, self._fingerprint, size.images)
+        first = self._network.as_new(self._recipe, self._seeds)
+        if self._network.inside is None:
+            self._network.inside = Inside(self._network.model, self._recipe)
+        self._network.inside.look_at(probe, first, self._beat)
+        softmax = self._recipe.head_input == "softmax"
+        return States(self._network.inside, probe.labels, first, softmax=softmax)

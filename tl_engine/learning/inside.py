@@ -1,0 +1,121 @@
+"""Reading what a network says inside, for weights that it wears for a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from tl_engine.learning import model as networks
+from tl_engine.learning.batches import Reader
+from tl_engine.probe import Probe
+from tl_engine.recipe import Recipe
+
+Arrays = dict[str, np.ndarray]
+"""All variables of a network, by index."""
+
+
+class Features(NamedTuple):
+    """What a network says of n images, float32.
+
+    Attributes:
+        blocks: (n, channels) for each block's title, averaged over the image; the last is what
+            leaves the body.
+        head_input: (n, inputs).
+    """
+
+    blocks: dict[str, np.ndarray]
+    head_input: np.ndarray
+
+    @property
+    def body(self) -> np.ndarray:
+        """What leaves the body, (n, channels)."""
+        return next(reversed(self.blocks.values()))
+
+    def of(self, positions: np.ndarray | slice) -> Features:
+        """The same of some of the images."""
+        blocks = {title: rows[positions] for title, rows in self.blocks.items()}
+        return Features(blocks, self.head_input[positions])
+
+
+class Inside:
+    """Reads the probe's features; what the same body has said already is not read again.
+
+    Attributes:
+        blocks: where each block's variables are.
+        head: where the head's are: kernel, bias.
+    """
+
+    def __init__(self, model: keras.Model, recipe: Recipe) -> None:
+        self._model = model
+        reading, self._widths = networks.inside(model, recipe)
+        self._reader = Reader(reading)
+        self.blocks = networks.keys_by_block(model, recipe)
+        self.head = networks.keys_of(model, model.get_layer("head").weights)
+        self._seen: list[tuple[Arrays, Features]] = []
+        self._probe: Probe
+        self._beat: Callable[[int], None]
+
+    def look_at(self, probe: Probe, first: Arrays, beat: Callable[[int], None]) -> None:
+        """Read these images from now on.
+
+        Args:
+            first: the weights with which the run began; what they say is kept.
+            beat: called after every batch; may raise.
+        """
+        same = [s for s in self._seen[:1] if self._probe == probe and self.same_body(s[0], first)]
+        self._seen = same
+        self._probe, self._beat = probe, beat
+        self.features(first)
+
+    def features(self, weights: Arrays) -> Features:
+        """Of all the probe's images: the clean ones, then the corrupted ones."""
+        for known, features in self._seen:
+            if self.same_body(known, weights):
+                return features
+        features = self._read(weights, np.arange(len(self._probe)))
+        self._seen = [*self._seen[:1], (weights, features)]
+        return features
+
+    def clean_features(self, weights: Arrays) -> Features:
+        """Of the clean images alone, and not to be remembered."""
+        for known, features in self._seen:
+            if self.same_body(known, weights):
+                return features.of(self._probe.clean)
+        return self._read(weights, self._probe.clean)
+
+    def same_body(self, one: Arrays, other: Arrays) -> bool:
+        """Whether all variables below the head are the same, to the last bit."""
+        keys = (key for block in self.blocks.values() for part in block for key in part)
+        return all(np.array_equal(one[key], other[key]) for key in keys)
+
+    def probabilities(self, features: Features, weights: Arrays) -> np.ndarray:
+        """What the head says of features, (n, classes) float64."""
+        kernel, bias = (weights[key].astype(np.float64) for key in self.head)
+        logits = features.head_input @ kernel + bias
+        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return raised / raised.sum(axis=1, keepdims=True)
+
+    def _read(self, weights: Arrays, positions: np.ndarray) -> Features:
+        with self._wearing(weights):
+            rows = self._reader.read(self._probe, self._beat, positions)
+        ends = np.cumsum([width for _, width in self._widths])[:-1]
+        parts = np.split(rows, ends, axis=1)
+        titles = [title for title, _ in self._widths]
+        return Features(dict(zip(titles[:-1], parts[:-1], strict=True)), parts[-1])
+
+    @contextmanager
+    def _wearing(self, weights: Arrays) -> Iterator[None]:
+        variables = self._model.variables
+        own = networks.copies_of(variables)
+        others = [key for key in weights if not np.array_equal(own[key], weights[key])]
+        for key in others:
+            variables[int(key)].assign(weights[key])
+        try:
+            yield
+        finally:
+            for key in others:
+                variables[int(key)].assign(own[key])

@@ -1,0 +1,165 @@
+"""What Explain shows of arms: what their phases did to the network, one chart after another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from tl_engine.analysis import diagnosis
+from tl_engine.analysis.diagnosis import Told
+from tl_engine.charts import diagnosis as charts
+from tl_engine.charts.diagnosis import Drawn, images_words
+from ui.compare_parts import ShownArm
+from ui.text import escape, table
+
+EARLIER = "trained by a version that did not look inside"
+STANDING = (
+    "These diagnostics explain; they never change the verdict. They tell what happened in these "
+    "runs, not what would have happened otherwise."
+)
+COLUMNS = {
+    "loss": "Loss at its start",
+    "energy": "Energy at its start",
+    "spike": "Spike",
+    "recovered": "Recovered after",
+    "barrier": "Barrier",
+    "head_drift": "Head moved",
+    "means_drift": "BatchNorm moved",
+    "floor": "Loss floor at its end",
+}
+
+
+def explain(shown: Sequence[ShownArm]) -> None:
+    """The whole strip for arms with finished runs: charts, each with how to read it, and a table
+    by phase; sentences where there is nothing to draw."""
+    st.info(STANDING, icon=":material/info:")
+    told = [one for arm in shown for one in told_of(arm)]
+    looked_at = [one for one in told if diagnosis.has_diagnosis(one.phases)]
+    _say_missing(told, looked_at)
+    if not looked_at:
+        return
+    arms = {arm.key: Drawn(arm.title, arm.colour) for arm in shown}
+    there = {(one.study, one.arm) for one in looked_at}
+    arms = {key: arm for key, arm in arms.items() if key in there}
+    states, blocks = diagnosis.states(looked_at), diagnosis.blocks(looked_at)
+    st.caption(
+        f"The probe: {images_words(states['images'])}, the same for all runs on the same split, "
+        "clean and with a mild corruption; looked at when a phase ends."
+    )
+    _features_and_heads(states, blocks, diagnosis.paths(looked_at), arms)
+    _drift(blocks, arms)
+    _phases(diagnosis.by_phase(looked_at), {key: arm.name for key, arm in arms.items()})
+
+
+def told_of(arm: ShownArm) -> list[Told]:
+    """An arm's finished runs with the records of their phases."""
+    study, name = arm.key
+    return [
+        Told(study, name, run.pair, run.id, run.scores.get("phases", []), run.epochs())
+        for run in arm.runs
+    ]
+
+
+def _say_missing(told: Sequence[Told], looked_at: Sequence[Told]) -> None:
+    missing = [one for one in told if one not in looked_at]
+    if not missing:
+        return
+    reasons = {diagnosis.why_not(one.phases) for one in missing}
+    if len(told) == 1 and reasons == {""}:
+        st.info(f"This run was {EARLIER}.", icon=":material/history:")
+        return
+    for reason in sorted(reasons):
+        ours = [one for one in missing if diagnosis.why_not(one.phases) == reason]
+        count = f"{len(ours)} of {len(told)} runs"
+        said = f"{count} left out: {reason}" if reason else f"{count} left out: {EARLIER}."
+        st.info(escape(said), icon=":material/history:")
+
+
+def _features_and_heads(
+    states: pd.DataFrame, blocks: pd.DataFrame, paths: pd.DataFrame, arms: charts.Arms
+) -> None:
+    drawn = (
+        (
+            "refit",
+            charts.refit_lines(states, arms),
+            "Where the dotted line rises, the features got better; where only the full one does, "
+            "the head did. The refitted classifier has few images, so read its change, not its "
+            "level.",
+        ),
+        (
+            "distortion",
+            charts.distortion_bars(states, arms),
+            "A tall bar means that fine-tuning moved the features far; a phase that trains the "
+            "head only moves none. Taller when clean than when corrupted: the features followed "
+            "the training images and left others behind.",
+        ),
+        (
+            "alike",
+            charts.alike_lines(blocks, arms),
+            "At 1 a block still sees the images as it did at the start; where the line falls, "
+            "training changed what is seen.",
+        ),
+        (
+            "path",
+            charts.path_lines(paths, arms),
+            "A line that only falls meets no hill between the phase's first and last weights; one "
+            "that rises before it falls had to cross a barrier.",
+        ),
+        (
+            "head",
+            charts.head_lines(states, arms),
+            "A flat line is a head that hardly learned in the phase, as with a tiny learning rate; "
+            "a head that has learned pulls less at the features of the phase that follows.",
+        ),
+    )
+    grid = st.grid(2, min_column_width=460, gap="medium")
+    for key, figure, words in drawn:
+        with grid.cell():
+            st.plotly_chart(figure, key=f"explain-{key}", alt=figure.layout.title.text)
+            st.caption(words)
+
+
+def _drift(blocks: pd.DataFrame, arms: charts.Arms) -> None:
+    st.subheader("How far the weights moved", anchor=False)
+    means = blocks.groupby(["study", "arm", "stage", "block"])["drift"].mean()
+    grid = st.grid(2, min_column_width=460, gap="medium")
+    for place, (key, arm) in enumerate(arms.items()):
+        ours = blocks[(blocks["study"] == key[0]) & (blocks["arm"] == key[1])]
+        with grid.cell():
+            figure = charts.drift_map(ours, arm, float(means.max()))
+            st.plotly_chart(figure, key=f"drift-{place}", alt=f"Weight drift of {arm.name}")
+    st.caption(
+        "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
+        "block leaves its number as it was."
+    )
+
+
+def _phases(rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
+    st.subheader("Phase by phase", anchor=False)
+    means = rows.groupby(["study", "arm", "phase"], sort=False)[list(COLUMNS)].mean()
+    means = means.dropna(axis=1, how="all")
+    means.index = pd.Index(
+        [f"{titles[study, arm]}, phase {phase + 1}" for study, arm, phase in means.index],
+        name="Mean of seeds",
+    )
+    known = [name for name in COLUMNS if name in means]
+    shown = {COLUMNS[name]: [_cell(name, value) for value in means[name]] for name in known}
+    st.markdown(table(pd.DataFrame(shown, index=means.index)))
+    st.caption(
+        "Energy: mean distance of the probabilities from the truth, 0 to 1.41; the higher, the "
+        "harder the phase pulls. Spike: running loss of its first epoch minus that of the last "
+        "epoch before, and the epochs until it was back (of epochs, since steps are not kept). "
+        "Barrier: how far the loss on the way lies above the chord between its two ends at most. "
+        "Head moved: distance of its kernel from the run's first, over that one's norm. BatchNorm "
+        "moved: the block whose moving means moved most, in first standard deviations."
+    )
+
+
+def _cell(name: str, value: float) -> str:
+    if pd.isna(value):
+        return "–"
+    if name == "recovered":
+        return f"{value:.3g} epoch" + ("" if value == 1 else "s")
+    return f"{value:+.3f}" if name == "spike" else "0" if value == 0 else f"{value:.3f}"
