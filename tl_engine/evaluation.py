@@ -9,12 +9,14 @@ from typing import Any
 
 from tl_engine.errors import StoreError, ThawError
 from tl_engine.launchers import local
-from tl_engine.runs import Evaluation, Run, RunStore, Stopped, StudyEvaluation, StudyFolder
+from tl_engine.leakage import duplicates_of
+from tl_engine.runs import Cache, Evaluation, Run, RunStore, Stopped, StudyEvaluation, StudyFolder
 from tl_engine.runs.claimed import FULL, REFUSED
 from tl_engine.runs.openings import note
 
 COMMANDS = {Evaluation.TEST: "open-test", Evaluation.ROBUSTNESS: "robustness"}
-WAITS = "Waits until the run that trains now has ended"
+WAITS = "Waits until what trains now has ended"
+STARTS = "Starts"
 Told = Callable[[dict[str, Any]], object]
 
 
@@ -63,10 +65,11 @@ def evaluate(
     with evaluation.hold(taken) as ours:
         if not ours:
             raise StoreError(f"The runs of {study.title} are being asked already.")
-        evaluation.report({"stage": WAITS})
+        evaluation.report({"stage": WAITS if store.is_slot_taken() else STARTS})
         ended = "It ended before its time."
         try:
             with store.slot():
+                evaluation.report({"stage": STARTS})
                 ended = _ask(evaluation, evaluation.missing(runs))
         finally:
             evaluation.report({"ended": ended})
@@ -97,7 +100,12 @@ def _ask(evaluation: StudyEvaluation, runs: list[Run]) -> str:
     try:
         if evaluation.kind is Evaluation.TEST:
             note(evaluation.study, runs)  # first of all: whoever dies from here on has opened it
-        return " ".join(ask(evaluation, runs))
+        refused = ask(evaluation, runs)
+        if evaluation.kind is Evaluation.TEST:
+            evaluation.report({"stage": "Looking for test images that training images look like"})
+            for name in {run.recipe.dataset for run in runs}:
+                duplicates_of(name, Cache(evaluation.study.path.parent))
+        return " ".join(refused)
     except Stopped:
         return "Stopped by request; what was measured is kept."
     except ThawError as error:

@@ -176,6 +176,10 @@ class RunStore:
         """Held by the one process that trains; waits until it is free."""
         return locks.hold(self.root / "slot.lock", wait=True)
 
+    def is_slot_taken(self) -> bool:
+        """Whether a process trains, or asks finished runs, right now."""
+        return locks.is_held(self.root / "slot.lock")
+
     def open_worker_log(self) -> IO[bytes]:
         """Standard output and error of workers, to append to."""
         return fsio.open_log(self.root / "worker.txt")
