@@ -25,16 +25,18 @@ def start(store: RunStore, study: StudyFolder, kind: Evaluation, runs: Iterable[
     where one lives.
 
     Args:
-        runs: those to ask; none means all of the study.
+        runs: those to ask; none means all of the study. The test split is opened for all.
     """
-    lock = StudyEvaluation(study, kind).take()
+    evaluation = StudyEvaluation(study, kind)
+    lock = evaluation.take()
     if lock is None:
         return
-    ids = [run.id for run in runs] or [study.id]
+    chosen = [] if kind is Evaluation.TEST else [run.id for run in runs]
     try:
+        evaluation.report({"stage": STARTS})  # whoever dies before it says a word has said this
         with store.open_worker_log() as log:
             words = ("--runs-dir", str(store.root), "--lock", str(lock))
-            local.start(COMMANDS[kind], *words, *ids, log=log, keep=(lock,))
+            local.start(COMMANDS[kind], *words, *(chosen or [study.id]), log=log, keep=(lock,))
     finally:
         os.close(lock)
 
@@ -89,23 +91,28 @@ class _Told(StudyEvaluation):
             self._told(progress)
 
 
+def _ask_each(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
+    """Ask each run; a sentence for each that could not be asked."""
+    from tl_engine.learning.evaluation import evaluate as ask
+
+    if evaluation.kind is not Evaluation.TEST:
+        return ask(evaluation, runs)
+    note(evaluation.study, runs)  # first of all: whoever dies from here on has opened it
+    refused = ask(evaluation, runs)
+    evaluation.report({"stage": "Looking for test images that training images look like"})
+    for name in {run.recipe.dataset for run in runs}:
+        duplicates_of(name, Cache(evaluation.study.path.parent))
+    return refused
+
+
 def _ask(evaluation: StudyEvaluation, runs: list[Run]) -> str:
     """Ask the runs; how it ended."""
     if not runs:
         return ""
     if evaluation.stop_requested:
         return "Stopped by request."
-    from tl_engine.learning.evaluation import evaluate as ask
-
     try:
-        if evaluation.kind is Evaluation.TEST:
-            note(evaluation.study, runs)  # first of all: whoever dies from here on has opened it
-        refused = ask(evaluation, runs)
-        if evaluation.kind is Evaluation.TEST:
-            evaluation.report({"stage": "Looking for test images that training images look like"})
-            for name in {run.recipe.dataset for run in runs}:
-                duplicates_of(name, Cache(evaluation.study.path.parent))
-        return " ".join(refused)
+        return " ".join(_ask_each(evaluation, runs))
     except Stopped:
         return "Stopped by request; what was measured is kept."
     except ThawError as error:

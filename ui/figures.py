@@ -13,7 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis import scores
-from tl_engine.charts import classes, confusion, curves, points
+from tl_engine.charts import classes, confusion, curves, points, robustness
 
 MAXIMUM_FIGURES = 64
 
@@ -33,6 +33,8 @@ final_scores = _once(points.final_scores)
 confusion_matrix = _once(confusion.confusion_matrix)
 confusion_difference = _once(confusion.confusion_difference)
 per_class = _once(classes.per_class)
+robustness_accuracy = _once(robustness.robustness_accuracy)
+robustness_difference = _once(robustness.robustness_difference)
 
 score_table = _copied(scores.score_table)
 arm_summary = _copied(scores.arm_summary)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from tl_engine.analysis.verdict import LEAST_PAIRS, Interval, t_interval
+import pandas as pd
 
 
 class Robustness(NamedTuple):
@@ -40,27 +39,17 @@ class Robustness(NamedTuple):
         return float(self.corrupted.mean())
 
 
-class Contrast(NamedTuple):
-    """First minus second arm, pair by pair, as shares.
+def mean_accuracy(asked: Sequence[Robustness]) -> pd.DataFrame:
+    """Mean accuracy, as a share: a row per corruption, a column per severity.
 
-    Attributes:
-        cells: (corruptions, severities), mean over the pairs.
-        clean, mean: (n,) on the sample as it is, and over all corruptions, per pair.
+    Args:
+        asked: at least one.
     """
-
-    cells: np.ndarray
-    clean: np.ndarray
-    mean: np.ndarray
-
-    @property
-    def interval(self) -> Interval | None:
-        """The 95 % paired t interval of the mean over all corruptions; None for fewer than four
-        pairs."""
-        return t_interval(self.mean) if len(self.mean) >= LEAST_PAIRS else None
+    return _table(asked[0].names, np.mean([one.corrupted for one in asked], axis=0))
 
 
-def contrast(first: Sequence[Robustness], second: Sequence[Robustness]) -> Contrast:
-    """What the first of each pair has more than the second.
+def mean_difference(first: Sequence[Robustness], second: Sequence[Robustness]) -> pd.DataFrame:
+    """Mean of first minus second, as a share: a row per corruption, a column per severity.
 
     Args:
         first, second: at least one, of the same pairs in the same order.
@@ -72,5 +61,9 @@ def contrast(first: Sequence[Robustness], second: Sequence[Robustness]) -> Contr
     if any((a.sample, a.names) != (b.sample, b.names) for a, b in pairs):
         raise ValueError("Both runs of a pair are asked of the same images.")
     cells = np.mean([a.corrupted - b.corrupted for a, b in pairs], axis=0)
-    clean = np.array([a.clean - b.clean for a, b in pairs])
-    return Contrast(cells, clean, np.array([a.mean - b.mean for a, b in pairs]))
+    return _table(first[0].names, cells)
+
+
+def _table(names: Sequence[str], cells: np.ndarray) -> pd.DataFrame:
+    severities = range(1, cells.shape[1] + 1)
+    return pd.DataFrame(cells, index=pd.Index(names, name="corruption"), columns=severities)
