@@ -205,12 +205,12 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def open_test(options: argparse.Namespace, store: RunStore) -> int:
-    """Ask a study's finished runs of the test split; each opening is counted."""
+    """Measure a study's finished runs on its test split; each opening is counted."""
     return _evaluate(options, store, Evaluation.TEST, [options.study])
 
 
 def robustness(options: argparse.Namespace, store: RunStore) -> int:
-    """Ask finished runs of corrupted validation images."""
+    """Measure finished runs on corrupted validation images."""
     return _evaluate(options, store, Evaluation.ROBUSTNESS, options.ids)
 
 
@@ -310,7 +310,7 @@ def validation_images(run: Run) -> int:
 def _evaluate(
     options: argparse.Namespace, store: RunStore, kind: Evaluation, ids: list[str]
 ) -> int:
-    """Ask the runs that the ids name, study by study, and print what they said."""
+    """Measure the runs that the ids name, study by study, and print what that gave."""
     from tl_engine.worker import NICENESS
 
     runs = store.select(ids)

@@ -66,7 +66,7 @@ def evaluate(
     evaluation = _Told(study, kind, told)
     with evaluation.hold(taken) as ours:
         if not ours:
-            raise StoreError(f"The runs of {study.title} are being asked already.")
+            raise StoreError(f"The runs of {study.title} are being measured already.")
         evaluation.report({"stage": WAITS if store.is_slot_taken() else STARTS})
         ended = "It ended before its time."
         try:

@@ -8,12 +8,15 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.pairs import PairedScores
+from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.evaluation import start
 from tl_engine.runs import Evaluation, Run, StudyEvaluation
 from tl_engine.work import evaluation_seconds
 from ui import access, frame
 from ui.engine import store
 from ui.text import duration, escape, percent, table
+
+LOOK = f"Fewer than {LEAST_PAIRS} pairs are a look, not evidence."
 
 
 def ask(kind: Evaluation, runs: list[Run], label: str, key: str) -> None:
@@ -60,7 +63,7 @@ def _offer(
     seconds = evaluation_seconds([r.recipe for r in missing], kind, store().measurements())
     takes = f"about {duration(seconds)} here" if seconds else "a time that is not known yet here"
     st.caption(
-        f"It asks {_count(missing)}; that takes {takes}, and begins when nothing else trains."
+        f"It measures {_count(missing)}; that takes {takes}, and begins when nothing else trains."
     )
     access.explain()
 
@@ -77,21 +80,25 @@ def _say(evaluation: StudyEvaluation) -> None:
         st.progress(progress.get("fraction", 0.0), f"{stage}{where}{more}")
 
 
-def paired_table(rows: dict[str, PairedScores], first: str, second: str) -> str:
-    """Two arms' scores on several sets of images, as Markdown.
+def show_pairs(rows: dict[str, PairedScores], first: str, second: str) -> None:
+    """Two arms' accuracy on several sets of images.
 
     Args:
         rows: by what the images are called.
         first, second: what the arms are called.
     """
-    columns = [first, second, "Difference in points", "95 % interval"]
+    columns = [first, second, "Points", "95 %"]
     values = {
         name: [percent(one.first), percent(one.second), points(one.difference), _span(one)]
         for name, one in rows.items()
     }
     frame = pd.DataFrame.from_dict(values, orient="index", columns=columns)
     pairs = max(one.pairs for one in rows.values())
-    return table(frame.rename_axis(f"{pairs} pair" + ("" if pairs == 1 else "s")))
+    st.markdown(table(frame.rename_axis(f"{pairs} pair" + ("" if pairs == 1 else "s"))))
+    st.caption(
+        f"Points: {escape(first)} minus {escape(second)}, in percentage points. "
+        + (f"95 %: paired t interval of {pairs} pairs." if pairs >= LEAST_PAIRS else LOOK)
+    )
 
 
 def points(share: float) -> str:
@@ -101,7 +108,7 @@ def points(share: float) -> str:
 
 def _span(scores: PairedScores) -> str:
     if scores.interval is None:
-        return "a look"
+        return "–"
     return " to ".join(map(points, scores.interval))
 
 

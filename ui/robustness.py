@@ -17,8 +17,8 @@ from ui.text import plain
 WHAT = (
     "Noise, blur, less contrast, more brightness, pixelation and JPEG, five severities each, with "
     "CIFAR-10-C's constants for 32 pixels (a blur's radius grows with larger images). Each run is "
-    f"asked of at most {SAMPLE} validation images, a fixed sample with every class in proportion; "
-    "both arms see the same pixels. A diagnostic: it changes no verdict."
+    f"measured on at most {SAMPLE} validation images, a fixed sample with every class in "
+    "proportion; both arms see the same pixels. A diagnostic: it changes no verdict."
 )
 Answers = dict[int, Robustness]
 """By the number of the pair."""
@@ -30,14 +30,14 @@ def show(first: ShownArm, second: ShownArm | None = None) -> None:
     runs = [*first.runs, *(second.runs if second else [])]
     known = {arm.title: _answers(arm.runs) for arm in (first, second) if arm}
     if not any(known.values()):
-        st.caption("No run was asked of corrupted images yet.")
+        st.caption("No run was measured on corrupted images yet.")
     elif second and _comparable(known[first.title], known[second.title]):
         _show_two(known[first.title], known[second.title], first.title, second.title)
     else:
         for place, (title, answers) in enumerate(known.items()):
             if answers:
                 _show_one(answers, title, place)
-    evaluation.ask(Evaluation.ROBUSTNESS, runs, "Ask of corrupted images", key="robustness")
+    evaluation.ask(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", key="robustness")
     st.caption(WHAT)
 
 
@@ -54,7 +54,7 @@ def _show_two(first: Answers, second: Answers, title: str, other: str) -> None:
         "Mean of all corruptions": paired_scores(_means(first), _means(second)),
         "The same images as they are": paired_scores(_cleans(first), _cleans(second)),
     }
-    st.markdown(evaluation.paired_table(rows, title, other))
+    evaluation.show_pairs(rows, title, other)
 
 
 def _show_one(answers: Answers, title: str, place: int) -> None:

@@ -24,9 +24,9 @@ from ui.text import escape, percent, table
 
 LOCKED = (
     "**The test split is locked.** Training does not look at it, and nothing here was chosen by "
-    "it. Opening it asks every finished run of this study of the test images. Do so when nothing "
-    "is left to choose: what is chosen by test results has no test any more. Each opening is "
-    "written down and counted."
+    "it. Opening it measures every finished run of this study on the test images. Do so when "
+    "nothing is left to choose: what is chosen by test results has no test any more. Each opening "
+    "is written down and counted."
 )
 
 
@@ -69,7 +69,7 @@ def _show_scores(known: dict[str, dict[int, Tested]], alike: Duplicates | None) 
             )
             for name, place in kinds.items()
         }
-        st.markdown(evaluation.paired_table(rows, first, second))
+        evaluation.show_pairs(rows, first, second)
     else:
         means = {
             arm: [str(len(some)), *(percent(_mean(some, place)) for place in kinds.values())]
@@ -89,7 +89,7 @@ def _times(openings: list[Opening]) -> str:
     times = count(openings)
     words = f"Test opened {times} time" + ("" if times == 1 else "s")
     if not openings[0].at:
-        return f"{words}; the first is that an earlier version measured it at the end of each run."
+        return f"{words}; once at the end of each run, by an earlier version."
     days = [f"{datetime.fromisoformat(opening.at):%d %b %Y %H:%M}" for opening in openings]
     return f"{words}: " + ", ".join(dict.fromkeys((days[0], days[-1]))) + "."
 

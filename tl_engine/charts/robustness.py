@@ -60,11 +60,11 @@ def robustness_accuracy(cells: pd.DataFrame, runs: int, images: int, name: str) 
 
 
 def _map(title: str, subtitle: str, values: pd.DataFrame, said: str) -> go.Figure:
-    made = figure(title, subtitle, height=420, margin_t=76 + 16 * subtitle.count("<br>"))
+    made = figure(title, subtitle, height=440, margin_t=80 + 20 * subtitle.count("<br>"))
     made.update_xaxes(title="Severity", dtick=1, showgrid=False)
     made.update_yaxes(autorange="reversed", showgrid=False)
     if values.empty:
-        return say_empty(made, "It is drawn when runs have been asked of corrupted images.")
+        return say_empty(made, "It is drawn when runs have been measured on corrupted images.")
     names = [CORRUPTIONS[name].title if name in CORRUPTIONS else name for name in values.index]
     sign = "+" if ":+" in said else ""
     made.add_heatmap(

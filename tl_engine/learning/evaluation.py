@@ -47,7 +47,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     network: Network | None = None
     refused = []
     for number, run in enumerate(runs, start=1):
-        progress.stage("Asking finished runs", run=number, runs=len(runs))
+        progress.stage("Measuring finished runs", run=number, runs=len(runs))
         try:
             splits = _splits(run)
             network = load(run, network)

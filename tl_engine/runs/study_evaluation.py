@@ -14,7 +14,7 @@ from tl_engine.runs.run import Run, RunState
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
 
-DIED = "The process that asked them died; what it had measured is kept."
+DIED = "The process that measured them died; what it had measured is kept."
 
 
 class StudyEvaluation:
