@@ -1,11 +1,13 @@
 """Compare's parts about finished runs: locked, open, measured, in words that people can trust."""
 
+import shutil
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests import fake_run
-from tests.conftest import tiny_study
+from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import tables, words
 from tl_engine.corruptions import CORRUPTIONS
 from tl_engine.runs import ClaimedRun, Evaluation, StudyEvaluation
@@ -124,3 +126,31 @@ def test_two_arms_on_corrupted_images_are_compared_pair_by_pair(study):
     assert rows[-2] == ["Mean of all corruptions", "65.0%", "63.0%", "+2.00", "+2.00 to +2.00"]
     assert rows[-1][:4] == ["The same images as they are", "80.0%", "80.0%", "+0.00"]
     assert "A diagnostic: it changes no verdict." in words(app)
+
+
+def test_what_an_earlier_version_measured_is_shown_and_counts_as_one_opening(tmp_path, monkeypatch):
+    golden = PROJECT / "tests" / "golden" / "format-1"
+    shutil.copytree(golden, tmp_path / "runs")
+    monkeypatch.setenv("THAW_RUNS_DIR", str(tmp_path / "runs"))
+    app = shown()
+    assert "Test opened 1 time; once at the end of each run, by an earlier version." in words(app)
+    assert "locked" not in words(app)
+
+
+def test_where_nothing_has_finished_nothing_can_be_opened(store, monkeypatch):
+    monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
+    store.create(tiny_study())
+    app = shown()
+    assert "as soon as a run has finished" in words(app)
+    assert not app.button
+
+
+def test_a_damaged_log_of_openings_is_said_and_costs_the_rest_of_the_page_nothing(study):
+    note(study, study.runs())
+    path = study.path / "openings.jsonl"
+    path.write_text(path.read_text().replace('"number": 1', '"number": 0'))
+    app = AppTest.from_function(parts, default_timeout=30).run()
+    assert [str(error.value).replace("\\", "") for error in app.error] == [
+        f"{study.id}/openings.jsonl is damaged: it is not what was written."
+    ]
+    assert app.button(key="robustness-start")

@@ -321,7 +321,11 @@ def _evaluate(
         chosen = [run for run in runs if run.study.id == study_id]
         study = chosen[0].study
         told = _Teller(study_id)
-        ended = evaluate(store, study, kind, chosen, taken=options.lock, told=told)
+        try:
+            ended = evaluate(store, study, kind, chosen, taken=options.lock, told=told)
+        except KeyboardInterrupt:
+            print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
+            return 130
         if ended:
             answered = False
             print(f"{study_id}: {ended}", file=sys.stderr)

@@ -10,7 +10,7 @@ import streamlit as st
 from tl_engine.analysis.pairs import PairedScores
 from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.evaluation import start
-from tl_engine.runs import Evaluation, Run, StudyEvaluation
+from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, summarise
 from tl_engine.work import evaluation_seconds
 from ui import access, frame
 from ui.engine import store
@@ -54,6 +54,8 @@ def _offer(
     lacking = {e.study.id: e.missing(_of(e, runs)) for e in evaluations}
     missing = [run for some in lacking.values() for run in some]
     if not missing:
+        if not any(summarise(run).state is RunState.FINISHED for run in runs):
+            st.caption("That can be measured as soon as a run has finished.")
         return
     if access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
         for evaluation in evaluations:
@@ -92,9 +94,9 @@ def show_pairs(rows: dict[str, PairedScores], first: str, second: str) -> None:
         name: [percent(one.first), percent(one.second), points(one.difference), _span(one)]
         for name, one in rows.items()
     }
-    frame = pd.DataFrame.from_dict(values, orient="index", columns=columns)
+    shown = pd.DataFrame.from_dict(values, orient="index", columns=columns)
     pairs = max(one.pairs for one in rows.values())
-    st.markdown(table(frame.rename_axis(f"{pairs} pair" + ("" if pairs == 1 else "s"))))
+    st.markdown(table(shown.rename_axis(f"{pairs} pair" + ("" if pairs == 1 else "s"))))
     st.caption(
         f"Points: {escape(first)} minus {escape(second)}, in percentage points. "
         + (f"95 %: paired t interval of {pairs} pairs." if pairs >= LEAST_PAIRS else LOOK)

@@ -9,7 +9,7 @@ from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_differ
 from tl_engine.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
 from tl_engine.runs import Evaluation, Run
-from ui import evaluation
+from ui import evaluation, frame
 from ui.compare_parts import ShownArm
 from ui.figures import robustness_accuracy, robustness_difference
 from ui.text import plain
@@ -24,6 +24,7 @@ Answers = dict[int, Robustness]
 """By the number of the pair."""
 
 
+@frame.guarded()
 def show(first: ShownArm, second: ShownArm | None = None) -> None:
     """Accuracy on corrupted images: first minus second, or of the one arm that has answers."""
     st.subheader("Corrupted images", anchor=False)

@@ -17,7 +17,7 @@ from tl_engine.leakage import duplicates_of
 from tl_engine.runs import Evaluation, Opening, Run, StudyFolder
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.openings import count
-from ui import evaluation
+from ui import evaluation, frame
 from ui.compare_parts import ShownArm
 from ui.engine import store
 from ui.text import escape, percent, table
@@ -39,6 +39,7 @@ class Tested(NamedTuple):
     unlike: float
 
 
+@frame.guarded()
 def show(study: StudyFolder, arms: list[ShownArm]) -> None:
     """What the arms of a study make of its test split, or the way to open it."""
     st.subheader("Test split", anchor=False)
@@ -75,8 +76,8 @@ def _show_scores(known: dict[str, dict[int, Tested]], alike: Duplicates | None) 
             arm: [str(len(some)), *(percent(_mean(some, place)) for place in kinds.values())]
             for arm, some in known.items()
         }
-        frame = pd.DataFrame.from_dict(means, orient="index", columns=["Seeds", *kinds])
-        st.markdown(table(frame.rename_axis("Arm")))
+        values = pd.DataFrame.from_dict(means, orient="index", columns=["Seeds", *kinds])
+        st.markdown(table(values.rename_axis("Arm")))
     if alike:
         st.caption(_likeness(alike))
 
