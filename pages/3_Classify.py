@@ -1,4 +1,4 @@
-"""Classify: pictures from the test split, a file or the camera, with one model or two."""
+"""Classify: validation images, a file or the camera, with one model or two."""
 
 import numpy as np
 import streamlit as st
@@ -19,21 +19,22 @@ from ui.selection import choose_runs
 from ui.text import escape
 
 SOURCES = {
-    "test": ":material/photo_library: Test images",
+    "validation": ":material/photo_library: Validation images",
     "file": ":material/upload_file: Upload",
     "camera": ":material/photo_camera: Camera",
 }
 SEEN_PX = 160
 
 
-def from_test(runs, described):
-    """A picture of the test split and its true class, or None."""
+def from_validation(runs, described):
+    """A validation image and its true class, or None."""
     try:
-        images = data.load(described.name).test
+        images = data.load(described.name)
     except DataUnavailable as error:
         st.info(escape(str(error)), icon=":material/cloud_off:")
         return None
-    return choose_picture(Gallery(runs, images, described.class_names))
+    published = images.validation or images.train
+    return choose_picture(Gallery(runs, published, described.class_names))
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the picture …")
@@ -120,7 +121,7 @@ with frame.page("Classify"):
                 "Pictures from",
                 list(SOURCES),
                 format_func=SOURCES.get,
-                default="test",
+                default="validation",
                 required=True,
                 key="source",
                 label_visibility="collapsed",
@@ -128,8 +129,8 @@ with frame.page("Classify"):
             # The answer stands above the gallery: a click below shows its effect at once.
             said = st.container()
             picture = truth = None
-            if source == "test":
-                chosen = from_test(runs, described)
+            if source == "validation":
+                chosen = from_validation(runs, described)
                 if chosen:
                     picture, truth = (np.asarray(chosen.pixels),) * 2, chosen.truth
             else:

@@ -17,8 +17,8 @@ from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, epoch_line
 PHASES = (Phase("all", 2, 1e-3), Phase("head", 2, 1e-2))
 EPOCHS = 4
 ENVIRONMENT = {"machine": "here", "fingerprint": "0" * 16}
-SCORES = {"splits": {"test": {"correct": 7, "total": 10}}, "phases": []}
-PROBABILITIES = {"test": np.linspace(0, 1, 20, dtype=np.float16).reshape(2, 10)}
+SCORES = {"splits": {"validation": {"correct": 7, "total": 10}}, "phases": []}
+PROBABILITIES = {"validation": np.linspace(0, 1, 20, dtype=np.float16).reshape(2, 10)}
 MODEL = b"a model for Keras" * 20
 
 

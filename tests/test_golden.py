@@ -37,7 +37,14 @@ def test_a_store_of_format_1_opens_and_compares(old, capsys):
     finished, killed = study.runs()
     assert (finished.state, killed.state) == (RunState.FINISHED, RunState.INTERRUPTED)
     assert [len(run.epochs()) for run in study.runs()] == [2, 1]
-    assert finished.scores["splits"]["test"]["total"] == len(finished.probabilities()["test"])
+    assert list(finished.scores["splits"]) == ["validation"]
+    known = finished.test_probabilities()
+    assert finished.test_scores()["correct"] == (
+        (known["probabilities"].argmax(axis=1) == known["labels"]).sum()
+    )
+    (opening,) = study.openings()
+    assert (opening.number, opening.at, opening.runs) == (1, "", (finished.path.name,))
+    assert killed.test_scores() is killed.test_probabilities() is None
     assert killed.checkpoint().epoch == 1
     assert set(joined_history(study.runs())["arm"]) == {"Fine-tune first", "Freeze first"}
     for words in (["list"], ["show", finished.id], ["show", killed.id], ["compare", study.id]):

@@ -95,7 +95,7 @@ def test_a_full_store_opens_whole(page, finished, monkeypatch):
 def test_classify_opens_whole_with_two_models(finished, monkeypatch):
     app = visit("pages/3_Classify.py", RunStore(finished.path.parent), monkeypatch)
     assert_whole(app)
-    assert "2,000 of 2,000 test pictures" in words(app)
+    assert "1,000 of 1,000 validation images" in words(app)
     assert len(app.multiselect[0].value) == 2
     app.segmented_control(key="show").set_value("disagree").run()
     assert_whole(app)

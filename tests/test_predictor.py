@@ -20,9 +20,9 @@ def predictor(finished):
 
 def test_a_predictor_says_what_the_run_said(predictor, finished):
     run = finished.runs()[0]
-    pictures = np.array(data.load("fashion-mini").test.images[:20])
+    pictures = np.array(data.load("fashion-mini").validation.images[:20])
     answer = predictor.classify(run, pictures)
-    stored = run.probabilities()["test"][:20]
+    stored = run.probabilities()["validation"][:20]
     np.testing.assert_allclose(answer.probabilities, stored, atol=1e-3)
     assert answer.as_seen.shape == (20, 16, 16, 3)
     assert answer.as_seen.dtype == np.uint8

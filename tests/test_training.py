@@ -185,13 +185,12 @@ def test_a_finished_run_leaves_everything(finished):
         data = dataset(run.recipe.dataset)
         assert [e["epoch"] for e in run.epochs()] == [1, 2]
         kept = run.probabilities()
-        assert kept["validation"].dtype == kept["test"].dtype == np.float16
+        assert kept["validation"].dtype == np.float16
         assert kept["validation"].shape == (data.validation, data.classes)
-        for name in ("validation", "test"):
-            split = run.scores["splits"][name]
-            right = (kept[name].argmax(1) == kept[f"{name}_labels"]).sum()
-            assert split["correct"] == right == np.trace(split["confusion"])
-            assert split["total"] == len(kept[name]) == np.sum(split["confusion"])
+        split = run.scores["splits"]["validation"]
+        right = (kept["validation"].argmax(1) == kept["validation_labels"]).sum()
+        assert split["correct"] == right == np.trace(split["confusion"])
+        assert split["total"] == len(kept["validation"]) == np.sum(split["confusion"])
         assert run.epochs()[-1]["val_accuracy"] == split_accuracy(run)
         for phase in run.scores["phases"]:
             assert phase["audit"]["frozen_changed"] == 0

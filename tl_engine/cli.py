@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -16,18 +17,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tl_engine.analysis.robustness import Robustness
 from tl_engine.analysis.scores import arm_summary, score_table
 from tl_engine.analysis.settings import differences
 from tl_engine.catalog.datasets import dataset
 from tl_engine.catalog.presets import PRESETS, compose, preset
 from tl_engine.errors import Problem, RecipeError, ThawError
+from tl_engine.evaluation import evaluate
 from tl_engine.images import fit, read_image
 from tl_engine.launchers.local import ensure_worker, launch, resume
 from tl_engine.machine import recommended_settings
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.runs import Run, RunState, RunStore, joined_history, summarise
+from tl_engine.runs import Evaluation, Run, RunState, RunStore, joined_history, summarise
 from tl_engine.runs.claimed import FULL, REFUSED
+from tl_engine.runs.openings import count
 from tl_engine.study import Study
 from tl_engine.text import plain
 
@@ -37,6 +41,7 @@ examples:
   python -m tl_engine run --phase head:4:1e-3 --phase all:2:1e-5 --reverse --pairs 3
   python -m tl_engine list                           every run and how it stands
   python -m tl_engine compare STUDY                  scores and the settings that differ
+  python -m tl_engine open-test STUDY                the test split, when all is chosen
   python -m tl_engine classify STUDY/arm1-pair01 photo.jpg
 
 exit codes: 0 well, 1 a run did not finish, 2 refused (the sentence says why), 130 Ctrl-C
@@ -199,6 +204,16 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
     return 0
 
 
+def open_test(options: argparse.Namespace, store: RunStore) -> int:
+    """Measure a study's finished runs on its test split; each opening is counted."""
+    return _evaluate(options, store, Evaluation.TEST, [options.study])
+
+
+def robustness(options: argparse.Namespace, store: RunStore) -> int:
+    """Measure finished runs on corrupted validation images."""
+    return _evaluate(options, store, Evaluation.ROBUSTNESS, options.ids)
+
+
 def stop(options: argparse.Namespace, store: RunStore) -> int:
     """Ask runs to stop at their next batch."""
     for run in store.select(options.ids):
@@ -290,6 +305,59 @@ def validation_images(run: Run) -> int:
     from tl_engine.work import sizes_of
 
     return sizes_of(run.recipe).validation
+
+
+def _evaluate(
+    options: argparse.Namespace, store: RunStore, kind: Evaluation, ids: list[str]
+) -> int:
+    """Measure the runs that the ids name, study by study, and print what that gave."""
+    from tl_engine.worker import NICENESS
+
+    runs = store.select(ids)
+    os.nice(NICENESS)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    answered = True
+    for study_id in dict.fromkeys(run.study.id for run in runs):
+        chosen = [run for run in runs if run.study.id == study_id]
+        study = chosen[0].study
+        told = _Teller(study_id)
+        try:
+            ended = evaluate(store, study, kind, chosen, taken=options.lock, told=told)
+        except KeyboardInterrupt:
+            print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
+            return 130
+        if ended:
+            answered = False
+            print(f"{study_id}: {ended}", file=sys.stderr)
+    said = {run.id: run.answer(kind) for run in runs}
+    if options.json:
+        _print_json(said)
+    elif kind is Evaluation.TEST:
+        times = count(runs[0].study.openings()) if runs else 0
+        print(f"The test split was opened {times} time{'' if times == 1 else 's'}.")
+        rows = [[i, f"{a['correct']:,} of {a['total']:,}"] for i, a in said.items() if a]
+        _print_table(["run", "test images right"], rows)
+    else:
+        shown = {i: Robustness.of(a) for i, a in said.items() if a}
+        rows = [[i, f"{r.clean:.1%}", f"{r.mean:.1%}"] for i, r in shown.items()]
+        _print_table(["run", "as they are", "mean of all corruptions"], rows)
+    return 0 if answered else 1
+
+
+class _Teller:
+    """Prints where an evaluation is, when it comes to another run."""
+
+    def __init__(self, study_id: str) -> None:
+        self._study_id, self._last = study_id, ""
+
+    def __call__(self, progress: dict[str, Any]) -> None:
+        where = f" {progress['run']} of {progress['runs']}" if "run" in progress else ""
+        line = progress.get("stage", "") + where
+        if line and line != self._last:
+            left = progress.get("seconds_left")
+            more = f", about {left:.0f} s left" if left else ""
+            print(f"{self._study_id}: {line}{more}", file=sys.stderr, flush=True)
+            self._last = line
 
 
 def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> int:
@@ -395,6 +463,12 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--invert", action="store_true", help="swap dark and light first")
     exporting = add("export", export, "keep a finished run's model as model.h5 too")
     exporting.add_argument("run", metavar="STUDY/RUN")
+    opening = add("open-test", open_test, "open the test split of a study (counted)", as_json)
+    opening.add_argument("study", metavar="STUDY")
+    spoiling = add("robustness", robustness, "finished runs on corrupted images", as_json)
+    spoiling.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    for evaluating in (opening, spoiling):
+        evaluating.add_argument("--lock", type=int, help=argparse.SUPPRESS)
     stopping = add("stop", stop, "ask runs to stop at their next batch")
     stopping.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
     resuming = add("resume", resume_run, "go on with a run from its last epoch", as_json)

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from tl_engine.catalog.backbones import backbone
 from tl_engine.catalog.datasets import dataset
+from tl_engine.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs.evaluation import Evaluation
 from tl_engine.runs.phase_ends import names_of
 from tl_engine.study import Study
 
@@ -89,10 +91,32 @@ def phase_work(recipe: Recipe, phase: Phase, sizes: Sizes) -> float:
 
 
 def total_work(recipe: Recipe, sizes: Sizes) -> float:
-    """Work of a whole run, the test split included."""
+    """Work of a whole run."""
     phases = recipe.phases
     once = sum(features_work(recipe, phase, sizes) for phase in phases)
-    return once + sum(phase_work(recipe, phase, sizes) for phase in phases) + sizes.test
+    return once + sum(phase_work(recipe, phase, sizes) for phase in phases)
+
+
+def evaluation_work(recipe: Recipe, kind: Evaluation) -> int:
+    """Work of asking a finished run."""
+    if kind is Evaluation.TEST:
+        return dataset(recipe.dataset).test
+    return min(recipe.validation_images, SAMPLE) * (1 + len(CORRUPTIONS) * SEVERITIES)
+
+
+def evaluation_seconds(
+    recipes: Iterable[Recipe], kind: Evaluation, measurements: Iterable[Mapping[str, Any]]
+) -> float | None:
+    """How long asking finished runs of these recipes takes here, but for the seconds in which
+    TensorFlow starts; None where a network was never measured."""
+    measurements, seconds = list(measurements), 0.0
+    for recipe in recipes:
+        rates = (_latest(rate_key(recipe, phase), measurements) for phase in recipe.phases)
+        rate = next((rate for rate in rates if rate), None)
+        if rate is None:
+            return None
+        seconds += evaluation_work(recipe, kind) * rate["forward_seconds_per_image"]
+    return seconds
 
 
 def rate_key(recipe: Recipe, phase: Phase) -> dict[str, Any]:
@@ -121,7 +145,7 @@ def missing_rates(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> 
 def estimate(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> Estimate | None:
     """How long a run takes here; None where a kind of step was never measured."""
     measurements, sizes = list(measurements), sizes_of(recipe)
-    seconds, reading, rates, forward, startup = [], [], [], 0.0, 0.0
+    seconds, reading, rates, startup = [], [], [], 0.0
     for phase in recipe.phases:
         rate = _latest(rate_key(recipe, phase), measurements)
         if rate is None:
@@ -132,8 +156,7 @@ def estimate(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> Estim
         reading.append(features_work(recipe, phase, sizes) * forward)
         seconds.append(rate["setup_seconds"] + reading[-1] + phase.epochs * per_epoch)
         rates.append(1 / rate["train_seconds_per_image"])
-    total = startup + sum(seconds) + sizes.test * forward
-    return Estimate(total, tuple(seconds), tuple(reading), tuple(rates))
+    return Estimate(startup + sum(seconds), tuple(seconds), tuple(reading), tuple(rates))
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from tl_engine.charts import (
     frontier,
     pairs,
     points,
+    robustness,
 )
 
 MAXIMUM_FIGURES = 64
@@ -48,6 +49,8 @@ confidence_fan = _once(fan.confidence_fan)
 best_of_runs = _once(budget_curve.budget_curve)
 cost_and_accuracy = _once(frontier.frontier)
 interaction = _once(factors.interaction)
+robustness_accuracy = _once(robustness.robustness_accuracy)
+robustness_difference = _once(robustness.robustness_difference)
 
 score_table = _copied(scores.score_table)
 arm_summary = _copied(scores.arm_summary)

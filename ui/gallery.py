@@ -1,9 +1,9 @@
-"""The gallery of a test split: pictures with their true class, filtered by what models said."""
+"""The gallery of validation images: each with its true class, filtered by what models said."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ SHOWS = {
 
 
 class Picture(NamedTuple):
-    """A test picture: uint8 (height, width, 3), and the index of its true class."""
+    """A validation picture: uint8 (height, width, 3), and the index of its true class."""
 
     pixels: np.ndarray
     truth: int
@@ -31,20 +31,51 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """A test split and what the chosen models said of each of its pictures."""
+    """The validation images that the chosen models share, and what they said of each.
+
+    Attributes:
+        images: the published array that validation was taken from.
+    """
 
     runs: list[Run]
     images: LabelledImages
     class_names: tuple[str, ...]
 
     @cached_property
+    def _kept(self) -> list[dict[str, np.ndarray]]:
+        return [run.probabilities() for run in self.runs]
+
+    @cached_property
+    def indices(self) -> np.ndarray:
+        """(n,) of the images in their published array; where validation is carved from training
+        images, each pair has its own, and two share some."""
+        return reduce(np.intersect1d, (kept["validation_indices"] for kept in self._kept))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """(n,) their true classes."""
+        return self.images.labels[self.indices]
+
+    @cached_property
     def predicted(self) -> np.ndarray:
         """Class indices (models, n), from the probabilities that the runs left."""
-        return np.stack([run.probabilities()["test"].argmax(axis=1) for run in self.runs])
+        return np.stack(
+            [
+                kept["validation"][
+                    np.isin(kept["validation_indices"], self.indices, assume_unique=True)
+                ].argmax(axis=1)
+                for kept in self._kept
+            ]
+        )
+
+    def picture(self, position: int) -> Picture:
+        """One of them."""
+        pixels = np.asarray(self.images.images[self.indices[position]])
+        return Picture(pixels, int(self.labels[position]))
 
     def positions(self, wanted_class: int | None, show: str) -> np.ndarray:
         """Positions of the pictures that the filters leave."""
-        predicted, labels = self.predicted, self.images.labels
+        predicted, labels = self.predicted, self.labels
         keep = np.ones(len(labels), bool)
         if wanted_class is not None:
             keep &= labels == wanted_class
@@ -72,28 +103,25 @@ def choose_picture(gallery: Gallery) -> Picture | None:
         )
     positions = gallery.positions(wanted, show or "all")
     if not len(positions):
-        st.info("No test picture is left by these filters.", icon=":material/filter_alt_off:")
+        st.info("No validation image is left by these filters.", icon=":material/filter_alt_off:")
         return None
-    st.caption(f"{len(positions):,} of {len(gallery.images):,} test pictures")
+    st.caption(f"{len(positions):,} of {len(gallery.labels):,} validation images")
     pages = -(-len(positions) // PER_PAGE)
     page = st.pagination(pages, key=f"page-{wanted}-{show}") if pages > 1 else 1
     shown = positions[(page - 1) * PER_PAGE : page * PER_PAGE]
     _draw(gallery, shown)
     chosen = st.session_state.get("picture")
-    position = chosen if chosen in shown else shown[0]
-    return Picture(
-        np.asarray(gallery.images.images[position]), int(gallery.images.labels[position])
-    )
+    return gallery.picture(chosen if chosen is not None and chosen in shown else int(shown[0]))
 
 
 def _draw(gallery: Gallery, positions: np.ndarray) -> None:
     predicted = gallery.predicted
     with st.container(horizontal=True, gap="small", key="gallery"):
         for position in positions:
-            truth = int(gallery.images.labels[position])
+            pixels, truth = gallery.picture(int(position))
             right = all(predicted[:, position] == truth)
             with st.container(width=96, gap=None):
-                st.image(to_png(np.asarray(gallery.images.images[position])), width=88)
+                st.image(to_png(pixels), width=88)
                 st.button(
                     f"{'✓' if right else '✗'} {escape(gallery.class_names[truth])}",
                     key=f"picture-{position}",

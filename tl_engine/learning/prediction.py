@@ -23,6 +23,7 @@ from tl_engine.errors import StoreError, ThawError
 from tl_engine.learning import model as networks
 from tl_engine.learning.batches import Reader
 from tl_engine.learning.device import prepare_device
+from tl_engine.recipe import Recipe
 from tl_engine.runs import ClaimedRun, Run, RunStore
 
 KEPT_MODELS = 3
@@ -30,23 +31,31 @@ KEPT_MODELS = 3
 
 class Network(NamedTuple):
     """A finished run's network: the whole of it, to be asked, and up to the picture as it is
-    seen."""
+    seen; and the recipe whose network it is."""
 
+    recipe: Recipe
     whole: keras.Model
     reader: Reader
     as_seen: keras.Model
 
 
-def load(run: Run) -> Network:
+def load(run: Run, known: Network | None = None) -> Network:
     """The network of a finished run.
+
+    Args:
+        known: a network of another run, which is of no more use: where both runs train the same
+            one, its variables are replaced, and what was traced for it serves again.
 
     Raises:
         StoreError: where its checkpoint is missing or damaged.
     """
-    model = networks.build_model(run.recipe, run.seeds, weights=False)
-    networks.assign(model.variables, run.model_arrays())
-    seen = keras.Model(model.inputs[0], model.get_layer(networks.AS_SEEN).output)
-    return Network(model, Reader(model), seen)
+    arrays = run.model_arrays()
+    if known is None or known.recipe != run.recipe.network:
+        model = networks.build_model(run.recipe, run.seeds, weights=False)
+        seen = keras.Model(model.inputs[0], model.get_layer(networks.AS_SEEN).output)
+        known = Network(run.recipe.network, model, Reader(model), seen)
+    networks.assign(known.whole.variables, arrays)
+    return known
 
 
 def export_h5(run: Run) -> None:

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from tl_engine.runs import ClaimedRun, Stopped
+from tl_engine.runs import Stopped
 
 REPORT_SECONDS = 0.5
 
 
+class Listener(Protocol):
+    """Whoever is told: a run that is trained, or an evaluation of finished ones."""
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked it to stop."""
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Say where it is."""
+
+
 @dataclass
 class Progress:
-    """Counts the work of a run, and reports it.
+    """Counts the work of a run, or of an evaluation, and reports it.
 
     Attributes:
-        total, seen, skipped: work of the run, done by this process, and done by one before it.
+        total, seen, skipped: all of the work, done by this process, and done by one before it.
         started: when this process began to train, on the performance counter.
     """
 
-    run: ClaimedRun
+    listener: Listener
     total: float
     seen: float = 0.0
     skipped: float = 0.0
@@ -39,7 +50,7 @@ class Progress:
         Raises:
             Stopped: if somebody asked for it.
         """
-        if self.run.stop_requested:
+        if self.listener.stop_requested:
             raise Stopped
         self.seen += images
         if time.perf_counter() - self._reported > REPORT_SECONDS:
@@ -51,4 +62,4 @@ class Progress:
         done = min((self.skipped + self.seen) / self.total, 1.0)
         fresh = self.seen / self.total
         left = spent / fresh * (1 - done) if fresh > 0.02 else None
-        self.run.report({**self.where, "fraction": round(done, 4), "seconds_left": left})
+        self.listener.report({**self.where, "fraction": round(done, 4), "seconds_left": left})

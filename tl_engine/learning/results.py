@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.catalog.datasets import dataset
 from tl_engine.learning import model as networks
-from tl_engine.learning.scores import decide, score
+from tl_engine.learning.scores import counted
 from tl_engine.runs import ClaimedRun
 
 if TYPE_CHECKING:
@@ -17,29 +16,20 @@ if TYPE_CHECKING:
 
 
 def finish(run: ClaimedRun, trainer: Trainer) -> None:
-    """Write what a finished run leaves: probabilities, scores, the model."""
-    trainer.progress.stage("Measuring the test split")
+    """Write what a finished run leaves: probabilities, scores, the model. The test split is not
+    looked at: it stays locked until somebody opens it."""
     if not hasattr(trainer, "validation"):  # every epoch was committed before this process began
+        trainer.progress.stage("Measuring the validation split")
         trainer.set_stage(len(run.recipe.phases) - 1)
         trainer.validation = trainer.evaluate(trainer.splits.validation)
-    parts = {
-        "validation": (trainer.splits.validation, trainer.validation),
-        "test": (trainer.splits.test, trainer.evaluate_test()),
+    part, probabilities = trainer.splits.validation, trainer.validation
+    scores = counted(probabilities, part.labels, dataset(run.recipe.dataset).classes)
+    arrays = {
+        "validation": probabilities.astype(np.float16),
+        "validation_labels": part.labels,
+        "validation_indices": part.indices,
     }
-    arrays, scores = {}, {}
-    classes = dataset(run.recipe.dataset).classes
-    for name, (part, probabilities) in parts.items():
-        arrays[name] = probabilities.astype(np.float16)
-        arrays[f"{name}_labels"] = part.labels
-        arrays[f"{name}_indices"] = part.indices
-        predicted = decide(probabilities)
-        scores[name] = {
-            "correct": int((predicted == part.labels).sum()),
-            "total": len(part.labels),
-            **score(probabilities, part.labels),
-            "confusion": confusion_counts(part.labels, predicted, classes).tolist(),
-        }
-    run.record_results({"splits": scores, "phases": trainer.phases}, arrays)
+    run.record_results({"splits": {"validation": scores}, "phases": trainer.phases}, arrays)
     trainer.progress.stage("Saving the model")
     networks.restore_published_dropout(trainer.network.model)
     run.save_model(trainer.network.model.save)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
+
+from tl_engine.analysis.confusion import confusion_counts
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -12,6 +16,17 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return {
         "loss": float(-np.log(np.maximum(of_truth, keras.config.epsilon())).mean()),
         "accuracy": float((decide(probabilities) == labels).mean()),
+    }
+
+
+def counted(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
+    """The score with what it counts: how many are right, of how many, and the confusions."""
+    predicted = decide(probabilities)
+    return {
+        "correct": int((predicted == labels).sum()),
+        "total": len(labels),
+        **score(probabilities, labels),
+        "confusion": confusion_counts(labels, predicted, classes).tolist(),
     }
 
 

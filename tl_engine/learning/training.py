@@ -74,8 +74,9 @@ class Trainer:
         self.environment = {**device, "versions": versions(), "fingerprint": images.fingerprint}
         self.splits = split(images, self.recipe.train_images, self.seeds.data)
         self.sample = _sample(self.splits.train)
-        parts = (self.splits.train, self.sample, self.splits.validation, self.splits.test)
-        self.sizes = Sizes(*(len(part.labels) for part in parts))
+        parts = (self.splits.train, self.sample, self.splits.validation)
+        train, sample, validation = map(len, parts)
+        self.sizes = Sizes(train, sample, validation, dataset(self.recipe.dataset).test)
         self.progress.total = total_work(self.recipe, self.sizes)
         self.forward: list[tuple[int, float]] = []
         self.met: set[Graph] = set()
@@ -339,13 +340,6 @@ class Trainer:
         if self._maker:
             return self.stage.reader.read(self.input_of(part))
         return self.stage.reader.read(part, self._pass)
-
-    def evaluate_test(self) -> np.ndarray:
-        """The same of the test split, once, at the end."""
-        pristine = not any(phase.trains_backbone for phase in self.recipe.phases)
-        if pristine and self._maker:  # others will ask the same layers for the same images
-            return self.evaluate(self.splits.test)
-        return self.network.reader.read(self.splits.test, self._pass)
 
     @property
     def forward_seconds(self) -> float | None:

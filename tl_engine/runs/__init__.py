@@ -2,6 +2,8 @@
 
     runs/<study id>/study.json        what was asked; immutable
                     label.json        title and note, as people last edited them (may be missing)
+                    openings.jsonl    a line each time the test split was opened (missing: never)
+                    test/, robustness/  of the process that asks finished runs: lock, pulse, stop
                     <run id>/         arm1-pair01, arm2-pair01 ...
       recipe.json         recipe, arm, pair, seeds, threads, versions: immutable
       queued              exists while the run waits for a worker
@@ -15,11 +17,13 @@
       model-*.npz         all variables of the model, by index
       free-*.npz          those that may have changed since, where a phase leaves others alone
       optimizer-*.npz     all variables of the optimizer, likewise (gone once finished)
-      probabilities.npz   float16 class probabilities of every validation and test image
-      scores.json         counts, losses and confusions per split, audit and timings per phase
+      probabilities.npz   float16 class probabilities of every validation image
+      scores.json         counts, loss and confusion of validation, audit and timings per phase
       model.keras         the model for Keras, preprocessing inside; model.h5 if asked for
       log.txt             standard output and error of the run's process
       outcome.json        how it ended; missing while it has not
+      test.json, test.npz   the same of the test split; missing until somebody opens it
+      robustness.json     counts of corrupted validation images; missing until somebody asks
       quarantine/         what was damaged and set aside when the run began again
     runs/measurements.jsonl           how long steps take on this machine
     runs/.cache/                      features and ends of phases: may be deleted at any time
@@ -27,17 +31,21 @@
 
 JSON objects and lines are sealed (`files.py`), arrays are named with their sha256 by a sealed file.
 A missing file has a meaning and the meaning stands above. Every file has one writer: the app
-writes study.json, label.json, recipe.json, queued and stop; the worker writes the rest.
+writes study.json, label.json, recipe.json, queued and stop; the process that asks finished runs
+writes openings, test and robustness; the worker writes the rest.
 """
 
 from tl_engine.runs.cache import Cache
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.claimed import ClaimedRun, GaveUp, Stopped
+from tl_engine.runs.evaluation import Evaluation
 from tl_engine.runs.features import Features
 from tl_engine.runs.history import COSTS, HISTORY_COLUMNS, epoch_line
 from tl_engine.runs.joined import joined_history
+from tl_engine.runs.openings import Opening
 from tl_engine.runs.run import Best, Run, RunState
 from tl_engine.runs.store import RunStore
+from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import Summary, summarise
 
@@ -48,12 +56,15 @@ __all__ = [
     "Cache",
     "Checkpoint",
     "ClaimedRun",
+    "Evaluation",
     "Features",
     "GaveUp",
+    "Opening",
     "Run",
     "RunState",
     "RunStore",
     "Stopped",
+    "StudyEvaluation",
     "StudyFolder",
     "Summary",
     "epoch_line",

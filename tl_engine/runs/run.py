@@ -16,8 +16,9 @@ import numpy as np
 from tl_engine import fsio, locks
 from tl_engine.errors import DamagedError, RecipeError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint, files, pulse
+from tl_engine.runs import checkpoint, evaluation, files, pulse
 from tl_engine.runs.checkpoint import Checkpoint
+from tl_engine.runs.evaluation import Evaluation
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.pulse import Pulse
 from tl_engine.study import Seeds
@@ -253,8 +254,12 @@ class Run:
 
     @property
     def scores(self) -> dict[str, Any]:
-        """Counts, losses and confusions per split, audit and timings; empty until finished."""
-        return self._read("scores.json")
+        """Counts, loss and confusion of validation, audit and timings; empty until finished. Test
+        results, which an earlier version kept with them, are left out."""
+        scores = self._read("scores.json")
+        if isinstance(splits := scores.get("splits"), dict):  # format 1 vouches for nothing
+            splits.pop("test", None)
+        return scores
 
     def attempts(self) -> list[dict[str, Any]]:
         """Its processes, oldest first: at, asked (by a person), epoch and step they began at;
@@ -295,12 +300,16 @@ class Run:
         return best_of([epoch["val_accuracy"] for epoch in self.epochs()])
 
     def probabilities(self) -> dict[str, np.ndarray]:
-        """Per split ("validation", "test"): probabilities (n, classes) float16, `<split>_labels`
-        and `<split>_indices` (n,) into the dataset's published arrays.
+        """`validation`: probabilities (n, classes) float16; `validation_labels` and
+        `validation_indices` (n,) into the dataset's published array.
 
         Raises:
             StoreError: before the run has finished, or where they are not what was written.
         """
+        arrays = self._probabilities()
+        return {name: array for name, array in arrays.items() if not name.startswith("test")}
+
+    def _probabilities(self) -> dict[str, np.ndarray]:
         path = self.path / "probabilities.npz"
         scores = self.scores
         if not scores:
@@ -309,6 +318,39 @@ class Run:
             files.check_sha256(path, scores["files"][path.name])
         with np.load(path, allow_pickle=False) as arrays:
             return dict(arrays)
+
+    def answer(self, kind: Evaluation) -> dict[str, Any] | None:
+        """What it said when it was asked after training; None where it was not asked.
+
+        Raises:
+            DamagedError: where it is not what was written.
+        """
+        said = evaluation.answer(self, kind)
+        return self._earlier_test() if said is None and kind is Evaluation.TEST else said
+
+    def test_scores(self) -> dict[str, Any] | None:
+        """Counts, loss, accuracy and confusion of the test split; None while it is locked."""
+        return self.answer(Evaluation.TEST)
+
+    def test_probabilities(self) -> dict[str, np.ndarray] | None:
+        """Of the test split: `probabilities` (n, classes) float16, `labels` and `indices` (n,);
+        None while it is locked.
+
+        Raises:
+            DamagedError: where they are not what was written.
+        """
+        if arrays := evaluation.arrays(self, Evaluation.TEST):
+            return arrays
+        if self._earlier_test() is None:
+            return None
+        names = {"probabilities": "test", "labels": "test_labels", "indices": "test_indices"}
+        kept = self._probabilities()
+        return {name: kept[earlier] for name, earlier in names.items()}
+
+    def _earlier_test(self) -> dict[str, Any] | None:
+        """What a version measured that did so at the end of each run."""
+        splits = self._read("scores.json").get("splits")
+        return splits.get("test") if isinstance(splits, dict) else None
 
     def log_tail(self, lines: int = 40) -> str:
         """The end of the log."""

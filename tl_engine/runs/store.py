@@ -16,9 +16,11 @@ from tl_engine import fsio, locks, machine
 from tl_engine.errors import StoreError
 from tl_engine.runs import files, measurements
 from tl_engine.runs.cache import Cache
+from tl_engine.runs.evaluation import Evaluation
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.phase_ends import KIND
 from tl_engine.runs.run import Run
+from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder, fill_run, run_name
 from tl_engine.study import Study
 
@@ -131,13 +133,15 @@ class RunStore:
         """Delete a study with all its runs.
 
         Raises:
-            StoreError: while one of its runs is running.
+            StoreError: while one of its runs is running, or is asked something.
         """
         study = self.study(study_id)
         with contextlib.ExitStack() as locked:
             runs = study.runs() if study.is_readable else []
             if not all([locked.enter_context(run.hold()) for run in runs]):
                 raise StoreError(f"{study.title} is running: stop it first, then delete it.")
+            if any(StudyEvaluation(study, kind).is_alive for kind in Evaluation):
+                raise StoreError(f"{study.title} is being measured: stop that first.")
             fsio.delete_folder(study.path)
 
     def sweep(self) -> None:
@@ -163,6 +167,10 @@ class RunStore:
     def slot(self) -> AbstractContextManager[bool]:
         """Held by the one process that trains; waits until it is free."""
         return locks.hold(self.root / "slot.lock", wait=True)
+
+    def is_slot_taken(self) -> bool:
+        """Whether a process trains, or asks finished runs, right now."""
+        return locks.is_held(self.root / "slot.lock")
 
     def open_worker_log(self) -> IO[bytes]:
         """Standard output and error of workers, to append to."""

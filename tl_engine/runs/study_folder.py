@@ -12,7 +12,8 @@ from typing import Any
 
 from tl_engine import fsio
 from tl_engine.errors import DamagedError, RecipeError, StoreError
-from tl_engine.runs import files
+from tl_engine.runs import files, openings
+from tl_engine.runs.openings import Opening
 from tl_engine.runs.run import QUARANTINE, Run
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
 from tl_engine.text import lines
@@ -168,6 +169,14 @@ class StudyFolder:
         """Its runs in the order in which they are trained."""
         places = {arm: place for place, arm in enumerate(self.study.tree_order())}
         return sorted(self.runs(), key=lambda run: (run.pair, places[run.arm_index]))
+
+    def openings(self) -> list[Opening]:
+        """Who looked at its test split when, oldest first; read afresh.
+
+        Raises:
+            DamagedError: for a log that is not what was written.
+        """
+        return openings.read(self)
 
     def run(self, name: str) -> Run:
         """The run of that name.

@@ -1,0 +1,285 @@
+"""Evaluations: finished runs are asked once, by one process, that may die at any moment."""
+
+import errno
+import json
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests import fake_run
+from tests.conftest import PROJECT
+from tests.helpers import command, wait_until
+from tl_engine import evaluation, fsio
+from tl_engine.cli import main
+from tl_engine.corruptions import sample_of
+from tl_engine.data import load as load_images
+from tl_engine.errors import DamagedError, StoreError
+from tl_engine.evaluation import evaluate
+from tl_engine.runs import ClaimedRun, Evaluation, RunState, RunStore, StudyEvaluation
+from tl_engine.runs.evaluation import keep
+from tl_engine.runs.openings import count
+from tl_engine.runs.study_evaluation import DIED
+from tl_engine.splits import split
+from tl_engine.work import evaluation_seconds, evaluation_work, rate_key
+
+TEST, ROBUSTNESS = Evaluation.TEST, Evaluation.ROBUSTNESS
+SCORES = {"correct": 1, "total": 2, "accuracy": 0.5, "loss": 0.7, "confusion": [[1, 0], [1, 0]]}
+ARRAYS = {
+    "probabilities": np.array([[0.9, 0.1], [0.6, 0.4]], np.float16),
+    "labels": np.array([0, 1]),
+    "indices": np.array([0, 1]),
+}
+
+
+class Death(BaseException):
+    """The process is gone."""
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """A store with the finished study, to be written into."""
+    shutil.copytree(finished.path, tmp_path / "runs" / finished.id)
+    return RunStore(tmp_path / "runs")
+
+
+@pytest.fixture
+def study(store):
+    """A study of three runs that finished without a network, and one that waits."""
+    made = store.create(fake_run.study(pairs=4))
+    for run in made.runs()[:3]:
+        fake_run.train(ClaimedRun(run))
+    return made
+
+
+def ask(asking, runs):
+    """Instead of a network."""
+    for run in runs:
+        keep(run, asking.kind, SCORES, ARRAYS)
+    return []
+
+
+def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted(copy):
+    (study,) = copy.studies()
+    assert study.openings() == []
+    assert [run.test_scores() for run in study.runs()] == [None, None]
+    done = command("open-test", study.id, "--json", "--runs-dir", str(copy.root))
+    assert done.returncode == 0, done.stderr
+    assert "Measuring finished runs 2 of 2" in done.stderr
+    for run in study.runs():
+        scores, kept = run.test_scores(), run.test_probabilities()
+        assert json.loads(done.stdout)[run.id] == scores
+        assert kept["probabilities"].dtype == np.float16
+        right = int((kept["probabilities"].argmax(axis=1) == kept["labels"]).sum())
+        assert scores["correct"] == right == np.trace(scores["confusion"])
+        assert scores["total"] == len(kept["labels"]) == np.sum(scores["confusion"]) == 2000
+        assert np.array_equal(kept["indices"], np.arange(2000))
+        assert run.state is RunState.FINISHED
+    (opening,) = study.openings()
+    assert (opening.number, opening.runs) == (1, tuple(run.path.name for run in study.runs()))
+    before = {path: path.read_bytes() for path in study.path.rglob("test.*")}
+    assert main(["open-test", study.id, "--runs-dir", str(copy.root)]) == 0
+    assert {path: path.read_bytes() for path in study.path.rglob("test.*")} == before
+    assert count(study.openings()) == 1
+
+
+def test_corrupted_images_are_asked_of_one_run_or_all_and_the_clean_ones_are_known(copy):
+    (study,) = copy.studies()
+    first, second = study.runs()
+    done = command("robustness", first.id, "--runs-dir", str(copy.root))
+    assert done.returncode == 0, done.stderr
+    assert "mean of all corruptions" in done.stdout
+    assert second.answer(ROBUSTNESS) is None
+    said = first.answer(ROBUSTNESS)
+    assert said["total"] == 500
+    assert {len(counts) for counts in said["corrupted"].values()} == {5}
+    splits = split(load_images("fashion-mini"), first.recipe.train_images, first.seeds.data)
+    sample = sample_of(splits.validation)
+    predicted = first.probabilities()["validation"][sample.indices].argmax(axis=1)
+    assert said["clean"] == (predicted == sample.labels).sum()
+    assert first.test_scores() is None
+    assert study.openings() == []
+
+
+@pytest.mark.long
+def test_a_killed_opening_goes_on_and_counts_once(copy):
+    (study,) = copy.studies()
+    words = [sys.executable, "-m", "tl_engine", "open-test", study.id, "--runs-dir", copy.root]
+    process = subprocess.Popen([*map(str, words)], cwd=PROJECT, stderr=subprocess.DEVNULL)
+    wait_until(study.openings)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    asking = StudyEvaluation(study, TEST)
+    assert not asking.is_alive
+    assert asking.progress == {"ended": DIED}
+    done = command("open-test", study.id, "--runs-dir", str(copy.root))
+    assert done.returncode == 0, done.stderr
+    assert all(run.test_scores() for run in study.runs())
+    assert count(study.openings()) == 1
+
+
+def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
+    from tl_engine.learning.prediction import load
+
+    first, second = copy.studies()[0].runs()
+    pixels = np.array(load_images("fashion-mini").train.images[:8])
+    alone = load(second).reader.ask(pixels)
+    network = load(first)
+    assert not np.array_equal(network.reader.ask(pixels), alone)
+    assert load(second, network) is network
+    assert np.array_equal(network.reader.ask(pixels), alone)
+
+
+def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path):
+    from tl_engine.learning.prediction import load
+
+    shutil.copytree(PROJECT / "tests" / "golden" / "format-1", tmp_path / "runs")
+    run, _ = RunStore(tmp_path / "runs").studies()[0].runs()
+    known = run.test_probabilities()
+    images = np.array(load_images("fashion-mini").test.images[:50])
+    said = load(run).reader.ask(images)
+    np.testing.assert_allclose(said, known["probabilities"][:50], atol=2e-3)
+
+
+def test_only_finished_runs_are_asked_and_later_ones_need_another_opening(
+    store, study, monkeypatch
+):
+    monkeypatch.setattr(evaluation, "_ask_each", _noted(ask))
+    assert evaluate(store, study, TEST, study.runs()) == ""
+    assert [run.test_scores() is not None for run in study.runs()] == [True] * 3 + [False]
+    assert [opening.number for opening in study.openings()] == [1]
+    fake_run.train(ClaimedRun(study.runs()[3]))
+    assert evaluate(store, study, TEST, study.runs()) == ""
+    assert [opening.number for opening in study.openings()] == [1, 2]
+    assert study.openings()[1].runs == (study.runs()[3].path.name,)
+
+
+def _noted(asks):
+    """Asks as the real one does: the opening is noted first."""
+
+    def each(asking, runs):
+        evaluation.note(asking.study, runs)
+        return asks(asking, runs)
+
+    return each
+
+
+def test_a_full_disk_ends_it_with_a_sentence_and_leaves_whole_answers(store, study, monkeypatch):
+    monkeypatch.setattr(evaluation, "_ask_each", _noted(ask))
+    second = study.runs()[1]
+
+    def full(name, path, detail):
+        if name == "rename" and detail == second.path / "test.npz":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fsio, "watch", full)
+    ended = evaluate(store, study, TEST, study.runs())
+    assert ended.startswith("The disk refuses to be written: No space left on device.")
+    assert StudyEvaluation(study, TEST).progress == {"ended": ended}
+    assert [run.test_scores() is not None for run in study.runs()] == [True] + [False] * 3
+    monkeypatch.setattr(fsio, "watch", None)
+    assert evaluate(store, study, TEST, study.runs()) == ""
+    assert count(study.openings()) == 1
+
+
+def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, monkeypatch):
+    asked = []
+    monkeypatch.setattr(evaluation, "_ask_each", _noted(lambda asking, runs: asked.append(runs)))
+
+    def full(name, path, detail):
+        if name == "rename" and detail == study.path / "openings.jsonl":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fsio, "watch", full)
+    assert "The disk refuses" in evaluate(store, study, TEST, study.runs())
+    assert asked == []
+    assert study.openings() == []
+
+
+def test_whoever_dies_while_an_answer_is_kept_leaves_all_of_it_or_none(study, monkeypatch):
+    run, steps = study.runs()[0], []
+    monkeypatch.setattr(fsio, "watch", lambda *step: steps.append(step))
+    keep(run, TEST, SCORES, ARRAYS)
+    for life in range(len(steps)):
+        for path in run.path.glob("test.*"):
+            path.unlink()
+        left = iter(range(life))
+
+        def dies(*_, left=left):
+            if next(left, None) is None:
+                raise Death
+
+        monkeypatch.setattr(fsio, "watch", dies)
+        with pytest.raises(Death):
+            keep(run, TEST, SCORES, ARRAYS)
+        monkeypatch.setattr(fsio, "watch", None)
+        if scores := run.test_scores():
+            assert scores["correct"] == SCORES["correct"]
+            fake_run.same(run.test_probabilities(), ARRAYS)
+        else:
+            assert run.test_probabilities() is None
+        assert run.state is RunState.FINISHED
+
+
+def test_a_damaged_answer_is_never_shown_and_is_asked_again(store, study, monkeypatch):
+    monkeypatch.setattr(evaluation, "_ask_each", ask)
+    run = study.runs()[0]
+    evaluate(store, study, TEST, [run])
+    path = run.path / "test.npz"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DamagedError, match=r"test\.npz is damaged"):
+        run.test_probabilities()
+    path = run.path / "test.json"
+    path.write_text(path.read_text().replace('"correct": 1', '"correct": 2'))
+    with pytest.raises(DamagedError, match=r"test\.json is damaged"):
+        run.test_scores()
+    assert run.state is RunState.FINISHED
+    evaluate(store, study, TEST, [run])
+    assert run.test_scores()["correct"] == 1
+    fake_run.same(run.test_probabilities(), ARRAYS)
+
+
+def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkeypatch):
+    monkeypatch.setattr(evaluation, "_ask_each", ask)
+    asking = StudyEvaluation(study, ROBUSTNESS)
+    with asking.hold() as ours:
+        assert ours
+        assert asking.is_alive
+        with pytest.raises(StoreError, match="are being measured already"):
+            evaluate(store, study, ROBUSTNESS, study.runs())
+        with pytest.raises(StoreError, match="is being measured: stop that first"):
+            store.delete(study.id)
+        asking.request_stop()
+        assert asking.stop_requested
+    lock = asking.take()
+    assert not asking.stop_requested  # a wish of before is not for the next process
+    asking.request_stop()
+    assert evaluate(store, study, ROBUSTNESS, study.runs(), taken=lock) == "Stopped by request."
+    assert not asking.is_alive
+    assert [run.answer(ROBUSTNESS) for run in study.runs()] == [None] * 4
+    store.delete(study.id)
+
+
+def test_it_waits_until_nothing_trains(store, study, monkeypatch):
+    told = []
+
+    def take_the_slot(asking, runs):
+        assert store.is_slot_taken()
+        return []
+
+    monkeypatch.setattr(evaluation, "_ask_each", take_the_slot)
+    evaluate(store, study, ROBUSTNESS, study.runs(), told=told.append)
+    assert told[-1] == {"ended": ""}
+    assert not store.is_slot_taken()
+
+
+def test_the_time_it_takes_comes_from_what_was_measured_here(study):
+    recipe = study.runs()[0].recipe
+    assert evaluation_work(recipe, TEST) == 2000
+    assert evaluation_work(recipe, ROBUSTNESS) == 31 * 500
+    assert evaluation_seconds([recipe], TEST, []) is None
+    known = {**rate_key(recipe, recipe.phases[0]), "forward_seconds_per_image": 0.01}
+    assert evaluation_seconds([recipe] * 2, TEST, [known]) == pytest.approx(40)

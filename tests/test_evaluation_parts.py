@@ -1,0 +1,156 @@
+"""Compare's parts about finished runs: locked, open, measured, in words that people can trust."""
+
+import shutil
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests import fake_run
+from tests.conftest import PROJECT, tiny_study
+from tests.test_pages import tables, words
+from tl_engine.corruptions import CORRUPTIONS
+from tl_engine.runs import ClaimedRun, Evaluation, StudyEvaluation
+from tl_engine.runs.evaluation import keep
+from tl_engine.runs.openings import note
+from ui import evaluation
+
+
+def parts():
+    """Both parts, for the newest study."""
+    from tl_engine.charts.style import arm_colours
+    from ui import robustness, test_split
+    from ui.compare_parts import ShownArm, arm_titles, arms_of
+    from ui.engine import store
+
+    study = store().studies()[0]
+    arms = arms_of(study.runs())
+    titles, colours = arm_titles(arms), arm_colours(arms)
+    shown = [ShownArm(key, titles[key], colours[key], runs) for key, runs in arms.items()]
+    robustness.show(*shown[:2])
+    test_split.show(study, shown)
+
+
+@pytest.fixture
+def study(store, monkeypatch):
+    """Two arms of five pairs, all finished without a network."""
+    monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
+    made = store.create(tiny_study(*fake_run.PHASES, pairs=5))
+    scores = {"validation": {"accuracy": 0.5, "confusion": [[1]]}}
+    monkeypatch.setattr(fake_run, "SCORES", {"splits": scores, "phases": []})
+    for run in made.runs():
+        fake_run.train(ClaimedRun(run))
+    return made
+
+
+def opened(study, pairs=5):
+    """The test split was opened; the first arm is right one image more often in every pair."""
+    runs = [run for run in study.runs() if run.pair <= pairs]
+    note(study, runs)
+    labels = np.arange(2000) % 10
+    for run in runs:
+        right = 1000 + 20 * run.pair + 10 * (run.arm == study.study.arms[0].name) * run.pair
+        said = np.where(np.arange(2000) < right, labels, (labels + 1) % 10)
+        arrays = {
+            "probabilities": np.eye(10, dtype=np.float16)[said],
+            "labels": labels,
+            "indices": np.arange(2000),
+        }
+        keep(run, Evaluation.TEST, {"accuracy": right / 2000}, arrays)
+
+
+def shown():
+    app = AppTest.from_function(parts, default_timeout=30).run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def test_what_was_not_measured_yet_is_offered_and_the_test_split_is_locked(study, monkeypatch):
+    started = []
+    monkeypatch.setattr(evaluation, "start", lambda *given: started.append(given))
+    app = shown()
+    assert "The test split is locked" in words(app)
+    assert "No run was measured on corrupted images yet" in words(app)
+    assert "It measures 10 finished runs" in words(app)
+    assert "opened" not in words(app)
+    app.button(key="test-start").click().run()
+    ((_, asked, kind, runs),) = started
+    assert (asked.id, kind, len(runs)) == (study.id, Evaluation.TEST, 10)
+
+
+def test_an_open_test_split_stands_beside_validation_with_its_count(study):
+    opened(study)
+    app = shown()
+    assert "Test opened 1 time:" in words(app)
+    assert "locked" not in words(app)
+    assert "95 %: paired t interval of 5 pairs" in words(app)
+    (rows,) = [t for t in tables(app) if t[0][0] == "5 pairs"]
+    assert [row[0] for row in rows[-3:]] == ["Validation", "Test", "Test, without near-duplicates"]
+    assert rows[-2][1:4] == ["54.5%", "53.0%", "+1.50"]
+    assert rows[-3][3] == "+0.00"
+    assert "Of 2,000 test images 0 are, to the last pixel" in words(app)
+    assert not [button for button in app.button if button.key == "test-start"]
+
+
+def test_fewer_than_four_pairs_are_a_look_and_the_rest_is_another_opening(study):
+    opened(study, pairs=3)
+    app = shown()
+    assert "Fewer than 4 pairs are a look, not evidence" in words(app)
+    assert app.button(key="test-start").label == "Open it for what has finished since"
+    assert "It measures 4 finished runs" in words(app)
+
+
+def test_progress_can_be_watched_and_stopped(study):
+    asking = StudyEvaluation(study, Evaluation.ROBUSTNESS)
+    with asking.hold():
+        asking.report({"stage": "Measuring finished runs", "run": 3, "runs": 10, "fraction": 0.2})
+        app = shown()
+        assert not [button for button in app.button if button.key == "robustness-start"]
+        app.button(key="robustness-stop").click().run()
+        assert asking.stop_requested
+        asking.report({"ended": "Stopped by request; what was measured is kept."})
+    app = shown()
+    assert "Stopped by request; what was measured is kept." in words(app)
+    assert app.button(key="robustness-start")
+
+
+def test_two_arms_on_corrupted_images_are_compared_pair_by_pair(study):
+    for run in study.runs():
+        right = 300 + 5 * run.pair + 10 * (run.arm == study.study.arms[0].name)
+        counts = {name: [right] * 5 for name in CORRUPTIONS}
+        value = {"total": 500, "sample": "a", "clean": 400, "corrupted": counts}
+        keep(run, Evaluation.ROBUSTNESS, value)
+    app = shown()
+    (rows,) = [t for t in tables(app) if t[0][0] == "5 pairs"]
+    assert rows[-2] == ["Mean of all corruptions", "65.0%", "63.0%", "+2.00", "+2.00 to +2.00"]
+    assert rows[-1][:4] == ["The same images as they are", "80.0%", "80.0%", "+0.00"]
+    assert "A diagnostic: it changes no verdict." in words(app)
+
+
+def test_what_an_earlier_version_measured_is_shown_and_counts_as_one_opening(tmp_path, monkeypatch):
+    golden = PROJECT / "tests" / "golden" / "format-1"
+    shutil.copytree(golden, tmp_path / "runs")
+    monkeypatch.setenv("THAW_RUNS_DIR", str(tmp_path / "runs"))
+    app = shown()
+    assert "Test opened 1 time; once at the end of each run, by an earlier version." in words(app)
+    assert "locked" not in words(app)
+
+
+def test_where_nothing_has_finished_nothing_can_be_opened(store, monkeypatch):
+    monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
+    store.create(tiny_study())
+    app = shown()
+    assert "as soon as a run has finished" in words(app)
+    assert not app.button
+
+
+def test_a_damaged_log_of_openings_is_said_and_costs_the_rest_of_the_page_nothing(study):
+    note(study, study.runs())
+    path = study.path / "openings.jsonl"
+    path.write_text(path.read_text().replace('"number": 1', '"number": 0'))
+    app = AppTest.from_function(parts, default_timeout=30).run()
+    assert [str(error.value).replace("\\", "") for error in app.error] == [
+        f"{study.id}/openings.jsonl is damaged: it is not what was written."
+    ]
+    assert app.button(key="robustness-start")

@@ -1,0 +1,233 @@
+"""Leakage: the test split is in nothing that a run leaves, and openings are counted."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from tests import fake_run
+from tests.conftest import tiny_study
+from tl_engine import data, leakage
+from tl_engine.analysis import confusion, curves, scores, verdict
+from tl_engine.analysis.duplicates import NEAR, digests, duplicates, perceptual_hash
+from tl_engine.corruptions import corrupted
+from tl_engine.errors import DamagedError
+from tl_engine.leakage import duplicates_of
+from tl_engine.runs import Cache, ClaimedRun, Evaluation, RunState, RunStore, files
+from tl_engine.runs.evaluation import keep
+from tl_engine.runs.openings import count, note
+from tl_engine.splits import Split, split
+
+SHIPPED = data.load("fashion-mini")
+
+
+def test_no_shipped_test_image_is_in_training_or_validation():
+    test = set(digests(SHIPPED.test.images).tolist())
+    assert len(test) == len(SHIPPED.test)
+    for part in (SHIPPED.train, SHIPPED.validation):
+        assert not test & set(digests(part.images).tolist())
+
+
+@settings(max_examples=10)
+@given(seed=st.integers(0, 2**32 - 1), images=st.integers(10, 5000))
+def test_no_index_of_a_split_stands_in_another(seed, images):
+    splits = split(SHIPPED, images, seed)
+    places = [{(p.part, int(i)) for i in p.indices} for p in vars(splits).values()]
+    train, validation, test = places
+    assert not (train & validation or train & test or validation & test)
+
+
+def test_training_never_reads_a_test_image(store, monkeypatch):
+    from tl_engine.learning.device import prepare_device
+    from tl_engine.learning.training import train
+
+    prepare_device(os.cpu_count() or 1)
+    taken, take = set(), Split.take
+
+    def watched(self, positions):
+        taken.add(self.part)
+        return take(self, positions)
+
+    monkeypatch.setattr(Split, "take", watched)
+    run = ClaimedRun(store.create(tiny_study(both=False)).runs()[0])
+    run.begin()
+    train(run)
+    assert taken == {"train", "validation"}
+    run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+    assert_no_test_in(run.path)
+
+
+def test_nothing_of_the_test_split_is_in_what_a_finished_study_left(finished):
+    assert_no_test_in(finished.path)
+    for run in finished.runs():
+        assert run.test_scores() is run.test_probabilities() is None
+    assert finished.openings() == []
+
+
+def assert_no_test_in(folder):
+    """No file, no key and no array is about the test images."""
+    labels = SHIPPED.test.labels
+    for path in folder.rglob("*"):
+        assert "test" not in path.name
+        if path.suffix in (".json", ".jsonl"):
+            for line in (
+                path.read_text().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+            ):
+                assert "test" not in keys(json.loads(line))
+        if path.suffix == ".npz":
+            with np.load(path) as arrays:
+                for name, array in arrays.items():
+                    assert not name.startswith("test")
+                    assert len(labels) not in array.shape
+        if path.name == "log.txt":
+            assert "test" not in path.read_text().lower()
+
+
+def keys(value):
+    if isinstance(value, dict):
+        return set(value).union(*map(keys, value.values()))
+    return set().union(*map(keys, value)) if isinstance(value, list) else set()
+
+
+@pytest.mark.parametrize("module", [confusion, curves, scores, verdict])
+def test_no_analysis_that_chooses_can_be_given_the_test_split(module):
+    names = {
+        name
+        for function in vars(module).values()
+        if getattr(function, "__module__", "") == module.__name__ and hasattr(function, "__code__")
+        for name in function.__code__.co_varnames[: function.__code__.co_argcount]
+    }
+    assert names
+    assert not {name for name in names if "test" in name.split("_")}
+
+
+def test_a_runs_scores_and_probabilities_leave_test_out_once_it_is_open(store):
+    run = store.create(fake_run.study()).runs()[0]
+    fake_run.train(ClaimedRun(run))
+    scores = run.scores
+    keep(run, Evaluation.TEST, {"correct": 1})
+    assert run.scores == scores
+    assert list(run.probabilities()) == ["validation"]
+
+
+class Openings(RuleBasedStateMachine):
+    """People finish runs and open the test split in any order; processes die in between."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="thaw-"))
+        self.patch = mock.patch("os.fsync")
+        self.patch.start()
+        self.study = RunStore(self.folder).create(fake_run.study(pairs=6))
+        self.times = self.highest = 0
+        self.finished, self.opened, self.answered = 0, set(), set()
+
+    def teardown(self):
+        self.patch.stop()
+        shutil.rmtree(self.folder)
+
+    @rule()
+    def finish(self):
+        if self.finished < 6:
+            fake_run.train(ClaimedRun(self.study.runs()[self.finished]))
+            self.finished += 1
+
+    @rule(answers=st.integers(0, 6))
+    def open(self, answers):
+        """Ask all that have finished; the process may die after some of their answers."""
+        runs = self.study.runs()[: self.finished]
+        missing = [run for run in runs if run.path.name not in self.answered]
+        if not missing:
+            return
+        names = {run.path.name for run in missing}
+        self.times += not names <= self.opened
+        note(self.study, missing)
+        self.opened |= names
+        for run in missing[:answers]:
+            keep(run, Evaluation.TEST, {"correct": 1})
+            self.answered.add(run.path.name)
+
+    @rule(data=st.data())
+    def a_power_cut_leaves_half_a_line(self, data):
+        path = self.study.path / "openings.jsonl"
+        if path.exists():
+            with open(path, "ab") as file:
+                file.write(data.draw(st.binary(max_size=20)).replace(b"\n", b""))
+
+    @invariant()
+    def the_count_is_right_and_never_falls(self):
+        openings = self.study.openings()
+        assert count(openings) == self.times >= self.highest
+        self.highest = self.times
+        assert [opening.number for opening in openings] == list(range(1, self.times + 1))
+        assert {name for opening in openings for name in opening.runs} == self.opened
+
+
+TestOpenings = Openings.TestCase
+TestOpenings.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+
+
+def test_results_without_a_line_count_as_an_opening_of_their_own(store):
+    study = store.create(fake_run.study(pairs=2))
+    for run in study.runs():
+        fake_run.train(ClaimedRun(run))
+    first, second = study.runs()
+    keep(first, Evaluation.TEST, {"correct": 1})
+    (opening,) = study.openings()
+    assert (opening.number, opening.at, opening.runs) == (1, "", (first.path.name,))
+    assert note(study, [second]).number == 2
+    assert count(study.openings()) == 2
+
+
+def test_a_changed_log_of_openings_is_refused(store):
+    study = store.create(fake_run.study())
+    note(study, study.runs())
+    path = study.path / "openings.jsonl"
+    line = files.read_lines(path)[0]
+    path.write_text(path.read_text().replace('"number": 1', '"number": 0'))
+    with pytest.raises(DamagedError, match="openings"):
+        study.openings()
+    path.write_text(2 * (json.dumps(files.seal(line)) + "\n"))
+    with pytest.raises(DamagedError, match="twice"):
+        study.openings()
+
+
+def test_copies_are_found_and_other_pictures_are_not():
+    others = np.array(SHIPPED.train.images[:300])
+    copies = others[:40]
+    brighter = corrupted(others[40:80], np.arange(40), "brightness", 1)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 28, 28, 3), np.uint8)
+    found = duplicates(np.concatenate([copies, brighter, noise]), others)
+    assert set(range(40)) <= set(found.exact.tolist())
+    assert not {i for i in found.exact if i >= 80} and not {i for i in found.near if i >= 80}
+    assert sum(40 <= i < 80 for i in found.near) >= 36
+    assert (found.test, found.others) == (120, 300)
+
+
+@given(gain=st.floats(0.4, 0.9), seed=st.integers(0, 99))
+def test_the_hash_does_not_mind_contrast(gain, seed):
+    image = np.array(SHIPPED.train.images[seed])
+    paler = np.rint(image * gain).astype(np.uint8)
+    one, other = perceptual_hash(np.stack([image, paler]))
+    assert np.bitwise_count(one ^ other) <= 2 * NEAR
+
+
+def test_duplicates_are_computed_once_for_a_dataset(tmp_path, monkeypatch):
+    calls, compute = [], leakage._compute
+    monkeypatch.setattr(leakage, "_kept", {})
+    monkeypatch.setattr(leakage, "_compute", lambda *a: calls.append(a) or compute(*a))
+    cache = Cache(tmp_path, limit=10**9)
+    first = duplicates_of("fashion-mini", cache)
+    leakage._kept.clear()  # another process
+    second = duplicates_of("fashion-mini", cache)
+    assert len(calls) == 1
+    assert np.array_equal(first.near, second.near)
+    assert len(first.exact) == 0 < len(first.near)

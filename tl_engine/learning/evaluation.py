@@ -1,0 +1,111 @@
+"""Ask finished runs what training does not ask: the test split, or corrupted images."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tl_engine import data
+from tl_engine.catalog.datasets import dataset
+from tl_engine.corruptions import CORRUPTIONS, SEVERITIES, corrupted, sample_of
+from tl_engine.errors import DataUnavailable, ThawError
+from tl_engine.learning.device import prepare_device
+from tl_engine.learning.downloads import prepare
+from tl_engine.learning.prediction import Network, load
+from tl_engine.learning.progress import Progress
+from tl_engine.learning.scores import counted, decide
+from tl_engine.runs import Evaluation, Run, StudyEvaluation
+from tl_engine.runs.evaluation import keep
+from tl_engine.splits import Split, Splits, split
+from tl_engine.work import evaluation_work
+
+Ask = Callable[[Split], np.ndarray]
+"""Class probabilities (n, classes) float32 of a split's images."""
+Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
+    """Ask each run, and keep its answer before the next one is asked; the network is built once
+    for all that share it.
+
+    Returns:
+        A sentence for each run that could not be asked.
+
+    Raises:
+        Stopped: where somebody asked for it.
+        OSError: where an answer cannot be kept.
+    """
+    prepare_device(runs[0].threads)
+    progress = Progress(
+        evaluation, sum(evaluation_work(run.recipe, evaluation.kind) for run in runs)
+    )
+    network: Network | None = None
+    refused = []
+    for number, run in enumerate(runs, start=1):
+        progress.stage("Measuring finished runs", run=number, runs=len(runs))
+        try:
+            splits = _splits(run)
+            network = load(run, network)
+            ask = partial(network.reader.read, beat=progress.beat)
+            value, arrays = QUESTIONS[evaluation.kind](run, splits, ask)
+        except ThawError as error:
+            refused.append(f"{run.id}: {error}")
+        else:
+            keep(run, evaluation.kind, value, arrays)
+    return refused
+
+
+def _splits(run: Run) -> Splits:
+    """
+    Raises:
+        DataUnavailable: where the images are not those that the run was trained on.
+    """
+    prepare(run.recipe.dataset)
+    images = data.load(run.recipe.dataset)
+    if {met["fingerprint"] for met in run.environments} - {images.fingerprint}:
+        title = dataset(run.recipe.dataset).title
+        raise DataUnavailable(f"The images of {title} are not those that it was trained on.")
+    return split(images, run.recipe.train_images, run.seeds.data)
+
+
+def _test(run: Run, splits: Splits, ask: Ask) -> Answer:
+    part = splits.test
+    probabilities = ask(part)
+    arrays = {
+        "probabilities": probabilities.astype(np.float16),
+        "labels": part.labels,
+        "indices": part.indices,
+    }
+    return counted(probabilities, part.labels, dataset(run.recipe.dataset).classes), arrays
+
+
+def _robustness(run: Run, splits: Splits, ask: Ask) -> Answer:
+    part = sample_of(splits.validation)
+    images, grey = part.images, dataset(run.recipe.dataset).channels == 1
+    whole = np.arange(len(part))
+
+    def correct(pixels: np.ndarray) -> int:
+        said = ask(replace(part, published=pixels, indices=whole))
+        return int((decide(said) == part.labels).sum())
+
+    spoilt = {
+        name: [
+            correct(corrupted(images, part.indices, name, severity, grey=grey))
+            for severity in range(1, SEVERITIES + 1)
+        ]
+        for name in CORRUPTIONS
+    }
+    sample = hashlib.sha256(f"{part.part} {part.indices.tolist()}".encode()).hexdigest()[:16]
+    counts = {"clean": correct(images), "corrupted": spoilt}
+    return {"total": len(part), "sample": sample, **counts}, {}
+
+
+QUESTIONS: dict[Evaluation, Callable[[Run, Splits, Ask], Answer]] = {
+    Evaluation.TEST: _test,
+    Evaluation.ROBUSTNESS: _robustness,
+}

@@ -1,0 +1,91 @@
+"""An evaluation of one study: which runs have answered, and the process that asks them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tl_engine import fsio, locks
+from tl_engine.errors import DamagedError
+from tl_engine.runs import pulse
+from tl_engine.runs.evaluation import Evaluation
+from tl_engine.runs.run import Run, RunState
+from tl_engine.runs.study_folder import StudyFolder
+from tl_engine.runs.summary import summarise
+
+DIED = "The process that measured them died; what it had measured is kept."
+
+
+class StudyEvaluation:
+    """One kind of evaluation of one study; at most one process asks at a time.
+
+    Attributes:
+        study, kind: whose runs are asked, and what.
+    """
+
+    def __init__(self, study: StudyFolder, kind: Evaluation) -> None:
+        self.study, self.kind = study, kind
+        self._folder = study.path / kind
+        self._heart = pulse.Heart(self._folder)
+
+    def missing(self, runs: Iterable[Run]) -> list[Run]:
+        """The finished ones of these runs that have no sound answer yet."""
+        finished = (run for run in runs if summarise(run).state is RunState.FINISHED)
+        return [run for run in finished if not self._is_answered(run)]
+
+    def _is_answered(self, run: Run) -> bool:
+        try:
+            return run.answer(self.kind) is not None
+        except DamagedError:  # it is asked again
+            return False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a living process asks, or waits for its turn."""
+        return locks.is_held(self._folder / "lock")
+
+    @property
+    def progress(self) -> dict[str, Any]:
+        """Where its process is: stage, run, runs, fraction, seconds_left; or how the last one
+        ended, as `ended`."""
+        beat = pulse.read(self._folder)
+        said = beat.progress if beat else {}
+        return said if not said or self.is_alive else {"ended": said.get("ended", DIED)}
+
+    def request_stop(self) -> None:
+        """Ask its process to stop after its batch."""
+        fsio.touch(self._folder / "stop")
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether somebody asked its process to stop."""
+        return (self._folder / "stop").exists()
+
+    # What its process does.
+
+    def take(self) -> int | None:
+        """Take its lock for a process that is about to be started; None where one lives."""
+        fsio.make_folder(self._folder)
+        descriptor = locks.take(self._folder / "lock")
+        if descriptor is not None:
+            fsio.remove(self._folder / "stop")
+        return descriptor
+
+    @contextlib.contextmanager
+    def hold(self, taken: int | None = None) -> Iterator[bool]:
+        """Held by the one process that asks; gives False where another one does.
+
+        Args:
+            taken: the descriptor with which it holds the lock already.
+        """
+        descriptor = self.take() if taken is None else taken
+        if descriptor is None:
+            yield False
+            return
+        with locks.adopt(descriptor), self._heart.beating():
+            yield True
+
+    def report(self, progress: dict[str, Any]) -> None:
+        """Say where its process is, or how it ended."""
+        self._heart.say(progress)

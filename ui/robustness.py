@@ -1,0 +1,94 @@
+"""Compare's look at corrupted images: two arms, or one, on pixels that none of them was shown."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from tl_engine.analysis.pairs import paired_scores
+from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
+from tl_engine.corruptions import SAMPLE
+from tl_engine.errors import DamagedError
+from tl_engine.runs import Evaluation, Run
+from ui import evaluation, frame
+from ui.compare_parts import ShownArm
+from ui.figures import robustness_accuracy, robustness_difference
+from ui.text import plain
+
+WHAT = (
+    "Noise, blur, less contrast, more brightness, pixelation and JPEG, five severities each, with "
+    "CIFAR-10-C's constants for 32 pixels (a blur's radius grows with larger images). Each run is "
+    f"measured on at most {SAMPLE} validation images, a fixed sample with every class in "
+    "proportion; both arms see the same pixels. A diagnostic: it changes no verdict."
+)
+Answers = dict[int, Robustness]
+"""By the number of the pair."""
+
+
+@frame.guarded()
+def show(first: ShownArm, second: ShownArm | None = None) -> None:
+    """Accuracy on corrupted images: first minus second, or of the one arm that has answers."""
+    st.subheader("Corrupted images", anchor=False)
+    runs = [*first.runs, *(second.runs if second else [])]
+    known = {arm.title: _answers(arm.runs) for arm in (first, second) if arm}
+    if not any(known.values()):
+        st.caption("No run was measured on corrupted images yet.")
+    elif second and _comparable(known[first.title], known[second.title]):
+        _show_two(known[first.title], known[second.title], first.title, second.title)
+    else:
+        for place, (title, answers) in enumerate(known.items()):
+            if answers:
+                _show_one(answers, title, place)
+    evaluation.ask(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", key="robustness")
+    st.caption(WHAT)
+
+
+def _show_two(first: Answers, second: Answers, title: str, other: str) -> None:
+    pairs = sorted(set(first) & set(second))
+    ours, theirs = ([answers[pair] for pair in pairs] for answers in (first, second))
+    cells = mean_difference(ours, theirs)
+    st.plotly_chart(
+        robustness_difference(cells, len(pairs), ours[0].total, title, other),
+        key="robustness",
+        alt=f"Accuracy on corrupted images, {plain(title)} minus {plain(other)}",
+    )
+    rows = {
+        "Mean of all corruptions": paired_scores(_means(first), _means(second)),
+        "The same images as they are": paired_scores(_cleans(first), _cleans(second)),
+    }
+    evaluation.show_pairs(rows, title, other)
+
+
+def _show_one(answers: Answers, title: str, place: int) -> None:
+    asked = list(answers.values())
+    st.plotly_chart(
+        robustness_accuracy(mean_accuracy(asked), len(asked), asked[0].total, title),
+        key=f"robustness-{place}",
+        alt=f"Accuracy on corrupted images, {plain(title)}",
+    )
+
+
+def _answers(runs: list[Run]) -> Answers:
+    """What the runs said; a damaged answer is none, and is asked for again."""
+    found = {}
+    for run in runs:
+        try:
+            said = run.answer(Evaluation.ROBUSTNESS)
+        except DamagedError:
+            continue
+        if said:
+            found[run.pair] = Robustness.of(said)
+    return found
+
+
+def _comparable(first: Answers, second: Answers) -> bool:
+    """Whether there are pairs, each asked of the same images."""
+    pairs = set(first) & set(second)
+    return bool(pairs) and all(first[pair].sample == second[pair].sample for pair in pairs)
+
+
+def _means(answers: Answers) -> dict[int, float]:
+    return {pair: one.mean for pair, one in answers.items()}
+
+
+def _cleans(answers: Answers) -> dict[int, float]:
+    return {pair: one.clean for pair, one in answers.items()}
