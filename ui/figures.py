@@ -13,7 +13,15 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis import scores
-from tl_engine.charts import classes, confusion, curves, points
+from tl_engine.charts import (
+    agreement,
+    class_deltas,
+    classes,
+    confusion,
+    curves,
+    points,
+    reliability,
+)
 
 MAXIMUM_FIGURES = 64
 
@@ -33,6 +41,9 @@ final_scores = _once(points.final_scores)
 confusion_matrix = _once(confusion.confusion_matrix)
 confusion_difference = _once(confusion.confusion_difference)
 per_class = _once(classes.per_class)
+agreement_matrix = _once(agreement.agreement_matrix)
+class_differences = _once(class_deltas.class_differences)
+reliability_diagram = _once(reliability.reliability_diagram)
 
 score_table = _copied(scores.score_table)
 arm_summary = _copied(scores.arm_summary)

@@ -1,0 +1,124 @@
+"""Agreement of two arms: who is right on which images, with their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+
+import pandas as pd
+import streamlit as st
+
+from tl_engine.analysis.agreement import (
+    CELLS,
+    agreement_counts,
+    cohens_kappa,
+    disagreement,
+    in_agreement,
+    mcnemar_p,
+    seed_disagreement,
+)
+from tl_engine.analysis.mistakes import surest_first
+from tl_engine.charts.cells import clickable
+from tl_engine.runs import Run
+from ui import frame
+from ui.compare_parts import ShownArm, show_table
+from ui.figures import agreement_matrix
+from ui.predictions import (
+    choose_pairs,
+    finished_pairs,
+    pairs_words,
+    pooled,
+    predictions_of,
+    show_pictures,
+)
+from ui.text import percent, plain
+
+CHECKPOINTS = "these two checkpoints, not these two recipes"
+Runs = dict[int, Run]
+
+
+@st.fragment
+@frame.guarded()
+def show_agreement(first: ShownArm, second: ShownArm) -> None:
+    """On which images two arms are right together, alone or not at all."""
+    st.subheader("Where they agree", anchor=False)
+    ours, theirs = finished_pairs(first), finished_pairs(second)
+    pairs = [pair for pair in ours if pair in theirs]
+    if not pairs:
+        st.caption("Agreement appears when a pair has finished in both arms.")
+        return
+    chosen = choose_pairs(pairs, "agreement-pair")
+    said = pooled(ours, chosen), pooled(theirs, chosen)
+    counts = agreement_counts(*said)
+    halves = st.grid(2, min_column_width=380)
+    with halves.cell():
+        made = agreement_matrix(counts, first.title, second.title, pairs_words(chosen))
+        st.plotly_chart(
+            clickable(made, CELLS.get(st.session_state.get("agreement-of", ""))),
+            key="agreement",
+            on_select=_take_click,
+            selection_mode="points",
+            alt="How many images both arms get right, one of them, or none",
+        )
+    with halves.cell():
+        numbers = _numbers(first, second, (ours, theirs), chosen)
+        if len(chosen) == 1:
+            numbers["McNemar, exact p"] = f"{mcnemar_p(counts):.2g}: {CHECKPOINTS}"
+        kappa = cohens_kappa(counts)
+        numbers["Cohen's kappa of right and wrong"] = "–" if isnan(kappa) else f"{kappa:.2f}"
+        show_table(pd.DataFrame({"": numbers}).rename_axis("How alike they are"))
+        st.caption(
+            "The measure of a difference is another seed, which has other training images, another "
+            "head and another order: arms that disagree no more than seeds do are not told apart "
+            "here. Kappa is 1 where both are right on the same images, 0 where they are so as "
+            "often as by chance."
+        )
+    who = _choose_cell(first, second)
+    if who is not None:
+        surest_of = said[1] if who == "second" else said[0]
+        positions = surest_first(surest_of, in_agreement(*said, who))
+        show_pictures((first, second), said, positions, f"agreement-{who}")
+
+
+def _numbers(
+    first: ShownArm, second: ShownArm, runs: tuple[Runs, Runs], chosen: Sequence[int]
+) -> dict[str, str]:
+    """How often the arms say different classes in the pairs that are chosen, and for reference
+    how often two seeds of each arm do, all of them."""
+    ours, theirs = runs
+    couples = [(predictions_of(ours[pair]), predictions_of(theirs[pair])) for pair in chosen]
+    share = percent(disagreement(couples).share)
+    words = {f"The two arms say different classes ({pairs_words(chosen)})": share}
+    for arm, of_arm in zip((first, second), runs, strict=True):
+        known = seed_disagreement([predictions_of(run) for run in of_arm.values()])
+        couple = f"{known.comparisons} couple{'s' if known.comparisons > 1 else ''}"
+        if known.comparisons:
+            words[f"Two seeds of {plain(arm.title, 40)} do ({couple})"] = percent(known.share)
+        else:
+            words[f"Two seeds of {plain(arm.title, 40)} do"] = "– no two with common images"
+    return words
+
+
+def _choose_cell(first: ShownArm, second: ShownArm) -> str | None:
+    """The cell whose images are asked for, by a click or here."""
+    titles = {
+        "both": "Both right",
+        "first": f"Only {plain(first.title, 60)} right",
+        "second": f"Only {plain(second.title, 60)} right",
+        "neither": "Both wrong",
+    }
+    return st.selectbox(
+        "Images",
+        list(CELLS),
+        index=None,
+        format_func=titles.__getitem__,
+        placeholder="Click a cell, or choose one here",
+        key="agreement-of",
+    )
+
+
+def _take_click() -> None:
+    # A second click on a cell takes the choice back, which leaves no point.
+    for point in st.session_state["agreement"].selection.points:
+        cell = (round(point["y"]), round(point["x"]))
+        st.session_state["agreement-of"] = next(who for who, at in CELLS.items() if at == cell)
