@@ -25,7 +25,7 @@ from tl_engine.analysis.mistakes import (
     surest_first,
     surest_mistakes,
 )
-from tl_engine.analysis.predictions import Predictions, check_same_images, joined
+from tl_engine.analysis.predictions import check_same_images, joined, predictions
 from tl_engine.errors import ComparisonError
 
 CLASSES = 4
@@ -38,7 +38,7 @@ def said(labels, predicted, confidences=None, pair=1, indices=None):
     probabilities = np.repeat(((1 - sure) / (CLASSES - 1))[:, None], CLASSES, axis=1)
     probabilities[np.arange(len(labels)), predicted] = sure
     places = np.arange(len(labels)) if indices is None else np.asarray(indices)
-    return Predictions(probabilities.astype(np.float16), labels, places, np.full(len(labels), pair))
+    return predictions(probabilities.astype(np.float16), labels, places, pair)
 
 
 @st.composite
@@ -99,21 +99,24 @@ def test_mcnemar_is_the_exact_test_of_who_is_right_alone(first, second):
     assert mcnemar_p(counts) == pytest.approx(expected)
 
 
-def test_disagreement_is_of_classes_and_over_common_images_only():
+def test_disagreement_is_of_classes_not_of_who_is_right():
+    one, other = said([0, 1, 2, 3], [0, 1, 1, 0]), said([0, 1, 2, 3], [0, 2, 1, 1])
+    assert disagreement(one, other) == 0.5  # both wrong on the last image, in two ways
+    with pytest.raises(ComparisonError):
+        disagreement(one, said([0], [0]))
+
+
+def test_the_reference_is_every_couple_of_seeds_over_common_images():
+    runs = [said([0, 0], [0, n], pair=n) for n in (1, 2, 3)]
+    assert seed_disagreement(runs) == (0.5, 3)
     one = said([0, 1, 2, 3], [0, 1, 1, 0], indices=[1, 2, 3, 4])
     other = said([3, 2, 1], [1, 1, 1], pair=2, indices=[4, 3, 2])
-    known = disagreement([(one, other)])
-    assert known.share == pytest.approx(1 / 3)  # both wrong on image 4, in two ways
-    assert (known.comparisons, known.images) == (1, 3)
-
-
-def test_the_reference_is_every_couple_of_seeds():
-    runs = [said([0, 0], [0, n], pair=n) for n in (1, 2, 3)]
-    known = seed_disagreement(runs)
-    assert (known.share, known.comparisons) == (0.5, 3)
-    assert np.isnan(seed_disagreement(runs[:1]).share)
+    assert seed_disagreement([one, other]) == (pytest.approx(1 / 3), 1)
     strangers = said([0, 0], [0, 1], indices=[7, 8])
-    assert seed_disagreement([runs[0], strangers]).comparisons == 0
+    share, couples = seed_disagreement([one, strangers])
+    assert np.isnan(share)
+    assert couples == 0
+    assert seed_disagreement([one]).couples == seed_disagreement([]).couples == 0
 
 
 @given(arms())

@@ -19,7 +19,6 @@ from tl_engine.analysis.calibration import (
     null_errors,
     reliability,
 )
-from tl_engine.analysis.predictions import Predictions
 
 IMAGES = 400
 
@@ -143,7 +142,7 @@ def test_of_models_that_are_never_wrong_or_know_nothing_the_temperature_is_a_bou
 def test_a_run_is_measured_as_a_whole_from_what_is_stored():
     probabilities, labels = simulated(6)
     stored = probabilities.astype(np.float16)
-    known = calibration(Predictions(stored, labels, np.arange(IMAGES), np.ones(IMAGES, int)))
+    known = calibration(stored, labels)
     confidences, right = right_and_sure(stored.astype(float), labels)
     assert known.accuracy == right.mean()
     assert known.error == pytest.approx(calibration_error(reliability(confidences, right)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import isnan
 
 import pandas as pd
@@ -19,7 +18,6 @@ from tl_engine.analysis.agreement import (
 )
 from tl_engine.analysis.mistakes import surest_first
 from tl_engine.charts.cells import clickable
-from tl_engine.runs import Run
 from ui import frame
 from ui.compare_parts import ShownArm, show_table
 from ui.figures import agreement_matrix
@@ -34,7 +32,6 @@ from ui.predictions import (
 from ui.text import percent, plain
 
 CHECKPOINTS = "these two checkpoints, not these two recipes"
-Runs = dict[int, Run]
 
 
 @st.fragment
@@ -61,7 +58,8 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
             alt="How many images both arms get right, one of them, or none",
         )
     with halves.cell():
-        numbers = _numbers(first, second, (ours, theirs), chosen)
+        alike = f"The two arms say different classes ({pairs_words(chosen)})"
+        numbers = {alike: percent(disagreement(*said)), **_reference(first), **_reference(second)}
         if len(chosen) == 1:
             numbers["McNemar, exact p"] = f"{mcnemar_p(counts):.2g}: {CHECKPOINTS}"
         kappa = cohens_kappa(counts)
@@ -80,23 +78,14 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
         show_pictures((first, second), said, positions, f"agreement-{who}")
 
 
-def _numbers(
-    first: ShownArm, second: ShownArm, runs: tuple[Runs, Runs], chosen: Sequence[int]
-) -> dict[str, str]:
-    """How often the arms say different classes in the pairs that are chosen, and for reference
-    how often two seeds of each arm do, all of them."""
-    ours, theirs = runs
-    couples = [(predictions_of(ours[pair]), predictions_of(theirs[pair])) for pair in chosen]
-    share = percent(disagreement(couples).share)
-    words = {f"The two arms say different classes ({pairs_words(chosen)})": share}
-    for arm, of_arm in zip((first, second), runs, strict=True):
-        known = seed_disagreement([predictions_of(run) for run in of_arm.values()])
-        couple = f"{known.comparisons} couple{'s' if known.comparisons > 1 else ''}"
-        if known.comparisons:
-            words[f"Two seeds of {plain(arm.title, 40)} do ({couple})"] = percent(known.share)
-        else:
-            words[f"Two seeds of {plain(arm.title, 40)} do"] = "– no two with common images"
-    return words
+def _reference(arm: ShownArm) -> dict[str, str]:
+    """How often two seeds of an arm say different classes, in words."""
+    known = seed_disagreement([predictions_of(run) for run in finished_pairs(arm).values()])
+    name = f"Two seeds of {plain(arm.title, 40)} do"
+    if not known.couples:
+        return {name: "– no two with common images"}
+    couples = "1 couple" if known.couples == 1 else f"{known.couples:,} couples"
+    return {f"{name} ({couples})": percent(known.share)}
 
 
 def _choose_cell(first: ShownArm, second: ShownArm) -> str | None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from tl_engine.analysis.calibration import Calibration, calibration
 from tl_engine.analysis.mistakes import once_each
-from tl_engine.analysis.predictions import Predictions, joined
+from tl_engine.analysis.predictions import Predictions, joined, predictions
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.thumbnails import Said, Thumbnail, thumbnails
 from tl_engine.data import load
@@ -22,7 +22,7 @@ from ui.compare_parts import ShownArm
 PER_PAGE = 24
 ALL = 0
 """In the place of a pair's number, which is 1 or more."""
-_predictions: Kept[Predictions] = Kept(maximum=128)
+_predictions: Kept[Predictions] = Kept(maximum=1000)
 _calibrations: Kept[Calibration] = Kept(maximum=1000)
 
 
@@ -48,7 +48,7 @@ def pooled(runs: dict[int, Run], pairs: Sequence[int]) -> Predictions:
 
 def calibration_of(run: Run) -> Calibration:
     """How well a finished run's probabilities fit."""
-    return _calibrations.get(run.path, lambda: calibration(predictions_of(run)))
+    return _calibrations.get(run.path, lambda: _measure(run))
 
 
 def choose_pairs(pairs: Sequence[int], key: str) -> list[int]:
@@ -140,10 +140,19 @@ def _page(images: int, predictions: int, key: str) -> int:
     return page
 
 
-def _read(run: Run) -> Predictions:
+def _validation(run: Run) -> dict[str, np.ndarray]:
     arrays = run.probabilities()
     if "validation" not in arrays:
         raise StoreError(f"Run {run.id} left no probabilities of validation images.")
-    labels = arrays["validation_labels"]
-    pairs = np.full(len(labels), run.pair)
-    return Predictions(arrays["validation"], labels, arrays["validation_indices"], pairs)
+    return arrays
+
+
+def _read(run: Run) -> Predictions:
+    arrays = _validation(run)
+    labels, indices = arrays["validation_labels"], arrays["validation_indices"]
+    return predictions(arrays["validation"], labels, indices, run.pair)
+
+
+def _measure(run: Run) -> Calibration:
+    arrays = _validation(run)
+    return calibration(arrays["validation"], arrays["validation_labels"])

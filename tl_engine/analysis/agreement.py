@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from itertools import combinations
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,20 +18,16 @@ CELLS = {
 }
 """Who is right, and the (row, column) in the counts: rows are the first arm right and wrong,
 columns the second."""
+MISSING = -1
+"""In the place of a class: the run has no such image."""
 
 
-class Disagreement(NamedTuple):
-    """How often two say different classes.
-
-    Attributes:
-        share: mean over the comparisons; NaN without one.
-        comparisons: how many couples of runs.
-        images: how many images they share, on average.
-    """
+class Reference(NamedTuple):
+    """How often two seeds say different classes: the mean share over couples of runs, NaN without
+    one, and how many couples that are."""
 
     share: float
-    comparisons: int
-    images: float
+    couples: int
 
 
 def agreement_counts(first: Predictions, second: Predictions) -> np.ndarray:
@@ -92,25 +87,35 @@ def mcnemar_p(counts: np.ndarray) -> float:
     return min(1.0, 2 * float(bdtr(min(alone), sum(alone), 0.5))) if sum(alone) else 1.0
 
 
-def disagreement(couples: Iterable[tuple[Predictions, Predictions]]) -> Disagreement:
-    """How often the two of a couple say different classes, over the images both have.
+def disagreement(first: Predictions, second: Predictions) -> float:
+    """The share of rows for which two arms say different classes.
+
+    Raises:
+        ComparisonError: unless both are of the same images in the same order.
+    """
+    check_same_images(first, second)
+    return float((first.predicted != second.predicted).mean())
+
+
+def seed_disagreement(runs: Sequence[Predictions]) -> Reference:
+    """How often two runs of one arm with other seeds say different classes, over the images that
+    both have; couples without a common image are left out.
 
     Args:
-        couples: each of one run and another; those without a common image are left out.
+        runs: each of one run.
     """
-    shares, images = [], []
-    for one, other in couples:
-        _, ours, theirs = np.intersect1d(
-            one.indices, other.indices, assume_unique=True, return_indices=True
-        )
-        if len(ours):
-            shares.append(float((one.predicted[ours] != other.predicted[theirs]).mean()))
-            images.append(len(ours))
-    if not shares:
-        return Disagreement(math.nan, 0, 0.0)
-    return Disagreement(float(np.mean(shares)), len(shares), float(np.mean(images)))
-
-
-def seed_disagreement(runs: Sequence[Predictions]) -> Disagreement:
-    """The reference: how often two runs of one arm with other seeds say different classes."""
-    return disagreement(combinations(runs, 2))
+    if len(runs) < 2:
+        return Reference(math.nan, 0)
+    places = np.unique(np.concatenate([run.indices for run in runs]))
+    said = np.full((len(runs), len(places)), MISSING, np.int16)
+    for row, run in zip(said, runs, strict=True):
+        row[np.searchsorted(places, run.indices)] = run.predicted
+    shares: list[float] = []
+    for place, ours in enumerate(said[:-1]):
+        there = ours != MISSING
+        theirs = said[place + 1 :, there]
+        common = theirs != MISSING
+        images = common.sum(axis=1)
+        differing = ((theirs != ours[there]) & common).sum(axis=1)
+        shares += (differing[images > 0] / images[images > 0]).tolist()
+    return Reference(float(np.mean(shares)) if shares else math.nan, len(shares))

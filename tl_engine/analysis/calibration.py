@@ -9,8 +9,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.predictions import Predictions
-
 BINS = 15
 """Of equal width, as in Guo et al. 2017 (arXiv 1706.04599)."""
 SIMULATIONS = 1000
@@ -46,17 +44,24 @@ class Calibration(NamedTuple):
     temperature: float
 
 
-def calibration(said: Predictions) -> Calibration:
-    """All of it for one run; the errors of several cannot be pooled, for they share images."""
-    bins = reliability(said.confidences, said.right)
+def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
+    """All of it for one run; the errors of several cannot be pooled, for they share images.
+
+    Args:
+        probabilities: (n, classes), as they are stored.
+        labels: true classes (n,).
+    """
+    confidences = np.minimum(probabilities.max(axis=1).astype(float), 1.0)
+    right = probabilities.argmax(axis=1) == labels
+    bins = reliability(confidences, right)
     return Calibration(
         bins=bins,
-        accuracy=float(said.right.mean()),
+        accuracy=float(right.mean()),
         error=calibration_error(bins),
-        null=null_errors(said.confidences),
-        loss=mean_loss(said.probabilities, said.labels),
-        brier=brier_score(said.probabilities, said.labels),
-        temperature=fitted_temperature(said.probabilities, said.labels),
+        null=null_errors(confidences),
+        loss=mean_loss(probabilities, labels),
+        brier=brier_score(probabilities, labels),
+        temperature=fitted_temperature(probabilities, labels),
     )
 
 

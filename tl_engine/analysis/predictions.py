@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -13,37 +12,26 @@ from tl_engine.errors import ComparisonError
 
 @dataclass(frozen=True)
 class Predictions:
-    """A row per run and image.
+    """A row per run and image; of probabilities only the highest is kept.
 
     Attributes:
-        probabilities: float16 (n, classes), as a finished run leaves them.
+        predicted: the class (n,) that was said.
+        confidences: its probability (n,), 0 to 1.
         labels: true classes (n,).
         indices: positions (n,) in the dataset's published array.
         pairs: the number (n,) of each row's paired seed.
+        classes: how many there are.
     """
 
-    probabilities: np.ndarray
+    predicted: np.ndarray
+    confidences: np.ndarray
     labels: np.ndarray
     indices: np.ndarray
     pairs: np.ndarray
+    classes: int
 
     def __len__(self) -> int:
         return len(self.labels)
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return self.probabilities.shape[1]
-
-    @cached_property
-    def predicted(self) -> np.ndarray:
-        """The class (n,) that was said; of the float16 values, as scores are counted."""
-        return self.probabilities.argmax(axis=1)
-
-    @cached_property
-    def confidences(self) -> np.ndarray:
-        """The probability (n,) of the class that was said, 0 to 1."""
-        return np.minimum(self.probabilities.max(axis=1).astype(float), 1.0)
 
     @property
     def right(self) -> np.ndarray:
@@ -51,10 +39,30 @@ class Predictions:
         return self.predicted == self.labels
 
 
+def predictions(
+    probabilities: np.ndarray, labels: np.ndarray, indices: np.ndarray, pair: int
+) -> Predictions:
+    """What one run said.
+
+    Args:
+        probabilities: (n, classes), as they are stored: a class is said by the rounded numbers,
+            by which scores are counted.
+    """
+    return Predictions(
+        predicted=probabilities.argmax(axis=1),
+        confidences=np.minimum(probabilities.max(axis=1).astype(float), 1.0),
+        labels=labels,
+        indices=indices,
+        pairs=np.full(len(labels), pair),
+        classes=probabilities.shape[1],
+    )
+
+
 def joined(parts: Sequence[Predictions]) -> Predictions:
     """The rows of several runs, one after another; at least one run."""
-    names = ("probabilities", "labels", "indices", "pairs")
-    return Predictions(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    names = ("predicted", "confidences", "labels", "indices", "pairs")
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+    return Predictions(**arrays, classes=parts[0].classes)
 
 
 def check_same_images(first: Predictions, second: Predictions) -> None:
