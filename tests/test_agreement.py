@@ -148,15 +148,27 @@ def test_of_several_seeds_an_image_is_shown_once_with_how_often_it_was_so():
         for pair, sure in ((1, [0.5, 0.9, 0.6]), (2, [0.9, 0.9, 0.5]))
     ]
     both = joined(runs)
-    positions, times = once_each(both, surest_mistakes(both))
+    positions, times, of = once_each(both, surest_mistakes(both))
     assert list(both.indices[positions]) == [0, 2]
     assert list(both.confidences[positions]) == pytest.approx([0.9, 0.6], abs=1e-3)
-    assert list(times) == [2, 2]
+    assert list(times) == list(of) == [2, 2]
+
+
+def test_an_image_that_not_every_seed_has_is_counted_among_those_that_do():
+    runs = [
+        said([0, 0], [1, 1], [0.9, 0.8], 1, indices=[4, 5]),
+        said([0, 0], [0, 1], [0.9, 0.7], 2, indices=[5, 6]),
+    ]
+    both = joined(runs)
+    positions, times, of = once_each(both, surest_mistakes(both))
+    assert list(both.indices[positions]) == [4, 5, 6]
+    assert list(times) == [1, 1, 1]
+    assert list(of) == [1, 2, 1]
 
 
 def test_no_position_is_no_image():
-    positions, times = once_each(said([0], [0]), np.array([], np.int64))
-    assert len(positions) == len(times) == 0
+    for counts in once_each(said([0], [0]), np.array([], np.int64)):
+        assert len(counts) == 0
 
 
 def test_classes_are_confused_in_one_direction_and_in_both():

@@ -110,3 +110,15 @@ def test_a_click_on_who_is_right_shows_those_images(finished, page):
     only = int(((first == labels) & (second != labels)).sum())
     wait_for_images(page, min(only, 24))
     assert page.get_by_test_id("stException").count() == 0
+
+
+def test_a_cell_that_is_clicked_again_is_shown_again(finished, page):
+    first, _, labels = of_both(finished)
+    counts = confusion_counts(labels, first, 10)
+    true, said = divmod(int(counts.argmax()), 10)
+    click(page, "cell-fashion-mini-first", true, said, 10)
+    wait_for_images(page, min(int(counts[true, said]), 24))
+    page.get_by_role("button", name="Clear value").first.click()
+    wait_for_images(page, 0)
+    click(page, "cell-fashion-mini-first", true, said, 10)
+    wait_for_images(page, min(int(counts[true, said]), 24))

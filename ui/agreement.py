@@ -17,17 +17,18 @@ from tl_engine.analysis.agreement import (
     seed_disagreement,
 )
 from tl_engine.analysis.mistakes import surest_first
-from tl_engine.charts.cells import clickable
+from tl_engine.charts.cells import Cell
 from ui import frame
+from ui.cells import show_cells
 from ui.compare_parts import ShownArm, show_table
 from ui.figures import agreement_matrix
+from ui.pictures import show_pictures
 from ui.predictions import (
     choose_pairs,
     finished_pairs,
     pairs_words,
     pooled,
     predictions_of,
-    show_pictures,
 )
 from ui.text import percent, plain
 
@@ -50,13 +51,9 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
     halves = st.grid(2, min_column_width=380)
     with halves.cell():
         made = agreement_matrix(counts, first.title, second.title, pairs_words(chosen))
-        st.plotly_chart(
-            clickable(made, CELLS.get(st.session_state.get("agreement-of", ""))),
-            key="agreement",
-            on_select=_take_click,
-            selection_mode="points",
-            alt="How many images both arms get right, one of them, or none",
-        )
+        chosen_cell = CELLS.get(st.session_state.get("agreement-of") or "")
+        alt = "How many images both arms get right, one of them, or none"
+        show_cells(made, chosen_cell, "agreement", _take_click, alt)
     with halves.cell():
         alike = f"The two arms say different classes ({pairs_words(chosen)})"
         numbers = {alike: percent(disagreement(*said)), **_reference(first), **_reference(second)}
@@ -106,8 +103,5 @@ def _choose_cell(first: ShownArm, second: ShownArm) -> str | None:
     )
 
 
-def _take_click() -> None:
-    # A second click on a cell takes the choice back, which leaves no point.
-    for point in st.session_state["agreement"].selection.points:
-        cell = (round(point["y"]), round(point["x"]))
-        st.session_state["agreement-of"] = next(who for who, at in CELLS.items() if at == cell)
+def _take_click(cell: Cell) -> None:
+    st.session_state["agreement-of"] = next(who for who, at in CELLS.items() if at == cell)

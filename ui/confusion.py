@@ -12,12 +12,14 @@ import streamlit as st
 from tl_engine.analysis.mistakes import in_cell, only_in_first
 from tl_engine.analysis.predictions import check_same_images
 from tl_engine.catalog.datasets import dataset
-from tl_engine.charts.cells import CLICKABLE, Cell, clickable
+from tl_engine.charts.cells import CLICKABLE, Cell
 from tl_engine.charts.style import ARMS
 from ui import frame
+from ui.cells import show_cells
 from ui.compare_parts import ShownArm, confusions
 from ui.figures import confusion_difference, confusion_matrix
-from ui.predictions import finished_pairs, pairs_words, pooled, show_pictures
+from ui.pictures import show_pictures
+from ui.predictions import finished_pairs, pairs_words, pooled
 from ui.text import escape, plain
 
 DIFFERENCE = "difference"
@@ -96,21 +98,13 @@ def _colours(first: ShownArm, second: ShownArm) -> tuple[str, str]:
 def _draw(made: go.Figure, key: str, place: str, alt: str) -> None:
     """A matrix whose clicks choose a cell, with a frame round it if it is of this matrix."""
     is_asked = st.session_state.get(f"{key}-of", place) == place
-    st.plotly_chart(
-        clickable(made, _cell(key) if is_asked else None),
-        key=f"{key}-{place}",
-        on_select=partial(_take_click, key, place),
-        selection_mode="points",
-        alt=alt,
-    )
+    take = partial(_take_click, key, place)
+    show_cells(made, _cell(key) if is_asked else None, f"{key}-{place}", take, alt)
 
 
-def _take_click(key: str, place: str) -> None:
-    # A second click on a cell takes the choice back, which leaves no point.
-    for point in st.session_state[f"{key}-{place}"].selection.points:
-        st.session_state[f"{key}-true"] = round(point["y"])
-        st.session_state[f"{key}-said"] = round(point["x"])
-        st.session_state[f"{key}-of"] = place
+def _take_click(key: str, place: str, cell: Cell) -> None:
+    st.session_state[f"{key}-true"], st.session_state[f"{key}-said"] = cell
+    st.session_state[f"{key}-of"] = place
 
 
 def _cell(key: str) -> Cell | None:

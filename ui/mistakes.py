@@ -13,7 +13,8 @@ from tl_engine.analysis.predictions import Predictions
 from tl_engine.catalog.datasets import dataset
 from ui import frame
 from ui.compare_parts import ShownArm
-from ui.predictions import choose_pairs, finished_pairs, pooled, show_pictures, show_some
+from ui.pictures import show_pictures, show_some
+from ui.predictions import choose_pairs, finished_pairs, pooled
 from ui.text import escape, plain
 
 COUPLES = 5

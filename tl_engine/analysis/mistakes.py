@@ -36,17 +36,22 @@ def only_in_first(first: Predictions, second: Predictions, true: int, said: int)
     return there[second.predicted[there] != said]
 
 
-def once_each(predictions: Predictions, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each image once, where it comes first among the positions (m,), and in how many rows it is.
+def once_each(
+    predictions: Predictions, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each image once, where it comes first among the positions (m,).
 
     Returns:
-        positions (k,), times (k,).
+        positions (k,), in how many of the m rows each image is (k,), and in how many rows of all
+        (k,): where each seed draws its own validation split, not every run has every image.
     """
-    _, firsts, times = np.unique(
+    images, rows = np.unique(predictions.indices, return_counts=True)
+    there, firsts, times = np.unique(
         predictions.indices[positions], return_index=True, return_counts=True
     )
     order = np.argsort(firsts)
-    return positions[firsts[order]], times[order]
+    of = rows[np.searchsorted(images, there)]
+    return positions[firsts[order]], times[order], of[order]
 
 
 def confused_cells(counts: np.ndarray) -> pd.DataFrame:

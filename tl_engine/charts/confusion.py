@@ -49,7 +49,7 @@ def confusion_difference(
         f"{markup(name_a, 28)} minus {markup(name_b, 28)}",
         f"{_mark(colours[0])} {markup(name_a)} says this more often<br>"
         f"{_mark(colours[1])} {markup(name_b)} does<br>"
-        f"{int(counts_a.sum()):,} and {int(counts_b.sum()):,} predictions, validation split; "
+        f"{int(counts_a.sum()):,} and {int(counts_b.sum()):,} predictions, validation split<br>"
         "percentage points of the true class",
         points,
         class_names,

@@ -30,7 +30,7 @@ def reliability_diagram(bins: pd.DataFrame, title: str, colour: str, of_what: st
         height=430,
         margin_t=100,
     )
-    axis = {"range": [0, 1.02], "tickformat": ".0%"}
+    axis = {"range": [0, 1.04], "tickformat": ".0%"}
     made.update_xaxes(title="Confidence", **axis)
     made.update_yaxes(title="Share right", **axis)
     if not images:

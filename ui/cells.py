@@ -1,0 +1,38 @@
+"""Matrices whose cells can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from tl_engine.charts.cells import Cell, clickable
+
+
+def show_cells(
+    made: go.Figure, chosen: Cell | None, key: str, take: Callable[[Cell], None], alt: str
+) -> None:
+    """Draw a heat map with a frame round the chosen cell.
+
+    Args:
+        take: called with the cell that was clicked, before the page is drawn again.
+    """
+    st.plotly_chart(
+        clickable(made, chosen),
+        key=key,
+        on_select=partial(_take, key, take),
+        selection_mode="points",
+        alt=alt,
+    )
+
+
+def _take(key: str, take: Callable[[Cell], None]) -> None:
+    points, last = st.session_state[key].selection.points, f"{key}-last"
+    if points:
+        st.session_state[last] = (round(points[-1]["y"]), round(points[-1]["x"]))
+    # A second click on a cell takes the selection back, which leaves no point; but whoever clicks
+    # on a cell wants to see it, above all if something else has been chosen in between.
+    if last in st.session_state:
+        take(st.session_state[last])
