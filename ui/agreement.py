@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isnan
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -57,22 +58,31 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
     with halves.cell():
         alike = f"The two arms say different classes ({pairs_words(chosen)})"
         numbers = {alike: percent(disagreement(*said)), **_reference(first), **_reference(second)}
-        if len(chosen) == 1:
-            numbers["McNemar, exact p"] = f"{mcnemar_p(counts):.2g}: {CHECKPOINTS}"
-        kappa = cohens_kappa(counts)
-        numbers["Cohen's kappa of right and wrong"] = "–" if isnan(kappa) else f"{kappa:.2f}"
-        show_table(pd.DataFrame({"": numbers}).rename_axis("How alike they are"))
-        st.caption(
-            "The measure of a difference is another seed, which has other training images, another "
-            "head and another order: arms that disagree no more than seeds do are not told apart "
-            "here. Kappa is 1 where both are right on the same images, 0 where they are so as "
-            "often as by chance."
-        )
+        _show_numbers({**numbers, **_of_counts(counts, is_one_pair=len(chosen) == 1)})
     who = _choose_cell(first, second)
     if who is not None:
         surest_of = said[1] if who == "second" else said[0]
         positions = surest_first(surest_of, in_agreement(*said, who))
         show_pictures((first, second), said, positions, f"agreement-{who}")
+
+
+def _show_numbers(numbers: dict[str, str]) -> None:
+    show_table(pd.DataFrame({"": numbers}).rename_axis("How alike they are"))
+    st.caption(
+        "The measure of a difference is another seed, which has other training images, another "
+        "head and another order: arms that disagree no more than seeds do are not told apart "
+        "here. Kappa is 1 where both are right on the same images, 0 where they are so as often "
+        "as by chance."
+    )
+
+
+def _of_counts(counts: np.ndarray, *, is_one_pair: bool) -> dict[str, str]:
+    """What the counts of who is right come to, in words."""
+    kappa = cohens_kappa(counts)
+    words = {"Cohen's kappa of right and wrong": "–" if isnan(kappa) else f"{kappa:.2f}"}
+    if is_one_pair:
+        words["McNemar, exact p"] = f"{mcnemar_p(counts):.2g}: {CHECKPOINTS}"
+    return words
 
 
 def _reference(arm: ShownArm) -> dict[str, str]:

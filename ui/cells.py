@@ -29,10 +29,6 @@ def show_cells(
 
 
 def _take(key: str, take: Callable[[Cell], None]) -> None:
-    points, last = st.session_state[key].selection.points, f"{key}-last"
-    if points:
-        st.session_state[last] = (round(points[-1]["y"]), round(points[-1]["x"]))
-    # A second click on a cell takes the selection back, which leaves no point; but whoever clicks
-    # on a cell wants to see it, above all if something else has been chosen in between.
-    if last in st.session_state:
-        take(st.session_state[last])
+    # A second click on the chosen cell takes the selection back, which leaves no point.
+    for point in st.session_state[key].selection.points:
+        take((round(point["y"]), round(point["x"])))
