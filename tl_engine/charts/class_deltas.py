@@ -32,11 +32,11 @@ def class_differences(
     drawn = frame[frame["pairs"] > 0].sort_values("difference", kind="stable")
     pairs = int(frame["pairs"].max()) if len(frame) else 0
     made = figure(
-        f"Class by class: {markup(first, 28)} minus {markup(second, 28)}",
+        f"{markup(first, 28)} minus {markup(second, 28)}",
         f"recall, {pairs} pair{'s' if pairs != 1 else ''}, validation split, last epoch<br>"
         + _intervals(drawn, pairs),
         height=240 + 26 * max(len(drawn), 4),
-        margin_t=100,
+        margin_t=115,
     )
     made.update_xaxes(title="Difference of recall (percentage points)", tickformat="+")
     names = [markup(class_names[place], 24) for place in drawn["class"]]
@@ -61,8 +61,8 @@ def _intervals(drawn: pd.DataFrame, pairs: int) -> str:
     if pairs < LEAST_PAIRS:
         return f"no intervals: they take at least {LEAST_PAIRS} pairs"
     return (
-        f"line: 95 % t interval of the class alone; filled: holds among {drawn['p'].count()} "
-        f"classes (Holm), {(drawn['p_holm'] < MISTAKE).sum()} do"
+        f"line: 95 % t interval of the class alone<br>filled: holds among "
+        f"{drawn['p'].count()} classes (Holm), {(drawn['p_holm'] < MISTAKE).sum()} do"
     )
 
 

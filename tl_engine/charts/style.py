@@ -31,6 +31,7 @@ SEQUENTIAL = ((0.0, "#EEF3F8"), (0.5, "#86B3E2"), (1.0, "#1F4E8C"))
 MIDDLE = "#F1F3F5"
 """Between two arms. Opaque: Plotly chooses a number's colour by its cell's, and does not see what
 shines through."""
+DIVERGING = ((0.0, ARMS[1]), (0.5, MIDDLE), (1.0, ARMS[0]))
 GRID = "rgba(128,128,128,0.22)"
 NEUTRAL = "#808890"
 """What belongs to no arm or to several; seen in both themes."""
