@@ -8,7 +8,8 @@ ThawError
 ├── ImageError             a file that is no picture Thaw can read
 ├── StoreError             an unknown, unreadable or busy study or run
 │   └── DamagedError       a file under runs/ that is not what was written
-└── PredictionError        a model that cannot classify
+├── PredictionError        a model that cannot classify
+└── ComparisonError        runs that cannot be set side by side
 
 Every message is for people: what is wrong, what was given, what would be right.
 Pages and the command line show ``str(error)`` as it is.
@@ -78,3 +79,7 @@ class DamagedError(StoreError):
 
 class PredictionError(ThawError):
     """A run whose model cannot classify, or a predictor process that gave no answer."""
+
+
+class ComparisonError(ThawError):
+    """Runs that cannot be set side by side; says in what they differ."""

@@ -98,10 +98,10 @@ def fit(image: np.ndarray, described: Dataset, *, invert: bool = False) -> np.nd
     return np.array(picture)
 
 
-def preview(image: np.ndarray) -> np.ndarray:
-    """A uint8 image (height, width, 3), at most PREVIEW pixels on a side."""
+def preview(image: np.ndarray, most: int = PREVIEW) -> np.ndarray:
+    """A uint8 image (height, width, 3), at most so many pixels on a side."""
     picture = Image.fromarray(image)
-    picture.thumbnail((PREVIEW, PREVIEW))
+    picture.thumbnail((most, most))
     return np.array(picture)
 
 

@@ -79,6 +79,11 @@ def split(images: Images, train_images: int | None, seed: int) -> Splits:
     return Splits(_taken(images.train, chosen), validation, _whole(images.test, "test"))
 
 
+def published_validation(images: Images) -> LabelledImages:
+    """The published array into which the indices of a validation split point."""
+    return images.train if images.validation is None else images.validation
+
+
 def stratified(labels: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
     """Ascending positions of `count` images, drawn at random within each class.
 

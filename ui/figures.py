@@ -14,7 +14,9 @@ import streamlit as st
 
 from tl_engine.analysis import scores
 from tl_engine.charts import (
+    agreement,
     budget_curve,
+    class_deltas,
     classes,
     confusion,
     curves,
@@ -23,6 +25,7 @@ from tl_engine.charts import (
     frontier,
     pairs,
     points,
+    reliability,
     robustness,
 )
 
@@ -51,6 +54,9 @@ cost_and_accuracy = _once(frontier.frontier)
 interaction = _once(factors.interaction)
 robustness_accuracy = _once(robustness.robustness_accuracy)
 robustness_difference = _once(robustness.robustness_difference)
+agreement_matrix = _once(agreement.agreement_matrix)
+class_differences = _once(class_deltas.class_differences)
+reliability_diagram = _once(reliability.reliability_diagram)
 
 score_table = _copied(scores.score_table)
 arm_summary = _copied(scores.arm_summary)

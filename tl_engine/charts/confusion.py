@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tl_engine.analysis.confusion import difference, row_shares
-from tl_engine.charts.style import DIVERGING, SEQUENTIAL, figure, say_empty
+from tl_engine.charts.style import ARMS, MIDDLE, SEQUENTIAL, figure, say_empty
 from tl_engine.text import markup
 
 WRITTEN_CLASSES = 12
@@ -36,14 +36,20 @@ def confusion_difference(
     class_names: Sequence[str],
     name_a: str,
     name_b: str,
+    colours: tuple[str, str] = (ARMS[0], ARMS[1]),
 ) -> go.Figure:
-    """A minus B, in percentage points of the true class, so that different totals compare."""
+    """A minus B, in percentage points of the true class, so that different totals compare.
+
+    Args:
+        colours: those of A and B, as hex.
+    """
     points = difference(counts_a, counts_b)
     limit = max(1.0, float(np.nan_to_num(np.abs(points)).max(initial=0.0)))
     made = _matrix(
         f"{markup(name_a, 28)} minus {markup(name_b, 28)}",
-        f"violet: {markup(name_a)} says this more often<br>green: {markup(name_b)} does<br>"
-        f"{int(counts_a.sum()):,} and {int(counts_b.sum()):,} predictions, validation split; "
+        f"{_mark(colours[0])} {markup(name_a)} says this more often<br>"
+        f"{_mark(colours[1])} {markup(name_b)} does<br>"
+        f"{int(counts_a.sum()):,} and {int(counts_b.sum()):,} predictions, validation split<br>"
         "percentage points of the true class",
         points,
         class_names,
@@ -52,9 +58,16 @@ def confusion_difference(
         points,
     )
     made.update_traces(
-        colorscale=DIVERGING, zmin=-limit, zmax=limit, colorbar={"title": "points", "thickness": 12}
+        colorscale=((0.0, colours[1]), (0.5, MIDDLE), (1.0, colours[0])),
+        zmin=-limit,
+        zmax=limit,
+        colorbar={"title": "points", "thickness": 12},
     )
     return made
+
+
+def _mark(colour: str) -> str:
+    return f'<span style="color:{colour}">■</span>'
 
 
 def _matrix(

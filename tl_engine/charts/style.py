@@ -29,8 +29,10 @@ PARTIAL = "#D7CFA6"
 ON_PHASE = "#14222C"
 """Text on a phase's colour."""
 SEQUENTIAL = ((0.0, "#EEF3F8"), (0.5, "#86B3E2"), (1.0, "#1F4E8C"))
-DIVERGING = ((0.0, ARMS[1]), (0.5, "#F1F3F5"), (1.0, ARMS[0]))
-"""Opaque: Plotly chooses a number's colour by its cell's, and does not see what shines through."""
+MIDDLE = "#F1F3F5"
+"""Between two arms. Opaque: Plotly chooses a number's colour by its cell's, and does not see what
+shines through."""
+DIVERGING = ((0.0, ARMS[1]), (0.5, MIDDLE), (1.0, ARMS[0]))
 GRID = "rgba(128,128,128,0.22)"
 NEUTRAL = "#808890"
 """What belongs to no arm or to several; seen in both themes."""

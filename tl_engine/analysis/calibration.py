@@ -1,0 +1,185 @@
+"""Calibration: whether a model is right as often as it says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+BINS = 15
+"""Of equal width, as in Guo et al. 2017 (arXiv 1706.04599)."""
+SIMULATIONS = 1000
+SEED = 20_260_101
+"""Of the simulation: the same numbers give the same band."""
+AT_ONCE = 2**20
+"""Random numbers that are in memory together."""
+COVERED = 0.95
+SMALLEST = 1e-7
+"""A probability counts as at least this, as in the losses that runs report."""
+TEMPERATURES = (0.05, 20.0)
+
+
+class Calibration(NamedTuple):
+    """How one run's probabilities fit what happened.
+
+    Attributes:
+        bins: a row per bin, see `reliability`.
+        error: expected calibration error, a share.
+        null: 2.5 % and 97.5 % quantiles of the error that a calibrated model would show with
+            these confidences.
+        loss: mean cross-entropy, in nats.
+        brier: mean squared distance of probabilities to the truth, 0 to 2.
+        temperature: see `fitted_temperature`.
+    """
+
+    bins: pd.DataFrame
+    accuracy: float
+    error: float
+    null: tuple[float, float]
+    loss: float
+    brier: float
+    temperature: float
+
+
+def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
+    """All of it for one run; the errors of several cannot be pooled, for they share images.
+
+    Args:
+        probabilities: (n, classes), as they are stored.
+        labels: true classes (n,).
+    """
+    confidences = np.minimum(probabilities.max(axis=1).astype(float), 1.0)
+    right = probabilities.argmax(axis=1) == labels
+    bins = reliability(confidences, right)
+    return Calibration(
+        bins=bins,
+        accuracy=float(right.mean()),
+        error=calibration_error(bins),
+        null=null_errors(confidences),
+        loss=mean_loss(probabilities, labels),
+        brier=brier_score(probabilities, labels),
+        temperature=fitted_temperature(probabilities, labels),
+    )
+
+
+def reliability(confidences: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+    """How often each confidence is right.
+
+    Args:
+        confidences: (n,), 0 to 1.
+        right: bool (n,).
+
+    Returns:
+        A row per bin that has images: bin, images, confidence (mean), accuracy, low and high:
+        where the accuracy of a calibrated model lies with 95 % (simulated).
+    """
+    places = bins_of(confidences)
+    images = np.bincount(places, minlength=BINS)
+    filled = np.flatnonzero(images)
+    drawn = _drawn_right(confidences, places)[:, filled] / images[filled]
+    low, high = np.quantile(drawn, _tails(), axis=0)
+    return pd.DataFrame(
+        {
+            "bin": filled,
+            "images": images[filled],
+            "confidence": np.bincount(places, confidences, BINS)[filled] / images[filled],
+            "accuracy": np.bincount(places, right, BINS)[filled] / images[filled],
+            "low": low,
+            "high": high,
+        }
+    )
+
+
+def bins_of(confidences: np.ndarray) -> np.ndarray:
+    """The bin (n,) of each confidence, 0 to BINS - 1; a bound belongs to the bin above it."""
+    return np.minimum((np.asarray(confidences) * BINS).astype(int), BINS - 1)
+
+
+def calibration_error(bins: pd.DataFrame) -> float:
+    """Expected calibration error: |accuracy - confidence|, mean over images (Naeini 2015)."""
+    gaps = (bins["accuracy"] - bins["confidence"]).abs()
+    return float((gaps * bins["images"]).sum() / bins["images"].sum())
+
+
+def null_errors(confidences: np.ndarray) -> tuple[float, float]:
+    """Between what calibration errors 95 % of perfectly calibrated models lie that have these
+    confidences (n,): even they show an error, for n images are not all there are."""
+    places = bins_of(confidences)
+    expected = np.bincount(places, confidences, BINS)
+    errors = np.abs(_drawn_right(confidences, places) - expected).sum(axis=1) / len(places)
+    low, high = np.quantile(errors, _tails())
+    return float(low), float(high)
+
+
+def mean_loss(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean cross-entropy in nats of probabilities (n, classes)."""
+    of_truth = probabilities[np.arange(len(labels)), labels].astype(float)
+    return float(-np.log(np.maximum(of_truth, SMALLEST)).mean())
+
+
+def brier_score(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """Mean over images of the squared distance to the truth, summed over classes, 0 to 2
+    (Brier 1950)."""
+    values = probabilities.astype(float)
+    of_truth = values[np.arange(len(labels)), labels]
+    return float(((values**2).sum(axis=1) - 2 * of_truth + 1).mean())
+
+
+def fitted_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature that makes the mean cross-entropy least (Guo et al. 2017): above 1 for a
+    model that is too sure, below for one that is not sure enough.
+
+    Logits are the logarithms of the probabilities, each at least SMALLEST, so that what float16
+    rounded to 0 or 1 stays finite. Within TEMPERATURES; a bound means that it lies beyond.
+    """
+    logits = np.log(np.maximum(probabilities.astype(float), SMALLEST))
+    low, high = (math.log(bound) for bound in TEMPERATURES)
+    return math.exp(_lowest(lambda log: _loss_at(logits, labels, math.exp(log)), low, high))
+
+
+def _loss_at(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
+    scaled = logits / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    sums = np.log(np.exp(scaled).sum(axis=1))
+    return float((sums - scaled[np.arange(len(labels)), labels]).mean())
+
+
+def _lowest(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function with one valley is lowest, by golden section; 24 MB of scipy.optimize do
+    it no better."""
+    golden = (math.sqrt(5) - 1) / 2
+    one, other = high - golden * (high - low), low + golden * (high - low)
+    at_one, at_other = function(one), function(other)
+    while high - low > 1e-4:
+        if at_one < at_other:
+            high, other, at_other = other, one, at_one
+            one = high - golden * (high - low)
+            at_one = function(one)
+        else:
+            low, one, at_one = one, other, at_other
+            other = low + golden * (high - low)
+            at_other = function(other)
+    return (low + high) / 2
+
+
+def _drawn_right(confidences: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """How many are right per bin in (SIMULATIONS, BINS) draws in which each image is right with
+    its confidence."""
+    random = np.random.default_rng(SEED)
+    order = np.argsort(places, kind="stable")
+    chances = np.asarray(confidences)[order].astype(np.float32)
+    filled, begins = np.unique(places[order], return_index=True)
+    drawn = np.zeros((SIMULATIONS, BINS))
+    at_once = max(AT_ONCE // len(chances), 1)
+    for first in range(0, SIMULATIONS, at_once):
+        rows = drawn[first : first + at_once]
+        right = random.random((len(rows), len(chances)), np.float32) < chances
+        rows[:, filled] = np.add.reduceat(right, begins, axis=1, dtype=np.int64)
+    return drawn
+
+
+def _tails() -> tuple[float, float]:
+    return (1 - COVERED) / 2, (1 + COVERED) / 2

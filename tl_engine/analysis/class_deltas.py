@@ -1,0 +1,65 @@
+"""Class by class: where the difference of two arms comes from."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from tl_engine.analysis.verdict import LEAST_PAIRS, t_interval
+
+
+def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
+    """Recall of the first arm minus that of the second per class, paired over seeds.
+
+    Args:
+        first, second: recalls (pairs, classes), 0 to 1, NaN where a class has no image.
+
+    Returns:
+        A row per class: class (its index), pairs, first, second (mean recalls over those pairs),
+        difference, low, high (95 % paired t interval of this class alone), p (two-sided) and
+        p_holm (adjusted for all classes that have a p). Interval and p are NaN under four pairs.
+        Where every pair shows the same difference nothing is known of its spread: no interval,
+        and a p of 1.
+    """
+    rows = [_row(first[:, place], second[:, place]) for place in range(first.shape[1])]
+    frame = pd.DataFrame(
+        rows, columns=["pairs", "first", "second", "difference", "low", "high", "p"]
+    )
+    frame.insert(0, "class", range(len(rows)))
+    frame["p_holm"] = holm(frame["p"].to_numpy(float))
+    return frame
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjusted p (n,) of a family (Holm 1979); a NaN is no member of it and stays NaN."""
+    values = np.asarray(p, float)
+    members = np.flatnonzero(~np.isnan(values))
+    order = members[np.argsort(values[members], kind="stable")]
+    adjusted = np.full(len(values), np.nan)
+    stepped = values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return adjusted
+
+
+def _row(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:
+    both = ~(np.isnan(first) | np.isnan(second))
+    first, second = first[both], second[both]
+    differences, pairs = first - second, int(both.sum())
+    if not pairs:
+        return (0, *[math.nan] * 6)
+    means = (pairs, float(first.mean()), float(second.mean()), float(differences.mean()))
+    if pairs < LEAST_PAIRS:
+        return (*means, math.nan, math.nan, math.nan)
+    if np.ptp(differences) < 1e-12:  # 0.9 - 0.8 and 0.8 - 0.7 are the same difference
+        return (*means, math.nan, math.nan, 1.0)
+    return (*means, *t_interval(differences), _p(differences))
+
+
+def _p(differences: np.ndarray) -> float:
+    """The two-sided p of the paired t test."""
+    from scipy.special import stdtr
+
+    error = differences.std(ddof=1) / math.sqrt(len(differences))
+    return 2 * float(stdtr(len(differences) - 1, -abs(differences.mean()) / error))

@@ -1,0 +1,64 @@
+"""Cells of a heat map that can be clicked, and the one that is chosen."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from tl_engine.charts.style import ON_PHASE
+
+CLICKABLE = 30
+"""Up to so many classes have cells that a finger or a mouse can hit."""
+Cell = tuple[int, int]
+"""Row and column of a matrix, from 0."""
+
+
+def clickable(made: go.Figure, chosen: Cell | None = None) -> go.Figure:
+    """A copy of a figure of one heat map over places 0, 1, ... whose cells report clicks.
+
+    Selections of a heat map are reported to nobody; those of a scatter's points are. So every
+    cell has an invisible point in its middle, which says on hover what the cell says, and is
+    found from anywhere in the cell because it is the nearest.
+
+    Args:
+        chosen: the cell with a frame around it.
+    """
+    copy = go.Figure(made)
+    if not copy.data or len(copy.data[0].y) > CLICKABLE:
+        return copy
+    heat = copy.data[0]
+    rows, columns = np.nonzero(np.isfinite(np.asarray(heat.z, float)))
+    told = [[*heat.customdata[y][x], heat.z[y][x]] for y, x in zip(rows, columns, strict=True)]
+    shown = len(told[0]) - 1 if told else 0
+    copy.add_scatter(
+        x=columns,
+        y=rows,
+        mode="markers",
+        marker={"size": 8, "opacity": 0},
+        selected_marker_opacity=0,
+        unselected_marker_opacity=0,
+        customdata=told,
+        hovertemplate=heat.hovertemplate.replace("%{z", f"%{{customdata[{shown}]"),
+        showlegend=False,
+    )
+    # A drag would move the matrix away, and on a telephone hold the page.
+    copy.update_xaxes(fixedrange=True)
+    copy.update_yaxes(fixedrange=True)
+    copy.update_layout(hoverdistance=-1, hovermode="closest")
+    if chosen is not None:
+        _frame(copy, chosen)
+    return copy
+
+
+def _frame(made: go.Figure, chosen: Cell) -> None:
+    """A dark line on a light one, which is seen on every colour."""
+    y, x = chosen
+    for colour, width in (("#FFFFFF", 5), (ON_PHASE, 2)):
+        made.add_shape(
+            type="rect",
+            x0=x - 0.5,
+            x1=x + 0.5,
+            y0=y - 0.5,
+            y1=y + 0.5,
+            line={"color": colour, "width": width},
+        )
