@@ -6,32 +6,29 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.settings import differences
-from tl_engine.catalog.datasets import dataset
 from tl_engine.runs import joined_history, summarise
 from tl_engine.work import sizes_of
-from ui import contrast, frame, verdicts
-from ui.compare_parts import (
-    arm_titles,
-    arms_of,
-    confusions,
-    per_class_frame,
-    show_table,
-    shown_arms,
-)
+from ui import contrast, frame, robustness, test_split, verdicts
+from ui.agreement import show_agreement
+from ui.calibration import show_calibration
+from ui.classes import show_classes
+from ui.compare_parts import confusions, per_class_frame, show_table, shown_arms
+from ui.confusion import show_confusion
 from ui.engine import store
 from ui.figures import (
     arm_summary,
-    confusion_difference,
-    confusion_matrix,
     final_scores,
     learning_curves,
     per_class,
     score_table,
 )
+from ui.mistakes import show_mistakes
 from ui.selection import choose_runs
-from ui.text import duration, percent, plain, table
+from ui.text import duration, percent, table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
+FEW = 10
+"""Rows of scores that are shown unasked."""
 AXES = {"epoch": "Epochs", "images": "Images seen", "seconds": "Seconds"}
 
 
@@ -118,7 +115,6 @@ def curves(history):
 def scores(scored):
     """Every seed as a point, and the table behind the points."""
     st.subheader("Scores", anchor=False)
-    show_table(_readable(scored))
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
         points = final_scores(scored)
@@ -133,6 +129,8 @@ def scores(scored):
             "it does not say which arm is better. Cold: with nothing computed or traced "
             "before; spent: with what other runs had left."
         )
+    with st.expander("Every run", expanded=len(scored) <= FEW):
+        show_table(_readable(scored))
 
 
 def _readable_arms(summary):
@@ -168,40 +166,53 @@ def _readable(scored):
     return pd.DataFrame(rows).set_index("Arm")
 
 
-def confusion(arms, titles):
-    """Confusion matrices of one arm or two, and their difference."""
-    counts = {key: confusions(runs) for key, runs in arms.items()}
-    done = [key for key, value in counts.items() if value is not None]
-    st.subheader("What is mistaken for what", anchor=False)
-    if not done:
-        st.caption("Confusions appear when a run has finished.")
+def mistakes(shown):
+    """What is mistaken for what, and how each class fares."""
+    show_confusion(shown)
+    finished = {arm.key: arm.runs for arm in shown if confusions(arm.runs) is not None}
+    titles = {arm.key: arm.title for arm in shown}
+    if finished:
+        classes = per_class_frame(finished, titles)
+        st.plotly_chart(per_class(classes), key="per-class", alt="Accuracy per class and arm")
+    show_mistakes(shown)
+
+
+def agreement(chosen):
+    """On which images and classes the two arms differ."""
+    show_agreement(*chosen)
+    show_classes(*chosen)
+
+
+def costs(runs, shown, chosen):
+    """What the arms cost, and what one gets for it."""
+    history = joined_history(runs)
+    if history.empty:
+        st.caption("Costs are known when the first epoch has ended.")
         return
-    shown = {key: plain(title) for key, title in titles.items()}
-    left, right = st.columns(2)
-    with left:
-        first = st.selectbox("Arm", done, format_func=shown.get, key="first")
-    data = dataset(arms[first][0].recipe.dataset)
-    same_data = [k for k in done if arms[k][0].recipe.dataset == data.name and k != first]
-    with right:
-        second = st.selectbox(
-            "Against", same_data, format_func=shown.get, key="second", disabled=not same_data
-        )
-    names = list(data.class_names)
-    halves = st.grid(2, min_column_width=480)
-    for place, key in enumerate(key for key in (first, second) if key is not None):
-        with halves.cell():
-            st.plotly_chart(
-                confusion_matrix(counts[key], names, titles[key]),
-                key=f"confusion-{place}",
-                alt=f"Confusion matrix of {shown[key]}",
-            )
-    if second is not None:
-        figure = confusion_difference(
-            counts[first], counts[second], names, titles[first], titles[second]
-        )
-        st.plotly_chart(figure, key="difference", alt="Difference of the two confusion matrices")
-    frame_ = per_class_frame({key: arms[key] for key in done if key in (first, second)}, titles)
-    st.plotly_chart(per_class(frame_), key="per-class", alt="Accuracy per class and arm")
+    scored = scores_of(history, runs)
+    if chosen:
+        contrast.show_budgets(*chosen, history)
+    contrast.show_budget_curve(shown, scored)
+    contrast.show_frontier(shown, scored)
+    contrast.show_factors(shown, scored)
+
+
+def closer(runs, shown, chosen):
+    """One part at a time of what is behind the scores."""
+    parts = {
+        "Mistakes": lambda: mistakes(shown),
+        "Agreement": lambda: agreement(chosen),
+        "Costs": lambda: costs(runs, shown, chosen),
+        "Calibration": lambda: show_calibration(shown),
+        "Corrupted images": lambda: robustness.show(*(chosen or shown[:1])),
+        "Test split": lambda: test_split.show(shown[0].runs[0].study, shown),
+    }
+    offered = [part for part in parts if chosen or part != "Agreement"]
+    part = st.segmented_control(
+        "Look closer", offered, default="Mistakes", required=True, key="closer"
+    )
+    with frame.guarded():
+        parts[part]()
 
 
 with frame.page("Compare"):
@@ -219,23 +230,21 @@ with frame.page("Compare"):
             st.caption("Choose at least one study or run.")
         else:
             st.session_state["was-live"] = is_live(runs)
-            chosen = verdicts.choose(shown_arms(runs))
-            if len(arms_of(runs)) == 1:
+            shown = shown_arms(runs)
+            chosen = verdicts.choose(shown)
+            if len(shown) == 1:
                 verdicts.offer_twin(runs[0], "twin")
             st.fragment(evidence, run_every="1s" if is_live(runs) else None)(runs, chosen)
-            arms = arms_of(runs)
-            titles = arm_titles(arms)
             st.subheader("Settings that differ", anchor=False)
-            settings = differences({titles[k]: r[0].recipe.to_dict() for k, r in arms.items()})
-            if len(arms) < 2:
+            settings = differences({arm.title: arm.runs[0].recipe.to_dict() for arm in shown})
+            if len(shown) < 2:
                 st.caption("One arm: nothing to differ from.")
             elif settings.empty:
                 st.caption("None: the arms are the same.")
             else:
                 st.markdown(table(settings))
-            confusion(arms, titles)
+            closer(runs, shown, chosen)
             st.caption(
-                "All figures are of the validation split. The test split is measured once at the "
-                "end of a run and kept out of comparisons, so that nothing is chosen by it. Which "
-                "order is better is said of whole studies whose two arms differ in nothing else."
+                "All figures but those under Test split are of the validation split, by which one "
+                "may choose. A verdict is given on whole studies, after the last epoch."
             )

@@ -255,7 +255,10 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     differs = f"Only the {factors[0]} differs" if factors else "Nothing differs"
     if not one.contrast.has_equal_budgets:
         differs += ", and what the arms cost"
-    return escape(f"{'; '.join(words)}. {differs}.", 600)
+    opened = len(study.openings()) if study else 0
+    times = "once" if opened == 1 else f"{opened} times"
+    test = f" Test split opened {times}." if opened else " Test split locked." if study else ""
+    return escape(f"{'; '.join(words)}. {differs}.{test}", 600)
 
 
 def _predicted(one: Judged, question: Question) -> str:
