@@ -12,12 +12,12 @@ from scipy import stats
 from tl_engine.analysis.verdict import (
     Outcome,
     Pairs,
-    adjusted,
     confidence_sequence,
     decide,
     decide_all,
     detectable,
     equivalence_p,
+    holm,
     p_value,
     pairs_needed,
     power,
@@ -90,15 +90,8 @@ def test_of_a_family_exactly_those_are_claimed_that_holm_s_procedure_finds():
         assert p_values == pytest.approx(theirs)
         verdicts = decide_all(family, 1e-9, all_in=True)
         held = [one.outcome in CLAIMS for one in verdicts]
-        assert held == [p <= 0.05 for p in adjusted(p_values)]
+        assert held == [p <= 0.05 for p in holm(np.array(p_values))]
         assert all(one.p == pytest.approx(p) for one, p in zip(verdicts, p_values, strict=True))
-
-
-def test_adjusted_p_values_are_holm_s():
-    assert adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert adjusted([0.5, 0.9]) == pytest.approx([1.0, 1.0])
-    assert np.isnan(adjusted([math.nan, 0.02])[0])
-    assert adjusted([math.nan, 0.02])[1] == 0.02
 
 
 @given(some.lists(some.floats(-0.1, 0.1), min_size=4, max_size=30), some.booleans())

@@ -7,16 +7,19 @@ from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.budgets import Budget, budget
 from tl_engine.analysis.contrast import ORDER, Contrast, contrast
 from tl_engine.analysis.scores import paired_scores
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, adjusted, decide_all
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide_all, holm
+from tl_engine.errors import StoreError
 from tl_engine.launchers import local
 from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
+from tl_engine.runs.openings import count
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access
 from ui.compare_parts import ShownArm, show_table
@@ -132,9 +135,9 @@ def _decided(judged: list[Judged], question: Question) -> list[Judged]:
     verdicts = decide_all(
         family, question.smallest, all_in=question.is_planned, metric=question.metric
     )
-    p_values = adjusted([verdict.p for verdict in verdicts])
+    p_values = holm(np.array([verdict.p for verdict in verdicts]))
     for place, verdict, p in zip(open_, verdicts, p_values, strict=True):
-        judged[place] = judged[place]._replace(verdict=verdict, adjusted_p=p)
+        judged[place] = judged[place]._replace(verdict=verdict, adjusted_p=float(p))
     return judged
 
 
@@ -255,10 +258,20 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     differs = f"Only the {factors[0]} differs" if factors else "Nothing differs"
     if not one.contrast.has_equal_budgets:
         differs += ", and what the arms cost"
-    opened = len(study.openings()) if study else 0
-    times = "once" if opened == 1 else f"{opened} times"
-    test = f" Test split opened {times}." if opened else " Test split locked." if study else ""
-    return escape(f"{'; '.join(words)}. {differs}.{test}", 600)
+    return escape(f"{'; '.join(words)}. {differs}.{_test_words(study)}", 600)
+
+
+def _test_words(study: StudyFolder | None) -> str:
+    """How often somebody has looked at the test split."""
+    if study is None:
+        return ""
+    try:
+        times = count(study.openings())
+    except StoreError:
+        return " How often the test split was opened cannot be read."
+    if not times:
+        return " Test split locked."
+    return f" Test split opened {times} time{'s' if times > 1 else ''}."
 
 
 def _predicted(one: Judged, question: Question) -> str:
@@ -281,16 +294,16 @@ def _more_pairs(one: Judged, question: Question) -> None:
         return
     there = study.study.pairs + study.added_pairs
     wanted = one.verdict.more_pairs or ONE_CLICK_PAIRS
-    count = min(wanted, ONE_CLICK_PAIRS, MAXIMUM_PAIRS - there)
-    if count < 1 or any(not summarise(run).state.is_over for run in study.runs()):
+    more = min(wanted, ONE_CLICK_PAIRS, MAXIMUM_PAIRS - there)
+    if more < 1 or any(not summarise(run).state.is_over for run in study.runs()):
         return
     if access.button(
-        f"Run {count} more pairs",
+        f"Run {more} more pairs",
         icon=":material/add_circle:",
         key="more-pairs",
         help="Pairs that are added after a look are judged by an interval that allows for that.",
     ):
-        study.add_pairs(count)
+        study.add_pairs(more)
         local.ensure_worker(store())
         st.rerun()
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.verdict import LEAST_PAIRS, t_interval
+from tl_engine.analysis.verdict import LEAST_PAIRS, holm, t_interval
 
 
 def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
@@ -30,17 +30,6 @@ def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
     frame.insert(0, "class", range(len(rows)))
     frame["p_holm"] = holm(frame["p"].to_numpy(float))
     return frame
-
-
-def holm(p: np.ndarray) -> np.ndarray:
-    """Adjusted p (n,) of a family (Holm 1979); a NaN is no member of it and stays NaN."""
-    values = np.asarray(p, float)
-    members = np.flatnonzero(~np.isnan(values))
-    order = members[np.argsort(values[members], kind="stable")]
-    adjusted = np.full(len(values), np.nan)
-    stepped = values[order] * np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
-    return adjusted
 
 
 def _row(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:

@@ -120,14 +120,15 @@ def decide_all(
     ]
 
 
-def adjusted(p_values: Sequence[float]) -> list[float]:
-    """Holm's adjusted p of each; NaN stays NaN and does not count."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
-    said, highest = [math.nan] * len(p_values), 0.0
-    for rank, (p, place) in enumerate(known):
-        highest = max(highest, min(1.0, (len(known) - rank) * p))
-        said[place] = highest
-    return said
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjusted p (n,) of a family (Holm 1979); a NaN is no member of it and stays NaN."""
+    values = np.asarray(p, float)
+    members = np.flatnonzero(~np.isnan(values))
+    order = members[np.argsort(values[members], kind="stable")]
+    adjusted = np.full(len(values), np.nan)
+    stepped = values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return adjusted
 
 
 def decide(
