@@ -101,6 +101,11 @@ def test_fewer_than_four_pairs_are_a_look_and_the_rest_is_another_opening(study)
     assert "It measures 4 finished runs" in words(app)
 
 
+def test_an_opening_that_was_not_finished_goes_on(study):
+    note(study, study.runs())
+    assert shown().button(key="test-start").label == "Go on with opening it"
+
+
 def test_progress_can_be_watched_and_stopped(study):
     asking = StudyEvaluation(study, Evaluation.ROBUSTNESS)
     with asking.hold():

@@ -14,7 +14,7 @@ from tl_engine.analysis.pairs import paired_scores
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DamagedError, DataUnavailable
 from tl_engine.leakage import duplicates_of
-from tl_engine.runs import Evaluation, Opening, Run, StudyFolder
+from tl_engine.runs import Evaluation, Opening, Run, StudyEvaluation, StudyFolder
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.openings import count
 from ui import evaluation, frame
@@ -53,8 +53,18 @@ def show(study: StudyFolder, arms: list[ShownArm]) -> None:
         st.caption(_times(openings))
     else:
         st.markdown(LOCKED)
-    label = "Open it for what has finished since" if openings else "Open the test split"
-    evaluation.ask(Evaluation.TEST, study.runs(), label, key="test")
+    evaluation.ask(Evaluation.TEST, study.runs(), _label(study, openings), key="test")
+
+
+def _label(study: StudyFolder, openings: list[Opening]) -> str:
+    """What pressing the button is: the first opening, another one, or the rest of one."""
+    if not openings:
+        return "Open the test split"
+    named = {name for opening in openings for name in opening.runs}
+    missing = StudyEvaluation(study, Evaluation.TEST).missing(study.runs())
+    if all(run.path.name in named for run in missing):
+        return "Go on with opening it"
+    return "Open it for what has finished since"
 
 
 def _show_scores(known: dict[str, dict[int, Tested]], alike: Duplicates | None) -> None:
