@@ -161,5 +161,5 @@ with frame.page("Launch"):
             st.switch_page("app.py")
         st.caption(
             f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "
-            f"{sizes.test:,} test images stay closed until the end. Closing this tab stops nothing."
+            f"{sizes.test:,} test images stay locked. Closing this tab stops nothing."
         )

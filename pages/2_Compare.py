@@ -68,9 +68,9 @@ def judged(runs, chosen, scored, history):
     contrast.show_story(*chosen, history)
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
-        contrast.show_pairs(*said)
+        contrast.show_pairs(*chosen, *said)
     with halves.cell():
-        contrast.show_fan(*said)
+        contrast.show_fan(*chosen, *said)
 
 
 def curves(history):

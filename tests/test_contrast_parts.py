@@ -52,8 +52,8 @@ def draw(root):
     first, second = shown[:2]
     contrast.show_story(first, second, history)
     if said := verdicts.show(shown, (first, second), scored, history):
-        contrast.show_pairs(*said)
-        contrast.show_fan(*said)
+        contrast.show_pairs(first, second, *said)
+        contrast.show_fan(first, second, *said)
     contrast.show_budgets(first, second, history)
     contrast.show_budget_curve(shown, scored)
     contrast.show_frontier(shown, scored)

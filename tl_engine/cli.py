@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tl_engine.analysis.robustness import Robustness
 from tl_engine.analysis.scores import arm_summary, score_table
@@ -25,6 +25,7 @@ from tl_engine.catalog.presets import PRESETS, compose, preset
 from tl_engine.errors import Problem, RecipeError, ThawError
 from tl_engine.evaluation import evaluate
 from tl_engine.images import fit, read_image
+from tl_engine.judgement import arms_of, judge, question_of, table_of, why_none
 from tl_engine.launchers.local import ensure_worker, launch, resume
 from tl_engine.machine import recommended_settings
 from tl_engine.predictor import Predictor, ranked
@@ -35,12 +36,15 @@ from tl_engine.runs.openings import count
 from tl_engine.study import Study
 from tl_engine.text import plain
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 EXAMPLES = """\
 examples:
   python -m tl_engine run --preset try-it            both orders, about two minutes
   python -m tl_engine run --phase head:4:1e-3 --phase all:2:1e-5 --reverse --pairs 3
   python -m tl_engine list                           every run and how it stands
-  python -m tl_engine compare STUDY                  scores and the settings that differ
+  python -m tl_engine compare STUDY                  verdicts, scores, settings that differ
   python -m tl_engine open-test STUDY                the test split, when all is chosen
   python -m tl_engine classify STUDY/arm1-pair01 photo.jpg
 
@@ -155,20 +159,34 @@ def show(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def compare(options: argparse.Namespace, store: RunStore) -> int:
-    """Print the scores of several runs or studies and the settings that differ."""
+    """Print verdicts on several runs or studies, their scores and the settings that differ."""
     runs = store.select(options.ids)
     table = score_table(joined_history(runs), {run.id: validation_images(run) for run in runs})
     settings = differences({run.arm: run.recipe.to_dict() for run in runs})
-    arms = arm_summary(table)
+    arms, verdicts = arm_summary(table), _verdicts(runs, table, options.any_budget)
     if options.json:
-        parts = {"runs": table, "arms": arms, "settings": settings.reset_index()}
+        settings = settings.reset_index()
+        parts = {"runs": table, "arms": arms, "verdicts": verdicts, "settings": settings}
         return _print_json(
             {name: json.loads(t.to_json(orient="records")) for name, t in parts.items()}
         )
     print("Validation accuracy per run\n", table.to_string(index=False), sep="")
     print("\nPer arm\n", arms.to_string(index=False), sep="")
+    print("\nVerdicts", *verdicts["verdict"], sep="\n")
     print("\nSettings that differ\n", settings.to_string() if len(settings) else "none", sep="")
     return 0
+
+
+def _verdicts(runs: list[Run], scored: pd.DataFrame, any_budget: bool) -> pd.DataFrame:
+    """A row per contrast of the arms, or the one sentence why there is none."""
+    import pandas as pd
+
+    arms = arms_of(runs)
+    reason = "One arm: nothing to compare it with." if len(arms) < 2 else why_none(arms)
+    if reason:
+        return pd.DataFrame([{"verdict": reason}])
+    history, question = joined_history(runs), question_of(arms, scored)
+    return table_of(arms, judge(arms, scored, history, question, any_budget=any_budget))
 
 
 def classify(options: argparse.Namespace, store: RunStore) -> int:
@@ -455,8 +473,11 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--detach", action="store_true", help="return at once")
     add("list", list_runs, "every run and how it stands", as_json)
     add("show", show, "one run, epoch by epoch", as_json).add_argument("run", metavar="STUDY/RUN")
-    comparing = add("compare", compare, "scores of runs, and the settings that differ", as_json)
+    comparing = add("compare", compare, "verdicts, scores, settings that differ", as_json)
     comparing.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    comparing.add_argument(
+        "--any-budget", action="store_true", help="verdicts on arms that cost differently too"
+    )
     classifying = add("classify", classify, "classify pictures with a finished run", as_json)
     classifying.add_argument("run", metavar="STUDY/RUN")
     classifying.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")

@@ -25,6 +25,7 @@ from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.settings import MISSING
 from tl_engine.analysis.verdict import MISTAKE
 from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
+from tl_engine.judgement import Judged, Question, finished
 from tl_engine.recipe import Recipe
 from tl_engine.runs import RunState, summarise
 from tl_engine.study import name_of_order
@@ -32,7 +33,6 @@ from ui import figures
 from ui.compare_parts import ShownArm, show_table
 from ui.export import chart
 from ui.text import duration, escape, percent, plain
-from ui.verdicts import Judged, Question, finished
 
 MEASURES = {
     "steps": "Optimizer steps",
@@ -61,14 +61,14 @@ def show_story(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> None
     )
 
 
-def show_pairs(judged: Judged, question: Question) -> None:
+def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Question) -> None:
     """Every pair as a slope, and the mean difference with the interval that the verdict has."""
     interval = judged.verdict.interval if judged.verdict else None
     mistake = judged.verdict.mistake if judged.verdict else MISTAKE
     drawn = figures.paired_slopes(
         judged.pairs,
-        _style(judged.first),
-        _style(judged.second),
+        _style(first),
+        _style(second),
         interval,
         question.smallest,
         _words(judged, question),
@@ -78,13 +78,13 @@ def show_pairs(judged: Judged, question: Question) -> None:
     chart(drawn, judged.pairs, "pairs", "Scores of each pair")
 
 
-def show_fan(judged: Judged, question: Question) -> None:
+def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Question) -> None:
     """How the difference settles as pairs come in."""
     fan = confidence_fan(judged.pairs["gain"].to_numpy(float))
     drawn = figures.confidence_fan(
         fan,
-        judged.first.title,
-        judged.second.title,
+        first.title,
+        second.title,
         question.smallest,
         question.planned or len(judged.pairs),
         _words(judged, question),

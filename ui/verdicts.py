@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from tl_engine.analysis.budgets import Budget, budget
-from tl_engine.analysis.contrast import ORDER, Contrast, contrast
-from tl_engine.analysis.scores import paired_scores
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide_all, holm
+from tl_engine.analysis.budgets import budget
+from tl_engine.analysis.contrast import ORDER, contrast
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Verdict
 from tl_engine.errors import StoreError
+from tl_engine.judgement import Judged, Question, judge, question_of, why_none
 from tl_engine.launchers import local
-from tl_engine.metric import ACCURACY, METRICS, Metric
-from tl_engine.runs import Run, RunState, StudyFolder, summarise
+from tl_engine.metric import Metric
+from tl_engine.runs import Run, StudyFolder, summarise
 from tl_engine.runs.openings import count
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access
@@ -37,114 +35,6 @@ MARKS = {
     Outcome.LOOK: ":material/visibility:",
 }
 INCOMPARABLE = ":material/block:"
-
-
-class Question(NamedTuple):
-    """What was fixed before the first run; where arms of several studies are compared, nothing.
-
-    Attributes:
-        study: None where the arms are of several studies.
-        is_planned: whether all pairs that were planned, and no others, are in.
-    """
-
-    study: StudyFolder | None
-    metric: Metric
-    smallest: float
-    is_planned: bool
-
-    @property
-    def planned(self) -> int | None:
-        """Pairs that the study was launched with; None for arms of several studies."""
-        return self.study.study.pairs if self.study else None
-
-
-class Judged(NamedTuple):
-    """A contrast with its verdict, or with why there is none."""
-
-    first: ShownArm
-    second: ShownArm
-    contrast: Contrast
-    pairs: pd.DataFrame
-    refusal: str
-    verdict: Verdict | None
-    adjusted_p: float
-
-
-def question_of(arms: Sequence[ShownArm], scored: pd.DataFrame) -> Question:
-    """What the arms' study asked."""
-    studies = {arm.key[0]: arm.runs[0].study for arm in arms}
-    if len(studies) > 1:
-        return Question(None, ACCURACY, ACCURACY.smallest, False)
-    (folder,) = studies.values()
-    study = folder.study
-    done = finished(arms, scored).groupby("arm")["seed"].nunique()
-    complete = len(done) == len(arms) and bool((done == study.pairs).all())
-    metric = METRICS[study.metric]
-    return Question(folder, metric, study.smallest_difference, complete and not folder.added_pairs)
-
-
-def finished(arms: Sequence[ShownArm], scored: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the arms' finished runs: a run on its way has no final score."""
-    done = [run.id for arm in arms for run in arm.runs if summarise(run).state is RunState.FINISHED]
-    return scored[scored["run"].isin(done)].dropna(subset="final")
-
-
-def why_none(arms: Sequence[ShownArm]) -> str:
-    """Why nothing can be said of the chosen runs; empty where something can."""
-    for arm in arms:
-        folder, index = arm.runs[0].study, arm.runs[0].arm_index
-        if len(arm.runs) < sum(run.arm_index == index for run in folder.runs()):
-            return (
-                f"Some runs of {arm.title} are left out, and whoever chose may have known them: "
-                "for a verdict, choose whole studies."
-            )
-    return ""
-
-
-def judge(
-    arms: Sequence[ShownArm],
-    scored: pd.DataFrame,
-    history: pd.DataFrame,
-    question: Question,
-    *,
-    any_budget: bool,
-) -> list[Judged]:
-    """Every contrast of the arms, those that can be compared as one family."""
-    done = finished(arms, scored)
-    rows = {str(run): epochs for run, epochs in history.groupby("run", sort=False)}
-    budgets = {arm.key: _budget(arm, rows, history) for arm in arms}
-    judged = []
-    for first, second in combinations(arms, 2):
-        met = contrast(
-            first.runs[0].recipe,
-            second.runs[0].recipe,
-            (budgets[first.key], budgets[second.key]),
-        )
-        refusal = met.refusal(first.title, second.title, any_budget=any_budget)
-        pairs = paired_scores(done, first.key, second.key, question.metric)
-        judged.append(Judged(first, second, met, pairs, refusal, None, float("nan")))
-    return _decided(judged, question)
-
-
-def _decided(judged: list[Judged], question: Question) -> list[Judged]:
-    open_ = [place for place, one in enumerate(judged) if not one.refusal]
-    family = [
-        Pairs(one.pairs["gain"].to_numpy(float), one.first.title, one.second.title)
-        for one in (judged[place] for place in open_)
-    ]
-    verdicts = decide_all(
-        family, question.smallest, all_in=question.is_planned, metric=question.metric
-    )
-    p_values = holm(np.array([verdict.p for verdict in verdicts]))
-    for place, verdict, p in zip(open_, verdicts, p_values, strict=True):
-        judged[place] = judged[place]._replace(verdict=verdict, adjusted_p=float(p))
-    return judged
-
-
-def _budget(arm: ShownArm, rows: dict[str, pd.DataFrame], history: pd.DataFrame) -> Budget:
-    done = [run.id for run in arm.runs if summarise(run).state is RunState.FINISHED]
-    ours = [rows[run] for run in done if run in rows]
-    return budget(arm.runs[0].recipe, pd.concat(ours) if ours else history.iloc[:0])
 
 
 def offer_twin(run: Run, key: str) -> None:
@@ -211,9 +101,9 @@ def show(
     question = question_of(arms, scored)
     any_budget = bool(st.session_state.get("any-budget", False))
     judged = judge(arms, scored, history, question, any_budget=any_budget)
-    keys = [arm.key for arm in chosen]
-    one = next(each for each in judged if [each.first.key, each.second.key] == keys)
-    _card(one, question, sum(not each.refusal for each in judged))
+    places = [next(n for n, arm in enumerate(arms) if arm.key == one.key) for one in chosen]
+    one = next(each for each in judged if [each.first, each.second] == places)
+    _card(one, chosen, question, sum(not each.refusal for each in judged))
     if not one.contrast.has_equal_budgets and one.contrast.has_one_factor:
         st.toggle(
             "Compare arms whose budgets differ",
@@ -222,11 +112,13 @@ def show(
             "forward-equivalents, may be better for that alone.",
         )
     if len(judged) > 1:
-        _family(judged, question)
+        _family(judged, arms, question)
     return one, question
 
 
-def _card(one: Judged, question: Question, contrasts: int) -> None:
+def _card(
+    one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question, contrasts: int
+) -> None:
     with st.container(border=True):
         if one.verdict is None:
             st.markdown(f"{INCOMPARABLE} **{escape(one.refusal, 600)}**")
@@ -234,11 +126,11 @@ def _card(one: Judged, question: Question, contrasts: int) -> None:
             mark = MARKS[one.verdict.outcome]
             st.markdown(f"{mark} **{escape(one.verdict.sentence, 600)}**")
             st.caption(_evidence(one, one.verdict, question, contrasts))
-            if said := _predicted(one, question):
+            if said := _predicted(one, chosen, question):
                 st.caption(said)
         with st.container(horizontal=True, vertical_alignment="center"):
             _more_pairs(one, question)
-            _fair(one)
+            _fair(one, chosen[0])
 
 
 def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int) -> str:
@@ -274,12 +166,13 @@ def _test_words(study: StudyFolder | None) -> str:
     return f" Test split opened {times} time{'s' if times > 1 else ''}."
 
 
-def _predicted(one: Judged, question: Question) -> str:
+def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
     """What was expected beforehand, where it is of this contrast."""
     expected = question.study.study.prediction if question.study else None
-    if expected is None or expected.arm not in (one.first.key[1], one.second.key[1]):
+    names = [arm.key[1] for arm in chosen]
+    if expected is None or expected.arm not in names:
         return ""
-    sign = 1 if expected.arm == one.first.key[1] else -1
+    sign = 1 if expected.arm == names[0] else -1
     found = sign * float(one.pairs["gain"].mean()) if len(one.pairs) else float("nan")
     metric = question.metric
     seen = f"found: {metric.gain(found)} {metric.unit}" if len(one.pairs) else "nothing found yet"
@@ -308,8 +201,8 @@ def _more_pairs(one: Judged, question: Question) -> None:
         st.rerun()
 
 
-def _fair(one: Judged) -> None:
-    """Launch what can be compared, where the two cannot."""
+def _fair(one: Judged, first: ShownArm) -> None:
+    """Launch what can be compared, where the two cannot: the first, and it with one change."""
     recipes = one.contrast.fair()
     if not one.refusal or recipes[0] == recipes[1]:
         return
@@ -317,20 +210,20 @@ def _fair(one: Judged) -> None:
         "Launch the fair version",
         icon=":material/balance:",
         key="fair",
-        help=f"{plain(one.first.title, 60)}, and the same with one factor changed.",
+        help=f"{plain(first.title, 60)}, and the same with one factor changed.",
     ):
-        title = f"{one.first.title} against {one.second.title}, fair"[:MAXIMUM_NAME]
-        asked, pairs = one.first.runs[0].study.study, len(one.first.runs)
+        title = f"{first.title} and a fair rival"[:MAXIMUM_NAME]
+        asked, pairs = first.runs[0].study.study, len(first.runs)
         arms = name_arms(recipes)
         study = replace(asked, title=title, arms=arms, pairs=pairs, prediction=None)
         local.launch(study, store())
         st.switch_page("app.py")
 
 
-def _family(judged: list[Judged], question: Question) -> None:
+def _family(judged: list[Judged], arms: Sequence[ShownArm], question: Question) -> None:
     """All contrasts in a table."""
     with st.expander(f"All {len(judged)} contrasts", icon=":material/table_rows:"):
-        rows = [_row(one, question.metric) for one in judged]
+        rows = [_row(one, arms, question.metric) for one in judged]
         show_table(pd.DataFrame(rows).set_index("Contrast"))
         st.caption(
             "p: of no difference, raw and adjusted for the number of contrasts that can be "
@@ -338,10 +231,10 @@ def _family(judged: list[Judged], question: Question) -> None:
         )
 
 
-def _row(one: Judged, metric: Metric) -> dict[str, str]:
+def _row(one: Judged, arms: Sequence[ShownArm], metric: Metric) -> dict[str, str]:
     said, none = one.verdict, "–"
     row = {
-        "Contrast": f"{one.first.title} – {one.second.title}",
+        "Contrast": f"{arms[one.first].title} – {arms[one.second].title}",
         "Differs in": ", ".join(one.contrast.factors) or "nothing",
     }
     words = "not comparable" if said is None else str(said.outcome)
