@@ -13,12 +13,12 @@ import numpy as np
 from tl_engine.recipe import Recipe
 from tl_engine.splits import Split, stratified
 
-SHARE = 0.07
+SHARE = 0.06
 """Of a run's work; the rest of the tenth is for tracing, fitting and copying."""
-IMAGES = (256, 128, 64)
+IMAGES = (256, 192, 128, 96, 64)
 """Multiples of 32, so that what is said of an image does not depend on its place in a batch."""
-BETWEEN = (9, 4, 3)
-"""Points between the ends of a phase's path: 11, 6 or 5 with them."""
+BETWEEN = (9, 3)
+"""Points between the ends of a phase's path: 11 or 5 with them."""
 CONTRAST, NOISE = 0.6, 0.06
 """The mild corruption: what is left of each pixel's distance from its image's mean, and the
 standard deviation of the noise as a share of the range 0 to 255."""

@@ -90,7 +90,8 @@ class Inside:
     def same_body(self, one: Arrays, other: Arrays) -> bool:
         """Whether all variables below the head are the same, to the last bit."""
         keys = (key for block in self.blocks.values() for part in block for key in part)
-        return all(np.array_equal(one[key], other[key]) for key in keys)
+        pairs = ((one[key], other[key]) for key in keys)
+        return all(a is b or np.array_equal(a, b) for a, b in pairs)
 
     def probabilities(self, features: Features, weights: Arrays) -> np.ndarray:
         """What the head says of features, (n, classes) float64."""
