@@ -1,6 +1,7 @@
 """The command line: the whole job without a browser, exit codes that mean something."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from PIL import Image
 
 from tests.conftest import tiny_recipe
 from tests.helpers import command
-from tl_engine.cli import main
+from tl_engine.cli import main, study_from
 from tl_engine.study import Arm, Study
 
 TINY = ["--set", "backbone=tiny", "--set", "pretrained=false", "--set", "image_size=16"]
@@ -128,3 +129,13 @@ def test_a_name_says_nothing_to_the_terminal(store, capsys):
     said = capsys.readouterr().out
     assert "red" in said
     assert "\x1b" not in said
+
+
+def test_a_preset_s_grid_is_launched_whole():
+    options = SimpleNamespace(
+        preset="order-or-head-input", set=[], phase=[], reverse=False, pairs=None, title=None
+    )
+    study = study_from(options)
+    assert (len(study.arms), study.pairs) == (18, 10)
+    options.set = ["head_input=logits"]
+    assert len(study_from(options).arms) == 6

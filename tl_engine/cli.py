@@ -286,7 +286,9 @@ def study_from(options: argparse.Namespace) -> Study:
     orders = [tuple(map(_phase, options.phase))] if options.phase else base.orders
     reverse = options.reverse or (base.reverse and not options.phase)
     title = options.title or base.title
-    return compose(title, settings, orders, reverse, options.pairs or base.pairs)
+    pairs, changed = options.pairs or base.pairs, dict(map(_setting, options.set))
+    varied = {name: values for name, values in base.varied.items() if name not in changed}
+    return compose(title, settings, orders, reverse, pairs, varied)
 
 
 def summary(run: Run) -> dict[str, Any]:
