@@ -51,6 +51,8 @@ examples:
 exit codes: 0 well, 1 a run did not finish, 2 refused (the sentence says why), 130 Ctrl-C
 """
 POLL_SECONDS = 0.5
+RUNS_DIR = Path(os.environ.get("THAW_RUNS_DIR", "runs"))
+"""The app's own variable, so that both look at the same studies."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -459,7 +461,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument(
-        "--runs-dir", type=Path, default=Path("runs"), help="where studies are kept (runs/)"
+        "--runs-dir", type=Path, default=RUNS_DIR, help="where studies are kept (runs/)"
     )
     as_json = argparse.ArgumentParser(add_help=False)
     as_json.add_argument("--json", action="store_true", help="print JSON on standard output")
