@@ -18,7 +18,16 @@ import numpy as np
 from bench.painted import seen
 from tests.server import PROJECT, browser, server
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, RunStore, epoch_line, summarise
+from tl_engine.runs import (
+    Checkpoint,
+    ClaimedRun,
+    Run,
+    RunState,
+    RunStore,
+    StudyFolder,
+    epoch_line,
+    summarise,
+)
 from tl_engine.study import Study, name_arms, with_reversed
 
 RUNS_PER_STUDY = 20
@@ -28,13 +37,18 @@ VISITS = 5
 
 def fill(store: RunStore, runs: int, epochs: int = EPOCHS) -> None:
     """Write finished runs as the engine writes them, without waiting for the disk each time."""
-    os.fsync = lambda fd: None  # the filling is not what is measured
     recipe = Recipe((Phase("all", 2, 1e-5), Phase("head", epochs - 2, 1e-3)))
     arms = name_arms(with_reversed([recipe]))
     for number in range(-(-runs // RUNS_PER_STUDY)):
-        folder = store.create(Study(f"Study {number}", arms, RUNS_PER_STUDY // 2))
-        for run in folder.runs():
-            _finish(ClaimedRun(run))
+        finish_all(store.create(Study(f"Study {number}", arms, RUNS_PER_STUDY // 2)))
+
+
+def finish_all(folder: StudyFolder) -> list[Run]:
+    """Write the runs of a study to their ends."""
+    os.fsync = lambda fd: None  # the filling is not what is measured
+    for run in folder.runs():
+        _finish(ClaimedRun(run))
+    return folder.runs()
 
 
 def damage(runs: Iterator[Run]) -> int:
@@ -54,7 +68,8 @@ def _finish(run: ClaimedRun) -> None:
     for epoch in range(1, epochs + 1):
         index, phase = run.recipe.phase_at(epoch)
         measured = {"seconds": 10.0, "images": 1000, "running_loss": 1.0, "loss": 1.0}
-        measured |= {"accuracy": 0.7, "val_loss": 1.0, "val_accuracy": 0.5 + 0.3 * epoch / epochs}
+        measured |= {"accuracy": 0.7, "val_loss": 1.0}
+        measured["val_accuracy"] = 0.5 + 0.3 * epoch / epochs + 0.001 * (hash(run.id) % 9)
         run.append_epoch(epoch_line(epoch, index, phase, measured))
     arrays = {"0000": np.zeros(4, "float32")}
     run.commit(Checkpoint(epochs, 0, arrays, arrays, {}))

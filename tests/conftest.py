@@ -80,6 +80,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     store = RunStore(here / "finished" / "runs")
     with hold(here / "finished.lock", wait=True):
         if not store.studies():
-            store.create(tiny_study())
+            # As many images as a run needs that can afford a look inside.
+            store.create(tiny_study(train_images=1400))
             drain_in_a_process(store)
     return store.studies()[0]

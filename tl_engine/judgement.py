@@ -11,7 +11,7 @@ import numpy as np
 
 from tl_engine.analysis.budgets import Budget, budget
 from tl_engine.analysis.contrast import Contrast, contrast
-from tl_engine.analysis.scores import paired_scores
+from tl_engine.analysis.scores import finals_of, pairs_of
 from tl_engine.analysis.verdict import Pairs, Verdict, decide_all, holm
 from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
@@ -141,14 +141,18 @@ def judge(
         history: of all their runs.
         any_budget: compare arms that cost differently, too.
     """
-    done, budgets = finished(arms, scored), _budgets(arms, history)
+    import pandas as pd
+
+    finals = finals_of(finished(arms, scored), question.metric)
+    known = [finals.get(arm.key, pd.Series(dtype=float)) for arm in arms]
+    budgets = _budgets(arms, history)
     judged = []
     for first, second in combinations(range(len(arms)), 2):
         one, other = arms[first], arms[second]
         costs = budgets[first], budgets[second]
         met = contrast(one.runs[0].recipe, other.runs[0].recipe, costs)
         refusal = met.refusal(one.title, other.title, any_budget=any_budget)
-        pairs = paired_scores(done, one.key, other.key, question.metric)
+        pairs = pairs_of(known[first], known[second], question.metric)
         judged.append(Judged(first, second, met, pairs, refusal))
     return _decided(arms, judged, question)
 
@@ -195,10 +199,11 @@ def _decided(arms: Sequence[ArmOfRuns], judged: list[Judged], question: Question
 
 
 def _budgets(arms: Sequence[ArmOfRuns], history: pd.DataFrame) -> list[Budget]:
-    done = [[run.id for run in _done(arm)] for arm in arms]
+    rows = history.groupby("run", sort=False).indices
+    done = [np.concatenate([[], *(rows[run.id] for run in _done(arm))]) for arm in arms]
     return [
-        budget(arm.runs[0].recipe, history[history["run"].isin(ids)])
-        for arm, ids in zip(arms, done, strict=True)
+        budget(arm.runs[0].recipe, history.iloc[places.astype(int)])
+        for arm, places in zip(arms, done, strict=True)
     ]
 
 

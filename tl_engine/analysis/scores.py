@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
 from tl_engine.metric import ACCURACY, Metric
@@ -55,11 +56,34 @@ def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> 
         history: one row per epoch.
         validation_images: how many images each run's validation accuracy counts.
     """
-    rows = [
-        _row(epochs.sort_values("epoch"), validation_images[str(run)])
-        for run, epochs in history.groupby("run", sort=False)
-    ]
-    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+    if history.empty:
+        return pd.DataFrame(columns=list(SCORE_COLUMNS))
+    ordered = history.sort_values("epoch", kind="stable")
+    grouped, runs = ordered.groupby("run", sort=False), history["run"].unique()
+    last = grouped.tail(1).set_index("run").loc[runs]
+    best = grouped["val_accuracy"].max()
+    is_best = ordered["val_accuracy"] == ordered["run"].map(best)
+    totals = pd.Series([validation_images[str(run)] for run in runs], runs)
+    correct = (last["val_accuracy"].astype(float) * totals).round()
+    intervals = [_interval(*counts) for counts in zip(correct, totals, strict=True)]
+    table = last.assign(
+        final=last["val_accuracy"],
+        final_loss=last["val_loss"],
+        correct=correct,
+        total=totals,
+        low=[low for low, _ in intervals],
+        high=[high for _, high in intervals],
+        best=best,
+        best_epoch=ordered[is_best].groupby("run")["epoch"].min(),
+        train_accuracy=last["accuracy"],
+        seconds=grouped["seconds"].sum(),
+        cold_seconds=grouped["cold_seconds"].sum(),
+    )
+    return table.reset_index()[list(SCORE_COLUMNS)]
+
+
+def _interval(correct: float, total: int) -> tuple[float, float]:
+    return (math.nan, math.nan) if math.isnan(correct) else wilson_interval(int(correct), total)
 
 
 def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -94,35 +118,27 @@ def paired_scores(
         Columns seed, first, second, in the metric's column; and gain, by which the first is
         better.
     """
-    finals = {}
-    for column, (study, arm) in {"first": first, "second": second}.items():
-        ours = table[(table["study"] == study) & (table["arm"] == arm)]
-        finals[column] = ours.set_index("seed")[FINAL[metric.name]].astype(float)
-    pairs = pd.DataFrame(finals).dropna().sort_index()
-    pairs["gain"] = metric.sign * (pairs["first"] - pairs["second"])
-    return pairs.rename_axis("seed").reset_index()
+    finals = finals_of(table, metric)
+    none = pd.Series(dtype=float)
+    return pairs_of(finals.get(first, none), finals.get(second, none), metric)
 
 
-def _row(epochs: pd.DataFrame, total: int) -> dict[str, object]:
-    last = epochs.iloc[-1]
-    measured = epochs.dropna(subset="val_accuracy")
-    best = measured["val_accuracy"].max()
-    best_epoch = measured.loc[measured["val_accuracy"] == best, "epoch"].min()
-    correct, low, high = float("nan"), float("nan"), float("nan")
-    if pd.notna(last["val_accuracy"]):
-        correct = round(last["val_accuracy"] * total)
-        low, high = wilson_interval(correct, total)
+def finals_of(table: pd.DataFrame, metric: Metric = ACCURACY) -> dict[tuple[str, str], pd.Series]:
+    """By (study, arm), the final scores by seed that are known.
+
+    Args:
+        table: rows of `score_table`.
+    """
+    known = table.dropna(subset=FINAL[metric.name]).sort_values("seed")
     return {
-        **{name: last[name] for name in ("study", "arm", "seed", "run", "epoch")},
-        "final": last["val_accuracy"],
-        "final_loss": last["val_loss"],
-        "correct": correct,
-        "total": total,
-        "low": low,
-        "high": high,
-        "best": best,
-        "best_epoch": best_epoch,
-        "train_accuracy": last["accuracy"],
-        "seconds": epochs["seconds"].sum(),
-        "cold_seconds": epochs["cold_seconds"].sum(),
+        (str(study), str(arm)): ours.set_index("seed")[FINAL[metric.name]].astype(float)
+        for (study, arm), ours in known.groupby(["study", "arm"], sort=False)
     }
+
+
+def pairs_of(first: pd.Series, second: pd.Series, metric: Metric = ACCURACY) -> pd.DataFrame:
+    """The scores by seed of two arms, as `paired_scores` gives them."""
+    seeds, ours, theirs = np.intersect1d(first.index, second.index, return_indices=True)
+    one, other = first.to_numpy()[ours], second.to_numpy()[theirs]
+    gain = metric.sign * (one - other)
+    return pd.DataFrame({"seed": seeds, "first": one, "second": other, "gain": gain})

@@ -14,6 +14,7 @@ import plotly.graph_objects as go
 
 from tl_engine.charts.phases import layers
 from tl_engine.charts.style import (
+    BELOW,
     NEUTRAL,
     SEQUENTIAL,
     ArmKey,
@@ -26,6 +27,8 @@ from tl_engine.text import markup
 
 NOTHING = "It is drawn when a run has finished that was looked at."
 WRITTEN_CELLS = 60
+LEGEND_LINE = 20
+"""Height of a legend's line in pixels; names of arms are long, so each has one."""
 
 
 class Drawn(NamedTuple):
@@ -95,6 +98,7 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
         "mean ‖f − f₀‖ / mean ‖f₀‖ after the body<br>full: clean, striped: corrupted<br>"
         + _of(states),
         margin_t=112,
+        **_room(arms),
     )
     after = states[states["stage"] > 0]
     if after.empty:
@@ -133,6 +137,7 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
         "accuracy on the probe; full: the run's head<br>dotted: fitted on half, read on the other"
         f"<br>{_of(states)}",
         margin_t=112,
+        **_room(arms),
     )
     if states.empty:
         return say_empty(made, NOTHING)
@@ -140,7 +145,8 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
         ours, name = _of_arm(states, key), markup(arm.name)
         _add_lines(made, ours, "stage", "accuracy", name, arm.colour, ".1%")
         refitted = f"{name}, refitted"
-        _add_lines(made, ours, "stage", "refitted", refitted, arm.colour, ".1%", dash="dot")
+        look = ("stage", "refitted", refitted, arm.colour, ".1%")
+        _add_lines(made, ours, *look, dash="dot", legend=False)
     _stage_axis(made, states)
     made.update_yaxes(title="Accuracy", tickformat=".0%")
     return made
@@ -153,6 +159,7 @@ def alike_lines(blocks: pd.DataFrame, arms: Arms) -> go.Figure:
         "Likeness of features over depth",
         f"debiased linear CKA, end of the last phase with start<br>{_of(blocks)}",
         margin_t=96,
+        **_room(arms),
     )
     if known.empty:
         return say_empty(made, NOTHING)
@@ -175,6 +182,7 @@ def path_lines(paths: pd.DataFrame, arms: Arms) -> go.Figure:
         "The straight line through each phase",
         f"loss between a phase's first and last weights<br>{_of(paths)}",
         margin_t=96,
+        **_room(arms),
     )
     if paths.empty:
         return say_empty(made, "No finished run was asked between the ends of its phases.")
@@ -193,7 +201,7 @@ def path_lines(paths: pd.DataFrame, arms: Arms) -> go.Figure:
 def head_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     """The norm of the head's kernel, at the start and after each phase."""
     seeds = states.groupby(["study", "arm"])["run"].nunique()
-    made = figure("Size of the head", f"‖V‖ of its kernel, {seeds_words(seeds)}")
+    made = figure("Size of the head", f"‖V‖ of its kernel, {seeds_words(seeds)}", **_room(arms))
     if states.empty:
         return say_empty(made, NOTHING)
     for key, arm in arms.items():
@@ -202,6 +210,11 @@ def head_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     _stage_axis(made, states)
     made.update_yaxes(title="Norm")
     return made
+
+
+def _room(arms: Arms) -> dict[str, Any]:
+    """A legend at the bottom, with a line for each arm."""
+    return {"height": 380 + LEGEND_LINE * len(arms), "legend": BELOW}
 
 
 def _add_lines(
@@ -242,7 +255,7 @@ def _add_lines(
         mode="lines+markers",
         marker={"size": 7},
         line={"color": colour, "width": 3, "dash": dash},
-        name=f"{name}{mean}",
+        name=name,
         showlegend=legend,
         hovertemplate=f"{name}{mean}<br>{told}",
     )
