@@ -172,3 +172,11 @@ def test_a_twin_is_the_same_arm_and_its_reverse():
     ]
     assert (twin.pairs, twin.smallest_difference) == (7, study.smallest_difference)
     assert study.twin(1, 7) is None  # all, head, all reads the same from behind
+
+
+def test_a_digest_tells_what_is_asked_and_not_what_it_is_called():
+    study = preset("try-it").study()
+    assert study.digest == replace(study, title="Another name").digest
+    assert study.digest == Study.from_dict(json.loads(json.dumps(study.to_dict()))).digest
+    others = [replace(study, pairs=2), replace(study, smallest_difference=0.01)]
+    assert len({one.digest for one in [study, *others]}) == 3

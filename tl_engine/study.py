@@ -6,6 +6,8 @@ so that two arms differ in their recipe and in nothing else.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -96,6 +98,13 @@ class Study:
         problems = list(self._problems())
         if problems:
             raise RecipeError(problems)
+
+    @property
+    def digest(self) -> str:
+        """12 hex digits that tell what is asked from anything else; what it is called does not
+        count."""
+        asked = {name: value for name, value in self.to_dict().items() if name != "title"}
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
     def runs(self) -> Iterator[tuple[int, int]]:
         """(arm index, pair number) of every run, pair by pair, so that pairs complete early."""
