@@ -252,7 +252,7 @@ def test_each_chart_says_what_it_rests_on_and_draws_nothing_of_nothing(draw, fra
 def test_every_seed_can_be_seen_beside_their_mean():
     thin, other, mean = charts.head_lines(STATES, ARMS).data
     assert (thin.line.width, other.line.width, mean.line.width) == (1, 1, 3)
-    assert mean.name.endswith("(mean of 2)")
+    assert "(mean of 2)" in mean.hovertemplate
     bars = charts.distortion_bars(STATES, ARMS).data
     assert [trace.type for trace in bars] == ["bar", "scatter", "bar", "scatter"]
 

@@ -169,9 +169,9 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     if options.json:
         settings = settings.reset_index()
         parts = {"runs": table, "arms": arms, "verdicts": verdicts, "settings": settings}
-        plain = {name: json.loads(t.to_json(orient="records")) for name, t in parts.items()}
+        rows = {name: json.loads(t.to_json(orient="records")) for name, t in parts.items()}
         digests = {run.study.id: run.study.study.digest for run in runs}
-        return _print_json({"studies": digests, **plain})
+        return _print_json({"studies": digests, **rows})
     print("Validation accuracy per run\n", table.to_string(index=False), sep="")
     print("\nPer arm\n", arms.to_string(index=False), sep="")
     print("\nVerdicts", *verdicts["verdict"], sep="\n")
