@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from itertools import cycle
 
 import streamlit as st
 
@@ -17,7 +18,7 @@ from ui import access, frame, study_form
 from ui.engine import store
 from ui.phases_form import trainable_title
 from ui.run_card import phases_of
-from ui.text import duration, escape, plain, table
+from ui.text import duration, escape, plain, settings_table
 
 SETTLED_SECONDS = 1.5
 
@@ -50,7 +51,8 @@ def preview(study):
         missing = any(missing_rates(arm.recipe, measurements) for arm in study.arms)
         if missing and access.may_change():
             measure(study)
-        for arm, column in zip(study.arms, st.columns(min(len(study.arms), 3)) * 7, strict=False):
+        columns = cycle(st.columns(min(len(study.arms), 3)))
+        for arm, column in zip(study.arms, columns, strict=False):
             with column, st.container(border=True):
                 show_arm(study, arm, estimate(arm.recipe, measurements))
         show_total(plan(study, measurements, store().kept_phase_ends(), os.cpu_count() or 1))
@@ -147,7 +149,7 @@ with frame.page("Launch"):
         settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
         if len(study.arms) > 1:
             st.caption("What differs between the arms, and nothing else does:")
-            st.markdown(table(settings))
+            st.markdown(settings_table(settings))
         sizes = sizes_of(study.arms[0].recipe)
         runs = len(study.arms) * study.pairs
         access.explain()

@@ -24,7 +24,7 @@ from ui.figures import (
 )
 from ui.mistakes import show_mistakes
 from ui.selection import choose_runs
-from ui.text import duration, percent, table
+from ui.text import duration, percent, settings_table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
 FEW = 10
@@ -63,7 +63,7 @@ def judged(runs, chosen, scored, history):
     """The verdict on a contrast, with what it rests on."""
     arms = shown_arms(runs)
     said = verdicts.show(arms, chosen, scored, history)
-    if said is None:
+    if said is None or said[0].refusal:
         return
     contrast.show_story(*chosen, history)
     halves = st.grid(2, min_column_width=480, gap="medium")
@@ -166,9 +166,10 @@ def _readable(scored):
     return pd.DataFrame(rows).set_index("Arm")
 
 
-def mistakes(shown):
-    """What is mistaken for what, and how each class fares."""
-    show_confusion(shown)
+def mistakes(shown, chosen):
+    """What is mistaken for what, the chosen arms first, and how each class fares."""
+    first = list(chosen or ())
+    show_confusion([*first, *(arm for arm in shown if arm not in first)])
     finished = {arm.key: arm.runs for arm in shown if confusions(arm.runs) is not None}
     titles = {arm.key: arm.title for arm in shown}
     if finished:
@@ -200,7 +201,7 @@ def costs(runs, shown, chosen):
 def closer(runs, shown, chosen):
     """One part at a time of what is behind the scores."""
     parts = {
-        "Mistakes": lambda: mistakes(shown),
+        "Mistakes": lambda: mistakes(shown, chosen),
         "Agreement": lambda: agreement(chosen),
         "Costs": lambda: costs(runs, shown, chosen),
         "Calibration": lambda: show_calibration(shown),
@@ -217,6 +218,8 @@ def closer(runs, shown, chosen):
 
 with frame.page("Compare"):
     kept = store()
+    if unreadable := len(kept.unreadable()):
+        st.caption(f":material/warning: {unreadable} studies cannot be read: Overview says why.")
     if not any(True for _ in kept.runs()):
         frame.empty_state(
             "Nothing to compare yet. Launch both orders and watch them here.",
@@ -242,7 +245,7 @@ with frame.page("Compare"):
             elif settings.empty:
                 st.caption("None: the arms are the same.")
             else:
-                st.markdown(table(settings))
+                st.markdown(settings_table(settings))
             closer(runs, shown, chosen)
             st.caption(
                 "All figures but those under Test split are of the validation split, by which one "

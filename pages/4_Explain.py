@@ -2,10 +2,9 @@
 
 import streamlit as st
 
-from tl_engine.charts.style import arm_colours
 from tl_engine.runs import RunState, summarise
 from ui import frame
-from ui.compare_parts import ShownArm, arm_titles, arms_of
+from ui.compare_parts import shown_arms
 from ui.engine import store
 from ui.explain_parts import explain
 from ui.selection import choose_runs
@@ -21,20 +20,18 @@ def is_finished(run):
 
 def choose_arms(runs):
     """The arms to draw, each with the colour that it has among all of them."""
-    arms = arms_of(runs)
-    titles, colours = arm_titles(arms), arm_colours(arms)
-    keys = list(arms)
-    chosen = keys[:MOST_ARMS]
-    if len(keys) > 1:
+    arms = {arm.key: arm for arm in shown_arms(runs)}
+    chosen = list(arms)[:MOST_ARMS]
+    if len(arms) > 1:
         chosen = st.pills(
             "Arms",
-            keys,
-            format_func=lambda key: plain(titles[key], 60),
+            list(arms),
+            format_func=lambda key: plain(arms[key].title, 60),
             default=chosen,
             selection_mode="multi",
-            key=f"arms-{hash(tuple(keys))}",
+            key=f"arms-{hash(tuple(arms))}",
         )
-    return [ShownArm(key, titles[key], colours[key], arms[key]) for key in keys if key in chosen]
+    return [arm for key, arm in arms.items() if key in chosen]
 
 
 with frame.page("Explain"):

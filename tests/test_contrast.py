@@ -25,7 +25,7 @@ from tl_engine.analysis.budgets import (
 )
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
-from tl_engine.analysis.scores import paired_scores, score_table
+from tl_engine.analysis.scores import finals_of, pairs_of, score_table
 from tl_engine.analysis.verdict import confidence_sequence
 from tl_engine.catalog.backbones import backbone
 from tl_engine.recipe import Phase
@@ -43,14 +43,15 @@ def table(accuracies, **options):
 def test_pairs_are_the_seeds_that_both_arms_have():
     scored = table({("a", 2): [0.6], ("a", 1): [0.5], ("b", 1): [0.4], ("b", 2): [0.6]})
     lonely = table({("b", 3): [0.9], ("a", 3): [math.nan]})
-    pairs = paired_scores(pd.concat([scored, lonely]), ("s", "a"), ("s", "b"))
+    finals = finals_of(pd.concat([scored, lonely]))
+    pairs = pairs_of(finals["s", "a"], finals["s", "b"])
     assert pairs[["seed", "first", "second"]].to_dict("list") == {
         "seed": [1, 2],
         "first": [0.5, 0.6],
         "second": [0.4, 0.6],
     }
     assert list(pairs["gain"]) == pytest.approx([0.1, 0.0])
-    assert paired_scores(scored, ("s", "a"), ("other", "b")).empty
+    assert pairs_of(finals["s", "a"], pd.Series(dtype=float)).empty
 
 
 def test_the_fan_is_the_confidence_sequence_after_each_pair():

@@ -32,20 +32,15 @@ def finish(run, slower, epochs=fake_run.EPOCHS):
 
 def draw(root):
     """The page that calls the parts."""
-    from tl_engine.charts.style import ARMS
     from tl_engine.runs import RunStore, joined_history, summarise
     from tl_engine.work import sizes_of
     from ui import contrast, verdicts
-    from ui.compare_parts import ShownArm, arm_titles, arms_of
+    from ui.compare_parts import shown_arms
     from ui.figures import score_table
 
     folder = RunStore(root).studies()[0]
     runs = folder.runs()
-    arms, titles = arms_of(runs), arm_titles(arms_of(runs))
-    shown = [
-        ShownArm(key, titles[key], colour, ours)
-        for (key, ours), colour in zip(arms.items(), ARMS, strict=False)
-    ]
+    shown = shown_arms(runs)
     history = joined_history(runs)
     images = {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
     scored = score_table(history, images)

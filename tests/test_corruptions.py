@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tl_engine import data
 from tl_engine.analysis.pairs import paired_scores
 from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
-from tl_engine.analysis.verdict import t_interval
+from tl_engine.analysis.verdict import confidence_sequence, is_constant, t_interval
 from tl_engine.charts.robustness import robustness_accuracy, robustness_difference
 from tl_engine.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES, corrupted, sample_of
 from tl_engine.splits import Split, split
@@ -110,17 +110,20 @@ def test_differences_are_taken_pair_by_pair_on_the_same_images_only():
 @given(
     st.dictionaries(st.integers(1, 9), st.floats(0, 1)),
     st.dictionaries(st.integers(1, 9), st.floats(0, 1)),
+    st.booleans(),
 )
-def test_only_seeds_that_both_arms_have_are_paired(first, second):
+def test_only_seeds_that_both_arms_have_are_paired(first, second, all_in):
     seeds = sorted(set(first) & set(second))
-    said, reverse = paired_scores(first, second), paired_scores(second, first)
+    said = paired_scores(first, second, all_in=all_in)
+    reverse = paired_scores(second, first, all_in=all_in)
     assert said.pairs == len(seeds)
-    assert (said.interval is None) == (len(seeds) < 4)
+    differences = np.array([first[seed] - second[seed] for seed in seeds])
+    assert (said.interval is None) == (len(seeds) < 4 or is_constant(differences))
     if seeds:
         assert said.difference == pytest.approx(-reverse.difference)
     if said.interval:
-        differences = np.array([first[seed] - second[seed] for seed in seeds])
-        assert said.interval == pytest.approx(t_interval(differences))
+        expected = (t_interval if all_in else confidence_sequence)(differences)
+        assert said.interval == pytest.approx(expected)
 
 
 def test_the_map_says_what_it_is_the_mean_of_and_names_are_no_markup():

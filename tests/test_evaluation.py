@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -264,16 +266,30 @@ def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkey
 
 
 def test_it_waits_until_nothing_trains(store, study, monkeypatch):
-    told = []
-
-    def take_the_slot(asking, runs):
-        assert store.is_slot_taken()
-        return []
-
-    monkeypatch.setattr(evaluation, "_ask_each", take_the_slot)
-    evaluate(store, study, ROBUSTNESS, study.runs(), told=told.append)
-    assert told[-1] == {"ended": ""}
+    told, asked = [], []
+    monkeypatch.setattr(evaluation, "_ask_each", lambda asking, runs: asked.append(runs) or [])
+    with ThreadPoolExecutor() as pool:
+        with store.slot():
+            waiting = pool.submit(
+                evaluate, store, study, ROBUSTNESS, study.runs(), told=told.append
+            )
+            wait_until(lambda: told)
+            time.sleep(3 * evaluation.POLL_SECONDS)
+            assert told == [{"stage": evaluation.WAITS}]
+            assert not asked
+        assert waiting.result(timeout=30) == ""
+    assert len(asked) == 1
     assert not store.is_slot_taken()
+
+
+def test_who_waits_can_be_stopped(store, study, monkeypatch):
+    monkeypatch.setattr(evaluation, "_ask_each", lambda asking, runs: pytest.fail("it asked"))
+    with ThreadPoolExecutor() as pool, store.slot():
+        told = []
+        waiting = pool.submit(evaluate, store, study, ROBUSTNESS, study.runs(), told=told.append)
+        wait_until(lambda: told)
+        StudyEvaluation(study, ROBUSTNESS).request_stop()
+        assert waiting.result(timeout=30) == evaluation.STOPPED
 
 
 def test_the_time_it_takes_comes_from_what_was_measured_here(study):

@@ -18,15 +18,12 @@ from ui import evaluation
 
 def parts():
     """Both parts, for the newest study."""
-    from tl_engine.charts.style import arm_colours
     from ui import robustness, test_split
-    from ui.compare_parts import ShownArm, arm_titles, arms_of
+    from ui.compare_parts import shown_arms
     from ui.engine import store
 
     study = store().studies()[0]
-    arms = arms_of(study.runs())
-    titles, colours = arm_titles(arms), arm_colours(arms)
-    shown = [ShownArm(key, titles[key], colours[key], runs) for key, runs in arms.items()]
+    shown = shown_arms(study.runs())
     robustness.show(*shown[:2])
     test_split.show(study, shown)
 
@@ -84,7 +81,7 @@ def test_an_open_test_split_stands_beside_validation_with_its_count(study):
     app = shown()
     assert "Test opened 1 time:" in words(app)
     assert "locked" not in words(app)
-    assert "95 %: paired t interval of 5 pairs" in words(app)
+    assert "95 %: paired t interval, of 5 pairs, for these two arms alone" in words(app)
     (rows,) = [t for t in tables(app) if t[0][0] == "5 pairs"]
     assert [row[0] for row in rows[-3:]] == ["Validation", "Test", "Test, without near-duplicates"]
     assert rows[-2][1:4] == ["54.5%", "53.0%", "+1.50"]
@@ -128,7 +125,7 @@ def test_two_arms_on_corrupted_images_are_compared_pair_by_pair(study):
         keep(run, Evaluation.ROBUSTNESS, value)
     app = shown()
     (rows,) = [t for t in tables(app) if t[0][0] == "5 pairs"]
-    assert rows[-2] == ["Mean of all corruptions", "65.0%", "63.0%", "+2.00", "+2.00 to +2.00"]
+    assert rows[-2] == ["Mean of all corruptions", "65.0%", "63.0%", "+2.00", "–"]
     assert rows[-1][:4] == ["The same images as they are", "80.0%", "80.0%", "+0.00"]
     assert "A diagnostic: it changes no verdict." in words(app)
 

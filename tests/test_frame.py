@@ -13,7 +13,13 @@ from tests.test_layers import PAGES
 from tl_engine.errors import StoreError
 from tl_engine.runs import RunStore
 
-PATHS = ["app.py", "pages/1_Launch.py", "pages/2_Compare.py", "pages/3_Classify.py"]
+PATHS = [
+    "app.py",
+    "pages/1_Launch.py",
+    "pages/2_Compare.py",
+    "pages/3_Classify.py",
+    "pages/4_Explain.py",
+]
 GUARDS = ("frame.guarded()", "guarded()")
 
 
@@ -85,7 +91,7 @@ def test_every_page_fragment_and_dialog_is_guarded(path):
 
 def test_the_test_above_sees_fragments_and_dialogs():
     found = {name for path in PAGES for name in refreshed(ast.parse(path.read_text()))}
-    assert {"overview", "preview", "curves", "_rename", "_delete"} <= found
+    assert {"overview", "preview", "evidence", "_rename", "_delete"} <= found
 
 
 def refreshed(tree):

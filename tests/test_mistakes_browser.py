@@ -18,16 +18,13 @@ pytestmark = [
 PAGE = """
 import streamlit as st
 
-from tl_engine.charts.style import arm_colours
 from ui.agreement import show_agreement
-from ui.compare_parts import ShownArm, arm_titles, arms_of
+from ui.compare_parts import shown_arms
 from ui.confusion import show_confusion
 from ui.engine import store
 
 st.set_page_config(layout="wide")
-arms = arms_of(store().studies()[0].runs())
-titles, colours = arm_titles(arms), arm_colours(arms)
-shown = [ShownArm(key, titles[key], colours[key], runs) for key, runs in arms.items()]
+shown = shown_arms(store().studies()[0].runs())
 show_agreement(*shown)
 show_confusion(shown)
 """

@@ -21,20 +21,17 @@ CLOTHES = "cell-fashion-mini"
 
 def draw(root, part, pairs, arms, title):
     """A page of one part; runs of other pairs are left out; the first arm may have a title."""
-    from tl_engine.charts.style import arm_colours
     from tl_engine.runs import RunStore
     from ui.agreement import show_agreement
     from ui.calibration import show_calibration
     from ui.classes import show_classes
-    from ui.compare_parts import ShownArm, arm_titles, arms_of
+    from ui.compare_parts import shown_arms
     from ui.confusion import show_confusion
     from ui.mistakes import show_mistakes
 
     runs = [run for study in RunStore(root).studies() for run in study.runs() if run.pair in pairs]
-    by_arm = arms_of(runs)
-    titles, colours = arm_titles(by_arm), arm_colours(by_arm)
-    titles[next(iter(titles))] = title or next(iter(titles.values()))
-    shown = [ShownArm(key, titles[key], colours[key], runs) for key, runs in by_arm.items()][:arms]
+    shown = shown_arms(runs)[:arms]
+    shown[0] = shown[0]._replace(title=title or shown[0].title)
     if part == "agreement":
         show_agreement(*shown)
     elif part == "classes":

@@ -13,9 +13,16 @@ from streamlit.testing.v1 import AppTest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.study import Expectation
 from ui.text import table
 
-PAGES = ["app.py", "pages/1_Launch.py", "pages/2_Compare.py", "pages/3_Classify.py"]
+PAGES = [
+    "app.py",
+    "pages/1_Launch.py",
+    "pages/2_Compare.py",
+    "pages/3_Classify.py",
+    "pages/4_Explain.py",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +89,7 @@ def test_an_empty_store_says_what_to_do_next(page, store, monkeypatch):
     app = visit(page, store, monkeypatch)
     assert_whole(app)
     if page != "pages/1_Launch.py":
-        assert re.search("No runs yet|Nothing to compare yet|No model yet", words(app))
+        assert re.search("No runs yet|Nothing to (compare|explain) yet|No model yet", words(app))
 
 
 @pytest.mark.parametrize("page", ["app.py", "pages/1_Launch.py", "pages/2_Compare.py"])
@@ -237,6 +244,79 @@ def test_all_six_orders_show_six_arms(store, monkeypatch):
     assert app.button(key="launch").label == "Launch 6 runs"
 
 
+def test_the_question_is_kept_whatever_else_is_typed(store, monkeypatch, no_real_processes):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    app.selectbox(key="form-arm").set_value("Freeze first").run()
+    app.number_input(key="form-by-val_accuracy").set_value(1.5).run()
+    app.number_input(key="form-batch_size").set_value(0).run()  # no arm can be named meanwhile
+    assert_whole(app)
+    app.number_input(key="form-batch_size").set_value(64).run()
+    assert app.selectbox(key="form-arm").value == "Nothing in particular"
+    app.selectbox(key="form-arm").set_value("Freeze first").run()
+    app.selectbox(key="form-metric").set_value("val_loss").run()
+    assert app.number_input(key="form-smallest-val_loss").value == 0.01
+    assert app.number_input(key="form-by-val_loss").value == 0.01  # nats, not points
+    app.selectbox(key="form-metric").set_value("val_accuracy").run()
+    assert app.number_input(key="form-smallest-val_accuracy").value == 0.5
+    assert app.number_input(key="form-by-val_accuracy").value == 1.5
+    assert_whole(app)
+    app.button(key="launch").click().run()
+    study = store.studies()[0].study
+    assert study.expectation == Expectation("Freeze first", 0.015)
+    assert (study.metric, study.smallest_difference) == ("val_accuracy", 0.005)
+
+
+def test_what_matters_is_refused_in_its_own_unit(store, monkeypatch):
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    app.number_input(key="form-smallest-val_accuracy").set_value(150).run()
+    assert_whole(app)
+    assert "above 0 and at most 100 points, got 150 points" in words(app)
+
+
+def test_studies_of_one_title_are_told_apart_and_not_judged_as_one(store, monkeypatch):
+    for _ in range(2):
+        study = store.create(tiny_study(*fake_run.PHASES, pairs=4))
+        for run in study.runs():
+            finish(run, 0.0)
+    ids = ",".join(folder.id for folder in store.studies())
+    app = visit("pages/2_Compare.py", store, monkeypatch, ids=ids)
+    assert_whole(app)
+    (contrast,) = [box for box in app.selectbox if box.label == "Contrast"]
+    titles = contrast.options
+    assert len(titles) == len(set(titles)) == 6
+    assert all(folder.id in " ".join(titles) for folder in store.studies())
+    (chosen,) = [box for box in app.multiselect if box.label == "Studies and runs to compare"]
+    assert len(chosen.options) == len(set(chosen.options))
+
+
+def test_studies_of_other_images_are_shown_and_not_compared(store, monkeypatch):
+    for changes in ({}, {"dataset": "mnist"}):
+        for run in store.create(tiny_study(*fake_run.PHASES, pairs=4, **changes)).runs():
+            finish(run, 0.0)
+    ids = ",".join(folder.id for folder in store.studies())
+    app = visit("pages/2_Compare.py", store, monkeypatch, ids=ids)
+    assert_whole(app)
+    said = set()
+    for place in range(6):
+        (contrast,) = [box for box in app.selectbox if box.label == "Contrast"]
+        contrast.select_index(place).run()
+        assert_whole(app)
+        said |= set(re.findall("cannot be compared: they [a-z ]+", words(app)))
+    assert "cannot be compared: they are measured on other images" in said
+    assert "cannot be compared: they differ in" in {one[:39] for one in said}
+
+
+def test_pairs_are_added_and_a_rival_launched_in_one_click(store, monkeypatch, no_real_processes):
+    folder = store.create(tiny_study(*fake_run.PHASES, pairs=4))
+    for run in folder.runs():
+        finish(run, 0.001 * run.pair)
+    app = visit("pages/2_Compare.py", store, monkeypatch, ids=folder.id)
+    (more,) = [button for button in app.button if "more pairs" in button.label]
+    more.click().run()
+    assert_whole(app)
+    assert store.study(folder.id).added_pairs > 0
+
+
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
@@ -360,21 +440,23 @@ def test_a_long_table_is_scrolled_and_its_names_stay_names():
     assert list(app.dataframe[0].value["Arm"].unique()) == ["'=1+1"]
 
 
+def finish(run, behind):
+    """Train a run without a network; its accuracy stays behind what it would be."""
+    claimed = ClaimedRun(run)
+    claimed.begin()
+    for epoch in range(1, fake_run.EPOCHS + 1):
+        line = fake_run.line(epoch)
+        line["val_accuracy"] -= behind
+        claimed.append_epoch(line)
+    claimed.commit(fake_run.state(fake_run.EPOCHS))
+    splits = {"validation": {"confusion": np.eye(10, dtype=int).tolist()}}
+    claimed.record_results({"splits": splits, "phases": []}, {})
+    claimed.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+
+
 def test_compare_gives_a_verdict_on_whole_studies_only(store, monkeypatch):
     study = store.create(tiny_study(*fake_run.PHASES, pairs=4))
     slower = study.study.arms[0].name
-
-    def finish(run):
-        claimed = ClaimedRun(run)
-        claimed.begin()
-        for epoch in range(1, fake_run.EPOCHS + 1):
-            line = fake_run.line(epoch)
-            line["val_accuracy"] -= 0.02 * (run.arm == slower) * (1 + 0.1 * run.pair)
-            claimed.append_epoch(line)
-        claimed.commit(fake_run.state(fake_run.EPOCHS))
-        splits = {"validation": {"confusion": np.eye(10, dtype=int).tolist()}}
-        claimed.record_results({"splits": splits, "phases": []}, {})
-        claimed.end(RunState.FINISHED, "Every epoch is done.", 1.0)
 
     def said(ids):
         app = visit("pages/2_Compare.py", store, monkeypatch, ids=ids)
@@ -382,13 +464,17 @@ def test_compare_gives_a_verdict_on_whole_studies_only(store, monkeypatch):
         return words(app)
 
     runs = study.runs()
+
+    def behind(run):
+        return 0.02 * (run.arm == slower) * (1 + 0.1 * run.pair)
+
     for run in runs:
         if run.pair < 4:
-            finish(run)
+            finish(run, behind(run))
     assert "3 pairs: a look, not evidence." in said(study.id)
     for run in runs:
         if run.pair == 4:
-            finish(run)
+            finish(run, behind(run))
     assert "Freeze first is better than Fine-tune first: +2.50 points" in said(study.id)
     assert "4 of 4 planned pairs; Validation accuracy, last epoch; paired t interval" in said(
         study.id

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 
 import numpy as np
@@ -9,11 +10,13 @@ import pytest
 
 from tests.conftest import tiny_study
 from tl_engine.errors import DamagedError, StoreError
+from tl_engine.locks import hold
 from tl_engine.runs import (
     Checkpoint,
     ClaimedRun,
     RunState,
     RunStore,
+    StudyFolder,
     epoch_line,
     files,
     joined_history,
@@ -71,6 +74,24 @@ def test_pairs_are_added_after_the_planned_ones_with_seeds_of_their_own(store, f
         again.add_pairs(100)
     with pytest.raises(StoreError, match="asked for 0 more"):
         again.add_pairs(0)
+
+
+def test_pairs_are_added_after_those_that_another_window_added(store, folder):
+    here, there = store.study(folder.id), StudyFolder(folder.path)
+    assert here.added_pairs == there.added_pairs == 0  # both have looked
+    here.add_pairs(1)
+    added = there.add_pairs(1)
+    assert {run.pair for run in added} == {folder.study.pairs + 2}
+    with hold(folder.path / "pairs.lock"), pytest.raises(StoreError, match="adding pairs"):
+        here.add_pairs(1)
+
+
+def test_a_pair_that_was_added_by_half_is_completed(folder):
+    shutil.rmtree(folder.add_pairs(1)[1].path)
+    added = folder.add_pairs(1)
+    assert len(added) == 2
+    arms = {run.arm_index for run in folder.runs() if run.pair == folder.study.pairs + 1}
+    assert arms == {0, 1}
 
 
 def test_the_same_pair_has_the_same_seeds_in_both_arms(folder):

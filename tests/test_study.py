@@ -13,7 +13,7 @@ from tl_engine.errors import CatalogError, RecipeError
 from tl_engine.recipe import Phase
 from tl_engine.study import (
     Arm,
-    Prediction,
+    Expectation,
     Seeds,
     Study,
     name_arms,
@@ -148,9 +148,12 @@ def test_arms_are_named_after_what_differs():
     ("changes", "words"),
     [
         ({"metric": "accuracy"}, "one of val_accuracy, val_loss, got 'accuracy'"),
-        ({"smallest_difference": 0}, "above 0 and at most 1, got 0"),
-        ({"prediction": Prediction("Nobody", 0.01)}, "names one of the arms, got 'Nobody'"),
-        ({"prediction": Prediction("Freeze first", -1)}, "above 0 and at most 1, got -1"),
+        ({"smallest_difference": 0}, "above 0 and at most 100 points, got 0 points"),
+        ({"expectation": Expectation("Nobody", 0.01)}, "names one of the arms, got 'Nobody'"),
+        (
+            {"expectation": Expectation("Freeze first", -1)},
+            "above 0 and at most 100 points, got -100 points",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_answered_is_refused(changes, words):
@@ -158,8 +161,8 @@ def test_a_question_that_cannot_be_answered_is_refused(changes, words):
         replace(preset("try-it").study(), **changes)
 
 
-def test_a_prediction_comes_back_unchanged():
-    study = replace(preset("try-it").study(), prediction=Prediction("Freeze first", 0.01))
+def test_a_expectation_comes_back_unchanged():
+    study = replace(preset("try-it").study(), expectation=Expectation("Freeze first", 0.01))
     assert Study.from_dict(json.loads(json.dumps(study.to_dict()))) == study
 
 

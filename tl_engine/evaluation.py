@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from tl_engine.errors import StoreError, ThawError
@@ -17,6 +19,8 @@ from tl_engine.runs.openings import note
 COMMANDS = {Evaluation.TEST: "open-test", Evaluation.ROBUSTNESS: "robustness"}
 WAITS = "Waits until what trains now has ended"
 STARTS = "Starts"
+STOPPED = "Stopped by request."
+POLL_SECONDS = 0.2
 Told = Callable[[dict[str, Any]], object]
 
 
@@ -70,12 +74,24 @@ def evaluate(
         evaluation.report({"stage": WAITS if store.is_slot_taken() else STARTS})
         ended = "It ended before its time."
         try:
-            with store.slot():
+            with _slot(store, evaluation) as ours:
                 evaluation.report({"stage": STARTS})
-                ended = _ask(evaluation, evaluation.missing(runs))
+                ended = _ask(evaluation, evaluation.missing(runs)) if ours else STOPPED
         finally:
             evaluation.report({"ended": ended})
         return ended
+
+
+@contextmanager
+def _slot(store: RunStore, evaluation: StudyEvaluation) -> Iterator[bool]:
+    """Held as soon as nothing trains; gives False where somebody stops the waiting."""
+    while not evaluation.stop_requested:
+        with store.slot(wait=False) as ours:
+            if ours:
+                yield True
+                return
+        time.sleep(POLL_SECONDS)
+    yield False
 
 
 class _Told(StudyEvaluation):
@@ -110,7 +126,7 @@ def _ask(evaluation: StudyEvaluation, runs: list[Run]) -> str:
     if not runs:
         return ""
     if evaluation.stop_requested:
-        return "Stopped by request."
+        return STOPPED
     try:
         return " ".join(_ask_each(evaluation, runs))
     except Stopped:

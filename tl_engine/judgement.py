@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -69,7 +70,7 @@ class Judged(NamedTuple):
 
     Attributes:
         first, second: places of the arms among those that were given.
-        pairs: their scores, as `analysis.scores.paired_scores` gives them.
+        pairs: their scores, as `analysis.scores.pairs_of` gives them.
         refusal: why they cannot be compared; empty where they can.
         adjusted_p: the verdict's p, adjusted for the number of contrasts (Holm); NaN without one.
     """
@@ -84,11 +85,22 @@ class Judged(NamedTuple):
 
 
 def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
-    """The runs by arm, in the order in which they were chosen."""
+    """The runs by arm, in the order in which they were chosen, each arm with a title of its own:
+    its name, where two share it with their studies' titles, and where they share those, ids."""
     arms: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         arms.setdefault((run.study.id, run.arm), []).append(run)
-    return [RunsOfArm(key, key[1], some) for key, some in arms.items()]
+    names = [name for _, name in arms]
+    titles = {key: of_arm[0].study.title for key, of_arm in arms.items()}
+    long = {key: f"{key[1]} ({titles[key]})" for key in arms}
+    counts = Counter(long.values())
+    made = []
+    for key, of_arm in arms.items():
+        title = key[1] if names.count(key[1]) == 1 else long[key]
+        if names.count(key[1]) > 1 and counts[title] > 1:
+            title = f"{key[1]} ({titles[key]}, {key[0]})"
+        made.append(RunsOfArm(key, title, of_arm))
+    return made
 
 
 def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
@@ -101,11 +113,19 @@ def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
     if len(studies) > 1:
         return Question(None, ACCURACY, ACCURACY.smallest, False)
     (folder,) = studies.values()
-    study = folder.study
+    metric = METRICS[folder.study.metric]
     done = finished(arms, scored).groupby("arm")["seed"].nunique()
-    complete = len(done) == len(arms) and bool((done == study.pairs).all())
-    metric = METRICS[study.metric]
-    return Question(folder, metric, study.smallest_difference, complete and not folder.added_pairs)
+    pairs = int(done.min()) if len(done) == len(arms) else 0
+    smallest = folder.study.smallest_difference
+    return Question(folder, metric, smallest, is_planned(arms, pairs))
+
+
+def is_planned(arms: Sequence[ArmOfRuns], pairs: int) -> bool:
+    """Whether so many pairs of the arms are all that their study was launched with, and none was
+    added: only then was their number fixed before anybody looked."""
+    folder = arms[0].runs[0].study
+    alone = all(arm.key[0] == arms[0].key[0] for arm in arms)
+    return alone and pairs == folder.study.pairs and not folder.added_pairs
 
 
 def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
@@ -116,11 +136,14 @@ def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
 
 def why_none(arms: Sequence[ArmOfRuns]) -> str:
     """Why nothing can be said of the chosen runs; empty where something can."""
-    for arm in arms:
-        folder, index = arm.runs[0].study, arm.runs[0].arm_index
-        if len(arm.runs) < sum(run.arm_index == index for run in folder.runs()):
+    chosen = {run.id for arm in arms for run in arm.runs}
+    for folder in {arm.key[0]: arm.runs[0].study for arm in arms}.values():
+        left_out = [run for run in folder.runs() if run.id not in chosen]
+        if any(summarise(run).state is RunState.DAMAGED for run in left_out):
+            return f"A run of {folder.title} is damaged: restart it for a verdict (see Overview)."
+        if left_out:
             return (
-                f"Some runs of {arm.title} are left out, and whoever chose may have known them: "
+                f"Some runs of {folder.title} are left out, and whoever chose may have known them: "
                 "for a verdict, choose whole studies."
             )
     return ""

@@ -36,9 +36,13 @@ class Metric(NamedTuple):
         said = f"{self.scale * difference:+.{self.digits}f}"
         return said[1:] if not float(said) else said
 
-    def amount(self, size: float) -> str:
-        """A size with its unit, such as "0.5 points"."""
+    def about(self, size: float) -> str:
+        """A measured size with its unit, to two digits."""
         return f"{self.scale * size:.2g} {self.unit}"
+
+    def amount(self, size: float) -> str:
+        """A size that somebody fixed, with its unit: "0.5 points"."""
+        return f"{self.scale * size:.4g} {self.unit}"
 
 
 METRICS = {

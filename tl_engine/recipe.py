@@ -331,6 +331,10 @@ class Recipe:
                 )
 
 
+SETTINGS = tuple(field.name for field in fields(Recipe) if field.name != "phases")
+"""What a recipe holds besides its phases."""
+
+
 def _from_fields(kind: Any, data: Mapping[str, Any], prefix: str = "") -> Any:
     """Make a dataclass from a mapping, naming what is unknown or missing."""
     known = {field.name: field for field in fields(kind)}

@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.metric import METRICS
-from tl_engine.recipe import Recipe
+from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.text import is_writable, lines, plain
 
 MAXIMUM_PAIRS = 100
@@ -58,7 +58,7 @@ class Arm:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Expectation:
     """What somebody expected before the first run.
 
     Attributes:
@@ -81,7 +81,7 @@ class Study:
         metric: the history column that decides, one of METRICS.
         smallest_difference: the smallest difference in `metric` that matters, above 0 (0.005 = 0.5
             percentage points).
-        prediction: None where nobody said what to expect.
+        expectation: None where nobody said what to expect.
 
     Raises:
         RecipeError: naming every field that is refused.
@@ -92,7 +92,7 @@ class Study:
     pairs: int = 1
     metric: str = "val_accuracy"
     smallest_difference: float = 0.005
-    prediction: Prediction | None = None
+    expectation: Expectation | None = None
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -120,7 +120,7 @@ class Study:
             return None
         title = f"{self.arms[arm].name} and its reverse"[:MAXIMUM_NAME]
         arms = name_arms((recipe, recipe.reversed()))
-        return replace(self, title=title, arms=arms, pairs=pairs, prediction=None)
+        return replace(self, title=title, arms=arms, pairs=pairs, expectation=None)
 
     def training_order(self) -> Iterator[tuple[int, int]]:
         """(arm index, pair number) of every run as they are trained: pair by pair, and within a
@@ -142,7 +142,7 @@ class Study:
             "pairs": self.pairs,
             "metric": self.metric,
             "smallest_difference": self.smallest_difference,
-            "prediction": asdict(self.prediction) if self.prediction else None,
+            "expectation": asdict(self.expectation) if self.expectation else None,
         }
 
     @classmethod
@@ -153,9 +153,9 @@ class Study:
             RecipeError: for values that cannot be trained.
         """
         arms = tuple(Arm(arm["name"], Recipe.from_dict(arm["recipe"])) for arm in data["arms"])
-        expected = data.get("prediction")
-        prediction = Prediction(**expected) if expected else None
-        return cls(**{**data, "arms": arms, "prediction": prediction})
+        told = data.get("expectation")
+        expectation = Expectation(**told) if told else None
+        return cls(**{**data, "arms": arms, "expectation": expectation})
 
     def _branch(self, arm: int) -> list[int]:
         """For each phase of an arm, the first arm that is the same up to its end."""
@@ -164,6 +164,12 @@ class Study:
             next(n for n, other in enumerate(self.arms) if other.recipe.begins_with(stem))
             for stem in (recipe.stem(count + 1) for count in range(len(recipe.phases)))
         ]
+
+    def _said(self, amount: Any) -> str:
+        """An amount in the unit of the metric, where both are such."""
+        is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
+        known = METRICS.get(self.metric)
+        return known.amount(amount) if known and is_number else repr(amount)
 
     def _problems(self) -> Iterator[Problem]:
         names = [arm.name for arm in self.arms]
@@ -190,18 +196,19 @@ class Study:
         if not _is_amount(self.smallest_difference):
             yield Problem(
                 "smallest_difference",
-                "The smallest difference that matters is above 0 and at most 1, got "
-                f"{self.smallest_difference!r}.",
+                "The smallest difference that matters is above 0 and at most "
+                f"{self._said(1.0)}, got {self._said(self.smallest_difference)}.",
             )
-        if self.prediction and self.prediction.arm not in names:
+        if self.expectation and self.expectation.arm not in names:
             yield Problem(
-                "prediction",
-                f"A prediction names one of the arms, got {self.prediction.arm!r:.60}.",
+                "expectation",
+                f"An expectation names one of the arms, got {self.expectation.arm!r:.60}.",
             )
-        if self.prediction and not _is_amount(self.prediction.by):
+        if self.expectation and not _is_amount(self.expectation.by):
             yield Problem(
-                "prediction",
-                f"A predicted difference is above 0 and at most 1, got {self.prediction.by!r}.",
+                "expectation",
+                f"An expected difference is above 0 and at most {self._said(1.0)}, got "
+                f"{self._said(self.expectation.by)}.",
             )
 
 
@@ -221,8 +228,7 @@ def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
 def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
     """Arms named after their order of phases and the settings in which they differ, numbered where
     two share all that."""
-    settings = [field.name for field in fields(Recipe) if field.name != "phases"]
-    differing = [name for name in settings if len({getattr(r, name) for r in recipes}) > 1]
+    differing = [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
     names = [
         ", ".join([name_of_order(recipe), *(_setting(recipe, name) for name in differing)])
         for recipe in recipes

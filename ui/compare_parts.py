@@ -11,6 +11,7 @@ import streamlit as st
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.style import arm_colours
+from tl_engine.judgement import arms_of
 from tl_engine.runs import Run, RunState, summarise
 from ui.text import cell, table
 
@@ -29,28 +30,11 @@ class ShownArm(NamedTuple):
     runs: list[Run]
 
 
-def arms_of(runs: list[Run]) -> dict[ArmKey, list[Run]]:
-    """The runs by arm, in the order in which they were chosen."""
-    arms: dict[ArmKey, list[Run]] = {}
-    for run in runs:
-        arms.setdefault((run.study.id, run.arm), []).append(run)
-    return arms
-
-
-def arm_titles(arms: dict[ArmKey, list[Run]]) -> dict[ArmKey, str]:
-    """What to call each arm: its name, with its study's title where two share a name."""
-    names = [name for _, name in arms]
-    return {
-        key: key[1] if names.count(key[1]) == 1 else f"{key[1]} ({runs[0].study.title})"
-        for key, runs in arms.items()
-    }
-
-
 def shown_arms(runs: list[Run]) -> list[ShownArm]:
     """The runs by arm, each with the title and the colour that it has all over the page."""
     arms = arms_of(runs)
-    titles, colours = arm_titles(arms), arm_colours(arms)
-    return [ShownArm(key, titles[key], colours[key], of_arm) for key, of_arm in arms.items()]
+    colours = arm_colours([arm.key for arm in arms])
+    return [ShownArm(arm.key, arm.title, colours[arm.key], arm.runs) for arm in arms]
 
 
 def confusions(runs: list[Run]) -> np.ndarray | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,7 @@ from tl_engine.analysis.settings import MISSING
 from tl_engine.analysis.verdict import MISTAKE
 from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
 from tl_engine.judgement import Judged, Question, finished
-from tl_engine.recipe import Recipe
+from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.runs import RunState, summarise
 from tl_engine.study import name_of_order
 from ui import figures
@@ -89,6 +88,7 @@ def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Questi
         question.planned or len(judged.pairs),
         _words(judged, question),
         question.metric,
+        judged.verdict.interval if judged.verdict and question.is_planned else None,
     )
     chart(drawn, fan, "fan", "Mean difference against the number of pairs")
 
@@ -153,9 +153,7 @@ def show_factors(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
     """Whether the effect of the order depends on another setting; nothing where the arms are no
     grid of orders and one or two more settings."""
     recipes = {arm.key: arm.runs[0].recipe for arm in arms}
-    factors = [
-        name for name in _settings() if len({getattr(r, name) for r in recipes.values()}) > 1
-    ]
+    factors = [name for name in SETTINGS if len({getattr(r, name) for r in recipes.values()}) > 1]
     orders = {name_of_order(recipe) for recipe in recipes.values()}
     if len(orders) < 2 or not 1 <= len(factors) <= 2:
         return
@@ -191,8 +189,10 @@ def _styles(arms: Sequence[ShownArm]) -> dict[ArmKey, ArmStyle]:
 
 
 def _words(judged: Judged, question: Question) -> str:
-    of = f" of {question.planned}" if question.planned else ""
-    return f"{len(judged.pairs)}{of} pairs, validation split, last epoch"
+    pairs, planned = len(judged.pairs), question.planned or 0
+    words = f"{pairs} of {planned} pairs" if pairs <= planned else f"{pairs} pairs"
+    added = f", {pairs - planned} of them added" if 0 < planned < pairs else ""
+    return f"{words}{added}, validation split, last epoch"
 
 
 def _amount(measure: str, value: float) -> str:
@@ -238,11 +238,6 @@ def _advice(curve: pd.DataFrame, arms: Sequence[ShownArm], seconds: float) -> st
         f"With {duration(seconds)}, expected best: **{first}**{after}. More runs than an arm has "
         "are not counted on."
     )
-
-
-def _settings() -> Iterator[str]:
-    """Settings of a recipe besides its order."""
-    return (field.name for field in fields(Recipe) if field.name != "phases")
 
 
 def _level(recipe: Recipe, name: str) -> str:

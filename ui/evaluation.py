@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isnan
+from math import isinf, isnan
 
 import pandas as pd
 import streamlit as st
@@ -96,10 +96,13 @@ def show_pairs(rows: dict[str, PairedScores], first: str, second: str) -> None:
     }
     shown = pd.DataFrame.from_dict(values, orient="index", columns=columns)
     pairs = max(one.pairs for one in rows.values())
+    planned = all(one.all_in for one in rows.values())
+    how = "paired t interval" if planned else "an interval that may be looked at at any time"
     st.markdown(table(shown.rename_axis(f"{pairs} pair" + ("" if pairs == 1 else "s"))))
+    enough = pairs >= LEAST_PAIRS
     st.caption(
         f"Points: {escape(first)} minus {escape(second)}, in percentage points. "
-        + (f"95 %: paired t interval of {pairs} pairs." if pairs >= LEAST_PAIRS else LOOK)
+        + (f"95 %: {how}, of {pairs} pairs, for these two arms alone." if enough else LOOK)
     )
 
 
@@ -109,7 +112,7 @@ def points(share: float) -> str:
 
 
 def _span(scores: PairedScores) -> str:
-    if scores.interval is None:
+    if scores.interval is None or isinf(scores.interval.low):
         return "–"
     return " to ".join(map(points, scores.interval))
 

@@ -45,7 +45,7 @@ def explain(shown: Sequence[ShownArm]) -> None:
     arms = {key: arm for key, arm in arms.items() if key in there}
     states, blocks = diagnosis.states(looked_at), diagnosis.blocks(looked_at)
     st.caption(
-        f"The probe: {images_words(states['images'])}, the same for all runs on the same split, "
+        f"The probe: {images_words(states['images'])}, as many as a run can afford, "
         "clean and with a mild corruption; looked at when a phase ends."
     )
     _features_and_heads(states, blocks, diagnosis.paths(looked_at), arms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -11,26 +11,31 @@ import streamlit as st
 from tl_engine.analysis.contrast import ORDER, factors_of
 from tl_engine.analysis.verdict import LEAST_PAIRS, detectable, pairs_needed
 from tl_engine.metric import METRICS, Metric
-from tl_engine.runs.pilot import pilot_of
-from tl_engine.study import Arm, Prediction, Study
+from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
+from tl_engine.study import Arm, Expectation, Study
 from ui.engine import store
 from ui.phases_form import Slots
 from ui.text import escape, plain
 
 NOBODY = "Nothing in particular"
+KEPT = "form-question"
+"""Where the values are that widgets which are not drawn would lose."""
 
 
 def fill(study: Study) -> None:
     """Put a study's question into the form."""
-    state, metric = st.session_state, METRICS[study.metric]
-    state["form-pairs"] = study.pairs
-    state["form-metric"] = metric.name
+    metric, expected = METRICS[study.metric], study.expectation
+    kept: dict[str, Any] = {"pairs": study.pairs, "metric": metric.name}
     for known in METRICS.values():
-        smallest = study.smallest_difference if known is metric else known.smallest
-        state[f"form-smallest-{known.name}"] = smallest * known.scale
-    expected = study.prediction
-    state["form-expected"] = expected.arm if expected else NOBODY
-    state["form-expected-by"] = (expected.by if expected else metric.smallest) * metric.scale
+        ours = known is metric
+        smallest = study.smallest_difference if ours else known.smallest
+        by = expected.by if expected and ours else known.smallest
+        kept[f"smallest-{known.name}"] = smallest * known.scale
+        kept[f"by-{known.name}"] = by * known.scale
+    kept["arm"] = expected.arm if expected else NOBODY
+    st.session_state[KEPT] = kept
+    for name, value in kept.items():
+        st.session_state[f"form-{name}"] = value
 
 
 def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
@@ -43,9 +48,10 @@ def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
         st.markdown("**The question**, fixed before the first run")
         columns = st.grid(5 if len(arms) > 1 else 3, min_column_width=170)
         with columns.cell():
-            pairs = st.number_input(
+            pairs = _field(
+                st.number_input,
+                "pairs",
                 "Paired seeds",
-                key="form-pairs",
                 step=1,
                 min_value=None,
                 help="Every arm is trained once per seed. Up to 3 are a look; 10 can carry a "
@@ -53,60 +59,75 @@ def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
             )
             slots["pairs"].append(st.empty())
         with columns.cell():
-            name = st.selectbox(
+            name = _field(
+                st.selectbox,
+                "metric",
                 "Decided by",
-                list(METRICS),
+                options=list(METRICS),
                 format_func=lambda name: METRICS[name].title,
-                key="form-metric",
                 help="On the validation split, after the last epoch.",
             )
         metric = METRICS[name]
         with columns.cell():
-            smallest = st.number_input(
+            smallest = _field(
+                st.number_input,
+                f"smallest-{name}",
                 f"What matters ({metric.unit})",
-                key=f"form-smallest-{name}",
                 step=0.1 * metric.scale * metric.smallest,
                 min_value=None,
                 format="%.4g",
                 help="The smallest difference that would make you choose one arm over another.",
             )
             slots["smallest_difference"].append(st.empty())
-        prediction = _ask_prediction(arms, metric, columns, slots) if len(arms) > 1 else None
+        expectation = _ask_expectation(arms, metric, columns, slots) if len(arms) > 1 else None
         if len(arms) > 1:
             st.caption(_foresight(arms, metric, smallest, pairs))
     return {
         "pairs": pairs,
         "metric": name,
         "smallest_difference": smallest / metric.scale if smallest else smallest,
-        "prediction": prediction,
+        "expectation": expectation,
     }
 
 
-def _ask_prediction(
+def _field(widget: Callable[..., Any], name: str, label: str, **options: Any) -> Any:
+    """A widget whose value outlives a run of the page in which it is not drawn, where Streamlit
+    forgets its key."""
+    key = f"form-{name}"
+    st.session_state.setdefault(key, st.session_state[KEPT][name])
+    value = widget(label, key=key, **options)
+    st.session_state[KEPT][name] = value
+    return value
+
+
+def _ask_expectation(
     arms: Sequence[Arm], metric: Metric, columns: Any, slots: Slots
-) -> Prediction | None:
+) -> Expectation | None:
     names = [arm.name for arm in arms]
-    if st.session_state["form-expected"] not in names:
-        st.session_state["form-expected"] = NOBODY
+    for state, key in ((st.session_state[KEPT], "arm"), (st.session_state, "form-arm")):
+        if state.get(key, NOBODY) not in names:
+            state[key] = NOBODY
     with columns.cell():
-        arm = st.selectbox(
+        arm = _field(
+            st.selectbox,
+            "arm",
             "I expect ahead",
-            [NOBODY, *names],
+            options=[NOBODY, *names],
             format_func=lambda name: plain(name, 60),
-            key="form-expected",
             help="Said beforehand, it stands beside the verdict.",
         )
     with columns.cell():
-        by = st.number_input(
+        by = _field(
+            st.number_input,
+            f"by-{metric.name}",
             f"By ({metric.unit})",
-            key="form-expected-by",
             step=0.1 * metric.scale * metric.smallest,
             min_value=None,
             format="%.4g",
             disabled=arm == NOBODY,
         )
-        slots["prediction"].append(st.empty())
-    return None if arm == NOBODY else Prediction(arm, by / metric.scale if by else by)
+        slots["expectation"].append(st.empty())
+    return None if arm == NOBODY else Expectation(arm, by / metric.scale if by else by)
 
 
 def _contrast(arms: Sequence[Arm]) -> tuple[Arm, Arm]:
@@ -124,18 +145,24 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
     pilot = pilot_of(store(), first.recipe, second.recipe, metric)
     if pilot is None:
         return (
-            "What these pairs can find is not known yet: no earlier study has 3 pairs or more of "
-            f"{escape(first.name)} and {escape(second.name)}. Three pairs first would tell."
+            "What these pairs can find is not known yet: no earlier study has "
+            f"{PILOT_PAIRS} pairs or more of {escape(first.name)} and {escape(second.name)}. "
+            f"{PILOT_PAIRS} pairs first would tell."
         )
     known = (
         f"the spread of {pilot.pairs} pairs in \u201c{escape(pilot.title)}\u201d, "
-        f"{metric.amount(pilot.spread)}"
+        f"{metric.about(pilot.spread)}"
     )
     if pilot.spread == 0:
         return f"In \u201c{escape(pilot.title)}\u201d all {pilot.pairs} pairs differ by the same."
-    found = metric.amount(detectable(pilot.spread, pairs))
-    words = f"{pairs} pairs find a difference of {found} four times in five, by {known}"
+    found = metric.about(detectable(pilot.spread, pairs))
+    words = (
+        f"{pairs} pairs find a difference of {found} between {escape(first.name)} and "
+        f"{escape(second.name)} four times in five, by {known}"
+    )
     if not isinstance(smallest, int | float) or smallest <= 0:
         return f"{words}."
     needed = pairs_needed(smallest / metric.scale / pilot.spread)
-    return f"{words}; {metric.amount(smallest / metric.scale)} would take {needed:,} pairs."
+    many = " Several contrasts take more (Holm)." if len(arms) > 2 else ""
+    wanted = metric.amount(smallest / metric.scale)
+    return f"{words}; {wanted} would take {needed:,} pairs.{many}"

@@ -8,6 +8,7 @@ from tl_engine.analysis.pairs import paired_scores
 from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
 from tl_engine.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
+from tl_engine.judgement import is_planned
 from tl_engine.runs import Evaluation, Run
 from ui import evaluation, frame
 from ui.compare_parts import ShownArm
@@ -29,22 +30,24 @@ def show(first: ShownArm, second: ShownArm | None = None) -> None:
     """Accuracy on corrupted images: first minus second, or of the one arm that has answers."""
     st.subheader("Corrupted images", anchor=False)
     runs = [*first.runs, *(second.runs if second else [])]
-    known = {arm.title: _answers(arm.runs) for arm in (first, second) if arm}
-    if not any(known.values()):
+    known = [(arm, _answers(arm.runs)) for arm in (first, second) if arm]
+    if not any(answers for _, answers in known):
         st.caption("No run was measured on corrupted images yet.")
-    elif second and _comparable(known[first.title], known[second.title]):
-        _show_two(known[first.title], known[second.title], first.title, second.title)
+    elif second and _comparable(known[0][1], known[1][1]):
+        _show_two(known[0][1], known[1][1], first, second)
     else:
-        for place, (title, answers) in enumerate(known.items()):
+        for place, (arm, answers) in enumerate(known):
             if answers:
-                _show_one(answers, title, place)
+                _show_one(answers, arm.title, place)
     evaluation.ask(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", key="robustness")
     st.caption(WHAT)
 
 
-def _show_two(first: Answers, second: Answers, title: str, other: str) -> None:
+def _show_two(first: Answers, second: Answers, one: ShownArm, another: ShownArm) -> None:
+    title, other = one.title, another.title
     pairs = sorted(set(first) & set(second))
     ours, theirs = ([answers[pair] for pair in pairs] for answers in (first, second))
+    all_in = is_planned([one, another], len(pairs))
     cells = mean_difference(ours, theirs)
     st.plotly_chart(
         robustness_difference(cells, len(pairs), ours[0].total, title, other),
@@ -52,8 +55,10 @@ def _show_two(first: Answers, second: Answers, title: str, other: str) -> None:
         alt=f"Accuracy on corrupted images, {plain(title)} minus {plain(other)}",
     )
     rows = {
-        "Mean of all corruptions": paired_scores(_means(first), _means(second)),
-        "The same images as they are": paired_scores(_cleans(first), _cleans(second)),
+        "Mean of all corruptions": paired_scores(_means(first), _means(second), all_in=all_in),
+        "The same images as they are": paired_scores(
+            _cleans(first), _cleans(second), all_in=all_in
+        ),
     }
     evaluation.show_pairs(rows, title, other)
 

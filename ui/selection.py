@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import streamlit as st
@@ -82,7 +83,15 @@ def _titles(
             titles[run.id] = (
                 f"{symbol} {plain(run.arm, 40)}, pair {run.pair} · {plain(study.title, 40)}"
             )
-    return titles, damaged
+    return _told_apart(titles), damaged
+
+
+def _told_apart(titles: dict[str, str]) -> dict[str, str]:
+    """The titles with ids where two are the same: a browser names what was chosen by its title."""
+    counts = Counter(titles.values())
+    return {
+        one: title if counts[title] == 1 else f"{title} · {one}" for one, title in titles.items()
+    }
 
 
 def _is_sound(run: Run) -> bool:

@@ -121,7 +121,8 @@ def _ask_varied() -> None:
     state = st.session_state
     changed = any(state[f"form-varied-{name}"] for name in VARIED)
     label = "Vary more than the order" + (" (changed)" if changed else "")
-    with st.popover(label, icon=":material/grid_on:", type="tertiary", key="form-varied"):
+    # No popover: while it is closed it would bring back what a preset has just replaced.
+    with st.expander(label, icon=":material/grid_on:"):
         for name, titles in VARIED.items():
             chosen = state[f"form-{name}"]
             options = [value for value in titles if value != chosen]
@@ -192,7 +193,7 @@ def _ask_settings(slots: Slots) -> dict[str, Any]:
     proposed = recommended_settings(augmentation=values["augmentation"])
     changed = any(st.session_state[f"form-{name}"] != proposed[name] for name in proposed)
     label = "Arithmetic (changed)" if changed else "Arithmetic"
-    with st.popover(label, icon=":material/memory:", type="tertiary", key="form-arithmetic"):
+    with st.expander(label, icon=":material/memory:"):
         field(
             "precision",
             st.segmented_control,

@@ -13,6 +13,7 @@ from tl_engine.analysis.duplicates import NEAR, Duplicates
 from tl_engine.analysis.pairs import paired_scores
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DamagedError, DataUnavailable
+from tl_engine.judgement import is_planned
 from tl_engine.leakage import duplicates_of
 from tl_engine.runs import Evaluation, Opening, Run, StudyEvaluation, StudyFolder
 from tl_engine.runs.kept import Kept
@@ -48,7 +49,7 @@ def show(study: StudyFolder, arms: list[ShownArm]) -> None:
     alike = _duplicates(ours) if openings else None
     known = {arm.title: _tested(arm.runs, alike) for arm in ours}
     if any(known.values()):
-        _show_scores(known, alike)
+        _show_scores(ours, known, alike)
     if openings:
         st.caption(_times(openings))
     else:
@@ -67,16 +68,20 @@ def _label(study: StudyFolder, openings: list[Opening]) -> str:
     return "Open it for what has finished since"
 
 
-def _show_scores(known: dict[str, dict[int, Tested]], alike: Duplicates | None) -> None:
+def _show_scores(
+    arms: list[ShownArm], known: dict[str, dict[int, Tested]], alike: Duplicates | None
+) -> None:
     kinds = {"Validation": 0, "Test": 1}
     if alike and len(alike.near):
         kinds["Test, without near-duplicates"] = 2
     if len(known) == 2:
         (first, ours), (second, theirs) = known.items()
+        all_in = is_planned(arms, len(ours.keys() & theirs.keys()))
         rows = {
             name: paired_scores(
                 {pair: one[place] for pair, one in ours.items()},
                 {pair: one[place] for pair, one in theirs.items()},
+                all_in=all_in,
             )
             for name, place in kinds.items()
         }

@@ -10,7 +10,21 @@ from tl_engine.text import cell, escape, lines, plain
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["cell", "duration", "escape", "lines", "percent", "plain", "size", "table"]
+__all__ = [
+    "cell",
+    "duration",
+    "escape",
+    "lines",
+    "percent",
+    "plain",
+    "settings_table",
+    "size",
+    "table",
+]
+
+
+MOST_COLUMNS = 4
+"""Arms beside one another; more would not fit on a page."""
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -21,6 +35,15 @@ def table(frame: pd.DataFrame) -> str:
     rows = [[frame.index.name or "", *frame.columns], *frame.reset_index().to_numpy().tolist()]
     lines = ["| " + " | ".join(escape(str(cell)) for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def settings_table(frame: pd.DataFrame) -> str:
+    """Settings that differ: a column per arm, or a row per arm where there are many.
+
+    Args:
+        frame: as analysis.settings.differences gives it.
+    """
+    return table(frame if len(frame.columns) <= MOST_COLUMNS else frame.T.rename_axis("Arm"))
 
 
 def duration(seconds: float | None) -> str:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Verdict
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Verdict, decide
 from tl_engine.errors import StoreError
 from tl_engine.judgement import Judged, Question, judge, question_of, why_none
 from tl_engine.launchers import local
@@ -34,6 +34,8 @@ MARKS = {
     Outcome.OPEN: ":material/hourglass_empty:",
     Outcome.LOOK: ":material/visibility:",
 }
+UNDECIDED = (Outcome.LOOK, Outcome.OPEN, Outcome.SMALL)
+"""What further pairs may change."""
 INCOMPARABLE = ":material/block:"
 
 
@@ -44,7 +46,7 @@ def offer_twin(run: Run, key: str) -> None:
     pairs = sum(other.arm_index == run.arm_index for other in folder.runs())
     twin = folder.study.twin(run.arm_index, pairs)
     if twin and access.button(
-        "Same again, order reversed",
+        f"Same again, order reversed ({2 * pairs} runs)",
         icon=":material/swap_horiz:",
         key=key,
         help=f"A study of {plain(run.arm, 60)} and its reverse with {pairs} paired seeds. What is "
@@ -63,16 +65,14 @@ def choose(arms: Sequence[ShownArm]) -> tuple[ShownArm, ShownArm] | None:
     contrasts = list(combinations(arms, 2))
     if len(contrasts) == 1:
         return contrasts[0]
-    titles = [
-        f"{plain(first.title, 60)} against {plain(second.title, 60)}" for first, second in contrasts
-    ]
+    titles = [f"{plain(first.title)} against {plain(second.title)}" for first, second in contrasts]
     best = min(range(len(contrasts)), key=lambda place: _rank(*contrasts[place]))
     place = st.selectbox(
         "Contrast",
         range(len(contrasts)),
         index=best,
         format_func=titles.__getitem__,
-        key=f"contrast-{len(contrasts)}",
+        key=f"contrast-{hash(tuple(arm.key for arm in arms))}",
         help="Two arms whose difference is judged and shown. All contrasts are in a table below "
         "the verdict.",
     )
@@ -104,7 +104,8 @@ def show(
     places = [next(n for n, arm in enumerate(arms) if arm.key == one.key) for one in chosen]
     one = next(each for each in judged if [each.first, each.second] == places)
     _card(one, chosen, question, sum(not each.refusal for each in judged))
-    if not one.contrast.has_equal_budgets and one.contrast.has_one_factor:
+    # Drawn whichever contrast is looked at: Streamlit forgets what is not drawn.
+    if any(not each.contrast.has_equal_budgets for each in judged):
         st.toggle(
             "Compare arms whose budgets differ",
             key="any-budget",
@@ -126,8 +127,9 @@ def _card(
             mark = MARKS[one.verdict.outcome]
             st.markdown(f"{mark} **{escape(one.verdict.sentence, 600)}**")
             st.caption(_evidence(one, one.verdict, question, contrasts))
-            if said := _predicted(one, chosen, question):
-                st.caption(said)
+            for said in (_as_planned(one, chosen, question), _predicted(one, chosen, question)):
+                if said:
+                    st.caption(said)
         with st.container(horizontal=True, vertical_alignment="center"):
             _more_pairs(one, question)
             _fair(one, chosen[0])
@@ -147,7 +149,7 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     if contrasts > 1:
         words.append(f"one of {contrasts} contrasts: Holm's correction")
     factors = one.contrast.factors
-    differs = f"Only the {factors[0]} differs" if factors else "Nothing differs"
+    differs = f"They differ in {factors[0]} alone" if factors else "Nothing differs"
     if not one.contrast.has_equal_budgets:
         differs += ", and what the arms cost"
     return escape(f"{'; '.join(words)}. {differs}.{_test_words(study)}", 600)
@@ -166,9 +168,29 @@ def _test_words(study: StudyFolder | None) -> str:
     return f" Test split opened {times} time{'s' if times > 1 else ''}."
 
 
+def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
+    """The verdict of the planned pairs, where others were added since: it stands."""
+    study, verdict = question.study, one.verdict
+    if study is None or verdict is None or not study.added_pairs:
+        return ""
+    planned = one.pairs[one.pairs["seed"] <= study.study.pairs]
+    if len(planned) < study.study.pairs:
+        return ""
+    said = decide(
+        planned["gain"].to_numpy(float),
+        chosen[0].title,
+        chosen[1].title,
+        question.smallest,
+        all_in=True,
+        metric=question.metric,
+        mistake=verdict.mistake,
+    )
+    return escape(f"At the {study.study.pairs} planned pairs: {said.sentence}", 600)
+
+
 def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
     """What was expected beforehand, where it is of this contrast."""
-    expected = question.study.study.prediction if question.study else None
+    expected = question.study.study.expectation if question.study else None
     names = [arm.key[1] for arm in chosen]
     if expected is None or expected.arm not in names:
         return ""
@@ -183,7 +205,7 @@ def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questio
 def _more_pairs(one: Judged, question: Question) -> None:
     """Queue further pairs, where they would tell."""
     study = question.study
-    if study is None or one.verdict is None:
+    if study is None or one.verdict is None or one.verdict.outcome not in UNDECIDED:
         return
     there = study.study.pairs + study.added_pairs
     wanted = one.verdict.more_pairs or ONE_CLICK_PAIRS
@@ -194,7 +216,9 @@ def _more_pairs(one: Judged, question: Question) -> None:
         f"Run {more} more pairs",
         icon=":material/add_circle:",
         key="more-pairs",
-        help="Pairs that are added after a look are judged by an interval that allows for that.",
+        help=f"{more * len(study.study.arms)} runs. Pairs that are added after a look are judged "
+        "by an interval that allows for looking, which is wider; what the planned pairs said stays "
+        "on this card.",
     ):
         study.add_pairs(more)
         local.ensure_worker(store())
@@ -203,11 +227,12 @@ def _more_pairs(one: Judged, question: Question) -> None:
 
 def _fair(one: Judged, first: ShownArm) -> None:
     """Launch what can be compared, where the two cannot: the first, and it with one change."""
-    recipes = one.contrast.fair()
-    if not one.refusal or recipes[0] == recipes[1]:
+    recipes = one.contrast.fair() if one.refusal else None
+    if recipes is None:
         return
+    runs = 2 * len(first.runs)
     if access.button(
-        "Launch the fair version",
+        f"Launch the fair version ({runs} runs)",
         icon=":material/balance:",
         key="fair",
         help=f"{plain(first.title, 60)}, and the same with one factor changed.",
@@ -215,7 +240,7 @@ def _fair(one: Judged, first: ShownArm) -> None:
         title = f"{first.title} and a fair rival"[:MAXIMUM_NAME]
         asked, pairs = first.runs[0].study.study, len(first.runs)
         arms = name_arms(recipes)
-        study = replace(asked, title=title, arms=arms, pairs=pairs, prediction=None)
+        study = replace(asked, title=title, arms=arms, pairs=pairs, expectation=None)
         local.launch(study, store())
         st.switch_page("app.py")
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.verdict import LEAST_PAIRS, holm, t_interval
+from tl_engine.analysis.verdict import LEAST_PAIRS, holm, is_constant, p_value, t_interval
 
 
 def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
@@ -41,14 +41,6 @@ def _row(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:
     means = (pairs, float(first.mean()), float(second.mean()), float(differences.mean()))
     if pairs < LEAST_PAIRS:
         return (*means, math.nan, math.nan, math.nan)
-    if np.ptp(differences) < 1e-12:  # 0.9 - 0.8 and 0.8 - 0.7 are the same difference
+    if is_constant(differences):
         return (*means, math.nan, math.nan, 1.0)
-    return (*means, *t_interval(differences), _p(differences))
-
-
-def _p(differences: np.ndarray) -> float:
-    """The two-sided p of the paired t test."""
-    from scipy.special import stdtr
-
-    error = differences.std(ddof=1) / math.sqrt(len(differences))
-    return 2 * float(stdtr(len(differences) - 1, -abs(differences.mean()) / error))
+    return (*means, *t_interval(differences), p_value(differences, all_in=True))

@@ -8,14 +8,15 @@ phases, in the factor "phases", and nobody may call that an order.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import NamedTuple
 
-from tl_engine.analysis.budgets import TOLERANCE, Budget, apart, times_as_much
-from tl_engine.recipe import Recipe
+from tl_engine.analysis.budgets import Budget, apart, are_comparable, times_as_much
+from tl_engine.errors import RecipeError
+from tl_engine.recipe import SETTINGS, Recipe
 
 ORDER, PHASES = "order", "phases"
-SETTINGS = tuple(field.name for field in fields(Recipe) if field.name != "phases")
+DATASET = "dataset"
 
 
 class Contrast(NamedTuple):
@@ -25,6 +26,7 @@ class Contrast(NamedTuple):
         factors: what differs, in words: "order" or "phases" first, then settings.
         steps_apart, work_apart: by which part of the smaller one optimizer steps and
             forward-equivalents differ.
+        has_equal_budgets: whether neither differs by more than 5 %.
     """
 
     first: Recipe
@@ -32,16 +34,12 @@ class Contrast(NamedTuple):
     factors: tuple[str, ...]
     steps_apart: float
     work_apart: float
+    has_equal_budgets: bool
 
     @property
     def has_one_factor(self) -> bool:
         """Whether at most one factor differs."""
         return len(self.factors) <= 1
-
-    @property
-    def has_equal_budgets(self) -> bool:
-        """Whether steps and work differ by at most 5 %."""
-        return max(self.steps_apart, self.work_apart) <= TOLERANCE + 1e-9
 
     def refusal(self, first: str, second: str, *, any_budget: bool = False) -> str:
         """Why the arms of these names cannot be compared; empty where they can.
@@ -54,6 +52,8 @@ class Contrast(NamedTuple):
             *most, last = self.factors
             count = len(self.factors)
             return f"{begins} they differ in {count} settings, {', '.join(most)} and {last}."
+        if DATASET in self.factors:
+            return f"{begins} they are measured on other images."
         if not self.has_equal_budgets and not any_budget:
             return (
                 f"{begins} their budgets differ, optimizer steps by {self.steps_apart:.0%} and "
@@ -61,16 +61,21 @@ class Contrast(NamedTuple):
             )
         return ""
 
-    def fair(self) -> tuple[Recipe, Recipe]:
+    def fair(self) -> tuple[Recipe, Recipe] | None:
         """Two recipes that differ in the first factor alone and cost the same: the first one, and
-        it with its phases reversed, or with the other's setting."""
+        it with its phases reversed, or with the other's setting; None where there is no such."""
         factor = self.factors[0] if self.factors else ORDER
-        if factor == ORDER:
-            return self.first, replace(self.first, phases=self.second.phases)
-        if factor == PHASES:
-            return self.first, self.first.reversed()
-        name = factor.replace(" ", "_")
-        return self.first, replace(self.first, **{name: getattr(self.second, name)})
+        try:
+            if factor == ORDER:
+                rival = replace(self.first, phases=self.second.phases)
+            elif factor == PHASES:
+                rival = self.first.reversed()
+            else:
+                name = factor.replace(" ", "_")
+                rival = replace(self.first, **{name: getattr(self.second, name)})
+        except RecipeError:  # such as weights that only the other's backbone has
+            return None
+        return None if rival == self.first or factor == DATASET else (self.first, rival)
 
 
 def contrast(first: Recipe, second: Recipe, budgets: tuple[Budget, Budget]) -> Contrast:
@@ -82,6 +87,7 @@ def contrast(first: Recipe, second: Recipe, budgets: tuple[Budget, Budget]) -> C
         factors_of(first, second),
         apart(times.steps),
         apart(times.forward_equivalents),
+        are_comparable(*budgets),
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.verdict import confidence_sequence
+from tl_engine.analysis.verdict import confidence_sequence, is_constant
 
 
 def confidence_fan(differences: np.ndarray) -> pd.DataFrame:
     """The mean difference after each pair from the second on, with its 95 % confidence sequence.
 
     Args:
-        differences: (n,) first minus second per pair, as shares, in the order of the pairs.
+        differences: (n,) gain of the first arm per pair, in the metric's column, in the order of
+            the pairs.
 
     Returns:
         Columns pairs, difference, low, high; the band is infinite where nothing can be said yet,
@@ -22,7 +23,7 @@ def confidence_fan(differences: np.ndarray) -> pd.DataFrame:
     rows = []
     for pairs in range(2, len(values) + 1):
         seen = values[:pairs]
-        constant = np.ptp(seen) == 0 and seen[0] != 0  # says nothing of how differences spread
-        low, high = (-np.inf, np.inf) if constant else confidence_sequence(seen)
+        unknown = is_constant(seen) and seen[0] != 0
+        low, high = (-np.inf, np.inf) if unknown else confidence_sequence(seen)
         rows.append((pairs, float(seen.mean()), low, high))
     return pd.DataFrame(rows, columns=["pairs", "difference", "low", "high"])

@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.verdict import LEAST_PAIRS, Interval, t_interval
+from tl_engine.analysis.verdict import (
+    LEAST_PAIRS,
+    Interval,
+    confidence_sequence,
+    is_constant,
+    t_interval,
+)
 
 
 class PairedScores(NamedTuple):
@@ -17,13 +23,16 @@ class PairedScores(NamedTuple):
     Attributes:
         pairs: how many.
         first, second: mean score of each, as a share; NaN without a pair.
-        interval: 95 % paired t interval of first minus second; None for fewer than four pairs.
+        interval: 95 % interval of first minus second; None for fewer than four pairs, and where
+            all of them differ by the same.
+        all_in: the interval is the paired t interval; else a confidence sequence.
     """
 
     pairs: int
     first: float
     second: float
     interval: Interval | None
+    all_in: bool
 
     @property
     def difference(self) -> float:
@@ -31,15 +40,20 @@ class PairedScores(NamedTuple):
         return self.first - self.second
 
 
-def paired_scores(first: Mapping[int, float], second: Mapping[int, float]) -> PairedScores:
+def paired_scores(
+    first: Mapping[int, float], second: Mapping[int, float], *, all_in: bool
+) -> PairedScores:
     """Compare two arms.
 
     Args:
         first, second: a score, as a share, per seed.
+        all_in: the number of pairs was fixed before the first run, and all of them are here.
     """
     seeds = sorted(set(first) & set(second))
     if not seeds:
-        return PairedScores(0, math.nan, math.nan, None)
+        return PairedScores(0, math.nan, math.nan, None, all_in)
     ours, theirs = (np.array([scores[seed] for seed in seeds]) for scores in (first, second))
-    interval = t_interval(ours - theirs) if len(seeds) >= LEAST_PAIRS else None
-    return PairedScores(len(seeds), float(ours.mean()), float(theirs.mean()), interval)
+    differences, interval = ours - theirs, None
+    if len(seeds) >= LEAST_PAIRS and not is_constant(differences):
+        interval = (t_interval if all_in else confidence_sequence)(differences)
+    return PairedScores(len(seeds), float(ours.mean()), float(theirs.mean()), interval, all_in)

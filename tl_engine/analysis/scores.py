@@ -102,27 +102,6 @@ def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def paired_scores(
-    table: pd.DataFrame,
-    first: tuple[str, str],
-    second: tuple[str, str],
-    metric: Metric = ACCURACY,
-) -> pd.DataFrame:
-    """The final scores of two arms, a row per seed that both have, in order of the seeds.
-
-    Args:
-        table: rows of `score_table`.
-        first, second: (study, arm).
-
-    Returns:
-        Columns seed, first, second, in the metric's column; and gain, by which the first is
-        better.
-    """
-    finals = finals_of(table, metric)
-    none = pd.Series(dtype=float)
-    return pairs_of(finals.get(first, none), finals.get(second, none), metric)
-
-
 def finals_of(table: pd.DataFrame, metric: Metric = ACCURACY) -> dict[tuple[str, str], pd.Series]:
     """By (study, arm), the final scores by seed that are known.
 
@@ -137,7 +116,15 @@ def finals_of(table: pd.DataFrame, metric: Metric = ACCURACY) -> dict[tuple[str,
 
 
 def pairs_of(first: pd.Series, second: pd.Series, metric: Metric = ACCURACY) -> pd.DataFrame:
-    """The scores by seed of two arms, as `paired_scores` gives them."""
+    """Two arms' final scores, a row per seed that both have, in order of the seeds.
+
+    Args:
+        first, second: scores by seed, as `finals_of` gives them.
+
+    Returns:
+        Columns seed, first, second, in the metric's column; and gain, by which the first is
+        better.
+    """
     seeds, ours, theirs = np.intersect1d(first.index, second.index, return_indices=True)
     one, other = first.to_numpy()[ours], second.to_numpy()[theirs]
     gain = metric.sign * (one - other)

@@ -26,6 +26,8 @@ PRIOR_VARIANCE = 1.0
 """Of the difference in standard deviations, before it is seen: decides where the sequence is
 narrowest, never whether it is valid."""
 MOST_PAIRS = 10_000
+SAME = 1e-12
+"""Differences that are nearer than this are the same."""
 
 
 class Outcome(StrEnum):
@@ -64,7 +66,7 @@ class Verdict(NamedTuple):
         p: raw, of no difference; always valid while pairs are coming. NaN for a look.
         mistake: how often a verdict like this one may be wrong where there is no difference.
         more_pairs: how many more would find the smallest difference that matters with a power of
-            80 %, at the spread seen so far; None unless the outcome is open.
+            80 %, at the spread seen so far and judged at any time; None unless the outcome is open.
     """
 
     outcome: Outcome
@@ -161,8 +163,10 @@ def decide(
     outcome = _outcome(values, interval, smallest, all_in, mistake)
     more = None
     if outcome is Outcome.OPEN:
-        spread = float(values.std(ddof=1)) or smallest
-        more = max(pairs_needed(smallest / spread) - pairs, 1)
+        spread = smallest if is_constant(values) else float(values.std(ddof=1))
+        # Pairs that are added now are judged by the sequence, whatever was planned.
+        needed = pairs_needed(smallest / spread, mistake=mistake, at_any_time=True)
+        more = max(needed - pairs, 1)
     p = p_value(values, all_in=all_in)
     verdict = Verdict(outcome, "", mean, interval, pairs, won, lost, p, mistake, more)
     return verdict._replace(sentence=_sentence(verdict, interval, first, second, smallest, metric))
@@ -212,14 +216,25 @@ def confidence_sequence(differences: np.ndarray, mistake: float = MISTAKE) -> In
     Args:
         differences: (n,), n at least 2.
     """
-    pairs = len(differences)
     mean, error = _mean_and_error(differences)
+    limit = _sequence_limit(len(differences), mistake)
+    half = math.inf if math.isinf(limit) else error * limit
+    return Interval(mean - half, mean + half)
+
+
+def is_constant(differences: np.ndarray) -> bool:
+    """Whether all pairs differ by the same, which says nothing of how differences spread. The same
+    counts of images give shares that differ in their last bits: 0.9 - 0.8 and 0.8 - 0.7."""
+    return bool(np.ptp(differences) < SAME)
+
+
+def _sequence_limit(pairs: int, mistake: float) -> float:
+    """Half the sequence's width in standard errors; infinite where nothing can be said yet."""
     ratio = 1 / (1 + pairs * PRIOR_VARIANCE)
     quantile = (ratio * mistake**2) ** (1 / pairs)
     if quantile <= ratio:
-        return Interval(-math.inf, math.inf)
-    half = error * math.sqrt((pairs - 1) * (1 - quantile) / (quantile - ratio))
-    return Interval(mean - half, mean + half)
+        return math.inf
+    return math.sqrt((pairs - 1) * (1 - quantile) / (quantile - ratio))
 
 
 def equivalence_p(differences: np.ndarray, margin: float) -> float:
@@ -236,28 +251,43 @@ def equivalence_p(differences: np.ndarray, margin: float) -> float:
     return max(above, below)
 
 
-def power(effect: float, pairs: int) -> float:
-    """How often the t interval of so many pairs excludes 0, on either side.
+def power(
+    effect: float, pairs: int, *, mistake: float = MISTAKE, at_any_time: bool = False
+) -> float:
+    """How often the interval of so many pairs excludes 0, on either side.
 
     Args:
         effect: the true difference over the standard deviation of the paired differences.
+        mistake: one minus the interval's confidence.
+        at_any_time: of the confidence sequence; else of the t interval.
     """
     from scipy.special import nctdtr, stdtrit
 
     freedom, shift = pairs - 1, effect * math.sqrt(pairs)
-    limit = float(stdtrit(freedom, 1 - MISTAKE / 2))
-    return float(1 - nctdtr(freedom, shift, limit) + nctdtr(freedom, shift, -limit))
+    if at_any_time:
+        limit = _sequence_limit(pairs, mistake)
+    else:
+        limit = float(stdtrit(freedom, 1 - mistake / 2))
+    if math.isinf(limit):
+        return 0.0
+    other_side = float(nctdtr(freedom, shift, -limit))
+    # scipy gives NaN where the other side is too unlikely to be told from nothing.
+    return float(1 - nctdtr(freedom, shift, limit)) + (other_side if other_side > 0 else 0.0)
 
 
-def pairs_needed(effect: float) -> int:
-    """The fewest pairs that find an effect (above 0, as in `power`) with a power of 80 %; at most
-    10,000."""
+def pairs_needed(effect: float, *, mistake: float = MISTAKE, at_any_time: bool = False) -> int:
+    """The fewest pairs that find an effect (above 0) with a power of 80 %, arguments as in `power`;
+    at most 10,000."""
+
+    def is_enough(pairs: int) -> bool:
+        return power(effect, pairs, mistake=mistake, at_any_time=at_any_time) >= POWER
+
     low, high = 1, 2
-    while high < MOST_PAIRS and power(effect, high) < POWER:
+    while high < MOST_PAIRS and not is_enough(high):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if power(effect, middle) < POWER else (low, middle)
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
     return min(high, MOST_PAIRS)
 
 
@@ -280,14 +310,15 @@ def detectable(spread: float, pairs: int) -> float:
 
 def _mean_and_error(differences: np.ndarray) -> tuple[float, float]:
     values = np.asarray(differences, float)
-    return float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
+    error = 0.0 if is_constant(values) else float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()), error
 
 
 def _outcome(
     values: np.ndarray, interval: Interval, smallest: float, all_in: bool, mistake: float
 ) -> Outcome:
-    if np.ptp(values) == 0 and values[0] != 0:
-        return Outcome.OPEN  # the same difference each time says nothing of how it spreads
+    if is_constant(values) and abs(values[0]) >= SAME:
+        return Outcome.OPEN
     if interval.excludes(smallest):
         return Outcome.BETTER
     if interval.excludes(0.0):
@@ -318,7 +349,8 @@ def _sentence(
         )
     if verdict.outcome is Outcome.EQUIVALENT:
         return f"{first} and {second} differ by less than {matters} {evidence})."
+    more = "1 more pair" if verdict.more_pairs == 1 else f"{verdict.more_pairs:,} more pairs"
     return (
-        f"Cannot tell yet: {first} minus {second} is {by} {evidence}). "
-        f"About {verdict.more_pairs:,} more pairs would find a difference of {matters}."
+        f"Cannot tell yet: {first} minus {second} is {by} {evidence}). About {more} would find a "
+        f"difference of {matters}."
     )

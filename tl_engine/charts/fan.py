@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tl_engine.analysis.verdict import Interval
 from tl_engine.charts.style import NEUTRAL, figure, say_empty, translucent
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
@@ -24,6 +25,7 @@ def confidence_fan(
     planned: int,
     words: str,
     metric: Metric = ACCURACY,
+    final: Interval | None = None,
 ) -> go.Figure:
     """The mean difference against the number of pairs, with its 95 % confidence sequence.
 
@@ -33,11 +35,13 @@ def confidence_fan(
         smallest: the smallest difference that matters, in the metric's column: the dashed lines.
         planned: pairs of the study: the dotted line.
         words: what the subtitle says of n, split and metric.
+        final: the verdict's interval once all planned pairs are in: narrower, for it holds at that
+            number alone.
     """
     made = figure(
         "As pairs come in",
         f"{markup(first, LONGEST)} minus {markup(second, LONGEST)}<br>{markup(words)}<br>"
-        "band: 95 % confidence sequence, however often one looks<br>"
+        f"{_explained(fan, final)}<br>"
         f"dashed: the ±{metric.amount(smallest)} that matter",
         margin_t=130,
         height=460,
@@ -65,7 +69,31 @@ def confidence_fan(
         hovertemplate=f"%{{x}} pairs: %{{y:+.{metric.digits}f}} {metric.unit}<br>%{{customdata}}"
         "<extra></extra>",
     )
+    if final is not None:
+        last = fan.iloc[-1]
+        _add_final(made, int(last["pairs"]), float(last["difference"]), final, metric)
     return made
+
+
+def _explained(fan: pd.DataFrame, final: Interval | None) -> str:
+    if final is not None:
+        return "band: to be looked at at any time; bar: the verdict's interval"
+    if np.isfinite(fan["low"]).any():
+        return "band: 95 % confidence sequence, however often one looks"
+    return "no band yet: too few pairs for one that may be looked at"
+
+
+def _add_final(made: go.Figure, place: int, mean: float, final: Interval, metric: Metric) -> None:
+    low, high = metric.scale * final.low, metric.scale * final.high
+    made.add_scatter(
+        x=[place],
+        y=[mean],
+        mode="markers",
+        marker={"symbol": "diamond", "size": 11, "color": NEUTRAL},
+        error_y={"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5, "width": 7},
+        hovertemplate=f"all planned pairs<br>{low:+.{metric.digits}f} to "
+        f"{high:+.{metric.digits}f}<extra></extra>",
+    )
 
 
 def _add_lines(made: go.Figure, smallest: float, planned: int) -> None:

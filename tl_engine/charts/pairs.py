@@ -36,7 +36,7 @@ def paired_slopes(
     smaller than between pairs.
 
     Args:
-        pairs: columns seed, first, second and gain, as analysis.scores.paired_scores gives them.
+        pairs: columns seed, first, second and gain, as analysis.scores.pairs_of gives them.
         interval: of the mean difference, in the metric's column; None where no verdict is possible.
         smallest: the smallest difference that matters, in the metric's column: the grey band.
         words: what the subtitle says of n, split and metric.
@@ -116,9 +116,9 @@ def _add_slopes(
         x=np.tile([0.0, 1.0, np.nan], len(pairs)),
         y=np.column_stack([scores, np.full(len(pairs), np.nan)]).ravel(),
         mode="lines+markers",
-        line={"color": _colour(side), "width": 1.2},
+        line={"color": _colour(side), "width": 1.8},
         marker={"size": 6},
-        opacity=0.75,
+        opacity=0.9,
         name=f"{markup(side.title)} ahead ({len(pairs)})" if side else f"level ({len(pairs)})",
         customdata=np.repeat(told, 3, axis=0),
         hovertemplate=f"pair %{{customdata[0]}}: %{{customdata[1]:{metric.tick}}} and "

@@ -53,8 +53,8 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
             network = load(run, network)
             ask = partial(network.reader.read, beat=progress.beat)
             value, arrays = QUESTIONS[evaluation.kind](run, splits, ask)
-        except ThawError as error:
-            refused.append(f"{run.id}: {error}")
+        except (ThawError, ValueError) as error:  # ValueError: weights of another network
+            refused.append(f"{run.arm}, pair {run.pair}: {error}")
         else:
             keep(run, evaluation.kind, value, arrays)
     return refused

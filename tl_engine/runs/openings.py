@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tl_engine import fsio
 from tl_engine.errors import DamagedError
 from tl_engine.runs import files
+from tl_engine.runs.kept import Kept
 
 if TYPE_CHECKING:
     from tl_engine.runs.run import Run
@@ -81,6 +82,9 @@ def _lines(path: Path) -> list[Opening]:
 
 def _known(run: Run) -> bool:
     try:
-        return run.test_scores() is not None
+        return _kept.get(run.path, lambda: run.test_scores() is not None)
     except DamagedError:
         return True  # there was something to be damaged
+
+
+_kept: Kept[bool] = Kept()

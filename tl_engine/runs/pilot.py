@@ -13,7 +13,7 @@ from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
 
-LEAST_PAIRS = 3
+PILOT_PAIRS = 3
 """With two, a spread is a guess: its 95 % interval reaches from half of it to 32 times."""
 
 
@@ -47,6 +47,6 @@ def _of(study: StudyFolder, first: Recipe, second: Recipe, metric: Metric) -> Pi
             last[run.arm_index][run.pair] = run.epochs()[-1][metric.name]
     one, other = last.values()
     differences = [one[pair] - other[pair] for pair in one.keys() & other.keys()]
-    if len(differences) < LEAST_PAIRS:
+    if len(differences) < PILOT_PAIRS:
         return None
     return Pilot(study.title, len(differences), float(np.std(differences, ddof=1)))

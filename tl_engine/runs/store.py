@@ -164,9 +164,9 @@ class RunStore:
         """Whether a worker drains this store's queue."""
         return locks.is_held(self.root / "worker.lock")
 
-    def slot(self) -> AbstractContextManager[bool]:
-        """Held by the one process that trains; waits until it is free."""
-        return locks.hold(self.root / "slot.lock", wait=True)
+    def slot(self, *, wait: bool = True) -> AbstractContextManager[bool]:
+        """Held by the one process that trains; waits until it is free, or gives False at once."""
+        return locks.hold(self.root / "slot.lock", wait=wait)
 
     def is_slot_taken(self) -> bool:
         """Whether a process trains, or asks finished runs, right now."""

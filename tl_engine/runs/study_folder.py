@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from tl_engine import fsio
+from tl_engine import fsio, locks
 from tl_engine.errors import DamagedError, RecipeError, StoreError
 from tl_engine.runs import files, openings
 from tl_engine.runs.openings import Opening
@@ -130,25 +130,37 @@ class StudyFolder:
         return max(last - self.study.pairs, 0)
 
     def add_pairs(self, count: int) -> list[Run]:
-        """Queue further pairs of every arm, with the same threads as the planned ones.
+        """Queue further pairs of every arm, with the same threads as the planned ones; a pair that
+        somebody who died began to add is completed first.
 
         Raises:
-            StoreError: for fewer than 1, or more than a study may have in all.
+            StoreError: for fewer than 1, or more than a study may have in all; where somebody else
+                adds some right now.
         """
-        there = self.study.pairs + self.added_pairs
-        if not 1 <= count <= MAXIMUM_PAIRS - there:
-            raise StoreError(
-                f"A study has at most {MAXIMUM_PAIRS} pairs: this one has {there}, asked for "
-                f"{count} more."
-            )
-        shared = {name: self.runs()[0].asked[name] for name in ("threads", "versions")}
-        for pair in range(there + 1, there + count + 1):
-            for arm in range(len(self.study.arms)):
-                facts = {**shared, "added": files.now()}
-                fill = partial(fill_run, study=self.study, arm=arm, pair=pair, more=facts)
-                fsio.publish_folder(self.path / run_name(arm, pair), fill)
+        with locks.hold(self.path / "pairs.lock") as ours:
+            if not ours:
+                raise StoreError(f"Somebody is adding pairs to {self.title} right now.")
+            self.__dict__.pop("_run_paths", None)  # others may have added some since
+            there = self.study.pairs + self.added_pairs
+            if not 1 <= count <= MAXIMUM_PAIRS - there:
+                raise StoreError(
+                    f"A study has at most {MAXIMUM_PAIRS} pairs: this one has {there}, asked for "
+                    f"{count} more."
+                )
+            self._publish(range(self.study.pairs + 1, there + count + 1))
         self.__dict__.pop("_run_paths", None)
         return [run for run in self.runs() if run.pair > there]
+
+    def _publish(self, pairs: range) -> None:
+        """Write the runs of these pairs that are not there yet."""
+        shared = {name: self.runs()[0].asked[name] for name in ("threads", "versions")}
+        for pair in pairs:
+            for arm in range(len(self.study.arms)):
+                path = self.path / run_name(arm, pair)
+                if not path.exists():
+                    facts = {**shared, "added": files.now()}
+                    fill = partial(fill_run, study=self.study, arm=arm, pair=pair, more=facts)
+                    fsio.publish_folder(path, fill)
 
     @cached_property
     def _label(self) -> dict[str, Any]:
