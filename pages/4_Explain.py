@@ -8,7 +8,7 @@ from ui.compare_parts import shown_arms
 from ui.engine import store
 from ui.explain_parts import explain
 from ui.selection import choose_runs
-from ui.text import plain
+from ui.text import escape
 
 MOST_ARMS = 8
 
@@ -26,7 +26,7 @@ def choose_arms(runs):
         chosen = st.pills(
             "Arms",
             list(arms),
-            format_func=lambda key: plain(arms[key].title, 60),
+            format_func=lambda key: escape(arms[key].title, 60),
             default=chosen,
             selection_mode="multi",
             key=f"arms-{hash(tuple(arms))}",

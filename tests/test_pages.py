@@ -303,13 +303,13 @@ def test_studies_of_other_images_are_shown_and_not_compared(store, monkeypatch):
         assert_whole(app)
         said |= set(re.findall("cannot be compared: they [a-z ]+", words(app)))
     assert "cannot be compared: they are measured on other images" in said
-    assert "cannot be compared: they differ in" in {one[:39] for one in said}
+    assert any(one.startswith("cannot be compared: they differ in") for one in said)
 
 
 def test_pairs_are_added_and_a_rival_launched_in_one_click(store, monkeypatch, no_real_processes):
     folder = store.create(tiny_study(*fake_run.PHASES, pairs=4))
     for run in folder.runs():
-        finish(run, 0.001 * run.pair)
+        finish(run, 0.01 * run.arm_index * (run.pair % 2))
     app = visit("pages/2_Compare.py", store, monkeypatch, ids=folder.id)
     (more,) = [button for button in app.button if "more pairs" in button.label]
     more.click().run()

@@ -130,7 +130,7 @@ def _choose_cell(
             )
         whose: str | None = PLACES[0]
         if len(shown) == 2:
-            titles = {p: plain(arm.title, 40) for p, arm in zip(PLACES, shown, strict=True)}
+            titles = {p: escape(arm.title, 60) for p, arm in zip(PLACES, shown, strict=True)}
             titles[DIFFERENCE] = "Said by one of them only"
             st.session_state.setdefault(f"{key}-of", DIFFERENCE)  # a default would forbid clicks
             whose = st.segmented_control(

@@ -70,15 +70,14 @@ def confidence_fan(
         "<extra></extra>",
     )
     if final is not None:
-        last = fan.iloc[-1]
-        _add_final(made, int(last["pairs"]), float(last["difference"]), final, metric)
+        _add_final(made, len(fan) + 1, float(fan["difference"].iloc[-1]), final, metric)
     return made
 
 
 def _explained(fan: pd.DataFrame, final: Interval | None) -> str:
     if final is not None:
         return "band: to be looked at at any time; bar: the verdict's interval"
-    if np.isfinite(fan["low"]).any():
+    if np.isfinite(fan["low"].astype(float)).any():
         return "band: 95 % confidence sequence, however often one looks"
     return "no band yet: too few pairs for one that may be looked at"
 
