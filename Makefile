@@ -41,6 +41,8 @@ bench: bench-app bench-sessions ## every measurement, some hours
 	$(BIN)/python -m bench.checkpoint
 	$(BIN)/python -m bench.many_curves
 	$(BIN)/python -m bench.many_runs
+	$(BIN)/python -m bench.verdicts
+	$(BIN)/python -m bench.null
 
 bench-app: $(VENV)/.dev chromium ## memory, page times, time to chart, Try it, classification
 	$(BIN)/python -m bench.app

@@ -113,7 +113,8 @@ def test_from_a_choice_to_a_classified_upload(store, address, chromium):
     wait_until(lambda: page.wait_for_timeout(200) or second.state.is_over, 400)
     assert first.state is second.state is RunState.FINISHED
     assert page.url.count("ids=") == 1
-    page.get_by_text("Fine-tune first minus Freeze first").wait_for(timeout=20_000)
+    difference = page.locator(".st-key-cell-fashion-mini-difference .heatmaplayer")
+    difference.wait_for(timeout=30_000)
     photograph(page, "compare")
 
     page.get_by_role("link", name="Classify").click()
