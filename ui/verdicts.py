@@ -34,8 +34,6 @@ MARKS = {
     Outcome.OPEN: ":material/hourglass_empty:",
     Outcome.LOOK: ":material/visibility:",
 }
-UNDECIDED = (Outcome.LOOK, Outcome.OPEN, Outcome.SMALL)
-"""What further pairs may change."""
 INCOMPARABLE = ":material/block:"
 
 
@@ -205,7 +203,7 @@ def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questio
 def _more_pairs(one: Judged, question: Question) -> None:
     """Queue further pairs, where they would tell."""
     study = question.study
-    if study is None or one.verdict is None or one.verdict.outcome not in UNDECIDED:
+    if study is None or one.verdict is None:
         return
     there = study.study.pairs + study.added_pairs
     wanted = one.verdict.more_pairs or ONE_CLICK_PAIRS
