@@ -29,6 +29,8 @@ from ui.text import duration, percent, settings_table
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
 FEW = 10
 """Rows of scores that are shown unasked."""
+MANY = 50
+"""Arms of which nothing is looked at more closely unasked."""
 AXES = {"epoch": "Epochs", "images": "Images seen", "seconds": "Seconds"}
 
 
@@ -170,8 +172,9 @@ def mistakes(shown, chosen):
     """What is mistaken for what, the chosen arms first, and how each class fares."""
     first = list(chosen or ())
     show_confusion([*first, *(arm for arm in shown if arm not in first)])
-    finished = {arm.key: arm.runs for arm in shown if confusions(arm.runs) is not None}
-    titles = {arm.key: arm.title for arm in shown}
+    looked_at = chosen or shown[:2]
+    finished = {arm.key: arm.runs for arm in looked_at if confusions(arm.runs) is not None}
+    titles = {arm.key: arm.title for arm in looked_at}
     if finished:
         classes = per_class_frame(finished, titles)
         st.plotly_chart(per_class(classes), key="per-class", alt="Accuracy per class and arm")
@@ -209,11 +212,13 @@ def closer(runs, shown, chosen):
         "Test split": lambda: test_split.show(shown[0].runs[0].study, shown),
     }
     offered = [part for part in parts if chosen or part != "Agreement"]
+    few = len(shown) <= MANY
     part = st.segmented_control(
-        "Look closer", offered, default="Mistakes", required=True, key="closer"
+        "Look closer", offered, default="Mistakes" if few else None, required=few, key="closer"
     )
-    with frame.guarded():
-        parts[part]()
+    if part:
+        with frame.guarded():
+            parts[part]()
 
 
 with frame.page("Compare"):

@@ -47,7 +47,7 @@ def chromium():
 @pytest.fixture(params=[{"width": 1280}, {"width": 400}], ids=["wide", "narrow"])
 def page(request, address, chromium):
     page = chromium.new_page(viewport={"height": 900, **request.param})
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)
     page.goto(address)
     page.locator(".st-key-cell-fashion-mini-difference .heatmaplayer").wait_for()
     yield page
