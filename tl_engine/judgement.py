@@ -168,7 +168,7 @@ def judge(
 
     finals = finals_of(finished(arms, scored), question.metric)
     known = [finals.get(arm.key, pd.Series(dtype=float)) for arm in arms]
-    budgets = _budgets(arms, history)
+    budgets = budgets_of(arms, history)
     judged = []
     for first, second in combinations(range(len(arms)), 2):
         one, other = arms[first], arms[second]
@@ -221,7 +221,12 @@ def _decided(arms: Sequence[ArmOfRuns], judged: list[Judged], question: Question
     return judged
 
 
-def _budgets(arms: Sequence[ArmOfRuns], history: pd.DataFrame) -> list[Budget]:
+def budgets_of(arms: Sequence[ArmOfRuns], history: pd.DataFrame) -> list[Budget]:
+    """What a finished run of each arm costs.
+
+    Args:
+        history: of all their runs.
+    """
     rows = history.groupby("run", sort=False).indices
     done = [np.concatenate([[], *(rows[run.id] for run in _done(arm))]) for arm in arms]
     return [

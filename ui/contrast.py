@@ -15,7 +15,6 @@ from tl_engine.analysis.budgets import (
     Budget,
     apart,
     are_comparable,
-    budget,
     forward_equivalents,
     times_as_much,
 )
@@ -24,9 +23,8 @@ from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.settings import MISSING
 from tl_engine.analysis.verdict import MISTAKE
 from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
-from tl_engine.judgement import Judged, Question, finished
+from tl_engine.judgement import Judged, Question, budgets_of, finished
 from tl_engine.recipe import SETTINGS, Recipe
-from tl_engine.runs import RunState, summarise
 from tl_engine.study import name_of_order
 from ui import figures
 from ui.compare_parts import ShownArm, show_table
@@ -51,7 +49,7 @@ LONG = 120.0
 def show_story(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> None:
     """How the first arm went against the second, in a sentence."""
     ours = pd.concat([_rows(history, arm).assign(arm=arm.title) for arm in (first, second)])
-    budgets = [_budget(arm, history) for arm in (first, second)]
+    budgets = budgets_of([first, second], history)
     times = times_as_much(*budgets).cold_seconds
     st.markdown(escape(narrate(ours, first.title, second.title, times), 1000))
     st.caption(
@@ -95,7 +93,7 @@ def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Questi
 
 def show_budgets(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> None:
     """What a run of each costs in every measure, and whether that can be compared."""
-    budgets = [_budget(arm, history) for arm in (first, second)]
+    budgets = budgets_of([first, second], history)
     times = times_as_much(*budgets)
     columns = [*(plain(arm.title) for arm in (first, second)), "Times as much"]
     rows = [
@@ -173,11 +171,6 @@ def show_factors(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
 
 def _rows(history: pd.DataFrame, arm: ShownArm) -> pd.DataFrame:
     return history[history["run"].isin([run.id for run in arm.runs])]
-
-
-def _budget(arm: ShownArm, history: pd.DataFrame) -> Budget:
-    done = [run.id for run in arm.runs if summarise(run).state is RunState.FINISHED]
-    return budget(arm.runs[0].recipe, history[history["run"].isin(done)])
 
 
 def _style(arm: ShownArm) -> ArmStyle:

@@ -211,7 +211,7 @@ def _more_pairs(one: Judged, question: Question) -> None:
     if more < 1 or any(not summarise(run).state.is_over for run in study.runs()):
         return
     if access.button(
-        f"Run {more} more pairs",
+        f"Run {more} more pair" + ("" if more == 1 else "s"),
         icon=":material/add_circle:",
         key="more-pairs",
         help=f"{more * len(study.study.arms)} runs. Pairs that are added after a look are judged "
