@@ -54,23 +54,6 @@ def once_each(
     return positions[firsts[order]], times[order], of[order]
 
 
-def confused_cells(counts: np.ndarray) -> pd.DataFrame:
-    """Mistakes by true class and what was said, most images first.
-
-    Args:
-        counts: (classes, classes), rows are true classes.
-
-    Returns:
-        Columns true, said, images, and share of the true class; cells without images left out.
-    """
-    mistakes = counts - np.diag(np.diag(counts))
-    true, said = np.nonzero(mistakes)
-    images = mistakes[true, said]
-    frame = pd.DataFrame({"true": true, "said": said, "images": images})
-    frame["share"] = images / counts.sum(axis=1)[true]
-    return frame.sort_values("images", ascending=False, kind="stable", ignore_index=True)
-
-
 def confused_pairs(counts: np.ndarray) -> pd.DataFrame:
     """Classes that are taken for one another, whichever is true, most images first.
 

@@ -52,10 +52,6 @@ class Cache:
         found = (self._open(path) for path in sorted(self._folder.glob(f"{kind}-{key}-*")))
         return [entry for entry in found if entry]
 
-    def holds(self, kind: str, key: str) -> bool:
-        """Whether there is an entry, unchecked: cheap to ask."""
-        return next(self._folder.glob(f"{kind}-{key}-*"), None) is not None
-
     def facts(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """(key, facts) of each entry of that kind, its files unchecked."""
         for path in self._folder.glob(f"{kind}-*"):
