@@ -193,3 +193,16 @@ def test_a_hostile_name_is_shown_as_what_it_is(name):
         assert "href" not in drawn.replace("&lt;a href", "")
         assert "<b>" not in drawn and "\\u003cb\\u003e" not in drawn
         assert "x" * 200 not in drawn
+
+
+def test_the_fan_speaks_of_a_band_only_where_there_is_one_and_of_the_verdict_s_bar():
+    def subtitle(values, **options):
+        made = confidence_fan(fan_of(np.array(values)), "A", "B", 0.005, 4, "words", **options)
+        return made.layout.title.subtitle.text
+
+    few, many = [0.01, 0.02, 0.0, 0.015], [0.01, 0.02, 0.0, 0.015] * 3
+    assert "no band yet" in subtitle(few)
+    assert "band: 95 %, however often one looks" in subtitle(many)
+    said = subtitle(few, final=Interval(0.0, 0.02))
+    assert "no band yet" in said
+    assert "bar: the verdict's interval" in said

@@ -75,11 +75,9 @@ def confidence_fan(
 
 
 def _explained(fan: pd.DataFrame, final: Interval | None) -> str:
-    if final is not None:
-        return "band: to be looked at at any time; bar: the verdict's interval"
-    if np.isfinite(fan["low"].astype(float)).any():
-        return "band: 95 % confidence sequence, however often one looks"
-    return "no band yet: too few pairs for one that may be looked at"
+    has_band = np.isfinite(fan["low"].astype(float)).any()
+    band = "band: 95 %, however often one looks" if has_band else "no band yet: too few pairs"
+    return band if final is None else f"{band}; bar: the verdict's interval"
 
 
 def _add_final(made: go.Figure, place: int, mean: float, final: Interval, metric: Metric) -> None:
