@@ -165,7 +165,8 @@ def test_the_ends_of_a_path_are_the_states_themselves(store, monkeypatch):
     def look(looker, before):
         began, ends = looker._began, networks.copies_of(looker._network.model.variables)
         record = of_end(looker, before)
-        ends_of = [looker._states.score_between(began, ends, share) for share in (0.0, 1.0)]
+        with looker._network.inside.borrowed():
+            ends_of = [looker._states.score_between(began, ends, share) for share in (0.0, 1.0)]
         found.append((record["diagnosis"], ends_of))
         return record
 
@@ -209,7 +210,8 @@ def network_of(**changes):
     probe = Probe(Split(pixels, np.arange(100) % 10, np.arange(100)), "f00d", 32)
     first = network.as_new(recipe, SEEDS)
     inside = Inside(network.model, recipe)
-    inside.look_at(probe, first, lambda images: None)
+    with inside.borrowed():
+        inside.look_at(probe, first, lambda images: None)
     return network, inside, probe, first
 
 
@@ -236,7 +238,7 @@ def test_weights_that_were_tried_on_are_taken_off_again_even_when_somebody_stops
         raise RuntimeError
 
     inside._beat = stop
-    with pytest.raises(RuntimeError):
+    with pytest.raises(RuntimeError), inside.borrowed():
         inside.features(other)
     for key, array in networks.copies_of(network.model.variables).items():
         assert array.tobytes() == first[key].tobytes()

@@ -16,7 +16,7 @@ import numpy as np
 
 from tl_engine.errors import ThawError
 from tl_engine.learning import model as networks
-from tl_engine.learning.inside import Arrays, Inside
+from tl_engine.learning.inside import Arrays, Inside, joined
 from tl_engine.learning.network import Network
 from tl_engine.learning.states import States
 from tl_engine.probe import BETWEEN, Probe, ProbeSize, size_for
@@ -56,6 +56,7 @@ class Diagnosis:
         self._recipe, self._seeds, self._network = recipe, seeds, network
         self._validation, self._fingerprint, self._beat = validation, fingerprint, beat
         self._size = size_for(recipe, work) if is_wanted() else None
+        self._first: Arrays | None = None
         self._states: States | None = None
         self._began: Arrays | None = None
 
@@ -91,9 +92,29 @@ class Diagnosis:
         return {"diagnosis": told, "diagnosis_seconds": time.perf_counter() - began}
 
     def _tell(self, size: ProbeSize, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        states = self._states = self._states or self._look(size)
-        began = self._began if before else states.first
-        ends = networks.copies_of(self._network.model.variables)
+        inside = self._network.inside = self._network.inside or Inside(
+            self._network.model, self._recipe
+        )
+        first = self._first = self._first or self._network.as_new(self._recipe, self._seeds)
+        began = joined(self._began, first) if before and self._began else None
+        with inside.borrowed(first, *filter(None, [began])) as ends:
+            states = self._states = self._states or self._look(size, inside, first)
+            return self._told(size, states, began if before else first, ends, before)
+
+    def _look(self, size: ProbeSize, inside: Inside, first: Arrays) -> States:
+        probe = Probe(self._validation, self._fingerprint, size.images)
+        inside.look_at(probe, first, self._beat)
+        softmax = self._recipe.head_input == "softmax"
+        return States(inside, probe.labels, first, softmax=softmax)
+
+    def _told(
+        self,
+        size: ProbeSize,
+        states: States,
+        began: Arrays | None,
+        ends: Arrays,
+        before: Sequence[Mapping[str, Any]],
+    ) -> dict[str, Any]:
         end = states.state(ends)
         known = before[-1].get("diagnosis", {}) if before else {}
         if known.get("images") == size.images:
@@ -112,12 +133,3 @@ class Diagnosis:
         line = [start, *scores, end]
         path = {name: [scored[name] for scored in line] for name in ("loss", "accuracy")}
         return {**told, "path": {"at": at, **path}}
-
-    def _look(self, size: ProbeSize) -> States:
-        probe = Probe(self._validation, self._fingerprint, size.images)
-        first = self._network.as_new(self._recipe, self._seeds)
-        if self._network.inside is None:
-            self._network.inside = Inside(self._network.model, self._recipe)
-        self._network.inside.look_at(probe, first, self._beat)
-        softmax = self._recipe.head_input == "softmax"
-        return States(self._network.inside, probe.labels, first, softmax=softmax)

@@ -94,7 +94,7 @@ class States:
 
 def _between(first: np.ndarray, last: np.ndarray, share: float) -> np.ndarray:
     """What did not change stays as it is, to the last bit; counters are those of the end."""
-    if first.dtype.kind != "f" or np.array_equal(first, last):
+    if first.dtype.kind != "f" or first is last or np.array_equal(first, last):
         return last
     return ((1 - share) * first + share * last).astype(last.dtype)
 
