@@ -15,6 +15,7 @@ from tl_engine.analysis.diagnosis import Told
 from tl_engine.analysis.loss_floor import HIGH, floor_warning, loss_floor, reach_of
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts import diagnosis as charts
+from tl_engine.charts import switch
 from tl_engine.charts.diagnosis import Drawn
 from tl_engine.probe import IMAGES, Probe, corrupted, size_for
 from tl_engine.recipe import Phase, Recipe
@@ -175,17 +176,17 @@ def state(**changes):
 
 def record(phase, start, end, path=None):
     told = {"images": 64, "start": start, "end": end, "path": path or {"skipped": "No."}}
-    return {"phase": phase, "trainable": ("all", "head")[phase], "diagnosis": told}
-
-
-def line(phase, loss):
-    return {"phase": phase, "running_loss": loss}
+    losses = [1.0] * 9 if phase == 0 else [3.0, *[1.0] * 9]
+    known = {"diagnosis": told, "steps": {"first": losses, "last": losses}}
+    if phase == 0:
+        wanted = {"gradient": 2.0, "relative": 0.5}
+        known["gradients"] = [{"title": title, **wanted} for title in ("a", "b", "Head")]
+    return {"phase": phase, "trainable": ("all", "head")[phase], **known}
 
 
 PATH = {"at": [0.0, 0.5, 1.0], "loss": [1.0, 2.0, 0.0], "accuracy": [0.1, 0.2, 0.9]}
 PHASES = [record(0, state(), state(accuracy=0.7), PATH), record(1, state(accuracy=0.7), state())]
-EPOCHS = [line(0, 2.0), line(0, 1.0), line(1, 1.5), line(1, 0.9)]
-TOLD = [Told("s", "a", pair, f"s/{pair}", PHASES, EPOCHS) for pair in (1, 2)]
+TOLD = [Told("s", "a", pair, f"s/{pair}", PHASES) for pair in (1, 2)]
 
 
 def test_each_state_is_told_once_with_what_was_trained_before_it():
@@ -203,9 +204,20 @@ def test_a_barrier_is_the_rise_above_the_straight_line():
 
 def test_a_switch_that_raised_the_loss_tells_when_it_was_made_good():
     told = diagnosis.switches(TOLD[:1]).iloc[0]
-    assert (told["phase"], told["spike"], told["recovered"]) == (1, 0.5, 2)
-    never = TOLD[0]._replace(epochs=EPOCHS[:3])
+    assert (told["phase"], told["spike"], told["recovered"]) == (1, 2.0, 2)
+    high = {**PHASES[1], "steps": {"first": [3.0] * 9, "last": [3.0] * 9}}
+    never = TOLD[0]._replace(phases=[PHASES[0], high])
     assert np.isnan(diagnosis.switches([never]).iloc[0]["recovered"])
+    around = diagnosis.around_switches(TOLD[:1])
+    assert list(around["step"]) == [*range(-9, 0), *range(1, 11)]
+    assert list(around["loss"]) == [*[1.0] * 9, 3.0, *[1.0] * 9]
+
+
+def test_runs_whose_steps_were_not_kept_have_no_switches():
+    earlier = [{k: v for k, v in phase.items() if k != "steps"} for phase in PHASES]
+    told = [TOLD[0]._replace(phases=earlier)]
+    assert diagnosis.switches(told).empty
+    assert diagnosis.around_switches(told).empty
 
 
 def test_phases_are_joined_with_all_that_is_known_of_them():
@@ -238,6 +250,8 @@ STATES, BLOCKS = diagnosis.states(TOLD), diagnosis.blocks(TOLD)
         (charts.path_lines, diagnosis.paths(TOLD)),
         (charts.alike_lines, BLOCKS.assign(cka=0.5)),
         (lambda rows, arms: charts.drift_map(rows, arms["s", "a"], 0.1), BLOCKS),
+        (switch.losses, diagnosis.around_switches(TOLD)),
+        (switch.gradients, diagnosis.gradients(TOLD)),
     ],
 )
 def test_each_chart_says_what_it_rests_on_and_draws_nothing_of_nothing(draw, frame):
@@ -258,7 +272,7 @@ def test_every_seed_can_be_seen_beside_their_mean():
 
 
 def test_records_survive_json():
-    again = Told("s", "a", 1, "r", json.loads(json.dumps(PHASES)), EPOCHS)
+    again = Told("s", "a", 1, "r", json.loads(json.dumps(PHASES)))
     pd.testing.assert_frame_equal(
         diagnosis.states([again]), diagnosis.states([TOLD[0]._replace(run="r")])
     )

@@ -6,17 +6,18 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.conftest import tiny_recipe
 from tests.test_training import SEEDS, assert_same_bits, begun
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.learning import diagnosis
+from tl_engine.learning import diagnosis, gradients
 from tl_engine.learning import model as networks
 from tl_engine.learning.inside import Inside
 from tl_engine.learning.network import Network
 from tl_engine.learning.training import Ended, train
 from tl_engine.probe import Probe
-from tl_engine.recipe import Phase, Recipe
+from tl_engine.recipe import OPTIMIZERS, Phase, Recipe
 from tl_engine.runs import ClaimedRun
 from tl_engine.splits import Split
 
@@ -137,6 +138,73 @@ def test_after_a_phase_with_another_probe_the_start_is_looked_at_anew(store, mon
     first, second = told(trained(store, ALL, HEAD))
     assert (first["images"], second["images"]) == (64, 128)
     assert second["path"]["loss"][0] == second["start"]["loss"] != first["end"]["loss"]
+
+
+def test_the_losses_of_a_phase_s_steps_are_kept_and_make_its_running_loss(store):
+    run = trained(store, Phase("all", 1, 1e-3), Phase("head", 2, 1e-2))
+    images, size = run.epochs()[0]["images"], run.recipe.batch_size
+    sizes = np.diff([*range(0, images, size), images])
+    epochs = []
+    for phase in run.scores["phases"]:
+        assert phase["steps"]["first"] == phase["steps"]["last"], "too few steps to leave any out"
+        epochs += np.split(np.array(phase["steps"]["first"]), phase["epochs"])
+    means = [np.average(losses, weights=sizes) for losses in epochs]
+    assert means == pytest.approx([line["running_loss"] for line in run.epochs()], rel=1e-5)
+
+
+@pytest.mark.parametrize("commits", [1, 2])
+def test_a_run_that_was_resumed_kept_the_same_steps_and_gradients(store, ending, commits):
+    again = begun(store, ALL, HEAD)
+    ending(commits)
+    with pytest.raises(Ended):
+        train(again)
+    train(again)
+    for one, other in zip(
+        again.scores["phases"], trained(store, ALL, HEAD).scores["phases"], strict=True
+    ):
+        assert one["steps"] == other["steps"]
+        assert one.get("gradients") == other.get("gradients")
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("trainable", ["all", 1])
+def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(optimizer, trainable):
+    network, _, probe, first = network_of()
+    recipe, phase = tiny_recipe(), Phase(trainable, 1, 1e-3, optimizer=optimizer)
+    for layer in network.model.body.layers:
+        if hasattr(layer, "published_rate"):
+            layer.published_rate = 0.0  # dropout draws other numbers outside the traced graph
+    stage = network.enter(recipe, phase, features=False)
+    trained, labels = stage.learner.model, np.arange(32) % 10
+
+    @tf.function
+    def by_hand(pixels):
+        with tf.GradientTape() as tape:
+            said = trained(pixels, training=True)
+            losses = keras.losses.sparse_categorical_crossentropy(labels, said)
+            loss = keras.ops.mean(losses)
+        return loss, tape.gradient(loss, [v.value for v in trained.trainable_variables])
+
+    loss, expected = by_hand(tf.constant(probe.take(np.arange(32))))
+    stage.learner.train(probe, labels, np.arange(32), 32, lambda done: None)
+    told = gradients.of_first_step(network.model, trained, recipe, phase, first)
+    whole = np.hypot.reduce([block["gradient"] for block in told])
+    assert whole == pytest.approx(np.hypot.reduce([np.linalg.norm(g) for g in expected]), rel=1e-4)
+    head = np.hypot.reduce([np.linalg.norm(g) for g in expected[-2:]])
+    kernel = first[networks.keys_of(network.model, network.model.get_layer("head").weights)[0]]
+    assert told[-1]["title"] == "Head"
+    assert told[-1]["gradient"] == pytest.approx(head, rel=1e-4)
+    assert told[-1]["relative"] == pytest.approx(head / np.linalg.norm(kernel), rel=1e-4)
+    assert len(told) == (
+        2 if trainable == 1 else 1 + len(networks.keys_by_block(network.model, recipe))
+    )
+    assert stage.learner.losses == pytest.approx([float(loss)], rel=1e-4)
+
+
+def test_phases_that_train_the_head_alone_have_no_gradients(store):
+    everything, head = trained(store, ALL, HEAD).scores["phases"]
+    assert [block["title"] for block in everything["gradients"]][-1] == "Head"
+    assert "gradients" not in head
 
 
 def test_frozen_layers_have_drifted_by_exactly_nothing(store):

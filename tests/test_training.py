@@ -161,6 +161,7 @@ def test_every_image_of_an_epoch_is_seen_once_in_batches_of_the_same_size(at_onc
 
     inputs = keras.Input((28, 28, 3), dtype="uint8")
     model = Counting(inputs, keras.layers.Flatten()(inputs))
+    model.compile(loss="mse")
     part = pictures(10)
     order = epoch_order(10, 1)
     Learner(model).train(part, part.labels, order, 4, done.append, at_once=at_once)

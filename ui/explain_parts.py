@@ -9,8 +9,8 @@ import streamlit as st
 
 from tl_engine.analysis import diagnosis
 from tl_engine.analysis.diagnosis import Told
-from tl_engine.charts import diagnosis as charts
-from tl_engine.charts.diagnosis import Drawn, images_words
+from tl_engine.charts.diagnosis import Arms, Drawn, images_words
+from ui import figures
 from ui.compare_parts import ShownArm
 from ui.text import escape, table
 
@@ -43,23 +43,20 @@ def explain(shown: Sequence[ShownArm]) -> None:
     arms = {arm.key: Drawn(arm.title, arm.colour) for arm in shown}
     there = {(one.study, one.arm) for one in looked_at}
     arms = {key: arm for key, arm in arms.items() if key in there}
-    states, blocks = diagnosis.states(looked_at), diagnosis.blocks(looked_at)
+    states = diagnosis.states(looked_at)
     st.caption(
         f"The probe: {images_words(states['images'])}, as many as a run can afford, "
         "clean and with a mild corruption; looked at when a phase ends."
     )
-    _features_and_heads(states, blocks, diagnosis.paths(looked_at), arms)
-    _drift(blocks, arms)
+    _features_and_heads(looked_at, arms)
+    _drift(diagnosis.blocks(looked_at), arms)
     _phases(diagnosis.by_phase(looked_at), {key: arm.name for key, arm in arms.items()})
 
 
 def told_of(arm: ShownArm) -> list[Told]:
     """An arm's finished runs with the records of their phases."""
     study, name = arm.key
-    return [
-        Told(study, name, run.pair, run.id, run.scores.get("phases", []), run.epochs())
-        for run in arm.runs
-    ]
+    return [Told(study, name, run.pair, run.id, run.scores.get("phases", [])) for run in arm.runs]
 
 
 def _say_missing(told: Sequence[Told], looked_at: Sequence[Told]) -> None:
@@ -77,41 +74,56 @@ def _say_missing(told: Sequence[Told], looked_at: Sequence[Told]) -> None:
         st.info(escape(said), icon=":material/history:")
 
 
-def _features_and_heads(
-    states: pd.DataFrame, blocks: pd.DataFrame, paths: pd.DataFrame, arms: charts.Arms
-) -> None:
+def _features_and_heads(told: list[Told], arms: Arms) -> None:
+    states, blocks, paths = (
+        frame(told) for frame in (diagnosis.states, diagnosis.blocks, diagnosis.paths)
+    )
     drawn = (
         (
             "refit",
-            charts.refit_lines(states, arms),
+            figures.refit_lines(states, arms),
             "Where the dotted line rises, the features got better; where only the full one does, "
             "the head did. The refitted classifier has few images, so read its change, not its "
             "level.",
         ),
         (
             "distortion",
-            charts.distortion_bars(states, arms),
+            figures.distortion_bars(states, arms),
             "A tall bar means that fine-tuning moved the features far; a phase that trains the "
             "head only moves none. Taller when clean than when corrupted: the features followed "
             "the training images and left others behind.",
         ),
         (
             "alike",
-            charts.alike_lines(blocks, arms),
+            figures.alike_lines(blocks, arms),
             "At 1 a block still sees the images as it did at the start; where the line falls, "
             "training changed what is seen.",
         ),
         (
             "path",
-            charts.path_lines(paths, arms),
+            figures.path_lines(paths, arms),
             "A line that only falls meets no hill between the phase's first and last weights; one "
             "that rises before it falls had to cross a barrier.",
         ),
         (
             "head",
-            charts.head_lines(states, arms),
+            figures.head_lines(states, arms),
             "A flat line is a head that hardly learned in the phase, as with a tiny learning rate; "
             "a head that has learned pulls less at the features of the phase that follows.",
+        ),
+        (
+            "switch",
+            figures.switch_losses(diagnosis.around_switches(told), arms),
+            "A jump at the switch is damage that the next phase has to make good first; none means "
+            "that it goes on from where the phase before ended. The level also shifts where one "
+            "phase trains with dropout and the other does not.",
+        ),
+        (
+            "gradients",
+            figures.freed_gradients(diagnosis.gradients(told), arms),
+            "Far to the right: the block wants to move much for its size. A head that knows "
+            "nothing yet asks the body for large changes, one that has learned first asks for "
+            "smaller ones.",
         ),
     )
     grid = st.grid(2, min_column_width=460, gap="medium")
@@ -121,14 +133,14 @@ def _features_and_heads(
             st.caption(words)
 
 
-def _drift(blocks: pd.DataFrame, arms: charts.Arms) -> None:
+def _drift(blocks: pd.DataFrame, arms: Arms) -> None:
     st.subheader("How far the weights moved", anchor=False)
     means = blocks.groupby(["study", "arm", "stage", "block"])["drift"].mean()
     grid = st.grid(2, min_column_width=460, gap="medium")
     for place, (key, arm) in enumerate(arms.items()):
         ours = blocks[(blocks["study"] == key[0]) & (blocks["arm"] == key[1])]
         with grid.cell():
-            figure = charts.drift_map(ours, arm, float(means.max()))
+            figure = figures.drift_map(ours, arm, float(means.max()))
             st.plotly_chart(figure, key=f"drift-{place}", alt=f"Weight drift of {arm.name}")
     st.caption(
         "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
@@ -149,11 +161,12 @@ def _phases(rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
     st.markdown(table(pd.DataFrame(shown, index=means.index)))
     st.caption(
         "Energy: mean distance of the probabilities from the truth, 0 to 1.41; the higher, the "
-        "harder the phase pulls. Spike: running loss of its first epoch minus that of the last "
-        "epoch before, and the epochs until it was back (of epochs, since steps are not kept). "
-        "Barrier: how far the loss on the way lies above the chord between its two ends at most. "
-        "Head moved: distance of its kernel from the run's first, over that one's norm. BatchNorm "
-        "moved: the block whose moving means moved most, in first standard deviations."
+        "harder the phase pulls. Spike: the highest loss of its first 50 steps minus the median of "
+        "the last 50 before. Recovered: the step from which on five in a row were back at that "
+        "median on average, – where no run's first 50 were. Barrier: how far the loss on the way "
+        "lies above the chord between its two ends at most. Head moved: distance of its kernel "
+        "from the run's first, over that one's norm. BatchNorm moved: the block whose moving means "
+        "moved most, in first standard deviations."
     )
 
 
@@ -161,5 +174,5 @@ def _cell(name: str, value: float) -> str:
     if pd.isna(value):
         return "–"
     if name == "recovered":
-        return f"{value:.3g} epoch" + ("" if value == 1 else "s")
+        return f"step {value:.3g}"
     return f"{value:+.3f}" if name == "spike" else "0" if value == 0 else f"{value:.3f}"

@@ -1,4 +1,4 @@
-"""Compare's figures and scores, made once for the same numbers, however many people look at them.
+"""Figures and scores of Compare and Explain, made once for the same numbers and shared by visitors.
 
 Drawing takes ten times as long as sending, and Python draws for one visitor at a time.
 """
@@ -20,6 +20,7 @@ from tl_engine.charts import (
     classes,
     confusion,
     curves,
+    diagnosis,
     factors,
     fan,
     frontier,
@@ -27,6 +28,7 @@ from tl_engine.charts import (
     points,
     reliability,
     robustness,
+    switch,
 )
 
 MAXIMUM_FIGURES = 64
@@ -57,6 +59,14 @@ robustness_difference = _once(robustness.robustness_difference)
 agreement_matrix = _once(agreement.agreement_matrix)
 class_differences = _once(class_deltas.class_differences)
 reliability_diagram = _once(reliability.reliability_diagram)
+refit_lines = _once(diagnosis.refit_lines)
+distortion_bars = _once(diagnosis.distortion_bars)
+alike_lines = _once(diagnosis.alike_lines)
+path_lines = _once(diagnosis.path_lines)
+head_lines = _once(diagnosis.head_lines)
+drift_map = _once(diagnosis.drift_map)
+switch_losses = _once(switch.losses)
+freed_gradients = _once(switch.gradients)
 
 score_table = _copied(scores.score_table)
 arm_summary = _copied(scores.arm_summary)

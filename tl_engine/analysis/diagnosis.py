@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
+
+from tl_engine.analysis.steps import spike
 
 STATE_COLUMNS = (
     "loss",
@@ -32,7 +35,6 @@ class Told(NamedTuple):
     Attributes:
         study, arm, seed, run: which it is.
         phases: as scores.json has them.
-        epochs: the history's lines.
     """
 
     study: str
@@ -40,7 +42,6 @@ class Told(NamedTuple):
     seed: int
     run: str
     phases: list[dict[str, Any]]
-    epochs: list[dict[str, Any]]
 
 
 def has_diagnosis(phases: Iterable[Mapping[str, Any]]) -> bool:
@@ -110,28 +111,50 @@ def barriers(along: pd.DataFrame) -> pd.DataFrame:
     return joined.assign(barrier=rises).groupby(keys, sort=False)["barrier"].max().reset_index()
 
 
+def around_switches(told: Iterable[Told]) -> pd.DataFrame:
+    """One row per run, switch and step: RUN_COLUMNS, phase (0-based, the one that follows), step
+    (-1 the last before the switch, 1 the first after it) and loss, of one batch."""
+    rows = [
+        {**_who(run), "phase": phase, "step": step, "loss": loss}
+        for run in told
+        for phase, before, after in _switches(run)
+        for step, loss in (*enumerate(before, -len(before)), *enumerate(after, 1))
+    ]
+    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, "phase", "step", "loss"])
+
+
 def switches(told: Iterable[Told]) -> pd.DataFrame:
-    """One row per run and phase but the first: how training went on after the switch.
-
-    Of epochs, not of steps: the running loss is the mean over an epoch while it was falling.
-
-    Returns:
-        RUN_COLUMNS, phase (0-based), spike (the first epoch's running loss minus that of the last
-        one before) and recovered (after how many epochs of the phase the running loss was back at
-        or below that; NaN where it never was).
-    """
+    """One row per run and phase but the first: RUN_COLUMNS, phase (0-based), and spike and
+    recovered as `analysis.steps.spike` has them; NaN where there is none."""
     rows = []
     for run in told:
-        ended: list[float] = []
-        for phase in dict.fromkeys(line["phase"] for line in run.epochs):
-            losses = [line["running_loss"] for line in run.epochs if line["phase"] == phase]
-            if ended:
-                back = [number for number, loss in enumerate(losses, 1) if loss <= ended[-1]]
-                recovered = float(back[0]) if back else float("nan")
-                went_on = {"phase": phase, "spike": losses[0] - ended[-1], "recovered": recovered}
-                rows.append({**_who(run), **went_on})
-            ended = losses
-    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, "phase", "spike", "recovered"])
+        for phase, before, after in _switches(run):
+            if found := spike(before, after):
+                went_on = {"spike": found.height, "recovered": found.recovered}
+                rows.append({**_who(run), "phase": phase, **went_on})
+    columns = [*RUN_COLUMNS, "phase", "spike", "recovered"]
+    return pd.DataFrame(rows, columns=columns).astype({"spike": float, "recovered": float})
+
+
+def gradients(told: Iterable[Told]) -> pd.DataFrame:
+    """One row per run, phase that trains more than the head, and block of it, bottom-up, the head
+    last: RUN_COLUMNS, phase (0-based), trained, block, gradient and relative, of the phase's first
+    batch, as `learning.gradients` has them."""
+    rows = [
+        {
+            **_who(run),
+            "phase": phase["phase"],
+            "trained": phase["trainable"],
+            "block": block["title"],
+            "gradient": block["gradient"],
+            "relative": block["relative"],
+        }
+        for run in told
+        for phase in run.phases
+        for block in phase.get("gradients", [])
+    ]
+    columns = [*RUN_COLUMNS, "phase", "trained", "block", "gradient", "relative"]
+    return pd.DataFrame(rows, columns=columns).astype({"gradient": float, "relative": float})
 
 
 def by_phase(told: list[Told]) -> pd.DataFrame:
@@ -165,6 +188,13 @@ def _states(
         for stage, (images, state) in sorted(found.items()):
             place = {"stage": stage, "trained": trained.get(stage - 1, ""), "images": images}
             yield _who(run), place, state
+
+
+def _switches(run: Told) -> Iterator[tuple[int, list[float], list[float]]]:
+    """Each phase but the first, with the losses of the last steps before it and of its first."""
+    for before, after in itertools.pairwise(run.phases):
+        steps = [phase.get("steps", {}) for phase in (before, after)]
+        yield after["phase"], steps[0].get("last", []), steps[1].get("first", [])
 
 
 def _who(run: Told) -> dict[str, Any]:

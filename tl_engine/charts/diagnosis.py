@@ -98,7 +98,7 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
         "mean ‖f − f₀‖ / mean ‖f₀‖ after the body<br>full: clean, striped: corrupted<br>"
         + _of(states),
         margin_t=112,
-        **_room(arms),
+        **room(arms),
     )
     after = states[states["stage"] > 0]
     if after.empty:
@@ -106,7 +106,7 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
     width = 0.8 / (2 * len(arms))
     kinds = {"distortion": "clean", "corrupted_distortion": "corrupted"}
     for number, (key, arm) in enumerate(arms.items()):
-        ours = _of_arm(after, key)
+        ours = of_arm(after, key)
         for place, (column, kind) in enumerate(kinds.items()):
             shift = (2 * number + place + 0.5) * width - 0.4
             means = ours.groupby("stage")[column].mean()
@@ -137,16 +137,16 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
         "accuracy on the probe; full: the run's head<br>dotted: fitted on half, read on the other"
         f"<br>{_of(states)}",
         margin_t=112,
-        **_room(arms),
+        **room(arms),
     )
     if states.empty:
         return say_empty(made, NOTHING)
     for key, arm in arms.items():
-        ours, name = _of_arm(states, key), markup(arm.name)
-        _add_lines(made, ours, "stage", "accuracy", name, arm.colour, ".1%")
+        ours, name = of_arm(states, key), markup(arm.name)
+        add_lines(made, ours, "stage", "accuracy", name, arm.colour, ".1%")
         refitted = f"{name}, refitted"
         look = ("stage", "refitted", refitted, arm.colour, ".1%")
-        _add_lines(made, ours, *look, dash="dot", legend=False)
+        add_lines(made, ours, *look, dash="dot", legend=False)
     _stage_axis(made, states)
     made.update_yaxes(title="Accuracy", tickformat=".0%")
     return made
@@ -159,7 +159,7 @@ def alike_lines(blocks: pd.DataFrame, arms: Arms) -> go.Figure:
         "Likeness of features over depth",
         f"debiased linear CKA, end of the last phase with start<br>{_of(blocks)}",
         margin_t=96,
-        **_room(arms),
+        **room(arms),
     )
     if known.empty:
         return say_empty(made, NOTHING)
@@ -167,8 +167,8 @@ def alike_lines(blocks: pd.DataFrame, arms: Arms) -> go.Figure:
     order = list(dict.fromkeys(last["block"]))
     last = last.assign(depth=last["block"].map(order.index))
     for key, arm in arms.items():
-        ours = _of_arm(last, key)
-        _add_lines(made, ours, "depth", "cka", markup(arm.name), arm.colour, ".4f", upright=True)
+        ours = of_arm(last, key)
+        add_lines(made, ours, "depth", "cka", markup(arm.name), arm.colour, ".4f", upright=True)
     names = [markup(block) for block in order]
     made.update_yaxes(title="Block, input at the bottom")
     made.update_yaxes(tickvals=list(range(len(order))), ticktext=names)
@@ -182,15 +182,15 @@ def path_lines(paths: pd.DataFrame, arms: Arms) -> go.Figure:
         "The straight line through each phase",
         f"loss between a phase's first and last weights<br>{_of(paths)}",
         margin_t=96,
-        **_room(arms),
+        **room(arms),
     )
     if paths.empty:
         return say_empty(made, "No finished run was asked between the ends of its phases.")
     along = paths.assign(along=paths["phase"] + paths["at"])
     for key, arm in arms.items():
         look = ("along", "loss", markup(arm.name), arm.colour, ".4f")
-        for place, (_, ours) in enumerate(_of_arm(along, key).groupby("phase")):
-            _add_lines(made, ours, *look, legend=place == 0)
+        for place, (_, ours) in enumerate(of_arm(along, key).groupby("phase")):
+            add_lines(made, ours, *look, legend=place == 0)
     _stage_axis(made, paths.assign(stage=paths["phase"] + 1), start=True)
     for stage in range(1, int(along["phase"].max()) + 1):
         made.add_vline(stage, line={"color": translucent(NEUTRAL, 0.6), "width": 1})
@@ -201,23 +201,23 @@ def path_lines(paths: pd.DataFrame, arms: Arms) -> go.Figure:
 def head_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     """The norm of the head's kernel, at the start and after each phase."""
     seeds = states.groupby(["study", "arm"])["run"].nunique()
-    made = figure("Size of the head", f"‖V‖ of its kernel, {seeds_words(seeds)}", **_room(arms))
+    made = figure("Size of the head", f"‖V‖ of its kernel, {seeds_words(seeds)}", **room(arms))
     if states.empty:
         return say_empty(made, NOTHING)
     for key, arm in arms.items():
-        ours = _of_arm(states, key)
-        _add_lines(made, ours, "stage", "head_norm", markup(arm.name), arm.colour, ".3f")
+        ours = of_arm(states, key)
+        add_lines(made, ours, "stage", "head_norm", markup(arm.name), arm.colour, ".3f")
     _stage_axis(made, states)
     made.update_yaxes(title="Norm")
     return made
 
 
-def _room(arms: Arms) -> dict[str, Any]:
+def room(arms: Arms) -> dict[str, Any]:
     """A legend at the bottom, with a line for each arm."""
     return {"height": 380 + LEGEND_LINE * len(arms), "legend": BELOW}
 
 
-def _add_lines(
+def add_lines(
     made: go.Figure,
     rows: pd.DataFrame,
     along: str,
@@ -229,6 +229,7 @@ def _add_lines(
     dash: str = "solid",
     legend: bool = True,
     upright: bool = False,
+    mode: str = "lines+markers",
 ) -> None:
     """A thin line per seed and a thick one at their mean; one line where there is one seed.
 
@@ -242,7 +243,7 @@ def _add_lines(
     for _, run in rows.groupby("run") if several else ():
         made.add_scatter(
             **dict(zip(axes, (run[along], run[value]), strict=True)),
-            mode="lines+markers",
+            mode=mode,
             marker={"size": 4},
             line={"color": translucent(colour, 0.45), "width": 1, "dash": dash},
             showlegend=False,
@@ -252,7 +253,7 @@ def _add_lines(
     mean = f" (mean of {rows['run'].nunique()})" if several else ""
     made.add_scatter(
         **dict(zip(axes, (means.index, means), strict=True)),
-        mode="lines+markers",
+        mode=mode,
         marker={"size": 7},
         line={"color": colour, "width": 3, "dash": dash},
         name=name,
@@ -293,7 +294,7 @@ def _stage(stage: int, rows: pd.DataFrame) -> str:
     return f"after phase {stage}{words}"
 
 
-def _of_arm(rows: pd.DataFrame, key: ArmKey) -> pd.DataFrame:
+def of_arm(rows: pd.DataFrame, key: ArmKey) -> pd.DataFrame:
     return rows[(rows["study"] == key[0]) & (rows["arm"] == key[1])]
 
 

@@ -44,20 +44,30 @@ class Graph:
 class Learner(Graph):
     """Trains a compiled model.
 
-    Args:
-        xla: compile its training step with XLA.
+    Attributes:
+        losses: float32, of the steps that were done last, before each changed the weights.
     """
 
     def __init__(self, model: keras.Model, *, xla: bool = False) -> None:
+        """
+        Args:
+            xla: compile its training step with XLA.
+        """
         super().__init__()
         self.model = model
+        self.losses = np.zeros(0, np.float32)
         step = tf.autograph.experimental.do_not_convert(model.train_step)
         if xla:
             step = tf.function(step, jit_compile=True)
 
-        def train(inputs: tf.Tensor, labels: tf.Tensor, size: tf.Tensor) -> None:
+        def train(inputs: tf.Tensor, labels: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+            losses = tf.TensorArray(tf.float32, 0, dynamic_size=True)
             for start in tf.range(0, tf.shape(inputs)[0], size):
+                total, count = (tf.identity(variable) for variable in self._loss_state)
                 step((inputs[start : start + size], labels[start : start + size]))
+                more, images = (tf.identity(variable) for variable in self._loss_state)
+                losses = losses.write(losses.size(), (more - total) / (images - count))
+            return losses.stack()
 
         whole = tf.TensorSpec((), tf.int32)
         labels = tf.TensorSpec((None,), tf.int64)
@@ -82,7 +92,9 @@ class Learner(Graph):
         """
         for start in range(skipped * size, len(order), size * at_once):
             chosen = order[start : start + size * at_once]
-            self._timed(self._train, source.take(chosen), labels[chosen], size)
+            self.losses = self._timed(
+                self._train, source.take(chosen), labels[chosen], size
+            ).numpy()
             beat(-(-min(start + size * at_once, len(order)) // size) - skipped)
 
     @property

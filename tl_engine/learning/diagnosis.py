@@ -12,15 +12,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
 from tl_engine.errors import ThawError
+from tl_engine.learning import gradients
 from tl_engine.learning import model as networks
 from tl_engine.learning.inside import Arrays, Inside, joined
 from tl_engine.learning.network import Network
 from tl_engine.learning.states import States
 from tl_engine.probe import BETWEEN, Probe, ProbeSize, size_for
-from tl_engine.recipe import Recipe
+from tl_engine.recipe import Phase, Recipe
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
@@ -69,6 +71,17 @@ class Diagnosis:
         if self._size:
             fresh = networks.copies_of(self._network.model.variables)
             self._began = kept() if kept else fresh
+
+    def of_first_step(self, trained: keras.Model, phase: Phase) -> dict[str, Any]:
+        """The gradients with which a phase that began with `begin` goes on, one step later.
+
+        Args:
+            trained: what was compiled for the phase.
+        """
+        if not self._size or self._began is None:
+            return {}
+        known = (self._network.model, trained, self._recipe, phase, self._began)
+        return {"gradients": gradients.of_first_step(*known)}
 
     def of_end(self, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """What the phase that ends now did.

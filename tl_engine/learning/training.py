@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tl_engine import data
+from tl_engine.analysis.steps import kept
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import DataUnavailable, StoreError
 from tl_engine.learning import features
@@ -291,6 +292,10 @@ class Trainer:
         def beat(done: int) -> None:
             fresh = skipped + done - self.step
             self.step = skipped + done
+            self.current["steps"] = kept(self.current.get("steps", {}), learner.losses)
+            if following.number == self.step == fresh == 1:
+                phase = self.recipe.phases[following.phase]
+                self.current |= self.diagnosis.of_first_step(learner.model, phase)
             self._commit_inside(following.epoch - 1)
             self.progress.beat(per_image * fresh * size)
 
