@@ -5,7 +5,7 @@ import streamlit as st
 from tl_engine.charts.phases import phases_svg
 from tl_engine.launchers import local
 from tl_engine.runs import RunState, summarise
-from ui import access, frame, run_card, runs_table, server
+from ui import access, evidence, frame, run_card, runs_table, server
 from ui.engine import store
 from ui.text import duration, escape
 
@@ -98,6 +98,7 @@ def overview(read):
             local.ensure_worker(kept)
         running_now((run, summary) for run, summary in known if summary.state.is_alive)
         damaged(kept)
+        evidence.show(known)
         shown = filtered(known)
         if shown:
             rows = [runs_table.row(run, summary) for run, summary in shown[:SHOWN]]

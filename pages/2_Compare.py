@@ -7,12 +7,11 @@ import streamlit as st
 
 from tl_engine.analysis.settings import differences
 from tl_engine.runs import joined_history, summarise
-from tl_engine.work import sizes_of
 from ui import contrast, frame, robustness, test_split, verdicts
 from ui.agreement import show_agreement
 from ui.calibration import show_calibration
 from ui.classes import show_classes
-from ui.compare_parts import confusions, per_class_frame, show_table, shown_arms
+from ui.compare_parts import confusions, per_class_frame, scores_of, show_table, shown_arms
 from ui.confusion import show_confusion
 from ui.engine import store
 from ui.figures import (
@@ -20,7 +19,6 @@ from ui.figures import (
     final_scores,
     learning_curves,
     per_class,
-    score_table,
 )
 from ui.mistakes import show_mistakes
 from ui.selection import choose_runs
@@ -53,12 +51,6 @@ def evidence(runs, chosen):
         if not is_live(runs) and st.session_state.get("was-live"):
             st.session_state["was-live"] = False
             st.rerun()
-
-
-def scores_of(history, runs):
-    """The score of every run."""
-    validation = {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
-    return score_table(history, validation)
 
 
 def judged(runs, chosen, scored, history):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests import fake_run
-from tests.conftest import PROJECT
+from tests.conftest import PROJECT, tiny_recipe
 from tests.helpers import command, wait_until
 from tl_engine import evaluation, fsio
 from tl_engine.cli import main
@@ -21,11 +21,14 @@ from tl_engine.corruptions import sample_of
 from tl_engine.data import load as load_images
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.evaluation import evaluate
+from tl_engine.learning.training import train
+from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, Evaluation, RunState, RunStore, StudyEvaluation
 from tl_engine.runs.evaluation import keep
 from tl_engine.runs.openings import count
 from tl_engine.runs.study_evaluation import DIED
 from tl_engine.splits import split
+from tl_engine.study import Study, name_arms
 from tl_engine.work import evaluation_seconds, evaluation_work, rate_key
 
 TEST, ROBUSTNESS = Evaluation.TEST, Evaluation.ROBUSTNESS
@@ -133,6 +136,40 @@ def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
     assert not np.array_equal(network.reader.ask(pixels), alone)
     assert load(second, network) is network
     assert np.array_equal(network.reader.ask(pixels), alone)
+
+
+@pytest.mark.parametrize(("phase", "passes"), [("head", 1), ("all", 2)])
+def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
+    store, monkeypatch, phase, passes
+):
+    from tl_engine.learning.batches import Reader
+
+    monkeypatch.setenv("THAW_CACHE_GB", "1")
+    recipes = [tiny_recipe(Phase(phase, 1, rate)) for rate in (1e-2, 1e-3)]
+    study = store.create(Study("Rates", name_arms(recipes)))
+    for run in study.runs():
+        claimed = ClaimedRun(run)
+        claimed.begin()
+        train(claimed)
+        claimed.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+    asked, read = [], Reader.ask
+
+    def counting(reader, inputs):
+        asked.append(len(inputs) if inputs.ndim == 4 else 0)
+        return read(reader, inputs)
+
+    monkeypatch.setattr(Reader, "ask", counting)
+    assert not evaluate(store, study, TEST, study.runs())
+    images = len(load_images("fashion-mini").test.images)
+    assert passes * images <= sum(asked) < passes * images + 32
+    answers = [run.test_probabilities()["probabilities"] for run in study.runs()]
+    monkeypatch.setattr(Reader, "ask", read)
+    monkeypatch.setenv("THAW_FEATURES", "off")
+    for run in study.runs():
+        (run.path / "test.json").unlink()
+    assert not evaluate(store, study, TEST, study.runs())
+    for run, said in zip(study.runs(), answers, strict=True):
+        np.testing.assert_array_equal(run.test_probabilities()["probabilities"], said)
 
 
 def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path):

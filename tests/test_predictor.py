@@ -34,6 +34,39 @@ def test_two_models_are_kept_apart(predictor, finished):
     assert (one != other).any()
 
 
+def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finished):
+    from tl_engine.learning.prediction import Networks, classify, load
+
+    picture = np.array(data.load("fashion-mini").test.images[:1])
+    kept = Networks(RunStore(finished.path.parent))
+    first, second = finished.runs()
+    alone = {run.id: load(run).reader.ask(picture) for run in (first, second)}
+    networks = set()
+    for run in (first, second, second, first):
+        network = kept.of(run.id)
+        networks.add(id(network))
+        said = classify(network, picture)["probabilities"]
+        np.testing.assert_array_equal(said, alone[run.id])
+    assert len(networks) == 1
+
+
+def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_path):
+    import shutil
+
+    from tl_engine.learning.prediction import Networks
+
+    shutil.copytree(finished.path, tmp_path / "runs" / finished.id)
+    store = RunStore(tmp_path / "runs")
+    first, second = store.study(finished.id).runs()
+    (file,) = second.path.glob("model-*.npz")
+    file.write_bytes(file.read_bytes()[:-10])
+    kept, picture = Networks(store), np.zeros((1, 28, 28, 3), np.uint8)
+    said = kept.of(first.id).reader.ask(picture)
+    with pytest.raises(StoreError, match="is damaged"):
+        kept.of(second.id)
+    np.testing.assert_array_equal(kept.of(first.id).reader.ask(picture), said)
+
+
 @pytest.mark.parametrize("shape", [(28, 28, 3), (1, 32, 32, 3), (1, 28, 28, 1)])
 def test_pictures_of_another_size_are_refused(predictor, finished, shape):
     with pytest.raises(PredictionError, match="28 x 28 x 3 pixels, got"):

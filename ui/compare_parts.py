@@ -13,6 +13,8 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.style import arm_colours
 from tl_engine.judgement import arms_of
 from tl_engine.runs import Run, RunState, summarise
+from tl_engine.work import sizes_of
+from ui.figures import score_table
 from ui.text import cell, table
 
 LONGEST = 50
@@ -35,6 +37,17 @@ def shown_arms(runs: list[Run]) -> list[ShownArm]:
     arms = arms_of(runs)
     colours = arm_colours([arm.key for arm in arms])
     return [ShownArm(arm.key, arm.title, colours[arm.key], arm.runs) for arm in arms]
+
+
+def scores_of(history: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:
+    """The score of every run: rows of `analysis.scores.score_table`.
+
+    Args:
+        history: of these runs.
+    """
+    recipes = {run.id: summarise(run).recipe for run in runs}
+    counts = {run: sizes_of(recipe).validation for run, recipe in recipes.items() if recipe}
+    return score_table(history, counts)
 
 
 def confusions(runs: list[Run]) -> np.ndarray | None:

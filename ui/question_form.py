@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.analysis.contrast import ORDER, factors_of
-from tl_engine.analysis.verdict import LEAST_PAIRS, detectable, pairs_needed
+from tl_engine.analysis.verdict import LEAST_PAIRS, MISTAKE, detectable, pairs_needed
 from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
 from tl_engine.study import Arm, Expectation, Study
@@ -155,14 +155,21 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
     )
     if pilot.spread == 0:
         return f"In \u201c{escape(pilot.title)}\u201d all {pilot.pairs} pairs differ by the same."
-    found = metric.about(detectable(pilot.spread, pairs))
+    contrasts = _contrasts(arms)
+    mistake = MISTAKE / contrasts
+    found = metric.about(detectable(pilot.spread, pairs, mistake))
     words = (
         f"{pairs} pairs find a difference of {found} between {escape(first.name)} and "
         f"{escape(second.name)} four times in five, by {known}"
     )
-    if not isinstance(smallest, int | float) or smallest <= 0:
-        return f"{words}."
-    needed = pairs_needed(smallest / metric.scale / pilot.spread)
-    many = " Several contrasts take more (Holm)." if len(arms) > 2 else ""
-    wanted = metric.amount(smallest / metric.scale)
-    return f"{words}; {wanted} would take {needed:,} pairs.{many}"
+    if isinstance(smallest, int | float) and smallest > 0:
+        needed = pairs_needed(smallest / metric.scale / pilot.spread, mistake=mistake)
+        words += f"; {metric.amount(smallest / metric.scale)} would take {needed:,} pairs"
+    many = f" as if it were the first of {contrasts} contrasts (Holm), which is the hardest"
+    return f"{words}{',' + many if contrasts > 1 else ''}."
+
+
+def _contrasts(arms: Sequence[Arm]) -> int:
+    """How many verdicts the study will ask for: of arms that differ in one factor."""
+    pairs = combinations((arm.recipe for arm in arms), 2)
+    return max(sum(len(factors_of(*pair)) <= 1 for pair in pairs), 1)

@@ -291,7 +291,7 @@ def pairs_needed(effect: float, *, mistake: float = MISTAKE, at_any_time: bool =
     return min(high, MOST_PAIRS)
 
 
-def detectable(spread: float, pairs: int) -> float:
+def detectable(spread: float, pairs: int, mistake: float = MISTAKE) -> float:
     """The smallest difference that so many pairs find with a power of 80 %.
 
     Args:
@@ -304,7 +304,8 @@ def detectable(spread: float, pairs: int) -> float:
     low, high = 0.0, 100.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if power(middle, pairs) < POWER else (low, middle)
+        enough = power(middle, pairs, mistake=mistake) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
     return spread * high
 
 

@@ -13,14 +13,19 @@ import numpy as np
 from tl_engine import data
 from tl_engine.catalog.datasets import dataset
 from tl_engine.corruptions import CORRUPTIONS, SEVERITIES, corrupted, sample_of
+from tl_engine.data import Images
 from tl_engine.errors import DataUnavailable, ThawError
+from tl_engine.learning.batches import Reader
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.downloads import prepare
+from tl_engine.learning.features import FeatureMaker, are_wanted
 from tl_engine.learning.prediction import Network, load
 from tl_engine.learning.progress import Progress
 from tl_engine.learning.scores import counted, decide
-from tl_engine.runs import Evaluation, Run, StudyEvaluation
+from tl_engine.recipe import Recipe
+from tl_engine.runs import Cache, Evaluation, Run, StudyEvaluation
 from tl_engine.runs.evaluation import keep
+from tl_engine.runs.files import versions
 from tl_engine.splits import Split, Splits, split
 from tl_engine.work import evaluation_work
 
@@ -40,18 +45,26 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
         Stopped: where somebody asked for it.
         OSError: where an answer cannot be kept.
     """
-    prepare_device(runs[0].threads)
+    device = prepare_device(runs[0].threads)
     progress = Progress(
         evaluation, sum(evaluation_work(run.recipe, evaluation.kind) for run in runs)
     )
+    cache = Cache(evaluation.study.path.parent)
     network: Network | None = None
     refused = []
     for number, run in enumerate(runs, start=1):
         progress.stage("Measuring finished runs", run=number, runs=len(runs))
         try:
-            splits = _splits(run)
+            images = _images(run)
+            splits = split(images, run.recipe.train_images, run.seeds.data)
             network = load(run, network)
-            ask = partial(network.reader.read, beat=progress.beat)
+            ask: Ask = partial(network.reader.read, beat=progress.beat)
+            if evaluation.kind is Evaluation.TEST and _is_pristine(run.recipe):
+                known = {**device, "versions": versions(), "fingerprint": images.fingerprint}
+                maker = FeatureMaker(
+                    network.halves[0], run.recipe, run.recipe.phases[0], cache, known, progress.beat
+                )
+                ask = partial(_ask_features, maker, network.halves[1], progress)
             value, arrays = QUESTIONS[evaluation.kind](run, splits, ask)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
             refused.append(f"{run.arm}, pair {run.pair}: {error}")
@@ -60,7 +73,21 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     return refused
 
 
-def _splits(run: Run) -> Splits:
+def _is_pristine(recipe: Recipe) -> bool:
+    """Whether no phase changed what the head is fed, so that all runs on the backbone share it."""
+    phases = recipe.phases
+    alone = not any(phase.trains_backbone for phase in phases)
+    return alone and are_wanted() and all(map(recipe.keeps_features, phases))
+
+
+def _ask_features(maker: FeatureMaker, head: Reader, progress: Progress, part: Split) -> np.ndarray:
+    seen = progress.seen
+    rows = maker.of(part)
+    progress.skipped += len(part) - (progress.seen - seen)
+    return head.read(rows)
+
+
+def _images(run: Run) -> Images:
     """
     Raises:
         DataUnavailable: where the images are not those that the run was trained on.
@@ -70,7 +97,7 @@ def _splits(run: Run) -> Splits:
     if {met["fingerprint"] for met in run.environments} - {images.fingerprint}:
         title = dataset(run.recipe.dataset).title
         raise DataUnavailable(f"The images of {title} are not those that it was trained on.")
-    return split(images, run.recipe.train_images, run.seeds.data)
+    return images
 
 
 def _test(run: Run, splits: Splits, ask: Ask) -> Answer:

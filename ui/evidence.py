@@ -1,0 +1,108 @@
+"""What the newest studies allow one to say, on Overview: a sentence and its interval for each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import islice
+
+import streamlit as st
+
+from tl_engine.analysis.contrast import ORDER
+from tl_engine.analysis.verdict import Outcome, Verdict
+from tl_engine.charts.strip import interval_svg
+from tl_engine.judgement import Judged, Question, judge, question_of
+from tl_engine.runs import Run, RunState, Summary, joined_history
+from ui.compare_parts import ShownArm, scores_of, shown_arms
+from ui.text import escape, plain
+from ui.verdicts import INCOMPARABLE, MARKS, MOST_ARMS
+
+SHOWN = 3
+"""Studies of which the page tells."""
+LOOKED_AT = 40
+"""The newest studies, among which it looks for them."""
+MOST_RUNS = 200
+"""Of a larger study Compare tells: reading it would keep the table waiting."""
+
+
+def show(known: Sequence[tuple[Run, Summary]]) -> None:
+    """Draw it; nothing where no study has a pair of arms to compare.
+
+    Args:
+        known: every run and how it stands, newest study first.
+    """
+    told = list(islice((each for study in _studies(known) if (each := _tell(study))), SHOWN))
+    if told:
+        st.subheader("What the evidence says", anchor=False)
+    for arms, question, judged in told:
+        _card(arms, question, judged)
+
+
+def _studies(known: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
+    """The runs of each of the newest studies in which two arms have a finished run."""
+    runs: dict[str, list[Run]] = {}
+    done: dict[str, set[int]] = {}
+    for run, summary in known:
+        if run.study.id not in runs and len(runs) == LOOKED_AT:
+            break
+        runs.setdefault(run.study.id, []).append(run)
+        if summary.state is RunState.FINISHED:
+            done.setdefault(run.study.id, set()).add(run.arm_index)
+        if summary.state is RunState.DAMAGED:  # nothing can be said of such a study
+            done[run.study.id] = set()
+    return [
+        ours
+        for study, ours in runs.items()
+        if len(done.get(study, ())) > 1 and len(ours) <= MOST_RUNS
+    ]
+
+
+def _tell(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | None:
+    arms = shown_arms(runs)
+    if len(arms) > MOST_ARMS:
+        return None
+    history = joined_history(runs)
+    scored = scores_of(history, runs)
+    question = question_of(arms, scored)
+    return arms, question, judge(arms, scored, history, question)
+
+
+def _card(arms: list[ShownArm], question: Question, judged: list[Judged]) -> None:
+    study = arms[0].runs[0].study
+    one = min(judged, key=lambda each: (bool(each.refusal), each.contrast.factors != (ORDER,)))
+    said = one.verdict
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.page_link(
+                "pages/2_Compare.py",
+                label=f"**{escape(study.title, 80)}**",
+                icon=":material/compare_arrows:",
+                query_params={"ids": study.id},
+            )
+            st.caption(_count(one, judged, question), width="stretch")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            mark = MARKS[said.outcome] if said else INCOMPARABLE
+            sentence = said.sentence if said else one.refusal
+            st.markdown(f"{mark} {escape(sentence, 600)}", width="stretch")
+            if said and said.interval and all(map(math.isfinite, said.interval)):
+                st.image(_picture(arms, one, said, question.smallest), alt=plain(sentence))
+
+
+def _count(one: Judged, judged: list[Judged], question: Question) -> str:
+    """What it rests on, and how many more contrasts there are."""
+    planned = f" of {question.planned} planned" if question.planned else ""
+    words = f"{len(one.pairs)}{planned} pairs"
+    if len(judged) == 1:
+        return words
+    open_ones = (Outcome.OPEN, Outcome.LOOK)
+    decided = sum(each.verdict.outcome not in open_ones for each in judged if each.verdict)
+    return f"{words}; one of {len(judged)} contrasts, {decided} decided"
+
+
+def _picture(arms: list[ShownArm], one: Judged, said: Verdict, smallest: float) -> str:
+    """The interval in the colour of the arm that is ahead, on the same side as in the sentence."""
+    low, high = said.interval or (math.nan, math.nan)
+    ahead = arms[one.first if said.difference >= 0 else one.second]
+    mirrored = said.difference < 0 and said.outcome in (Outcome.BETTER, Outcome.SMALL)
+    place = (-said.difference, -high, -low) if mirrored else (said.difference, low, high)
+    return interval_svg(*place, smallest, ahead.colour, plain(said.sentence))
