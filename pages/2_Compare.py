@@ -5,15 +5,25 @@ from math import isnan
 import pandas as pd
 import streamlit as st
 
+from tl_engine.analysis.budgets import per_epoch
+from tl_engine.analysis.curves import KNOWN
 from tl_engine.analysis.settings import differences
 from tl_engine.runs import joined_history, summarise
 from ui import contrast, frame, robustness, test_split, verdicts
 from ui.agreement import show_agreement
 from ui.calibration import show_calibration
 from ui.classes import show_classes
-from ui.compare_parts import confusions, per_class_frame, scores_of, show_table, shown_arms
+from ui.compare_parts import (
+    budget_of,
+    confusions,
+    per_class_frame,
+    scores_of,
+    show_table,
+    shown_arms,
+)
 from ui.confusion import show_confusion
 from ui.engine import store
+from ui.export import chart
 from ui.figures import (
     arm_summary,
     final_scores,
@@ -29,7 +39,13 @@ FEW = 10
 """Rows of scores that are shown unasked."""
 MANY = 50
 """Arms of which nothing is looked at more closely unasked."""
-AXES = {"epoch": "Epochs", "images": "Images seen", "seconds": "Seconds"}
+AXES = {
+    "epoch": "Epochs",
+    "images": "Images seen",
+    "steps": "Steps",
+    "forward_equivalents": "Forward-equivalents",
+    "seconds": "Seconds",
+}
 
 
 def is_live(runs):
@@ -45,9 +61,10 @@ def evidence(runs, chosen):
         if chosen and not history.empty:
             scored = scores_of(history, runs)
             judged(runs, chosen, scored, history)
-        curves(history)
+        curves(history, shown_arms(runs))
         if not history.empty:
-            scores(scores_of(history, runs) if scored is None else scored)
+            scored = scores_of(history, runs) if scored is None else scored
+            scores(scored, budget_of(shown_arms(runs)))
         if not is_live(runs) and st.session_state.get("was-live"):
             st.session_state["was-live"] = False
             st.rerun()
@@ -67,7 +84,7 @@ def judged(runs, chosen, scored, history):
         contrast.show_fan(*chosen, *said)
 
 
-def curves(history):
+def curves(history, arms):
     """The learning curves."""
     with st.container(horizontal=True, vertical_alignment="center"):
         metric = st.segmented_control(
@@ -99,20 +116,19 @@ def curves(history):
             "The first epoch has not ended yet; its point appears here by itself.",
             icon=":material/hourglass_top:",
         )
-    st.plotly_chart(
-        learning_curves(history, metric, axis, train),
-        key="curves",
-        alt=f"{METRICS[metric]} per run and arm",
-    )
+    if axis in KNOWN:
+        history = per_epoch(history, {arm.key: arm.runs[0].recipe for arm in arms})
+    drawn = learning_curves(history, metric, axis, train, budget=budget_of(arms))
+    chart(drawn, history, "curves", f"{METRICS[metric]} per run and arm")
 
 
-def scores(scored):
+def scores(scored, budget):
     """Every seed as a point, and the table behind the points."""
     st.subheader("Scores", anchor=False)
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
-        points = final_scores(scored)
-        st.plotly_chart(points, key="points", alt="Final validation accuracy per seed")
+        points = final_scores(scored, budget=budget)
+        chart(points, scored, "points", "Final validation accuracy per seed")
     with halves.cell():
         summary = arm_summary(scored)
         if (summary["n"] > 1).any():
@@ -169,7 +185,8 @@ def mistakes(shown, chosen):
     titles = {arm.key: arm.title for arm in looked_at}
     if finished:
         classes = per_class_frame(finished, titles)
-        st.plotly_chart(per_class(classes), key="per-class", alt="Accuracy per class and arm")
+        drawn = per_class(classes, budget=budget_of(looked_at))
+        chart(drawn, classes, "per-class", "Accuracy per class and arm")
     show_mistakes(shown)
 
 

@@ -11,7 +11,7 @@ from tests.test_analysis import history
 from tl_engine.analysis.scores import score_table
 from tl_engine.charts.classes import per_class
 from tl_engine.charts.confusion import confusion_difference, confusion_matrix
-from tl_engine.charts.curves import learning_curves
+from tl_engine.charts.curves import AXES, learning_curves
 from tl_engine.charts.phases import phase_label, phases_svg
 from tl_engine.charts.points import final_scores
 from tl_engine.charts.probabilities import top_bars
@@ -426,3 +426,34 @@ def test_a_long_history_is_not_taken_for_another_that_differs_in_one_epoch():
     other.loc[31_000, "val_accuracy"] = 0.95
     first, second = (figures.learning_curves(one).data[0].y for one in (long, other))
     assert max(first) < 0.95 == max(second)
+
+
+def test_a_chart_says_what_its_runs_cost_and_is_drawn_anew_for_other_costs():
+    from ui import figures
+
+    told = history({("a", 1): [0.1, 0.2]})
+    first, second, plain = (
+        figures.learning_curves(told, budget="a run: 8 steps"),
+        figures.learning_curves(told, budget="a run: <9> steps"),
+        figures.learning_curves(told),
+    )
+    words = [made.layout.title.subtitle.text for made in (first, second, plain)]
+    assert words[0].endswith("<br>a run: 8 steps")
+    assert words[1].endswith("<br>a run: &lt;9&gt; steps")
+    assert words[2] in words[0] and "a run" not in words[2]
+    assert first.layout.margin.t > plain.layout.margin.t
+    assert (
+        first.layout.height - first.layout.margin.t == plain.layout.height - plain.layout.margin.t
+    )
+
+
+@pytest.mark.parametrize(
+    ("axis", "places"), [("steps", [4, 8]), ("forward_equivalents", [300, 400])]
+)
+def test_curves_can_be_drawn_against_what_they_cost(axis, places):
+    told = history({("a", 1): [0.1, 0.2]}).assign(
+        steps=[4.0, 4.0], forward_equivalents=[300.0, 100.0]
+    )
+    made = learning_curves(told, x=axis)
+    assert list(made.data[0].x) == places
+    assert made.layout.xaxis.title.text == AXES[axis]

@@ -19,10 +19,13 @@ from tl_engine.analysis.budgets import (
     are_comparable,
     budget,
     forward_equivalents,
+    in_words,
     on_frontier,
+    per_epoch,
     steps,
     times_as_much,
 )
+from tl_engine.analysis.curves import with_axes
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.scores import finals_of, pairs_of, score_table
@@ -107,6 +110,28 @@ def test_a_budget_counts_what_real_runs_have_trained(finished):
     assert found.seconds == pytest.approx(ours["seconds"].sum())
     assert found.cold_seconds > 0
     assert budget(recipe, ours[ours["phase"] == 0]).steps < steps(recipe)
+
+
+def test_what_every_epoch_costs_adds_up_to_what_the_run_costs(finished):
+    runs = finished.runs()
+    recipes = {(run.study.id, run.arm): run.recipe for run in runs}
+    told = per_epoch(joined_history(runs), recipes)
+    for run in runs:
+        ours = told[told["run"] == run.id]
+        assert ours["steps"].sum() == steps(run.recipe)
+        assert ours["forward_equivalents"].sum() == pytest.approx(forward_equivalents(run.recipe))
+    placed = with_axes(told)
+    assert placed["x_steps"].max() == steps(runs[0].recipe)
+    assert per_epoch(history({}), {}).empty
+
+
+def test_a_budget_in_words_says_where_arms_differ():
+    one, longer = (tiny_recipe(Phase("head", n, 1e-3), train_images=100) for n in (1, 2))
+    per_run = math.ceil(100 / one.batch_size)
+    assert in_words([one, one]) == f"a run: {per_run} steps, 100 forward-equivalents"
+    both = f"a run: {per_run} to {2 * per_run} steps, 100 to 200 forward-equivalents"
+    assert in_words([one, longer]) == both
+    assert in_words([]) == ""
 
 
 def test_nothing_measured_is_no_free_run():

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from tests import fake_run
-from tests.conftest import tiny_study
+from tests.conftest import tiny_recipe, tiny_study
+from tl_engine.analysis.verdict import MISTAKE, detectable, pairs_needed
 from tl_engine.metric import ACCURACY, METRICS
+from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, RunState
-from tl_engine.runs.pilot import pilot_of
+from tl_engine.runs.pilot import Pilot, pilot_of
+from tl_engine.study import name_arms
 
 SCORES = {1: 0.70, 2: 0.71, 3: 0.69, 4: 0.72}
 
@@ -41,3 +44,18 @@ def test_the_spread_is_that_of_finished_pairs_of_the_same_recipes(store):
     assert pilot_of(store, second, first, METRICS["val_loss"]).spread == pytest.approx(expected)
     assert pilot_of(store, first, replace(second, batch_size=9), ACCURACY) is None
     assert pilot_of(store, first, first, ACCURACY) is None
+
+
+@pytest.mark.parametrize(("arms", "contrasts"), [(2, 1), (3, 3)])
+def test_launch_reckons_with_as_many_contrasts_as_there_will_be(monkeypatch, arms, contrasts):
+    from ui import question_form
+
+    pilot = Pilot("Before", 10, 0.01)
+    monkeypatch.setattr(question_form, "store", lambda: None)
+    monkeypatch.setattr(question_form, "pilot_of", lambda *_: pilot)
+    recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3, 1e-4)]
+    said = question_form._foresight(name_arms(recipes[:arms]), ACCURACY, 0.5, 10)
+    found = detectable(0.01, 10, MISTAKE / contrasts)
+    assert f"find a difference of {100 * found:.2g} points" in said
+    assert f"would take {pairs_needed(0.5, mistake=MISTAKE / contrasts)} pairs" in said
+    assert ("Holm" in said) is (contrasts > 1)

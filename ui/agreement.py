@@ -21,7 +21,7 @@ from tl_engine.analysis.mistakes import surest_first
 from tl_engine.charts.cells import Cell
 from ui import frame
 from ui.cells import show_cells
-from ui.compare_parts import ShownArm, show_table
+from ui.compare_parts import ShownArm, budget_of, show_table
 from ui.figures import agreement_matrix
 from ui.pictures import show_pictures
 from ui.predictions import (
@@ -51,10 +51,13 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
     counts = agreement_counts(*said)
     halves = st.grid(2, min_column_width=380)
     with halves.cell():
-        made = agreement_matrix(counts, first.title, second.title, pairs_words(chosen))
+        look = (first.title, second.title, pairs_words(chosen))
+        made = agreement_matrix(counts, *look, budget=budget_of([first, second]))
+        images = [int(counts[at]) for at in CELLS.values()]
+        in_cells = pd.DataFrame({"right": list(CELLS), "images": images})
         chosen_cell = CELLS.get(st.session_state.get("agreement-of") or "")
         alt = "How many images both arms get right, one of them, or none"
-        show_cells(made, chosen_cell, "agreement", _take_click, alt)
+        show_cells(made, in_cells, chosen_cell, "agreement", _take_click, alt)
     with halves.cell():
         alike = f"The two arms say different classes ({pairs_words(chosen)})"
         numbers = {alike: percent(disagreement(*said)), **_reference(first), **_reference(second)}

@@ -9,7 +9,8 @@ import streamlit as st
 
 from tl_engine.analysis.calibration import TEMPERATURES, Calibration
 from ui import frame
-from ui.compare_parts import ShownArm, show_table
+from ui.compare_parts import ShownArm, budget_of, show_table
+from ui.export import chart
 from ui.figures import reliability_diagram
 from ui.predictions import calibration_of, finished_pairs
 from ui.text import percent
@@ -38,8 +39,9 @@ def show_calibration(arms: Sequence[ShownArm]) -> None:
     for place, (arm, run) in enumerate(drawn[:DIAGRAMS]):
         with cells.cell():
             bins = calibration_of(run).bins
-            made = reliability_diagram(bins, arm.title, arm.colour, f"pair {pair}")
-            st.plotly_chart(made, key=f"reliability-{place}", alt="Share right by confidence")
+            look, budget = (arm.title, arm.colour, f"pair {pair}"), budget_of([arm])
+            made = reliability_diagram(bins, *look, budget=budget)
+            chart(made, bins, f"reliability-{place}", "Share right by confidence")
     if len(drawn) > DIAGRAMS:
         st.caption(f"{len(drawn) - DIAGRAMS} more arms are in the table only.")
     rows = [

@@ -13,7 +13,8 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import ComparisonError
 from tl_engine.runs import Run
 from ui import frame
-from ui.compare_parts import ShownArm, show_table
+from ui.compare_parts import ShownArm, budget_of, show_table
+from ui.export import chart
 from ui.figures import class_differences
 from ui.predictions import finished_pairs
 from ui.text import percent, plain
@@ -37,8 +38,10 @@ def show_classes(first: ShownArm, second: ShownArm) -> None:
         return
     deltas = class_deltas(_recalls(ours, pairs), _recalls(theirs, pairs))
     colours = (first.colour, second.colour)
-    made = class_differences(deltas, data.class_names, first.title, second.title, colours)
-    st.plotly_chart(made, key="class-deltas", alt="Difference of recall per class")
+    look = (data.class_names, first.title, second.title, colours)
+    made = class_differences(deltas, *look, budget=budget_of([first, second]))
+    named = deltas.assign(name=[data.class_names[place] for place in deltas["class"]])
+    chart(made, named, "class-deltas", "Difference of recall per class")
     with st.expander("The numbers"):
         show_table(_readable(deltas, data.class_names, first, second))
     st.caption(

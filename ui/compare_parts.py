@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from tl_engine.analysis.budgets import in_words
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.style import arm_colours
@@ -37,6 +39,11 @@ def shown_arms(runs: list[Run]) -> list[ShownArm]:
     arms = arms_of(runs)
     colours = arm_colours([arm.key for arm in arms])
     return [ShownArm(arm.key, arm.title, colours[arm.key], arm.runs) for arm in arms]
+
+
+def budget_of(arms: Sequence[ShownArm]) -> str:
+    """What a run of these arms costs, for beneath a chart's title."""
+    return in_words(arm.runs[0].recipe for arm in arms)
 
 
 def scores_of(history: pd.DataFrame, runs: list[Run]) -> pd.DataFrame:

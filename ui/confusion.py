@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import product
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -16,7 +18,7 @@ from tl_engine.charts.cells import CLICKABLE, Cell
 from tl_engine.charts.style import ARMS
 from ui import frame
 from ui.cells import show_cells
-from ui.compare_parts import ShownArm, confusions
+from ui.compare_parts import ShownArm, budget_of, confusions
 from ui.figures import confusion_difference, confusion_matrix
 from ui.pictures import show_pictures
 from ui.predictions import finished_pairs, pairs_words, pooled
@@ -59,13 +61,23 @@ def _show_matrices(
     halves = st.grid(2, min_column_width=480)
     for place, arm, of_arm in zip(PLACES, shown, counts, strict=False):
         with halves.cell():
-            made = confusion_matrix(of_arm, names, arm.title)
-            _draw(made, key, place, f"Confusion matrix of {plain(arm.title)}")
+            made = confusion_matrix(of_arm, names, arm.title, budget=budget_of([arm]))
+            numbers = _table(names, {"images": of_arm})
+            _draw(made, numbers, key, place, f"Confusion matrix of {plain(arm.title)}")
     if len(shown) == 2:
         titles = (shown[0].title, shown[1].title)
         colours = _colours(*shown)
-        made = confusion_difference(counts[0], counts[1], names, titles[0], titles[1], colours)
-        _draw(made, key, DIFFERENCE, "Difference of the two confusion matrices")
+        look, budget = (names, *titles, colours), budget_of(shown)
+        made = confusion_difference(counts[0], counts[1], *look, budget=budget)
+        numbers = _table(names, dict(zip(PLACES, counts, strict=False)))
+        _draw(made, numbers, key, DIFFERENCE, "Difference of the two confusion matrices")
+
+
+def _table(names: list[str], counts: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """A row per cell: true and predicted class, and the counts (classes, classes)."""
+    cells = list(product(names, names))
+    columns = {name: of_arm.ravel() for name, of_arm in counts.items()}
+    return pd.DataFrame({"true": [t for t, _ in cells], "said": [s for _, s in cells], **columns})
 
 
 def _choose_arms(done: Sequence[ShownArm]) -> list[ShownArm]:
@@ -95,11 +107,12 @@ def _colours(first: ShownArm, second: ShownArm) -> tuple[str, str]:
     return (ARMS[0], ARMS[1]) if same else (first.colour, second.colour)
 
 
-def _draw(made: go.Figure, key: str, place: str, alt: str) -> None:
+def _draw(made: go.Figure, numbers: pd.DataFrame, key: str, place: str, alt: str) -> None:
     """A matrix whose clicks choose a cell, with a frame round it if it is of this matrix."""
     is_asked = st.session_state.get(f"{key}-of", place) == place
     take = partial(_take_click, key, place)
-    show_cells(made, _cell(key) if is_asked else None, f"{key}-{place}", take, alt)
+    chosen = _cell(key) if is_asked else None
+    show_cells(made, numbers, chosen, f"{key}-{place}", take, alt)
 
 
 def _take_click(key: str, place: str, cell: Cell) -> None:

@@ -27,7 +27,7 @@ from tl_engine.judgement import Judged, Question, budgets_of, finished
 from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.study import name_of_order
 from ui import figures
-from ui.compare_parts import ShownArm, show_table
+from ui.compare_parts import ShownArm, budget_of, show_table
 from ui.export import chart
 from ui.text import duration, escape, percent, plain
 
@@ -71,6 +71,7 @@ def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Ques
         _words(judged, question),
         question.metric,
         f"{100 * (1 - mistake):.3g} %",
+        budget=budget_of([first, second]),
     )
     chart(drawn, judged.pairs, "pairs", "Scores of each pair")
 
@@ -87,6 +88,7 @@ def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Questi
         _words(judged, question),
         question.metric,
         judged.verdict.interval if judged.verdict and question.is_planned else None,
+        budget=budget_of([first, second]),
     )
     chart(drawn, fan, "fan", "Mean difference against the number of pairs")
 
@@ -120,7 +122,7 @@ def show_budget_curve(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
         top = _round_above(longest / unit)
         chosen = st.slider("I have", 0.0, top, top / 2, top / 100, f"%.1f {name}", key="budget")
         seconds = chosen * unit
-    drawn = figures.best_of_runs(curve, _styles(arms), seconds)
+    drawn = figures.best_of_runs(curve, _styles(arms), seconds, budget=budget_of(arms))
     chart(drawn, curve, "budget-curve", "Expected best accuracy against time")
     if seconds is not None:
         st.markdown(_advice(curve, arms, seconds))
@@ -143,7 +145,7 @@ def show_frontier(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
         keys = zip(frame["study"], frame["arm"], strict=True)
         frame, title = frame.assign(cost=[work[key] for key in keys]), EQUIVALENTS
     frame = frame[["study", "arm", "seed", "cost", "value"]]
-    drawn = figures.cost_and_accuracy(frame, _styles(arms), title)
+    drawn = figures.cost_and_accuracy(frame, _styles(arms), title, budget=budget_of(arms))
     chart(drawn, frame, "frontier", "Accuracy against cost")
 
 
@@ -165,7 +167,9 @@ def show_factors(arms: Sequence[ShownArm], scored: pd.DataFrame) -> None:
     )
     seeds = seeds_words(rows.groupby(["study", "arm"])["seed"].nunique())
     named = [name.replace("_", " ") for name in factors]
-    drawn = figures.interaction(frame, named[0], f"{seeds}, validation split", "".join(named[1:]))
+    words = f"accuracy, {seeds}, validation split, last epoch"
+    facet, budget = "".join(named[1:]), budget_of(arms)
+    drawn = figures.interaction(frame, named[0], words, facet, budget=budget)
     chart(drawn, frame, "factors", "Accuracy by order and setting")
 
 

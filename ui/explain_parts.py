@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from tl_engine.analysis import diagnosis
+from tl_engine.analysis.agreement import disagreement, seed_disagreement
 from tl_engine.analysis.diagnosis import Told
+from tl_engine.charts.agreement import Apart
 from tl_engine.charts.diagnosis import Arms, Drawn, images_words
 from ui import figures
-from ui.compare_parts import ShownArm
-from ui.text import escape, table
+from ui.compare_parts import ShownArm, budget_of
+from ui.export import chart
+from ui.predictions import finished_pairs, predictions_of
+from ui.text import escape, plain, table
 
+Part = tuple[str, go.Figure, pd.DataFrame, str]
+"""A chart of the strip: its key, its figure, its numbers and how to read it."""
 EARLIER = "trained by a version that did not look inside"
 STANDING = (
     "These diagnostics explain; they never change the verdict. They tell what happened in these "
@@ -48,8 +57,13 @@ def explain(shown: Sequence[ShownArm]) -> None:
         f"The probe: {images_words(states['images'])}, as many as a run can afford, "
         "clean and with a mild corruption; looked at when a phase ends."
     )
-    _features_and_heads(looked_at, arms)
-    _drift(diagnosis.blocks(looked_at), arms)
+    budget = budget_of([arm for arm in shown if arm.key in arms])
+    grid = st.grid(2, min_column_width=460, gap="medium")
+    for part in _strip(looked_at, arms, budget):
+        _draw(grid, *part)
+    if len(shown) > 1 and (part := _apart(shown, budget)):
+        _draw(grid, *part)
+    _drift(diagnosis.blocks(looked_at), arms, budget)
     _phases(diagnosis.by_phase(looked_at), {key: arm.name for key, arm in arms.items()})
 
 
@@ -74,74 +88,108 @@ def _say_missing(told: Sequence[Told], looked_at: Sequence[Told]) -> None:
         st.info(escape(said), icon=":material/history:")
 
 
-def _features_and_heads(told: list[Told], arms: Arms) -> None:
+def _draw(grid: Any, key: str, figure: go.Figure, numbers: pd.DataFrame, words: str) -> None:
+    """A chart, what saves it, and how to read it."""
+    with grid.cell():
+        chart(figure, numbers, f"explain-{key}", figure.layout.title.text)
+        st.caption(words)
+
+
+def _strip(told: list[Told], arms: Arms, budget: str) -> tuple[Part, ...]:
+    """The charts of what was looked at while training."""
     states, blocks, paths = (
         frame(told) for frame in (diagnosis.states, diagnosis.blocks, diagnosis.paths)
     )
-    drawn = (
+    around, gradients = diagnosis.around_switches(told), diagnosis.gradients(told)
+    return (
         (
             "refit",
-            figures.refit_lines(states, arms),
+            figures.refit_lines(states, arms, budget=budget),
+            states,
             "Where the dotted line rises, the features got better; where only the full one does, "
             "the head did. The refitted classifier has few images, so read its change, not its "
             "level.",
         ),
         (
             "distortion",
-            figures.distortion_bars(states, arms),
+            figures.distortion_bars(states, arms, budget=budget),
+            states,
             "A tall bar means that fine-tuning moved the features far; a phase that trains the "
             "head only moves none. Taller when clean than when corrupted: the features followed "
             "the training images and left others behind.",
         ),
         (
             "alike",
-            figures.alike_lines(blocks, arms),
+            figures.alike_lines(blocks, arms, budget=budget),
+            blocks,
             "At 1 a block still sees the images as it did at the start; where the line falls, "
             "training changed what is seen.",
         ),
         (
             "path",
-            figures.path_lines(paths, arms),
+            figures.path_lines(paths, arms, budget=budget),
+            paths,
             "A line that only falls meets no hill between the phase's first and last weights; one "
             "that rises before it falls had to cross a barrier.",
         ),
         (
             "head",
-            figures.head_lines(states, arms),
+            figures.head_lines(states, arms, budget=budget),
+            states,
             "A flat line is a head that hardly learned in the phase, as with a tiny learning rate; "
             "a head that has learned pulls less at the features of the phase that follows.",
         ),
         (
             "switch",
-            figures.switch_losses(diagnosis.around_switches(told), arms),
+            figures.switch_losses(around, arms, budget=budget),
+            around,
             "A jump at the switch is damage that the next phase has to make good first; none means "
             "that it goes on from where the phase before ended. The level also shifts where one "
             "phase trains with dropout and the other does not.",
         ),
         (
             "gradients",
-            figures.freed_gradients(diagnosis.gradients(told), arms),
+            figures.freed_gradients(gradients, arms, budget=budget),
+            gradients,
             "Far to the right: the block wants to move much for its size. A head that knows "
             "nothing yet asks the body for large changes, one that has learned first asks for "
             "smaller ones.",
         ),
     )
-    grid = st.grid(2, min_column_width=460, gap="medium")
-    for key, figure, words in drawn:
-        with grid.cell():
-            st.plotly_chart(figure, key=f"explain-{key}", alt=figure.layout.title.text)
-            st.caption(words)
 
 
-def _drift(blocks: pd.DataFrame, arms: Arms) -> None:
+def _apart(shown: Sequence[ShownArm], budget: str) -> Part | None:
+    """How far the first two arms are from each other, and each from itself with another seed; None
+    where no pair of them can be compared."""
+    first, second = shown[:2]
+    ours, theirs = finished_pairs(first), finished_pairs(second)
+    pairs = [pair for pair in ours if pair in theirs]
+    if first.runs[0].recipe.dataset != second.runs[0].recipe.dataset or not pairs:
+        return None
+    between = [disagreement(predictions_of(ours[n]), predictions_of(theirs[n])) for n in pairs]
+    rows = [Apart("The two arms, same seed", float(np.mean(between)), len(between))]
+    for arm, runs in ((first, ours), (second, theirs)):
+        known = seed_disagreement([predictions_of(run) for run in runs.values()])
+        who = f"Two seeds of {plain(arm.title, 40)}"
+        rows.append(Apart(who, known.share, known.couples, arm.colour))
+    frame = pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour")
+    words = (
+        f"{escape(first.title)} and {escape(second.title)}. Another seed has other training "
+        "images, another head and another order of batches: a grey bar as long as the others says "
+        "that the arms are no further apart than two seeds of one of them."
+    )
+    return "apart", figures.apart_bars(rows, budget=budget), frame, words
+
+
+def _drift(blocks: pd.DataFrame, arms: Arms, budget: str) -> None:
     st.subheader("How far the weights moved", anchor=False)
     means = blocks.groupby(["study", "arm", "stage", "block"])["drift"].mean()
     grid = st.grid(2, min_column_width=460, gap="medium")
     for place, (key, arm) in enumerate(arms.items()):
         ours = blocks[(blocks["study"] == key[0]) & (blocks["arm"] == key[1])]
         with grid.cell():
-            figure = figures.drift_map(ours, arm, float(means.max()))
-            st.plotly_chart(figure, key=f"drift-{place}", alt=f"Weight drift of {arm.name}")
+            figure = figures.drift_map(ours, arm, float(means.max()), budget=budget)
+            chart(figure, ours, f"drift-{place}", f"Weight drift of {arm.name}")
     st.caption(
         "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
         "block leaves its number as it was."

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from functools import partial
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -21,17 +22,19 @@ SCALE = 2
 """Pixels of a PNG for each on the screen."""
 
 
-def chart(figure: go.Figure, frame: pd.DataFrame, key: str, alt: str) -> None:
+def chart(figure: go.Figure, frame: pd.DataFrame, key: str, alt: str, **options: Any) -> None:
     """Draw a figure, and under it what saves it.
 
     Args:
         frame: the numbers that it shows.
         key: of the chart on its page; files are named after it.
         alt: what it shows, for who cannot see it.
+        options: of `st.plotly_chart`.
     """
     kind = st.session_state.get(f"{key}-format", "png")
     picture = {"format": kind, "filename": key, "scale": SCALE if kind == "png" else 1}
-    st.plotly_chart(figure, key=key, alt=alt, config={"toImageButtonOptions": picture})
+    config = {"toImageButtonOptions": picture}
+    st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
     with st.popover("Save", icon=":material/download:", type="tertiary", key=f"{key}-save"):
         st.segmented_control(
             "The camera above the chart saves",

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from tl_engine.analysis import scores
@@ -30,6 +32,7 @@ from tl_engine.charts import (
     robustness,
     switch,
 )
+from tl_engine.charts.style import with_line
 
 MAXIMUM_FIGURES = 64
 
@@ -41,7 +44,20 @@ def _all_of(frame: pd.DataFrame) -> bytes:
 
 
 _same: dict[str | type[Any], Callable[[Any], Any]] = {pd.DataFrame: _all_of}
-_once = st.cache_resource(max_entries=MAXIMUM_FIGURES, show_spinner=False, hash_funcs=_same)
+
+
+def _once(draw: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
+    """Drawn once; with `budget=`, its title says too what the runs in it cost."""
+
+    @wraps(draw)
+    def drawn(*arguments: Any, budget: str = "", **options: Any) -> go.Figure:
+        made = draw(*arguments, **options)
+        return with_line(made, budget) if budget else made
+
+    kept = st.cache_resource(max_entries=MAXIMUM_FIGURES, show_spinner=False, hash_funcs=_same)
+    return kept(drawn)
+
+
 _copied = st.cache_data(max_entries=MAXIMUM_FIGURES, show_spinner=False, hash_funcs=_same)
 
 learning_curves = _once(curves.learning_curves)
@@ -57,6 +73,7 @@ interaction = _once(factors.interaction)
 robustness_accuracy = _once(robustness.robustness_accuracy)
 robustness_difference = _once(robustness.robustness_difference)
 agreement_matrix = _once(agreement.agreement_matrix)
+apart_bars = _once(agreement.apart_bars)
 class_differences = _once(class_deltas.class_differences)
 reliability_diagram = _once(reliability.reliability_diagram)
 refit_lines = _once(diagnosis.refit_lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.pairs import paired_scores
@@ -11,7 +12,8 @@ from tl_engine.errors import DamagedError
 from tl_engine.judgement import is_planned
 from tl_engine.runs import Evaluation, Run
 from ui import evaluation, frame
-from ui.compare_parts import ShownArm
+from ui.compare_parts import ShownArm, budget_of
+from ui.export import chart
 from ui.figures import robustness_accuracy, robustness_difference
 from ui.text import plain
 
@@ -38,7 +40,7 @@ def show(first: ShownArm, second: ShownArm | None = None) -> None:
     else:
         for place, (arm, answers) in enumerate(known):
             if answers:
-                _show_one(answers, arm.title, place)
+                _show_one(answers, arm, place)
     evaluation.ask(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", key="robustness")
     st.caption(WHAT)
 
@@ -49,11 +51,10 @@ def _show_two(first: Answers, second: Answers, one: ShownArm, another: ShownArm)
     ours, theirs = ([answers[pair] for pair in pairs] for answers in (first, second))
     all_in = is_planned([one, another], len(pairs))
     cells = mean_difference(ours, theirs)
-    st.plotly_chart(
-        robustness_difference(cells, len(pairs), ours[0].total, title, other),
-        key="robustness",
-        alt=f"Accuracy on corrupted images, {plain(title)} minus {plain(other)}",
-    )
+    counts, budget = (len(pairs), ours[0].total), budget_of([one, another])
+    made = robustness_difference(cells, *counts, title, other, budget=budget)
+    alt = f"Accuracy on corrupted images, {plain(title)} minus {plain(other)}"
+    chart(made, _table(cells), "robustness", alt)
     rows = {
         "Mean of all corruptions": paired_scores(_means(first), _means(second), all_in=all_in),
         "The same images as they are": paired_scores(
@@ -63,13 +64,17 @@ def _show_two(first: Answers, second: Answers, one: ShownArm, another: ShownArm)
     evaluation.show_pairs(rows, title, other)
 
 
-def _show_one(answers: Answers, title: str, place: int) -> None:
+def _show_one(answers: Answers, arm: ShownArm, place: int) -> None:
     asked = list(answers.values())
-    st.plotly_chart(
-        robustness_accuracy(mean_accuracy(asked), len(asked), asked[0].total, title),
-        key=f"robustness-{place}",
-        alt=f"Accuracy on corrupted images, {plain(title)}",
-    )
+    cells, counts = mean_accuracy(asked), (len(asked), asked[0].total)
+    made = robustness_accuracy(cells, *counts, arm.title, budget=budget_of([arm]))
+    alt = f"Accuracy on corrupted images, {plain(arm.title)}"
+    chart(made, _table(cells), f"robustness-{place}", alt)
+
+
+def _table(cells: pd.DataFrame) -> pd.DataFrame:
+    """A column per severity."""
+    return cells.rename_axis("corruption").reset_index()
 
 
 def _answers(runs: list[Run]) -> Answers:

@@ -8,7 +8,7 @@ need not compute twice. Seconds are measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,6 +61,38 @@ def forward_equivalents(recipe: Recipe, epochs: Sequence[float] | None = None) -
     trained = zip(recipe.phases, _epochs(recipe, epochs), strict=True)
     per_image = sum(count * (1 + 2 * share_trained(recipe, phase)) for phase, count in trained)
     return recipe.training_images * per_image
+
+
+def in_words(recipes: Iterable[Recipe]) -> str:
+    """What a run of these recipes costs: "a run: 96 steps, 12,000 forward-equivalents"; the least
+    and the most where they differ."""
+    costs = {(steps(recipe), forward_equivalents(recipe)) for recipe in set(recipes)}
+    spans = [
+        f"{min(of_all):,.0f} to {max(of_all):,.0f}"
+        if max(of_all) > min(of_all)
+        else f"{min(of_all):,.0f}"
+        for of_all in zip(*costs, strict=True)
+    ]
+    return "a run: {} steps, {} forward-equivalents".format(*spans) if spans else ""
+
+
+def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) -> pd.DataFrame:
+    """The history with what each epoch cost: columns steps and forward_equivalents.
+
+    Args:
+        recipes: of every arm in it, by (study, arm).
+    """
+    costs = {
+        (*key, place): (
+            float(math.ceil(recipe.training_images / recipe.batch_size)),
+            recipe.training_images * (1 + 2 * share_trained(recipe, phase)),
+        )
+        for key, recipe in recipes.items()
+        for place, phase in enumerate(recipe.phases)
+    }
+    rows = zip(history["study"], history["arm"], history["phase"], strict=True)
+    spent = np.array([costs[row] for row in rows], float).reshape(-1, 2)
+    return history.assign(steps=spent[:, 0], forward_equivalents=spent[:, 1])
 
 
 def epochs_trained(history: pd.DataFrame, recipe: Recipe) -> tuple[float, ...]:

@@ -7,21 +7,26 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-AXES = ("epoch", "images", "seconds")
+AXES = ("epoch", "images", "seconds", "steps", "forward_equivalents")
+SPENT = {"x_images": "images", "x_seconds": "cold_seconds"}
+KNOWN = ("steps", "forward_equivalents")
+"""Columns that `analysis.budgets.per_epoch` adds."""
 
 
 def with_axes(history: pd.DataFrame) -> pd.DataFrame:
-    """The history with `x_epoch`, `x_images` and `x_seconds`: what each run has spent so far.
+    """The history with `x_epoch`, `x_images` and `x_seconds`: what each run has spent so far; and
+    with `x_steps` and `x_forward_equivalents` where it says what these are of each epoch.
 
     Seconds are those of a run that finds nothing computed, so that no arm looks cheap because
     another one did its work. After an epoch whose cost is NaN, what the run has spent is NaN too.
     """
     ordered = history.sort_values(["study", "arm", "seed", "run", "epoch"], kind="stable")
     # An empty history's columns are objects, which cannot be added up.
-    costs = ordered[["images", "cold_seconds"]].astype(float)
+    columns = SPENT | {f"x_{name}": name for name in KNOWN if name in ordered}
+    costs = ordered[list(columns.values())].astype(float)
     spent = costs.groupby(ordered["run"], sort=False).cumsum(skipna=False)
     return ordered.assign(
-        x_epoch=ordered["epoch"], x_images=spent["images"], x_seconds=spent["cold_seconds"]
+        x_epoch=ordered["epoch"], **{axis: spent[name] for axis, name in columns.items()}
     )
 
 
@@ -33,7 +38,7 @@ def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
     epoch on, whatever became of it. For the same reason the mean is NaN where a seed's value is.
 
     Args:
-        x: one of AXES; for images and seconds the mean's place is the mean of its seeds' places.
+        x: one of AXES; for all but epochs the mean's place is the mean of its seeds' places.
 
     Returns:
         Columns study, arm, epoch, x, value, n.

@@ -1,11 +1,15 @@
-"""Agreement of two arms: a matrix of who is right."""
+"""Agreement of two arms: a matrix of who is right, and how far they are from each other and from
+themselves."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import SEQUENTIAL, figure, say_empty
+from tl_engine.charts.style import NEUTRAL, SEQUENTIAL, figure, say_empty
 from tl_engine.text import markup
 
 NAME = 24
@@ -57,4 +61,49 @@ def agreement_matrix(counts: np.ndarray, first: str, second: str, of_what: str) 
         xgap=2,
         ygap=2,
     )
+    return made
+
+
+class Apart(NamedTuple):
+    """How often two runs say different classes of the same images.
+
+    Attributes:
+        who: in words.
+        share: mean over couples of runs, 0 to 1.
+        couples: of runs.
+        colour: hex; of an arm where both are of it.
+    """
+
+    who: str
+    share: float
+    couples: int
+    colour: str = NEUTRAL
+
+
+def apart_bars(rows: Sequence[Apart]) -> go.Figure:
+    """Bars of how often runs say different classes: of two arms, and of two seeds of one arm."""
+    known = [row for row in rows if row.couples]
+    made = figure(
+        "Is it another network, or another seed?",
+        "share of validation images that two runs take for different classes<br>"
+        "last epoch, mean over couples of runs",
+        height=190 + 46 * max(len(known), 2),
+        margin_t=100,
+    )
+    if not known:
+        return say_empty(made, "It is drawn when a pair has finished in both arms.")
+    names = [f"{markup(row.who, 60)}<br>{row.couples:,} couples" for row in known]
+    made.add_bar(
+        x=[row.share for row in known],
+        y=list(range(len(known))),
+        orientation="h",
+        width=0.62,
+        marker={"color": [row.colour for row in known]},
+        text=[f"{row.share:.1%}" for row in known],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{x:.1%}<extra></extra>",
+    )
+    made.update_yaxes(tickvals=list(range(len(known))), ticktext=names, autorange="reversed")
+    made.update_xaxes(title="Different classes", tickformat=".0%", rangemode="tozero")
     return made

@@ -23,7 +23,7 @@ def budget_curve(
     seeds = curve.groupby(["study", "arm"])["runs"].max()
     made = figure(
         "The best one may expect for the time",
-        f"validation split, last epoch, {seeds_words(seeds)}<br>"
+        f"accuracy, validation split, last epoch, {seeds_words(seeds)}<br>"
         "expected best of k runs with other seeds:<br>chosen after looking, so it flatters",
         margin_t=114,
         height=460,

@@ -33,6 +33,8 @@ AXES = {
     "epoch": "Epoch",
     "images": "Training images seen",
     "seconds": "Seconds of training and measuring, nothing computed before",
+    "steps": "Optimizer steps",
+    "forward_equivalents": "Forward-equivalents: a step costs 1 per image for a head, 3 for all",
 }
 MARKED_EPOCHS = 20
 """Points are marked on curves of at most so many epochs."""
@@ -49,7 +51,7 @@ NARROWEST = 480
 
 
 class _Arm(NamedTuple):
-    """What is drawn of an arm: its epochs (with x_epoch, x_images, x_seconds) and how."""
+    """What is drawn of an arm: its epochs (with x_epoch, x_images and so on) and how."""
 
     key: ArmKey
     group: str
@@ -87,7 +89,7 @@ def learning_curves(
 
     Args:
         metric: "val_accuracy" or "val_loss".
-        x: "epoch", "images" or "seconds".
+        x: one of AXES; for steps and forward-equivalents the history has what each epoch cost.
         show_train: add the training sample, dashed.
     """
     arms = _arms(history)
@@ -260,7 +262,7 @@ def _segments(epochs: pd.DataFrame, x: str) -> list[Segment]:
 
     Args:
         epochs: the arm's history with x_epoch, x_images, x_seconds.
-        x: "epoch", "images" or "seconds".
+        x: one of AXES; for steps and forward-equivalents the history has what each epoch cost.
     """
     ends = epochs.groupby(["run", "phase"])[f"x_{x}"].max().unstack()
     switches = ends[ends[ends.columns[-1]].notna()].mean().iloc[:-1]

@@ -36,7 +36,7 @@ def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) ->
     seeds = frame.groupby(["study", "arm"])["seed"].nunique()
     made = figure(
         "What accuracy costs",
-        f"validation split, last epoch, {seeds_words(seeds)}<br>"
+        f"accuracy, validation split, last epoch, {seeds_words(seeds)}<br>"
         "stairs: arms that no other beats in both; no verdict",
         margin_t=100,
         height=460,

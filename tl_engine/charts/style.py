@@ -38,6 +38,8 @@ NEUTRAL = "#808890"
 """What belongs to no arm or to several; seen in both themes."""
 BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
 """A legend that may be long: at the very bottom, which the axes make room for."""
+LINE = 16
+"""Height of a line under a title, in pixels."""
 Key = TypeVar("Key", bound=Hashable)
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
@@ -109,6 +111,14 @@ def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
     axis = {"gridcolor": GRID, "zeroline": False, "ticklabeloverflow": "allow"}
     made.update_xaxes(automargin=True, **axis)
     made.update_yaxes(automargin=True, **axis)
+    return made
+
+
+def with_line(made: go.Figure, words: str) -> go.Figure:
+    """The figure with one more line under its title."""
+    above, height = made.layout.margin.t, made.layout.height
+    made.layout.title.subtitle.text += f"<br>{markup(words, 120)}"
+    made.update_layout(height=height + LINE, margin_t=above + LINE)
     return made
 
 
