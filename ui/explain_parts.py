@@ -59,9 +59,8 @@ def explain(shown: Sequence[ShownArm]) -> None:
     )
     budget = budget_of([arm for arm in shown if arm.key in arms])
     grid = st.grid(2, min_column_width=460, gap="medium")
-    for part in _strip(looked_at, arms, budget):
-        _draw(grid, *part)
-    if len(shown) > 1 and (part := _apart(shown, budget)):
+    apart = _apart(shown, budget) if len(shown) > 1 else None
+    for part in (*_strip(looked_at, arms, budget), *([apart] if apart else [])):
         _draw(grid, *part)
     _drift(diagnosis.blocks(looked_at), arms, budget)
     _phases(diagnosis.by_phase(looked_at), {key: arm.name for key, arm in arms.items()})

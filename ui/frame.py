@@ -21,6 +21,8 @@ MENU = (
     ("pages/3_Classify.py", "Classify", ":material/image_search:"),
     ("pages/4_Explain.py", "Explain", ":material/psychology:"),
 )
+SCROLLING = "<style>[data-testid=stMarkdownContainer]:has(> table) {overflow-x: auto}</style>"
+"""Tables that are wider than a narrow screen scroll, and do not push the page sideways."""
 _FULL = (
     "The disk that holds your studies is full. What was saved is whole; this was not done. "
     "Free some space, then try again."
@@ -48,6 +50,7 @@ def page(title: str) -> Iterator[None]:
         st.error(escape(refusal), icon=":material/error:")
         st.stop()
     access.admit()
+    st.html(SCROLLING)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("**Thaw**", width="content")
         for path, label, icon in MENU:
