@@ -139,11 +139,11 @@ def test_from_a_choice_to_a_classified_upload(store, address, chromium):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_fits_every_width_and_theme(address, chromium, theme):
     page = chromium.new_page(color_scheme=theme)
-    for name in ("", "Launch", "Compare", "Classify"):
+    for name in ("", "Launch", "Compare", "Classify", "Explain"):
         page.goto(f"{address}/{name}")
         page.get_by_test_id("stAppViewContainer").wait_for()
         page.get_by_role("link", name="Overview").wait_for()
-        for width in (1280, 800):
+        for width in (1280, 800, 400):
             page.set_viewport_size({"width": width, "height": 900})
             photograph(page, f"{name or 'Overview'}-{theme}-{width}", width)
             assert page.get_by_test_id("stException").count() == 0

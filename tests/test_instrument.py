@@ -25,6 +25,8 @@ pytestmark = [
 ]
 PHASES = Phase("all", 4, 1e-2), Phase("head", 2, 1e-2)
 FAN = ".st-key-fan .js-plotly-plot"
+AT_LEAST = 4
+"""Charts that Compare shows of a contrast, whatever is looked at more closely."""
 POINTS = "plot => Math.max(0, ...plot.data.map(trace => trace.x.length))"
 
 
@@ -69,6 +71,24 @@ def test_a_question_is_launched_watched_answered_and_looked_behind(tmp_path):
         wait_until(lambda: page.wait_for_timeout(100) or images.count() > 0, 30)
         assert set(images.evaluate_all("all => all.map(one => one.naturalWidth)")) == {28}
         photograph(page, "difference")
+
+        for part, drawn in {"Agreement": 2, "Costs": 2, "Calibration": 2}.items():
+            page.get_by_role("radio", name=part).click()
+            assert_charts_say_what_they_rest_on(page, AT_LEAST + drawn)
+        page.goto(f"{address}/Explain?ids={study.id}")
+        page.get_by_text("How far the weights moved").wait_for()
+        assert_charts_say_what_they_rest_on(page, 8)
+        photograph(page, "explain")
+
+
+def assert_charts_say_what_they_rest_on(page, least):
+    """Every chart names what its runs cost, and can be saved."""
+    charts = page.locator(".js-plotly-plot")
+    wait_until(lambda: page.wait_for_timeout(300) or charts.count() >= least, 30)
+    told = charts.evaluate_all("all => all.map(chart => chart.layout.title.subtitle.text)")
+    assert all(re.search(r"a run: [\d,]+ steps, [\d,]+ forward-equivalents$", one) for one in told)
+    assert all(re.search("pair|seed|images", one) for one in told)
+    assert page.get_by_role("button", name="Save").count() == len(told)
 
 
 def watched(page):
