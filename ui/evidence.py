@@ -90,7 +90,8 @@ def _card(arms: list[ShownArm], question: Question, judged: list[Judged]) -> Non
 
 def _count(one: Judged, judged: list[Judged], question: Question) -> str:
     """What it rests on, and how many more contrasts there are."""
-    planned = f" of {question.planned} planned" if question.planned else ""
+    study = question.study
+    planned = f" of {study.study.pairs} planned" if study and not study.added_pairs else ""
     words = f"{len(one.pairs)}{planned} pairs"
     if len(judged) == 1:
         return words
