@@ -27,6 +27,7 @@ PHASES = Phase("all", 4, 1e-2), Phase("head", 2, 1e-2)
 FAN = ".st-key-fan .js-plotly-plot"
 AT_LEAST = 4
 """Charts that Compare shows of a contrast, whatever is looked at more closely."""
+SUBTITLES = "all => all.map(plot => plot.layout?.title?.subtitle?.text)"
 POINTS = "plot => Math.max(0, ...plot.data.map(trace => trace.x.length))"
 
 
@@ -83,12 +84,17 @@ def test_a_question_is_launched_watched_answered_and_looked_behind(tmp_path):
 
 def assert_charts_say_what_they_rest_on(page, least):
     """Every chart names what its runs cost, and can be saved."""
-    charts = page.locator(".js-plotly-plot")
-    wait_until(lambda: page.wait_for_timeout(300) or charts.count() >= least, 30)
-    told = charts.evaluate_all("all => all.map(chart => chart.layout.title.subtitle.text)")
+    told = []
+
+    def are_drawn():
+        page.wait_for_timeout(300)
+        told[:] = page.locator(".js-plotly-plot").evaluate_all(SUBTITLES)
+        saves = page.get_by_role("button", name="Save").count()
+        return len(told) >= least and all(told) and saves == len(told)
+
+    wait_until(are_drawn, 30)
     assert all(re.search(r"a run: [\d,]+ steps, [\d,]+ forward-equivalents$", one) for one in told)
     assert all(re.search("pair|seed|images", one) for one in told)
-    assert page.get_by_role("button", name="Save").count() == len(told)
 
 
 def watched(page):
