@@ -1,5 +1,6 @@
 """Compare: what any runs allow one to say, their curves, scores, settings and mistakes."""
 
+from functools import partial
 from math import isnan
 
 import pandas as pd
@@ -61,7 +62,7 @@ def evidence(runs, chosen):
         if chosen and not history.empty:
             scored = scores_of(history, runs)
             judged(runs, chosen, scored, history)
-        curves(history, shown_arms(runs))
+        curves(history, runs)
         if not history.empty:
             scored = scores_of(history, runs) if scored is None else scored
             scores(scored, budget_of(shown_arms(runs)))
@@ -84,7 +85,7 @@ def judged(runs, chosen, scored, history):
         contrast.show_fan(*chosen, *said)
 
 
-def curves(history, arms):
+def curves(history, runs):
     """The learning curves."""
     with st.container(horizontal=True, vertical_alignment="center"):
         metric = st.segmented_control(
@@ -116,10 +117,12 @@ def curves(history, arms):
             "The first epoch has not ended yet; its point appears here by itself.",
             icon=":material/hourglass_top:",
         )
+    arms = shown_arms(runs)
     if axis in KNOWN:
         history = per_epoch(history, {arm.key: arm.runs[0].recipe for arm in arms})
     drawn = learning_curves(history, metric, axis, train, budget=budget_of(arms))
-    chart(drawn, history, "curves", f"{METRICS[metric]} per run and arm")
+    alt = f"{METRICS[metric]} per run and arm"
+    chart(drawn, partial(joined_history, runs), "curves", alt)
 
 
 def scores(scored, budget):

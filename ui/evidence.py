@@ -71,7 +71,7 @@ def _card(arms: list[ShownArm], question: Question, judged: list[Judged]) -> Non
     study = arms[0].runs[0].study
     one = min(judged, key=lambda each: (bool(each.refusal), each.contrast.factors != (ORDER,)))
     said = one.verdict
-    with st.container(border=True):
+    with st.container(border=True, gap=None):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.page_link(
                 "pages/2_Compare.py",

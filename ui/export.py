@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,16 +18,18 @@ import streamlit as st
 
 from ui.text import cell
 
+Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 FORMATS = {"png": "PNG", "svg": "SVG"}
 SCALE = 2
 """Pixels of a PNG for each on the screen."""
 
 
-def chart(figure: go.Figure, frame: pd.DataFrame, key: str, alt: str, **options: Any) -> None:
+def chart(figure: go.Figure, numbers: Numbers, key: str, alt: str, **options: Any) -> None:
     """Draw a figure, and under it what saves it.
 
     Args:
-        frame: the numbers that it shows.
+        numbers: that it shows; or what gives them when somebody saves them, so that the page need
+            not keep many of them for each of its visitors.
         key: of the chart on its page; files are named after it.
         alt: what it shows, for who cannot see it.
         options: of `st.plotly_chart`.
@@ -45,7 +48,7 @@ def chart(figure: go.Figure, frame: pd.DataFrame, key: str, alt: str, **options:
             key=f"{key}-format",
         )
         with st.container(horizontal=True):
-            _button("Numbers (CSV)", partial(csv_of, frame), f"{key}.csv")
+            _button("Numbers (CSV)", partial(_csv_of, numbers), f"{key}.csv")
             _button("Chart (HTML)", partial(page_of, figure), f"{key}.html")
 
 
@@ -57,6 +60,10 @@ def csv_of(frame: pd.DataFrame) -> bytes:
     lines.writerow(map(_safe, frame.columns))
     lines.writerows(map(_safe, row) for row in frame.astype(object).to_numpy())
     return file.getvalue().encode()
+
+
+def _csv_of(numbers: Numbers) -> bytes:
+    return csv_of(numbers() if callable(numbers) else numbers)
 
 
 def page_of(figure: go.Figure) -> bytes:
