@@ -32,10 +32,12 @@ def show(known: Sequence[tuple[Run, Summary]]) -> None:
         known: every run and how it stands, newest study first.
     """
     told = list(islice((each for study in _studies(known) if (each := _tell(study))), SHOWN))
-    if told:
-        st.subheader("What the evidence says", anchor=False)
-    for arms, question, judged in told:
-        _card(arms, question, judged)
+    if not told:
+        return
+    with st.container(border=True, gap="xsmall"):
+        st.markdown("**What the evidence says**")
+        for arms, question, judged in told:
+            _row(arms, question, judged)
 
 
 def _studies(known: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
@@ -67,25 +69,24 @@ def _tell(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | No
     return arms, question, judge(arms, scored, history, question)
 
 
-def _card(arms: list[ShownArm], question: Question, judged: list[Judged]) -> None:
+def _row(arms: list[ShownArm], question: Question, judged: list[Judged]) -> None:
+    """The study, the sentence with what it rests on, and the picture."""
     study = arms[0].runs[0].study
     one = min(judged, key=lambda each: (bool(each.refusal), each.contrast.factors != (ORDER,)))
     said = one.verdict
-    with st.container(border=True, gap=None):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link(
-                "pages/2_Compare.py",
-                label=f"**{escape(study.title, 80)}**",
-                icon=":material/compare_arrows:",
-                query_params={"ids": study.id},
-            )
-            st.caption(_count(one, judged, question), width="stretch")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            mark = MARKS[said.outcome] if said else INCOMPARABLE
-            sentence = said.sentence if said else one.refusal
-            st.markdown(f"{mark} {escape(sentence, 600)}", width="stretch")
-            if said and said.interval and all(map(math.isfinite, said.interval)):
-                st.image(_picture(arms, one, said, question.smallest), alt=plain(sentence))
+    mark = MARKS[said.outcome] if said else INCOMPARABLE
+    sentence = said.sentence if said else one.refusal
+    name, words, picture = st.columns([20, 62, 25], vertical_alignment="center")
+    name.page_link(
+        "pages/2_Compare.py",
+        label=f"**{escape(study.title, 60)}**",
+        icon=":material/compare_arrows:",
+        query_params={"ids": study.id},
+    )
+    rests_on = f":small[:gray[{escape(_count(one, judged, question))}]]"
+    words.markdown(f"{mark} {escape(sentence, 600)} {rests_on}")
+    if said and said.interval and all(map(math.isfinite, said.interval)):
+        picture.image(_picture(arms, one, said, question.smallest), alt=plain(sentence))
 
 
 def _count(one: Judged, judged: list[Judged], question: Question) -> str:
