@@ -8,6 +8,7 @@ from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine.charts.strip import EDGE, WIDTH, interval_svg
+from tl_engine.errors import StoreError
 from tl_engine.study import Study, name_arms
 from ui import evidence
 
@@ -69,6 +70,28 @@ def test_only_the_newest_studies_are_told_of(store, monkeypatch):
     assert (
         words(visit("app.py", store, monkeypatch)).count("a look, not evidence") == evidence.SHOWN
     )
+
+
+@pytest.mark.parametrize("place", [0, 3, -1])
+def test_a_damaged_run_takes_nothing_but_its_study_s_evidence(store, monkeypatch, place):
+    older, newer = trained(store, pairs=2), trained(store)
+    file = newer.runs()[place].path / "history.jsonl"
+    file.write_bytes(b"x" + file.read_bytes()[1:])
+    app = visit("app.py", store, monkeypatch)
+    assert_whole(app)
+    assert "is better than" not in words(app)
+    assert words(app).count("a look, not evidence") == 1
+    assert len(app.dataframe[0].value) == len(older.runs()) + len(newer.runs())
+
+
+def test_a_run_that_is_gone_when_it_is_read_takes_nothing_with_it(store, monkeypatch):
+    study = trained(store)
+
+    def gone(runs):
+        raise StoreError("There is no run any more.")
+
+    monkeypatch.setattr(evidence, "joined_history", gone)
+    assert evidence._tell(study.runs()) is None
 
 
 def places(svg):

@@ -11,6 +11,7 @@ import streamlit as st
 from tl_engine.analysis.contrast import ORDER
 from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.charts.strip import interval_svg
+from tl_engine.errors import StoreError
 from tl_engine.judgement import Judged, Question, judge, question_of
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from ui.compare_parts import ShownArm, scores_of, shown_arms
@@ -44,18 +45,19 @@ def _studies(known: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
     """The runs of each of the newest studies in which two arms have a finished run."""
     runs: dict[str, list[Run]] = {}
     done: dict[str, set[int]] = {}
+    damaged: set[str] = set()  # nothing can be said of such studies
     for run, summary in known:
         if run.study.id not in runs and len(runs) == LOOKED_AT:
             break
         runs.setdefault(run.study.id, []).append(run)
         if summary.state is RunState.FINISHED:
             done.setdefault(run.study.id, set()).add(run.arm_index)
-        if summary.state is RunState.DAMAGED:  # nothing can be said of such a study
-            done[run.study.id] = set()
+        if summary.state is RunState.DAMAGED:
+            damaged.add(run.study.id)
     return [
         ours
         for study, ours in runs.items()
-        if len(done.get(study, ())) > 1 and len(ours) <= MOST_RUNS
+        if len(done.get(study, ())) > 1 and len(ours) <= MOST_RUNS and study not in damaged
     ]
 
 
@@ -63,7 +65,10 @@ def _tell(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | No
     arms = shown_arms(runs)
     if len(arms) > MOST_ARMS:
         return None
-    history = joined_history(runs)
+    try:
+        history = joined_history(runs)
+    except StoreError:  # spoilt or deleted a moment ago; the table will say so
+        return None
     scored = scores_of(history, runs)
     question = question_of(arms, scored)
     return arms, question, judge(arms, scored, history, question)
