@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -50,7 +50,8 @@ def distortion(features: np.ndarray, reference: np.ndarray) -> float:
 
 def drift(arrays: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> float:
     """||W - W0|| / ||W0|| over several arrays together (Frobenius). NaN where W0 is zero."""
-    moved = [a.astype(np.float64) - b for a, b in zip(arrays, reference, strict=True)]
+    # One array at a time: those of a block together may take as much memory as training.
+    moved = (a.astype(np.float64) - b for a, b in zip(arrays, reference, strict=True))
     return relative(norm(moved), norm(reference))
 
 
@@ -80,7 +81,7 @@ def energy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(_lengths(probabilities - truth).mean())
 
 
-def norm(arrays: Sequence[np.ndarray]) -> float:
+def norm(arrays: Iterable[np.ndarray]) -> float:
     """The Frobenius norm of several arrays together."""
     return float(
         np.sqrt(sum(np.vdot(a, a) for a in (a.astype(np.float64, copy=False) for a in arrays)))

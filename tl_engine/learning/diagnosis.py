@@ -17,8 +17,7 @@ import numpy as np
 
 from tl_engine.errors import ThawError
 from tl_engine.learning import gradients
-from tl_engine.learning import model as networks
-from tl_engine.learning.inside import Arrays, Inside, joined
+from tl_engine.learning.inside import Arrays, Inside, kept
 from tl_engine.learning.network import Network
 from tl_engine.learning.states import States
 from tl_engine.probe import BETWEEN, Probe, ProbeSize, size_for
@@ -59,18 +58,19 @@ class Diagnosis:
         self._validation, self._fingerprint, self._beat = validation, fingerprint, beat
         self._size = size_for(recipe, work) if is_wanted() else None
         self._first: Arrays | None = None
+        self._known: tuple[Arrays, ...] = ()
         self._states: States | None = None
         self._began: Arrays | None = None
 
-    def begin(self, kept: Callable[[], Arrays | None] | None = None) -> None:
+    def begin(self, begun: Callable[[], Arrays | None] | None = None) -> None:
         """A phase begins.
 
         Args:
-            kept: gives the weights with which it began, where that was in another process.
+            begun: gives the weights with which it began, where that was in another process.
         """
         if self._size:
-            fresh = networks.copies_of(self._network.model.variables)
-            self._began = kept() if kept else fresh
+            known = self._known or filter(None, [self._network.built])
+            self._began = begun() if begun else kept(self._network.model.variables, *known)
 
     def of_first_step(self, trained: keras.Model, phase: Phase) -> dict[str, Any]:
         """The gradients with which a phase that began with `begin` goes on, one step later.
@@ -109,10 +109,11 @@ class Diagnosis:
             self._network.model, self._recipe
         )
         first = self._first = self._first or self._network.as_new(self._recipe, self._seeds)
-        began = joined(self._began, first) if before and self._began else None
-        with inside.borrowed(first, *filter(None, [began])) as ends:
+        began = self._began if before else first
+        with inside.borrowed(*filter(None, [began]), first) as ends:
             states = self._states = self._states or self._look(size, inside, first)
-            return self._told(size, states, began if before else first, ends, before)
+            self._known = (first, ends)
+            return self._told(size, states, began, ends, before)
 
     def _look(self, size: ProbeSize, inside: Inside, first: Arrays) -> States:
         probe = Probe(self._validation, self._fingerprint, size.images)

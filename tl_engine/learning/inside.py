@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from tl_engine.learning.batches import Reader
 from tl_engine.probe import Probe
 from tl_engine.recipe import Recipe
 
-Arrays = dict[str, np.ndarray]
+Arrays = Mapping[str, np.ndarray]
 """All variables of a network, by index."""
 
 
@@ -56,7 +56,7 @@ class Inside:
         self.blocks = networks.keys_by_block(model, recipe)
         self.head = networks.keys_of(model, model.get_layer("head").weights)
         self._seen: list[tuple[Arrays, Features]] = []
-        self._worn: Arrays = {}
+        self._worn: dict[str, np.ndarray] = {}
         self._probe: Probe
         self._beat: Callable[[int], None]
 
@@ -87,7 +87,9 @@ class Inside:
         for known, features in self._seen:
             if self.same_body(known, weights):
                 return features.of(self._probe.clean)
-        return self._read(weights, self._probe.clean)
+        features = self._read(weights, self._probe.clean)
+        self._worn.clear()  # they may be as large as the network, and nobody wears them again
+        return features
 
     def same_body(self, one: Arrays, other: Arrays) -> bool:
         """Whether all variables below the head are the same, to the last bit."""
@@ -113,9 +115,7 @@ class Inside:
         Returns:
             The network's own weights.
         """
-        own = networks.copies_of(self._model.variables)
-        for others in known:
-            own = joined(own, others)
+        own = kept(self._model.variables, *known)
         self._worn = dict(own)
         try:
             yield own
@@ -134,14 +134,19 @@ class Inside:
         """Assign what is not worn already; a large network's weights take longer to put on than
         a few images to read."""
         for variable, key in zip(self._model.variables, sorted(weights), strict=True):
-            if self._worn[key] is not weights[key]:
-                variable.assign(weights[key])
-                self._worn[key] = weights[key]
+            array = weights[key]
+            if self._worn.get(key) is not array:
+                variable.assign(array)
+                self._worn[key] = array
 
 
-def joined(weights: Arrays, known: Arrays) -> Arrays:
-    """The same weights; those arrays that say what the known ones say are the known ones."""
-    return {
-        key: known[key] if np.array_equal(known[key], array) else array
-        for key, array in weights.items()
-    }
+def kept(variables: list[keras.Variable], *known: Arrays) -> Arrays:
+    """What variables hold now, to be kept: copies, but for what the known ones hold already."""
+
+    def one(key: str, array: np.ndarray) -> np.ndarray:
+        for arrays in known:
+            if np.array_equal(arrays[key], array):
+                return arrays[key]
+        return array.copy()
+
+    return {key: one(key, array) for key, array in networks.arrays_of(variables).items()}

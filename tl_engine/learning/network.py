@@ -63,6 +63,11 @@ class Network:
         """Give the variables the values that building it with these seeds would give them."""
         networks.assign(self.model.variables, self.as_new(recipe, seeds))
 
+    @property
+    def built(self) -> dict[str, np.ndarray] | None:
+        """The values that building it gave, by index; None where it was built without weights."""
+        return self._new
+
     def as_new(self, recipe: Recipe, seeds: Seeds) -> dict[str, np.ndarray]:
         """Those values, by index; the variables stay as they are. Errors as those of building."""
         if self._new is None or not (recipe.pretrained or seeds == self._seeds):

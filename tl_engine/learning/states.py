@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -87,16 +88,30 @@ class States:
 
     def score_between(self, began: Arrays, ends: Arrays, share: float) -> dict[str, float]:
         """Loss and accuracy on the clean images with weights between two states, 0 to 1."""
-        weights = {key: _between(first, ends[key], share) for key, first in began.items()}
+        weights = Between(began, ends, share)
         seen = self.inside.clean_features(weights)
         return score(self.inside.probabilities(seen, weights), self._labels)
 
 
-def _between(first: np.ndarray, last: np.ndarray, share: float) -> np.ndarray:
-    """What did not change stays as it is, to the last bit; counters are those of the end."""
-    if first.dtype.kind != "f" or first is last or np.array_equal(first, last):
-        return last
-    return ((1 - share) * first + share * last).astype(last.dtype)
+class Between(Mapping[str, np.ndarray]):
+    """Weights on the straight line between two states; an array is made when it is asked for, so
+    that a large network's weights are not in memory once more."""
+
+    def __init__(self, began: Arrays, ends: Arrays, share: float) -> None:
+        self._began, self._ends, self._share = began, ends, share
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ends)
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        """What did not change stays as it is, to the last bit; counters are those of the end."""
+        first, last = self._began[key], self._ends[key]
+        if first.dtype.kind != "f" or first is last or np.array_equal(first, last):
+            return last
+        return ((1 - self._share) * first + self._share * last).astype(last.dtype)
 
 
 def _plain(value: float | None) -> float | None:
