@@ -118,11 +118,19 @@ def curves(history, runs):
             icon=":material/hourglass_top:",
         )
     arms = shown_arms(runs)
+    numbers = partial(joined_history, runs)
     if axis in KNOWN:
-        history = per_epoch(history, {arm.key: arm.runs[0].recipe for arm in arms})
+        history = with_costs(history, runs)
+        numbers = partial(with_costs, None, runs)
     drawn = learning_curves(history, metric, axis, train, budget=budget_of(arms))
     alt = f"{METRICS[metric]} per run and arm"
-    chart(drawn, partial(joined_history, runs), "curves", alt)
+    chart(drawn, numbers, "curves", alt)
+
+
+def with_costs(history, runs):
+    """The history, of all of the runs where it is not at hand, with what each epoch cost."""
+    recipes = {arm.key: arm.runs[0].recipe for arm in shown_arms(runs)}
+    return per_epoch(joined_history(runs) if history is None else history, recipes)
 
 
 def scores(scored, budget):

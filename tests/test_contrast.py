@@ -132,6 +132,8 @@ def test_a_budget_in_words_says_where_arms_differ():
     both = f"a run: {per_run} to {2 * per_run} steps, 100 to 200 forward-equivalents"
     assert in_words([one, longer]) == both
     assert in_words([]) == ""
+    early = tiny_recipe(Phase("head", 1, 1e-3, patience=1), train_images=100)
+    assert in_words([early]).startswith("a run: at most ")
 
 
 def test_nothing_measured_is_no_free_run():

@@ -176,7 +176,7 @@ def state(**changes):
 
 def record(phase, start, end, path=None):
     told = {"images": 64, "start": start, "end": end, "path": path or {"skipped": "No."}}
-    losses = [1.0] * 9 if phase == 0 else [3.0, *[1.0] * 9]
+    losses = [1.0] * 10 if phase == 0 else [*[3.0] * 5, *[1.0] * 9]
     known = {"diagnosis": told, "steps": {"first": losses, "last": losses}}
     if phase == 0:
         wanted = {"gradient": 2.0, "relative": 0.5}
@@ -204,13 +204,13 @@ def test_a_barrier_is_the_rise_above_the_straight_line():
 
 def test_a_switch_that_raised_the_loss_tells_when_it_was_made_good():
     told = diagnosis.switches(TOLD[:1]).iloc[0]
-    assert (told["phase"], told["spike"], told["recovered"]) == (1, 2.0, 2)
+    assert (told["phase"], told["spike"], told["recovered"]) == (1, pytest.approx(2), 6)
     high = {**PHASES[1], "steps": {"first": [3.0] * 9, "last": [3.0] * 9}}
     never = TOLD[0]._replace(phases=[PHASES[0], high])
     assert np.isnan(diagnosis.switches([never]).iloc[0]["recovered"])
     around = diagnosis.around_switches(TOLD[:1])
-    assert list(around["step"]) == [*range(-9, 0), *range(1, 11)]
-    assert list(around["loss"]) == [*[1.0] * 9, 3.0, *[1.0] * 9]
+    assert list(around["step"]) == [*range(-10, 0), *range(1, 15)]
+    assert list(around["loss"]) == [*[1.0] * 10, *[3.0] * 5, *[1.0] * 9]
 
 
 def test_runs_whose_steps_were_not_kept_have_no_switches():
@@ -276,3 +276,10 @@ def test_records_survive_json():
     pd.testing.assert_frame_equal(
         diagnosis.states([again]), diagnosis.states([TOLD[0]._replace(run="r")])
     )
+
+
+def test_the_head_stands_above_all_blocks_whichever_phase_freed_fewer_first():
+    rows = diagnosis.gradients(TOLD[:1])
+    few = rows[rows["block"].isin(["b", "Head"])].assign(phase=-1)
+    made = switch.gradients(pd.concat([few, rows]), ARMS)
+    assert list(made.layout.yaxis.ticktext) == ["a", "b", "Head"]

@@ -198,13 +198,26 @@ def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(optimizer
     assert len(told) == (
         2 if trainable == 1 else 1 + len(networks.keys_by_block(network.model, recipe))
     )
-    assert stage.learner.losses == pytest.approx([float(loss)], rel=1e-4)
+    assert stage.learner.take_losses() == pytest.approx([float(loss)], rel=1e-4)
 
 
 def test_phases_that_train_the_head_alone_have_no_gradients(store):
-    everything, head = trained(store, ALL, HEAD).scores["phases"]
-    assert [block["title"] for block in everything["gradients"]][-1] == "Head"
-    assert "gradients" not in head
+    for changes in ({}, {"augmentation": True}):  # with it every batch comes alone
+        everything, head = trained(store, ALL, HEAD, **changes).scores["phases"]
+        assert [block["title"] for block in everything["gradients"]][-1] == "Head"
+        assert "gradients" not in head
+
+
+def test_a_first_step_that_overflowed_tells_no_gradient():
+    recipe, phase = tiny_recipe(precision="mixed float16"), Phase("all", 1, 1e-3)
+    network = Network(recipe, SEEDS)
+    trained_model = network.enter(recipe, phase, features=False).learner.model
+    before = networks.copies_of(network.model.variables)
+    optimizer = trained_model.optimizer
+    known = (network.model, trained_model, recipe, phase, before)
+    infinite = [keras.ops.full(v.shape, np.inf) for v in trained_model.trainable_variables]
+    optimizer.apply_gradients(zip(infinite, trained_model.trainable_variables, strict=True))
+    assert gradients.of_first_step(*known) == []
 
 
 def test_frozen_layers_have_drifted_by_exactly_nothing(store):

@@ -19,22 +19,35 @@ def test_however_they_come_the_first_and_the_last_are_kept(values, cuts):
     assert known == {"first": rounded[:EDGE], "last": rounded[-EDGE:]}
 
 
-def test_a_spike_is_measured_from_the_usual_loss_before_and_ends_when_five_steps_are_back():
-    before, after = [1.0, 0.9, 1.1], [3.0, 2.0, 0.5, 1.5, *[1.0] * 6]
-    assert spike(before, after) == (2.0, 3)
+def test_a_spike_sets_the_highest_after_beside_the_highest_before():
+    before = [9.0] * 25 + [1.0] * 20 + [2.0] * 5
+    after = [4.0] * 5 + [1.5] * 4 + [0.5] * 9
+    found = spike(before, after)
+    assert found.height == pytest.approx(4.0 - 2.0)
+    assert found.recovered == 8  # 1.5, 1.5, 0.5, 0.5, 0.5: the first five of at most 1 on average
+
+
+def test_how_a_short_phase_began_is_no_spike_before_the_switch():
+    found = spike([2.3] * 8 + [0.6] * 8, [0.6] * 16)
+    assert found == (pytest.approx(0), 1)
 
 
 def test_one_lucky_step_is_no_recovery():
-    assert spike([1.0], [2.0, 0.9, *[2.0] * 8]) == (1.0, None)
-    assert spike([1.0], [2.0, 0.9]) == (1.0, None)
+    assert spike([1.0] * 10, [2.0, 0.1, *[2.0] * 8]) == (pytest.approx(1.0), None)
+
+
+def test_noise_alone_makes_no_spike_on_average():
+    random = np.random.default_rng(0)
+    heights = [spike(*random.normal(0.5, 0.1, (2, EDGE))).height for _ in range(500)]
+    assert abs(np.mean(heights)) < 0.01
 
 
 def test_a_switch_that_only_helps_has_a_spike_below_zero():
-    found = spike([1.0] * 3, [0.9, 0.8, 0.7, 0.6, 0.5])
-    assert found.height == pytest.approx(-0.1)
+    found = spike([1.0] * 10, [0.9, 0.8, 0.7, 0.6, 0.5])
+    assert found.height == pytest.approx(-0.3)
     assert found.recovered == 1
 
 
-@pytest.mark.parametrize("sides", [([], [1.0]), ([1.0], [])])
-def test_without_steps_on_both_sides_there_is_no_spike(sides):
-    assert spike(*sides) is None
+@pytest.mark.parametrize(("before", "after"), [(0, 9), (8, 9), (50, 4)])
+def test_without_steps_on_both_sides_there_is_no_spike(before, after):
+    assert spike([1.0] * before, [1.0] * after) is None

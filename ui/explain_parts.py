@@ -15,7 +15,7 @@ from tl_engine.analysis.agreement import disagreement, seed_disagreement
 from tl_engine.analysis.diagnosis import Told
 from tl_engine.charts.agreement import Apart
 from tl_engine.charts.diagnosis import Arms, Drawn, images_words
-from ui import figures
+from ui import figures, frame
 from ui.compare_parts import ShownArm, budget_of
 from ui.export import chart
 from ui.predictions import finished_pairs, predictions_of
@@ -59,9 +59,11 @@ def explain(shown: Sequence[ShownArm]) -> None:
     )
     budget = budget_of([arm for arm in shown if arm.key in arms])
     grid = st.grid(2, min_column_width=460, gap="medium")
-    apart = _apart(shown, budget) if len(shown) > 1 else None
-    for part in (*_strip(looked_at, arms, budget), *([apart] if apart else [])):
+    for part in _strip(looked_at, arms, budget):
         _draw(grid, *part)
+    with frame.guarded():  # predictions may be damaged where all else is sound
+        if len(shown) > 1 and (apart := _apart(shown, budget)):
+            _draw(grid, *apart)
     _drift(diagnosis.blocks(looked_at), arms, budget)
     _phases(diagnosis.by_phase(looked_at), {key: arm.name for key, arm in arms.items()})
 
@@ -97,7 +99,7 @@ def _draw(grid: Any, key: str, figure: go.Figure, numbers: pd.DataFrame, words: 
 def _strip(told: list[Told], arms: Arms, budget: str) -> tuple[Part, ...]:
     """The charts of what was looked at while training."""
     states, blocks, paths = (
-        frame(told) for frame in (diagnosis.states, diagnosis.blocks, diagnosis.paths)
+        made(told) for made in (diagnosis.states, diagnosis.blocks, diagnosis.paths)
     )
     around, gradients = diagnosis.around_switches(told), diagnosis.gradients(told)
     return (
@@ -171,13 +173,13 @@ def _apart(shown: Sequence[ShownArm], budget: str) -> Part | None:
         known = seed_disagreement([predictions_of(run) for run in runs.values()])
         who = f"Two seeds of {plain(arm.title, 40)}"
         rows.append(Apart(who, known.share, known.couples, arm.colour))
-    frame = pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour")
+    numbers = pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour")
     words = (
-        f"{escape(first.title)} and {escape(second.title)}. Another seed has other training "
-        "images, another head and another order of batches: a grey bar as long as the others says "
-        "that the arms are no further apart than two seeds of one of them."
+        f"{escape(first.title)} and {escape(second.title)}. Another seed has another head, another "
+        "order of batches and, of a subset, other training images: a grey bar as long as the "
+        "others says that the arms are no further apart than two seeds of one of them."
     )
-    return "apart", figures.apart_bars(rows, budget=budget), frame, words
+    return "apart", figures.apart_bars(rows, budget=budget), numbers, words
 
 
 def _drift(blocks: pd.DataFrame, arms: Arms, budget: str) -> None:
@@ -199,18 +201,26 @@ def _phases(rows: pd.DataFrame, titles: dict[tuple[str, str], str]) -> None:
     st.subheader("Phase by phase", anchor=False)
     means = rows.groupby(["study", "arm", "phase"], sort=False)[list(COLUMNS)].mean()
     means = means.dropna(axis=1, how="all")
+    counts = rows.groupby(["study", "arm", "phase"], sort=False)["recovered"].agg(["count", "size"])
     means.index = pd.Index(
         [f"{titles[study, arm]}, phase {phase + 1}" for study, arm, phase in means.index],
         name="Mean of seeds",
     )
     known = [name for name in COLUMNS if name in means]
     shown = {COLUMNS[name]: [_cell(name, value) for value in means[name]] for name in known}
+    if "recovered" in known:
+        back = zip(shown[COLUMNS["recovered"]], counts.to_numpy(), strict=True)
+        shown[COLUMNS["recovered"]] = [
+            f"{words} ({there} of {runs})" if 0 < there < runs else words
+            for words, (there, runs) in back
+        ]
     st.markdown(table(pd.DataFrame(shown, index=means.index)))
     st.caption(
         "Energy: mean distance of the probabilities from the truth, 0 to 1.41; the higher, the "
-        "harder the phase pulls. Spike: the highest loss of its first 50 steps minus the median of "
-        "the last 50 before. Recovered: the step from which on five in a row were back at that "
-        "median on average, – where no run's first 50 were. Barrier: how far the loss on the way "
+        "harder the phase pulls. Spike: the highest mean of five steps among its first 25 minus "
+        "the highest among the last 25 before; chance alone makes it 0 on average. Recovered: the "
+        "step from which on five were back at what was usual before, – where no run's first 50 "
+        "were. Barrier: how far the loss on the way "
         "lies above the chord between its two ends at most. Head moved: distance of its kernel "
         "from the run's first, over that one's norm. BatchNorm moved: the block whose moving means "
         "moved most, in first standard deviations."

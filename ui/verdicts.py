@@ -207,7 +207,7 @@ def _more_pairs(one: Judged, question: Question) -> None:
         return
     there = study.study.pairs + study.added_pairs
     wanted = one.verdict.more_pairs or ONE_CLICK_PAIRS
-    if wanted > MAXIMUM_PAIRS - there:
+    if (one.verdict.more_pairs or 0) > MAXIMUM_PAIRS - there:
         st.caption(
             f"A study holds at most {MAXIMUM_PAIRS} pairs: more training images or epochs, or a "
             "larger difference that matters, would decide sooner."

@@ -65,15 +65,18 @@ def forward_equivalents(recipe: Recipe, epochs: Sequence[float] | None = None) -
 
 def in_words(recipes: Iterable[Recipe]) -> str:
     """What a run of these recipes costs: "a run: 96 steps, 12,000 forward-equivalents"; the least
-    and the most where they differ."""
-    costs = {(steps(recipe), forward_equivalents(recipe)) for recipe in set(recipes)}
+    and the most where they differ, "at most" where a phase may end early."""
+    different = set(recipes)
+    costs = {(steps(recipe), forward_equivalents(recipe)) for recipe in different}
+    early = any(phase.patience for recipe in different for phase in recipe.phases)
     spans = [
         f"{min(of_all):,.0f} to {max(of_all):,.0f}"
         if max(of_all) > min(of_all)
         else f"{min(of_all):,.0f}"
         for of_all in zip(*costs, strict=True)
     ]
-    return "a run: {} steps, {} forward-equivalents".format(*spans) if spans else ""
+    most = "at most " if early else ""
+    return "a run: {}{} steps, {} forward-equivalents".format(most, *spans) if spans else ""
 
 
 def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) -> pd.DataFrame:

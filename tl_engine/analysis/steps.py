@@ -15,19 +15,20 @@ Steps = dict[str, list[float]]
 
 
 class Spike(NamedTuple):
-    """How training went on after a switch of phases.
+    """How training went on after a switch of phases, in means of ROW steps in a row.
 
     Attributes:
-        height: the highest loss of the first steps minus the median of the last ones before.
-        recovered: the first step of the phase, from 1, from which on five steps in a row have a
-            mean loss of at most that median; None where the first steps hold none.
+        height: the highest of the first NEAR steps minus the highest of the last NEAR before, so
+            that noise alone makes it 0 on average.
+        recovered: the first step of the phase, from 1, from which on the mean is at most the median
+            of those before; None where that is none of the first steps.
     """
 
     height: float
     recovered: int | None
 
 
-RUN_LENGTH = 5
+ROW, NEAR = 5, 25
 
 
 def kept(known: Mapping[str, Sequence[float]], fresh: Iterable[float]) -> Steps:
@@ -43,15 +44,20 @@ def kept(known: Mapping[str, Sequence[float]], fresh: Iterable[float]) -> Steps:
 
 
 def spike(before: Sequence[float], after: Sequence[float]) -> Spike | None:
-    """What the switch did; None where either side has no steps.
+    """What the switch did; None where either side has too few steps.
 
     Args:
-        before: losses of the last steps of the phase before.
+        before: losses of the last steps of the phase before. Of a short phase these are all, of
+            which the first half is left out: it tells how that phase itself began.
         after: of the first steps of the phase that follows.
     """
-    if not before or not after:
+    earlier, later = _means(before[len(before) // 2 :][-NEAR:]), _means(after)
+    if not len(earlier) or not len(later):
         return None
-    usual = float(np.median(before))
-    means = np.convolve(after, np.ones(RUN_LENGTH) / RUN_LENGTH, "valid")
-    back = np.flatnonzero(means <= usual) if len(after) >= RUN_LENGTH else np.array([], int)
-    return Spike(float(max(after)) - usual, int(back[0]) + 1 if len(back) else None)
+    height = float(later[: NEAR - ROW + 1].max() - earlier.max())
+    back = np.flatnonzero(later <= np.median(earlier))
+    return Spike(height, int(back[0]) + 1 if len(back) else None)
+
+
+def _means(losses: Sequence[float]) -> np.ndarray:
+    return np.convolve(losses, np.ones(ROW) / ROW, "valid") if len(losses) >= ROW else np.zeros(0)

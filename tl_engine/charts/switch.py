@@ -70,7 +70,8 @@ def gradients(rows: pd.DataFrame, arms: Arms) -> go.Figure:
     known = rows[rows["relative"] > 0]
     if known.empty:
         return say_empty(made, "It is drawn for phases that train more than the head.")
-    blocks = list(dict.fromkeys(known["block"]))
+    # Of the phase that frees most: a phase of few blocks would put the head under the others.
+    blocks = max((list(part) for _, part in known.groupby(["run", "phase"])["block"]), key=len)
     height = {block: place for place, block in enumerate(blocks)}
     apart = 0.7 / len(arms)
     for number, (key, arm) in enumerate(arms.items()):

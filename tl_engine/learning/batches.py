@@ -42,11 +42,7 @@ class Graph:
 
 
 class Learner(Graph):
-    """Trains a compiled model.
-
-    Attributes:
-        losses: float32, of the steps that were done last, before each changed the weights.
-    """
+    """Trains a compiled model."""
 
     def __init__(self, model: keras.Model, *, xla: bool = False) -> None:
         """
@@ -55,7 +51,7 @@ class Learner(Graph):
         """
         super().__init__()
         self.model = model
-        self.losses = np.zeros(0, np.float32)
+        self._losses: list[tf.Tensor] = []
         step = tf.autograph.experimental.do_not_convert(model.train_step)
         if xla:
             step = tf.function(step, jit_compile=True)
@@ -90,12 +86,19 @@ class Learner(Graph):
             skipped: batches to leave out at the beginning.
             at_once: how many batches are handed to the graph together; the same steps.
         """
+        self._losses.clear()
         for start in range(skipped * size, len(order), size * at_once):
             chosen = order[start : start + size * at_once]
-            self.losses = self._timed(
-                self._train, source.take(chosen), labels[chosen], size
-            ).numpy()
+            losses = self._timed(self._train, source.take(chosen), labels[chosen], size)
+            self._losses.append(losses)
             beat(-(-min(start + size * at_once, len(order)) // size) - skipped)
+
+    def take_losses(self) -> np.ndarray:
+        """The loss of each step since it was asked last, float32, as it was before the step changed
+        the weights. Asking waits for the steps to be done."""
+        taken = [np.zeros(0, np.float32), *(losses.numpy() for losses in self._losses)]
+        self._losses.clear()
+        return np.concatenate(taken)
 
     @property
     def running_loss(self) -> list[float]:

@@ -73,12 +73,13 @@ class Diagnosis:
             self._began = begun() if begun else kept(self._network.model.variables, *known)
 
     def of_first_step(self, trained: keras.Model, phase: Phase) -> dict[str, Any]:
-        """The gradients with which a phase that began with `begin` goes on, one step later.
+        """The gradients with which a phase that began with `begin` goes on, one step later; nothing
+        where it trains the head alone.
 
         Args:
             trained: what was compiled for the phase.
         """
-        if not self._size or self._began is None:
+        if not self._size or self._began is None or not phase.trains_backbone:
             return {}
         known = (self._network.model, trained, self._recipe, phase, self._began)
         return {"gradients": gradients.of_first_step(*known)}

@@ -28,8 +28,12 @@ def of_first_step(
     Returns:
         title, "gradient", its Frobenius norm, and "relative", that over the norm of the weights:
         how much the block wants to move (Lee et al. 2023, RGN); None where weights are zero.
+        Nothing where the step was left out because scaled gradients overflowed.
     """
-    taken = _gradients(trained.optimizer, phase)
+    inner = getattr(trained.optimizer, "inner_optimizer", trained.optimizer)
+    if not int(inner.iterations):
+        return []
+    taken = _gradients(inner, phase)
     norms = {id(v): g for v, g in zip(trained.trainable_variables, taken, strict=True)}
     variables, told = model.variables, []
     head = networks.keys_of(model, model.get_layer("head").weights)
@@ -43,9 +47,8 @@ def of_first_step(
     return told
 
 
-def _gradients(optimizer: keras.optimizers.Optimizer, phase: Phase) -> list[float]:
+def _gradients(inner: keras.optimizers.Optimizer, phase: Phase) -> list[float]:
     """The norm of each variable's gradient, from what one step has left of it."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
     if phase.optimizer == "rmsprop":
         share = 1 - inner.rho
         return [float(np.sqrt(np.asarray(v).sum(dtype=float) / share)) for v in inner._velocities]

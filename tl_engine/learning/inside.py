@@ -121,6 +121,7 @@ class Inside:
             yield own
         finally:
             self._wear(own)
+            self._worn.clear()
 
     def _read(self, weights: Arrays, positions: np.ndarray) -> Features:
         self._wear(weights)
@@ -145,7 +146,7 @@ def kept(variables: list[keras.Variable], *known: Arrays) -> Arrays:
 
     def one(key: str, array: np.ndarray) -> np.ndarray:
         for arrays in known:
-            if np.array_equal(arrays[key], array):
+            if arrays[key].tobytes() == array.tobytes():  # to the last bit: -0.0 is not 0.0
                 return arrays[key]
         return array.copy()
 

@@ -26,7 +26,7 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.recipe import Recipe
 from tl_engine.runs import ClaimedRun, Run, RunStore
 
-KEPT_NETWORKS, KEPT_RUNS = 3, 6
+KEPT_NETWORKS, KEPT_RUNS = 3, 2
 """Networks with what was traced for them; runs whose variables are in memory."""
 
 

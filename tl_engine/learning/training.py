@@ -175,6 +175,7 @@ class Trainer:
                 "evaluation": 0.0,
                 "epoch_seconds": [],
                 "before": hashes(self.network.model),
+                "steps": {},
             }
 
     def set_stage(self, index: int) -> None:
@@ -292,7 +293,6 @@ class Trainer:
         def beat(done: int) -> None:
             fresh = skipped + done - self.step
             self.step = skipped + done
-            self.current["steps"] = kept(self.current.get("steps", {}), learner.losses)
             if following.number == self.step == fresh == 1:
                 phase = self.recipe.phases[following.phase]
                 self.current |= self.diagnosis.of_first_step(learner.model, phase)
@@ -301,6 +301,7 @@ class Trainer:
 
         source = self.input_of(self.splits.train)
         learner.train(source, labels, order, size, beat, skipped, self.stage.at_once)
+        self._keep_steps()
         self.loss = learner.running_loss
         return self.loss[0] / self.loss[1]
 
@@ -313,10 +314,17 @@ class Trainer:
         late = time.perf_counter() - self.committed > COMMIT_SECONDS
         if late or self.run.is_ending:
             self.loss = self.stage.learner.running_loss
+            self._keep_steps()
             if np.isfinite(self.loss).all():  # else the epoch's end says what became of it
                 self._commit(epoch)
         if self.run.is_ending:
             raise Ended
+
+    def _keep_steps(self) -> None:
+        """Remember the losses of the phase's first and last steps, where all of them were kept."""
+        fresh = self.stage.learner.take_losses()
+        if "steps" in self.current:
+            self.current["steps"] = kept(self.current["steps"], fresh)
 
     def _commit(self, epoch: int) -> None:
         notes = {"loss": self.loss, "phases": self.phases, "current": self.current}
