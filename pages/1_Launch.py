@@ -105,8 +105,8 @@ def show_total(planned):
         words += f" instead of {duration(planned.cold_seconds)}"
     if planned.shared:
         words += (
-            f"; {planned.shared} of {planned.phases} phases need not be computed, because "
-            "another run began the same way"
+            f"; {planned.shared} of {planned.phases} phases are taken over from runs that began "
+            "the same way"
         )
     st.markdown(f"{words}.")
 

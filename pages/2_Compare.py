@@ -105,6 +105,7 @@ def curves(history, runs):
             required=True,
             label_visibility="collapsed",
             key="axis",
+            width="stretch",
         )
         train = st.toggle(
             "Training images too",

@@ -232,8 +232,8 @@ def _advice(curve: pd.DataFrame, arms: Sequence[ShownArm], seconds: float) -> st
     first, *others = said[:ADVISED]
     after = f"; then {', '.join(others)}" if others else ""
     return (
-        f"With {duration(seconds)}, expected best: **{first}**{after}. More runs than an arm has "
-        "are not counted on."
+        f"With {duration(seconds)}, expected best: {first}{after}. No verdict: it is chosen after "
+        "looking. More runs than an arm has are not counted on."
     )
 
 

@@ -98,7 +98,7 @@ def _count(one: Judged, judged: list[Judged], question: Question) -> str:
     """What it rests on, and how many more contrasts there are."""
     study = question.study
     planned = f" of {study.study.pairs} planned" if study and not study.added_pairs else ""
-    words = f"{len(one.pairs)}{planned} pairs"
+    words = f"{question.metric.title}; {len(one.pairs)}{planned} pairs"
     if len(judged) == 1:
         return words
     open_ones = (Outcome.OPEN, Outcome.LOOK)

@@ -177,7 +177,8 @@ def _apart(shown: Sequence[ShownArm], budget: str) -> Part | None:
     words = (
         f"{escape(first.title)} and {escape(second.title)}. Another seed has another head, another "
         "order of batches and, of a subset, other training images: a grey bar as long as the "
-        "others says that the arms are no further apart than two seeds of one of them."
+        "others says that the arms are no further apart than two seeds of one of them, a shorter "
+        "one that the seed changes more answers than what the arms differ in."
     )
     return "apart", figures.apart_bars(rows, budget=budget), numbers, words
 

@@ -50,6 +50,8 @@ def duration(seconds: float | None) -> str:
     """Seconds in words: "8 s", "2 min 5 s", "3 h 20 min"."""
     if seconds is None:
         return ""
+    if 0 < seconds < 0.5:
+        return "less than 1 s"
     whole = round(seconds)
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)

@@ -84,15 +84,15 @@ def apart_bars(rows: Sequence[Apart]) -> go.Figure:
     """Bars of how often runs say different classes: of two arms, and of two seeds of one arm."""
     known = [row for row in rows if row.couples]
     made = figure(
-        "Is it another network, or another seed?",
-        "share of validation images that two runs take for different classes<br>"
-        "last epoch, mean over couples of runs",
-        height=190 + 46 * max(len(known), 2),
-        margin_t=100,
+        "Another network, or another seed?",
+        "validation images that two runs take for<br>different classes, last epoch,<br>"
+        "mean over couples of runs",
+        height=206 + 46 * max(len(known), 2),
+        margin_t=116,
     )
     if not known:
         return say_empty(made, "It is drawn when a pair has finished in both arms.")
-    names = [f"{markup(row.who, 60)}<br>{row.couples:,} couples" for row in known]
+    names = [f"{markup(row.who, 60)}<br>{row.couples:,} couples of runs" for row in known]
     made.add_bar(
         x=[row.share for row in known],
         y=list(range(len(known))),
@@ -105,5 +105,6 @@ def apart_bars(rows: Sequence[Apart]) -> go.Figure:
         hovertemplate="%{x:.1%}<extra></extra>",
     )
     made.update_yaxes(tickvals=list(range(len(known))), ticktext=names, autorange="reversed")
-    made.update_xaxes(title="Different classes", tickformat=".0%", rangemode="tozero")
+    longest = max(max(row.share for row in known), 0.01)
+    made.update_xaxes(title="Different classes", tickformat=".0%", range=[0, 1.25 * longest])
     return made

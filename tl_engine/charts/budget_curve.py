@@ -24,7 +24,8 @@ def budget_curve(
     made = figure(
         "The best one may expect for the time",
         f"accuracy, validation split, last epoch, {seeds_words(seeds)}<br>"
-        "expected best of k runs with other seeds:<br>chosen after looking, so it flatters",
+        "expected best of k runs with other seeds:<br>"
+        "chosen after looking, so it flatters; no verdict",
         margin_t=114,
         height=460,
         legend=BELOW,

@@ -53,7 +53,7 @@ def confusion_difference(
         "percentage points of the true class",
         points,
         class_names,
-        [[f"{value:+.0f}" if abs(value) >= 0.5 else "" for value in row] for row in points],
+        [[f"{value:+.0f}" if abs(value) > 0.5 else "" for value in row] for row in points],
         ": %{z:+.1f} percentage points<extra></extra>",
         points,
     )

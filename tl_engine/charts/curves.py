@@ -265,8 +265,11 @@ def _segments(epochs: pd.DataFrame, x: str) -> list[Segment]:
         x: one of AXES; for steps and forward-equivalents the history has what each epoch cost.
     """
     ends = epochs.groupby(["run", "phase"])[f"x_{x}"].max().unstack()
-    switches = ends[ends[ends.columns[-1]].notna()].mean().iloc[:-1]
-    places = [0.0, *switches, epochs[f"x_{x}"].max()]
+    there = ends[ends[ends.columns[-1]].notna()].mean()
+    is_over = epochs.groupby("run")["epoch"].max().nunique() == 1
+    # Runs that are equally far end where their mean curve does.
+    last = there.iloc[-1] if is_over else epochs[f"x_{x}"].max()
+    places = [0.0, *there.iloc[:-1], last]
     facts = epochs.groupby("phase")[["trainable", "learning_rate"]].first()
     what = zip(facts["trainable"].astype(str), facts["learning_rate"].astype(float), strict=True)
     return [

@@ -73,7 +73,7 @@ def drift_map(blocks: pd.DataFrame, arm: Drawn, highest: float) -> go.Figure:
         zmin=0,
         zmax=100 * max(highest, 1e-9),
         showscale=False,
-        text=[[_short(value) for value in row] for row in means.to_numpy()],
+        text=[[_short(value) + " %" for value in row] for row in means.to_numpy()],
         texttemplate="%{text}" if written else None,
         customdata=np.dstack([low.to_numpy(), high.to_numpy()]),
         hovertemplate="%{y}, %{x}<br>mean %{z:.4g} % of its length<br>"
@@ -157,7 +157,7 @@ def alike_lines(blocks: pd.DataFrame, arms: Arms) -> go.Figure:
     known = blocks.dropna(subset="cka")
     made = figure(
         "Likeness of features over depth",
-        f"debiased linear CKA, end of the last phase with start<br>{_of(blocks)}",
+        f"debiased linear CKA, last end with start<br>{_of(blocks)}",
         margin_t=96,
         **room(arms),
     )

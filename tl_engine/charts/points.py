@@ -34,7 +34,7 @@ def final_scores(table: pd.DataFrame) -> go.Figure:
     seeds = table.groupby(["study", "arm"])["run"].nunique()
     made = figure(
         "After the last epoch",
-        f"validation accuracy, {seeds_words(seeds)}; one point per seed, bar = mean"
+        f"validation accuracy, {seeds_words(seeds)}<br>one point per seed, bar = mean"
         + _unequal(table["epoch"]),
         margin_t=96,
     )

@@ -14,6 +14,7 @@ from tl_engine.text import markup
 
 APART = 2 * EDGE + 20
 """Steps from one switch on the axis to the next."""
+TICKS = [value * 10.0**power for power in range(-6, 4) for value in (1, 3)]
 SYMBOLS = ("circle", "diamond-open", "square-open", "triangle-up-open")
 """Of an arm's first phase that trains more than the head, its second and so on."""
 
@@ -26,7 +27,7 @@ def losses(around: pd.DataFrame, arms: Arms) -> go.Figure:
     """
     made = figure(
         "Loss across the switch",
-        f"of single batches while it was falling, {EDGE} steps either side<br>{_seeds(around)}",
+        f"of single training batches, up to {EDGE} steps<br>either side, {_seeds(around)}",
         margin_t=96,
         **room(arms),
     )
@@ -63,7 +64,8 @@ def gradients(rows: pd.DataFrame, arms: Arms) -> go.Figure:
     """
     made = figure(
         "Gradients when layers are freed",
-        f"‖g‖ / ‖W‖, first batch of a phase that trains more than the head<br>{_seeds(rows)}",
+        "‖g‖ / ‖W‖, first training batch of phases that<br>"
+        f"train more than the head, {_seeds(rows)}",
         margin_t=96,
         **room(arms),
     )
@@ -95,7 +97,7 @@ def gradients(rows: pd.DataFrame, arms: Arms) -> go.Figure:
                     showlegend=size > 4,
                     hovertemplate=f"{name}<br>%{{x:.3g}}<extra></extra>",
                 )
-    made.update_xaxes(title="Relative gradient (large: geometric mean of seeds)", type="log")
+    made.update_xaxes(title="‖g‖ / ‖W‖, large: geometric mean", type="log", tickvals=TICKS)
     made.update_yaxes(
         title="Block, input at the bottom",
         tickvals=list(height.values()),
