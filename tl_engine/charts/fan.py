@@ -101,10 +101,10 @@ def _add_lines(made: go.Figure, smallest: float, planned: int) -> None:
     made.add_annotation(
         text=f"{planned} planned",
         x=planned,
-        y=1,
+        y=0,
         yref="paper",
         xanchor="right",
-        yanchor="top",
+        yanchor="bottom",
         showarrow=False,
     )
 

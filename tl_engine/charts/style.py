@@ -38,7 +38,7 @@ NEUTRAL = "#808890"
 """What belongs to no arm or to several; seen in both themes."""
 BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
 """A legend that may be long: at the very bottom, which the axes make room for."""
-LINE = 16
+LINE = 20
 """Height of a line under a title, in pixels."""
 Key = TypeVar("Key", bound=Hashable)
 ArmKey = tuple[str, str]
