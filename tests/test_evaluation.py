@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from tl_engine.corruptions import sample_of
 from tl_engine.data import load as load_images
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.evaluation import evaluate
+from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, Evaluation, RunState, RunStore, StudyEvaluation
@@ -30,6 +32,8 @@ from tl_engine.runs.study_evaluation import DIED
 from tl_engine.splits import split
 from tl_engine.study import Study, name_arms
 from tl_engine.work import evaluation_seconds, evaluation_work, rate_key
+
+prepare_device(os.cpu_count() or 1)
 
 TEST, ROBUSTNESS = Evaluation.TEST, Evaluation.ROBUSTNESS
 SCORES = {"correct": 1, "total": 2, "accuracy": 0.5, "loss": 0.7, "confusion": [[1, 0], [1, 0]]}

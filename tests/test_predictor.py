@@ -1,15 +1,21 @@
 """Predictors: a process that classifies as the run did, and survives what is asked of it."""
 
+import os
 from collections import namedtuple
 
 import numpy as np
 import pytest
 
-from tests.conftest import tiny_study
+from tests.conftest import tiny_recipe, tiny_study
 from tl_engine import data
 from tl_engine.errors import PredictionError, StoreError
+from tl_engine.learning.device import prepare_device
 from tl_engine.predictor import Predictor, ranked
-from tl_engine.runs import RunStore
+from tl_engine.recipe import Phase
+from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.study import Study, name_arms
+
+prepare_device(os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +71,36 @@ def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_p
     with pytest.raises(StoreError, match="is damaged"):
         kept.of(second.id)
     np.testing.assert_array_equal(kept.of(first.id).reader.ask(picture), said)
+
+
+def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(store, monkeypatch):
+    from tl_engine.learning.batches import Reader
+    from tl_engine.learning.prediction import Networks, load
+    from tl_engine.learning.training import train
+
+    recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3)]
+    recipes.append(tiny_recipe(Phase("all", 1, 1e-3)))
+    runs = store.create(Study("Rates", name_arms(recipes))).runs()
+    for run in map(ClaimedRun, runs):
+        run.begin()
+        train(run)
+        run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
+    first, second, tuned = runs
+    pictures = [np.array(data.load("fashion-mini").test.images[n : n + 1]) for n in (0, 1)]
+    alone = {(r.id, n): load(r).reader.ask(p) for r in runs for n, p in enumerate(pictures)}
+    passes, ask = [], Reader.ask
+
+    def counting(reader, inputs):
+        passes.append(inputs.ndim == 4)
+        return ask(reader, inputs)
+
+    monkeypatch.setattr(Reader, "ask", counting)
+    kept, expected = Networks(store), [1, 1, 2, 3, 4, 5]
+    asked = [(first, 0), (second, 0), (tuned, 0), (first, 1), (tuned, 1), (second, 0)]
+    for (run, number), count in zip(asked, expected, strict=True):
+        said = kept.classify(run.id, pictures[number])["probabilities"]
+        np.testing.assert_allclose(said, alone[run.id, number], atol=1e-6)
+        assert sum(passes) == count
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 3), (1, 32, 32, 3), (1, 28, 28, 1)])

@@ -223,6 +223,12 @@ class Recipe:
         """Whether the phase leaves no block of the backbone frozen."""
         return phase.trainable in ("all", self._blocks)
 
+    @property
+    def is_pristine(self) -> bool:
+        """Whether no phase changes what the head is fed, so that all runs on the backbone share
+        it."""
+        return not any(phase.trains_backbone for phase in self.phases)
+
     def keeps_features(self, phase: Phase) -> bool:
         """Whether what frozen layers say about the images is computed once, and kept."""
         return not self.why_no_features(phase)

@@ -50,12 +50,12 @@ def page(title: str) -> Iterator[None]:
         st.error(escape(refusal), icon=":material/error:")
         st.stop()
     access.admit()
-    st.html(SCROLLING)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("**Thaw**", width="content")
         for path, label, icon in MENU:
             st.page_link(path, label=label, icon=icon)
         access.show_visitor()
+    st.html(SCROLLING)
     with guarded():
         yield
 

@@ -304,8 +304,9 @@ def detectable(spread: float, pairs: int, mistake: float = MISTAKE) -> float:
     low, high = 0.0, 100.0
     for _ in range(60):
         middle = (low + high) / 2
-        enough = power(middle, pairs, mistake=mistake) >= POWER
-        low, high = (low, middle) if enough else (middle, high)
+        # Of effects so large that scipy has no number the power is 1.
+        is_too_small = power(middle, pairs, mistake=mistake) < POWER
+        low, high = (middle, high) if is_too_small else (low, middle)
     return spread * high
 
 

@@ -59,7 +59,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
             splits = split(images, run.recipe.train_images, run.seeds.data)
             network = load(run, network)
             ask: Ask = partial(network.reader.read, beat=progress.beat)
-            if evaluation.kind is Evaluation.TEST and _is_pristine(run.recipe):
+            if evaluation.kind is Evaluation.TEST and _keeps_all(run.recipe):
                 known = {**device, "versions": versions(), "fingerprint": images.fingerprint}
                 maker = FeatureMaker(
                     network.halves[0], run.recipe, run.recipe.phases[0], cache, known, progress.beat
@@ -73,11 +73,9 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     return refused
 
 
-def _is_pristine(recipe: Recipe) -> bool:
-    """Whether no phase changed what the head is fed, so that all runs on the backbone share it."""
-    phases = recipe.phases
-    alone = not any(phase.trains_backbone for phase in phases)
-    return alone and are_wanted() and all(map(recipe.keeps_features, phases))
+def _keeps_all(recipe: Recipe) -> bool:
+    """Whether what the head is fed is the same for all runs on the backbone, and kept."""
+    return recipe.is_pristine and are_wanted() and all(map(recipe.keeps_features, recipe.phases))
 
 
 def _ask_features(maker: FeatureMaker, head: Reader, progress: Progress, part: Split) -> np.ndarray:
