@@ -94,7 +94,7 @@ def assert_charts_say_what_they_rest_on(page, least):
 
     wait_until(are_drawn, 30)
     assert all(re.search(r"a run: [\d,]+ steps, [\d,]+ forward-equivalents$", one) for one in told)
-    assert all(re.search("pair|seed|images", one) for one in told)
+    assert all(re.search("pair|seed|images|predictions", one) for one in told)
 
 
 def watched(page):
