@@ -105,7 +105,12 @@ def set_phase(
     )
     # Variables that appear while a graph is traced make TensorFlow trace it a second time.
     trained.optimizer.build(trained.trainable_variables)
-    trained.as_new = [np.asarray(variable).copy() for variable in trained.optimizer.variables]
+    trained.as_new = [_kept(np.asarray(variable)) for variable in trained.optimizer.variables]
+
+
+def _kept(array: np.ndarray) -> np.ndarray:
+    """A copy; of zeros, as which moments begin, one that takes no memory: twice the network's."""
+    return array.copy() if array.any() else np.broadcast_to(array.dtype.type(0), array.shape)
 
 
 def boundary(model: keras.Model, recipe: Recipe, phase: Phase) -> keras.KerasTensor | None:
