@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.budgets import per_epoch
-from tl_engine.analysis.curves import KNOWN
+from tl_engine.analysis.curves import WORK
 from tl_engine.analysis.settings import differences
 from tl_engine.runs import joined_history, summarise
 from ui import contrast, frame, robustness, test_split, verdicts
@@ -120,7 +120,7 @@ def curves(history, runs):
         )
     arms = shown_arms(runs)
     numbers = partial(joined_history, runs)
-    if axis in KNOWN:
+    if axis in WORK:
         history = with_costs(history, runs)
         numbers = partial(with_costs, None, runs)
     drawn = learning_curves(history, metric, axis, train, budget=budget_of(arms))

@@ -85,14 +85,10 @@ def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) 
     Args:
         recipes: of every arm in it, by (study, arm).
     """
-    costs = {
-        (*key, place): (
-            float(math.ceil(recipe.training_images / recipe.batch_size)),
-            recipe.training_images * (1 + 2 * share_trained(recipe, phase)),
-        )
-        for key, recipe in recipes.items()
-        for place, phase in enumerate(recipe.phases)
-    }
+    costs = {}
+    for key, recipe in recipes.items():
+        for place, alone in enumerate(np.eye(len(recipe.phases)).tolist()):  # an epoch of it
+            costs[*key, place] = steps(recipe, alone), forward_equivalents(recipe, alone)
     rows = zip(history["study"], history["arm"], history["phase"], strict=True)
     spent = np.array([costs[row] for row in rows], float).reshape(-1, 2)
     return history.assign(steps=spent[:, 0], forward_equivalents=spent[:, 1])

@@ -9,7 +9,7 @@ import pandas as pd
 
 AXES = ("epoch", "images", "seconds", "steps", "forward_equivalents")
 SPENT = {"x_images": "images", "x_seconds": "cold_seconds"}
-KNOWN = ("steps", "forward_equivalents")
+WORK = ("steps", "forward_equivalents")
 """Columns that `analysis.budgets.per_epoch` adds."""
 
 
@@ -22,7 +22,7 @@ def with_axes(history: pd.DataFrame) -> pd.DataFrame:
     """
     ordered = history.sort_values(["study", "arm", "seed", "run", "epoch"], kind="stable")
     # An empty history's columns are objects, which cannot be added up.
-    columns = SPENT | {f"x_{name}": name for name in KNOWN if name in ordered}
+    columns = SPENT | {f"x_{name}": name for name in WORK if name in ordered}
     costs = ordered[list(columns.values())].astype(float)
     spent = costs.groupby(ordered["run"], sort=False).cumsum(skipna=False)
     return ordered.assign(

@@ -29,6 +29,7 @@ class Spike(NamedTuple):
 
 
 ROW, NEAR = 5, 25
+"""Steps of a mean, so that one batch is no spike; and how near to the switch one is looked for."""
 
 
 def kept(known: Mapping[str, Sequence[float]], fresh: Iterable[float]) -> Steps:

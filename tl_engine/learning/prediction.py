@@ -103,8 +103,8 @@ def load(run: Run, known: Network | None = None) -> Network:
 def _filled(run: Run, arrays: dict[str, np.ndarray], known: Network | None) -> Network:
     if known is None or known.recipe != run.recipe.network:
         model = networks.build_model(run.recipe, run.seeds, weights=False)
-        seen = keras.Model(model.inputs[0], model.get_layer(networks.AS_SEEN).output)
-        known = Network(run.recipe.network, model, Reader(model), seen)
+        as_seen = keras.Model(model.inputs[0], model.get_layer(networks.AS_SEEN).output)
+        known = Network(run.recipe.network, model, Reader(model), as_seen)
     networks.assign(known.whole.variables, arrays)
     return known
 
