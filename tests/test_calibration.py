@@ -18,6 +18,7 @@ from tl_engine.analysis.calibration import (
     mean_loss,
     null_errors,
     reliability,
+    told,
 )
 
 IMAGES = 400
@@ -137,6 +138,21 @@ def test_of_models_that_are_never_wrong_or_know_nothing_the_temperature_is_a_bou
     never = np.eye(2)[labels] * 0.2 + 0.4
     assert fitted_temperature(never, labels) == pytest.approx(low, rel=0.01)
     assert fitted_temperature(never, 1 - labels) == pytest.approx(high, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "word"), [(1.0, "calibrated"), (4.0, "too sure"), (0.25, "not sure enough")]
+)
+def test_a_run_is_said_to_be_too_sure_only_beyond_what_calibrated_ones_show(temperature, word):
+    assert calibration(*simulated(7, temperature=temperature)).sureness == word
+
+
+def test_an_arm_is_told_in_a_sentence():
+    calm, sure = (calibration(*simulated(8, temperature=known)) for known in (1.0, 4.0))
+    assert told("Freeze first", [sure]) == "Freeze first is too sure in 1 of 1 pair."
+    assert told("Freeze first", [calm, sure, sure, sure]) == (
+        "Freeze first is too sure in 3 of 4 pairs, calibrated in 1."
+    )
 
 
 def test_a_run_is_measured_as_a_whole_from_what_is_stored():

@@ -222,59 +222,68 @@ GOLDEN = [
         [[0.63, 0.60, 0.70], [0.63, 0.59, 0.70]],
         2.1,
         "Fine-tune first starts 12.0 points lower, overtakes in epoch 2, ends 0.4 points higher "
-        "and costs 2.1 times as much.",
+        "and costs 2.1 times as much. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.5, 0.6], [0.5, 0.6]],
         [[0.6, 0.7], [0.6, 0.7]],
         1.04,
         "Fine-tune first starts 10.0 points lower, never overtakes, ends 10.0 points lower and "
-        "costs about the same.",
+        "costs about the same. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.7, 0.8], [0.7, 0.8]],
         [[0.6, 0.8], [0.6, 0.8]],
         0.48,
         "Fine-tune first starts 10.0 points higher, is never overtaken, ends level and costs 0.48 "
-        "times as much.",
+        "times as much. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.7, 0.6], [0.7, 0.6]],
         [[0.6, 0.7], [0.6, 0.7]],
         math.nan,
         "Fine-tune first starts 10.0 points higher, is overtaken in epoch 2 and ends 10.0 points "
-        "lower.",
+        "lower. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.7, 0.6, 0.7, 0.6], [0.7, 0.6, 0.7, 0.6]],
         [[0.6, 0.7, 0.6, 0.7], [0.6, 0.7, 0.6, 0.7]],
         12.34,
         "Fine-tune first starts 10.0 points higher, is overtaken for the last time in epoch 4 "
-        "(the lead changes 3 times), ends 10.0 points lower and costs 12 times as much.",
+        "(the lead changes 3 times), ends 10.0 points lower and costs 12 times as much. "
+        "Means of 2 pairs.",
     ),
     (
         TWO_LEVEL,
         TWO_LEVEL,
         1.0,
-        "Fine-tune first starts level, stays level, ends level and costs about the same.",
+        "Fine-tune first starts level, stays level, ends level and costs about the same. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.5, 0.6], [0.5, 0.6]],
         TWO_LEVEL,
         math.nan,
-        "Fine-tune first starts 5.0 points lower, overtakes in epoch 2 and ends 5.0 points higher.",
+        "Fine-tune first starts 5.0 points lower, overtakes in epoch 2 and ends 5.0 points higher. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.5, 0.61], [0.6, 0.7]],
         TWO_LEVEL,
         math.nan,
-        "Fine-tune first starts level, pulls ahead in epoch 2 and ends 10.5 points higher.",
+        "Fine-tune first starts level, pulls ahead in epoch 2 and ends 10.5 points higher. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.5, 0.4], [0.6, 0.5]],
         TWO_LEVEL,
         math.inf,
-        "Fine-tune first starts level, falls behind in epoch 2 and ends 10.0 points lower.",
+        "Fine-tune first starts level, falls behind in epoch 2 and ends 10.0 points lower. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.5, 0.6]],
@@ -288,20 +297,22 @@ GOLDEN = [
         [[0.4], [0.4]],
         2.0,
         "Fine-tune first is 10.0 points higher than Freeze first after epoch 1 and costs 2 times "
-        "as much.",
+        "as much. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.5], [0.5]],
         [[0.5], [0.5]],
         math.nan,
-        "Fine-tune first is level with Freeze first after epoch 1.",
+        "Fine-tune first is level with Freeze first after epoch 1. Means of 2 pairs.",
     ),
     (
         [[0.5, 0.6, 0.9], [0.5, 0.6, 0.9]],
         [[0.6, 0.7], [0.6, 0.7]],
         math.nan,
         "Fine-tune first starts 10.0 points lower, never overtakes and ends 10.0 points lower. "
-        "Compared up to epoch 2, the last that both have; Fine-tune first has 3.",
+        "Compared up to epoch 2, the last that both have; Fine-tune first has 3. "
+        "Means of 2 pairs.",
     ),
     (
         [[0.5, 0.6], [0.5, 0.9]],

@@ -51,7 +51,7 @@ def test_a_question_is_launched_watched_answered_and_looked_behind(tmp_path):
         assert all(run.state is RunState.FINISHED for run in study.runs())
         photograph(page, "verdict")
 
-        page.get_by_role("button", name=re.compile(r"Run \d+ more pair")).click()
+        page.get_by_role("button", name=re.compile(r"Run \d+ (of \d+ )?more pair")).click()
         page.get_by_text("an interval that may be looked at at any time").wait_for()
         wait_until(lambda: page.wait_for_timeout(200) or is_over(store.study(study.id)), 120)
         assert store.study(study.id).added_pairs > 0

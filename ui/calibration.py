@@ -7,16 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from tl_engine.analysis.calibration import TEMPERATURES, Calibration
+from tl_engine.analysis.calibration import TEMPERATURES, Calibration, told
 from ui import frame
 from ui.compare_parts import ShownArm, budget_of, show_table
 from ui.export import chart
 from ui.figures import reliability_diagram
 from ui.predictions import calibration_of, finished_pairs
-from ui.text import percent
+from ui.text import escape, percent
 
 DIAGRAMS = 6
-"""So many arms are drawn; the table has all."""
+"""So many arms are told and drawn; the table has all."""
 
 
 @st.fragment
@@ -29,6 +29,8 @@ def show_calibration(arms: Sequence[ShownArm]) -> None:
     if not pairs:
         st.caption("Calibration appears when a run has finished.")
         return
+    for arm, runs in [(arm, runs) for arm, runs in done if runs][:DIAGRAMS]:
+        st.markdown(escape(told(arm.title, [calibration_of(run) for run in runs.values()]), 400))
     pair = pairs[0]
     if len(pairs) > 1:
         pair = st.selectbox(

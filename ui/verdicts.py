@@ -215,8 +215,9 @@ def _more_pairs(one: Judged, question: Question) -> None:
     more = min(wanted, ONE_CLICK_PAIRS, MAXIMUM_PAIRS - there)
     if more < 1 or any(not summarise(run).state.is_over for run in study.runs()):
         return
+    some = f"{more} of {wanted}" if more < wanted else f"{more}"
     if access.button(
-        f"Run {more} more pair" + ("" if more == 1 else "s"),
+        f"Run {some} more pair" + ("" if wanted == 1 else "s"),
         icon=":material/add_circle:",
         key="more-pairs",
         help=f"{more * len(study.study.arms)} runs. Pairs that are added after a look are judged "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +44,15 @@ class Calibration(NamedTuple):
     brier: float
     temperature: float
 
+    @property
+    def sureness(self) -> str:
+        """What the error means: calibrated models show one as large, or confidence is above the
+        share right, or below it."""
+        if self.error <= self.null[1]:
+            return "calibrated"
+        surer = ((self.bins["confidence"] - self.bins["accuracy"]) * self.bins["images"]).sum()
+        return "too sure" if surer > 0 else "not sure enough"
+
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
     """All of it for one run; the errors of several cannot be pooled, for they share images.
@@ -63,6 +73,14 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
         brier=brier_score(probabilities, labels),
         temperature=fitted_temperature(probabilities, labels),
     )
+
+
+def told(title: str, runs: Sequence[Calibration]) -> str:
+    """What there is to say of an arm's finished runs, one per pair, in a sentence."""
+    met = Counter(known.sureness for known in runs).most_common()
+    (most, count), *others = met
+    said = f"{title} is {most} in {count} of {len(runs)} pair{'s' if len(runs) > 1 else ''}"
+    return "".join([said, *(f", {words} in {times}" for words, times in others), "."])
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray) -> pd.DataFrame:

@@ -111,6 +111,8 @@ def _provisos(history: pd.DataFrame, leads: pd.DataFrame, first: str, second: st
         said.append("One pair only.")
     elif len(pairs) > 1:
         said.append(f"Means of {pairs[0]} to {pairs[-1]} pairs, as far as both arms have come.")
+    else:
+        said.append(f"Means of {pairs[0]} pairs.")
     return said
 
 
