@@ -82,8 +82,11 @@ def show_arm(study, arm, expected):
         return
     each = f" per run, {study.pairs} runs" if study.pairs > 1 else ""
     st.markdown(f":material/timer: about **{duration(expected.seconds)}**{each}")
-    speeds = ", then ".join(f"{speed:,.0f}" for speed in expected.images_per_second)
-    st.caption(f"Measured on this machine: {speeds} training images per second.")
+    speeds = [
+        f"{speed:,.0f}" + (" on kept features" if recipe.keeps_features(phase) else "")
+        for phase, speed in zip(recipe.phases, expected.images_per_second, strict=True)
+    ]
+    st.caption(f"Training images per second, measured here: {', then '.join(speeds)}.")
 
 
 def frozen_words(recipe, phase):

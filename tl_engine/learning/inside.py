@@ -146,8 +146,14 @@ def kept(variables: list[keras.Variable], *known: Arrays) -> Arrays:
 
     def one(key: str, array: np.ndarray) -> np.ndarray:
         for arrays in known:
-            if arrays[key].tobytes() == array.tobytes():  # to the last bit: -0.0 is not 0.0
+            if _same_bits(arrays[key], array):
                 return arrays[key]
         return array.copy()
 
     return {key: one(key, array) for key, array in networks.arrays_of(variables).items()}
+
+
+def _same_bits(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether they are the same to the last bit: -0.0 is not 0.0, and a NaN is itself."""
+    bits = f"u{one.itemsize}"
+    return np.array_equal(one.reshape(-1).view(bits), other.reshape(-1).view(bits))

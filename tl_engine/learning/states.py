@@ -111,7 +111,9 @@ class Between(Mapping[str, np.ndarray]):
         first, last = self._began[key], self._ends[key]
         if first.dtype.kind != "f" or first is last or np.array_equal(first, last):
             return last
-        return ((1 - self._share) * first + self._share * last).astype(last.dtype)
+        between = (1 - self._share) * first
+        between += self._share * last  # in place: fresh memory costs more than the sum
+        return between.astype(last.dtype, copy=False)
 
 
 def _plain(value: float | None) -> float | None:
