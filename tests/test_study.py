@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from tests.conftest import tiny_recipe, tiny_study
+from tl_engine.analysis.budgets import forward_equivalents, steps
 from tl_engine.catalog.presets import PRESETS, preset
 from tl_engine.errors import CatalogError, RecipeError
 from tl_engine.recipe import Phase
@@ -142,6 +143,24 @@ def test_arms_are_named_after_what_differs():
         "Freeze only, BatchNorm adapt, batch size 8",
     ]
     assert [arm.name for arm in name_arms([one, one])] == ["Freeze only (1)", "Freeze only (2)"]
+
+
+def test_arms_of_the_same_order_are_told_apart_by_their_epochs_then_their_rates():
+    all_first = tiny_recipe(ALL, HEAD)
+    longer = replace(all_first, phases=(replace(ALL, epochs=4), HEAD))
+    faster = replace(all_first, phases=(replace(ALL, epochs=4, learning_rate=1e-4), HEAD))
+    assert [arm.name for arm in name_arms([all_first, longer, faster, all_first.reversed()])] == [
+        "Fine-tune first, 2 + 4 epochs",
+        "Fine-tune first, 4 + 4 epochs, rates 1e-05 + 0.001",
+        "Fine-tune first, 4 + 4 epochs, rates 0.0001 + 0.001",
+        "Freeze first",
+    ]
+
+
+def test_does_fine_tuning_again_help_has_a_rival_that_costs_the_same():
+    _, again, longer = preset("fine-tune-again").study().arms
+    assert steps(again.recipe) == steps(longer.recipe)
+    assert forward_equivalents(again.recipe) == forward_equivalents(longer.recipe)
 
 
 @pytest.mark.parametrize(

@@ -226,17 +226,37 @@ def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
 
 
 def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
-    """Arms named after their order of phases and the settings in which they differ, numbered where
-    two share all that."""
+    """Arms named after their order of phases and the settings in which they differ; where two share
+    all that, after their epochs, then their learning rates; numbered where nothing tells them
+    apart."""
     differing = [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
     names = [
         ", ".join([name_of_order(recipe), *(_setting(recipe, name) for name in differing)])
         for recipe in recipes
     ]
+    for told in (_epochs, _rates):
+        names = _told_apart(names, [told(recipe) for recipe in recipes])
     return tuple(
         Arm(name if names.count(name) == 1 else f"{name} ({number})", recipe)
         for number, (name, recipe) in enumerate(zip(names, recipes, strict=True), start=1)
     )
+
+
+def _told_apart(names: list[str], words: list[str]) -> list[str]:
+    """The names, those that several share with the words where these differ among them."""
+    said = {name: {w for n, w in zip(names, words, strict=True) if n == name} for name in names}
+    return [
+        f"{name}, {word}" if len(said[name]) > 1 else name
+        for name, word in zip(names, words, strict=True)
+    ]
+
+
+def _epochs(recipe: Recipe) -> str:
+    return f"{' + '.join(str(phase.epochs) for phase in recipe.phases)} epochs"
+
+
+def _rates(recipe: Recipe) -> str:
+    return f"rates {' + '.join(f'{phase.learning_rate:g}' for phase in recipe.phases)}"
 
 
 def _setting(recipe: Recipe, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -125,9 +125,14 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "fine-tune-again",
             "Fine-tune again at the end",
-            "The article's open question: does a second fine-tuning after its run help?",
+            "The article's open question: does a second fine-tuning after its run help? And would "
+            "as many epochs of it at the start help as much?",
             ARTICLE_SETTINGS,
-            ((ARTICLE_ALL, ARTICLE_HEAD), (ARTICLE_ALL, ARTICLE_HEAD, ARTICLE_ALL)),
+            (
+                (ARTICLE_ALL, ARTICLE_HEAD),
+                (ARTICLE_ALL, ARTICLE_HEAD, ARTICLE_ALL),
+                (replace(ARTICLE_ALL, epochs=2 * ARTICLE_ALL.epochs), ARTICLE_HEAD),
+            ),
         ),
         Preset(
             "efficientnet",
