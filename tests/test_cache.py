@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 
+import numpy as np
 import pytest
 
 from tests.conftest import tiny_recipe, tiny_study
@@ -15,6 +16,7 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import Phase
 from tl_engine.runs import Cache, ClaimedRun, RunState, RunStore
+from tl_engine.runs import features as kept_features
 from tl_engine.runs.claimed import Stopped
 from tl_engine.runs.phase_ends import names_of
 from tl_engine.study import Arm, Study
@@ -272,6 +274,32 @@ def test_a_stop_while_frozen_layers_are_read_is_seen_within_a_batch(store):
     with pytest.raises(Stopped):
         train(run)
     assert entries(store, "features") == []
+
+
+def test_a_few_images_more_do_not_raise_what_all_of_them_would_have_taken(tmp_path, monkeypatch):
+    class Clock:
+        now = 0.0
+
+        @classmethod
+        def perf_counter(cls):
+            return cls.now
+
+    def features(first, last, tracing=0.0):
+        def compute(indices):
+            Clock.now += tracing + 1.0 + 0.01 * len(indices)
+            yield np.zeros((len(indices), 3), np.float32)
+
+        cache, images = Cache(tmp_path), np.arange(first, last)
+        return kept_features.obtain(cache, "name", images, (3,), compute, lambda: tracing)
+
+    monkeypatch.setattr(kept_features, "time", Clock)
+    found = features(0, 1000, tracing=5.0)
+    assert (found.seconds, found.cold_seconds, found.tracing) == pytest.approx((16, 11, 5))
+    for more in (300, 302, 303):  # 2 images took 1.02 seconds, but 1,000 do not take 510
+        found = features(more, 1000 + more)
+        assert 1 < found.seconds < 5
+        assert (found.cold_seconds, found.tracing) == pytest.approx((11, 5))
+    assert features(0, 500).cold_seconds == pytest.approx(5.5)
 
 
 def test_what_was_traced_for_another_run_counts_as_cold(store, monkeypatch):

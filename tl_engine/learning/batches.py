@@ -29,6 +29,11 @@ class Graph:
         self._calls: list[float] = []
 
     @property
+    def is_traced(self) -> bool:
+        """Whether it was called before."""
+        return bool(self._calls)
+
+    @property
     def warm_up(self) -> float:
         """Seconds that its first call took longer than its second: tracing, optimizing."""
         return max(self._calls[0] - self._calls[1], 0.0) if len(self._calls) > 1 else 0.0

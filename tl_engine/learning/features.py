@@ -79,8 +79,14 @@ class FeatureMaker:
                 yield self._below.ask(split.take(filled))[: len(chosen)]
                 self._beat(len(chosen))
 
+        was_traced = self._below.is_traced
+
+        def tracing() -> float:
+            return 0.0 if was_traced else self._below.warm_up
+
         shape = tuple(self._below.model.outputs[0].shape[1:])
-        return obtain(self._cache, self._name(split.part), split.indices, shape, compute)
+        name = self._name(split.part)
+        return obtain(self._cache, name, split.indices, shape, compute, tracing)
 
     def _name(self, part: str) -> str:
         """32 hex digits that tell all that a row depends on, but the image."""

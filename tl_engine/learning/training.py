@@ -211,13 +211,13 @@ class Trainer:
         that it would have taken with nothing there."""
         if not self._maker or not self.stage.below:
             return 0.0, 0.0
-        seen, warm_up = self.progress.seen, self._meet(self.stage.below)
+        seen, tracing = self.progress.seen, self._meet(self.stage.below)
         made = [self._maker.of(self.splits.train), self._maker.of(self.splits.validation)]
         self.inputs = {id(self.splits.train): made[0], id(self.splits.validation): made[1]}
         self.progress.skipped += sum(map(len, made)) - (self.progress.seen - seen)
         cold = sum(some.cold_seconds for some in made)
-        computed = any(some.computed for some in made)  # else their seconds hold it already
-        return sum(some.seconds for some in made), cold + (warm_up if computed else 0.0)
+        cold += max(tracing, *(some.tracing for some in made))
+        return sum(some.seconds for some in made), cold
 
     def _train_epoch(self, following: Next) -> None:
         """One epoch: train, measure, write the line, commit."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -22,27 +22,41 @@ Rows = Callable[[np.ndarray], Iterable[np.ndarray]]
 """Computes the rows (m, ...) float32 of images, given their indices, in batches and in order."""
 
 
+class Cost(NamedTuple):
+    """What computing some images' rows took, and how much of it was tracing the graph."""
+
+    images: int
+    seconds: float
+    tracing: float
+
+
 class Features:
     """A row per image of a split, in the split's order.
 
     Attributes:
-        computed: how many of them were computed for this split, the others were found.
-        seconds: that this took.
-        cold_seconds: that all of them would have taken.
+        seconds: that computing took those rows which were not found.
+        cold_seconds: that all of them would have taken with a graph that is traced.
+        tracing: seconds that tracing it took whoever computed some of them; 0 where it was traced
+            before.
     """
 
     def __init__(
-        self, arrays: list[np.ndarray], places: np.ndarray, costs: tuple[int, float, float]
+        self, arrays: list[np.ndarray], places: np.ndarray, seconds: float, costs: list[Cost]
     ) -> None:
         """
         Args:
             arrays: rows, mapped from files or in memory.
             places: (n, 2) per image, which array and which row of it.
-            costs: computed, seconds and cold_seconds.
+            costs: of each array.
         """
         self._arrays = arrays
         self._places = places
-        self.computed, self.seconds, self.cold_seconds = costs
+        self.seconds = seconds
+        # A few images take about as long as a batch: the most images tell best what one takes.
+        most = max(costs)
+        each = (most.seconds - most.tracing) / most.images
+        self.cold_seconds = each * len(places)
+        self.tracing = max(cost.tracing for cost in costs)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -65,39 +79,52 @@ class Features:
 
 
 def obtain(
-    cache: Cache, name: str, indices: np.ndarray, shape: tuple[int, ...], compute: Rows
+    cache: Cache,
+    name: str,
+    indices: np.ndarray,
+    shape: tuple[int, ...],
+    compute: Rows,
+    tracing: Callable[[], float],
 ) -> Features:
     """The features of some images: those that are kept already, and the others computed and kept.
 
     Args:
         name: tells everything that the rows depend on, but the image.
-        indices: (n,) of the images in their published array.
+        indices: (n,) of the images in their published array, at least one.
         shape: of one row.
+        tracing: asked after computing, how many seconds of it went into tracing the graph.
     """
     arrays: list[np.ndarray] = []
     known: dict[int, tuple[int, int]] = {}
-    seconds_per_image = 0.0
+    costs: list[Cost] = []
     for entry in cache.entries(KIND, name):
         if kept := _mapped(entry):
             known |= {int(index): (len(arrays), row) for row, index in enumerate(kept[0])}
             arrays.append(kept[1])
-            seconds_per_image = entry.facts["seconds"] / entry.facts["images"]
+            facts = entry.facts
+            costs.append(Cost(facts["images"], facts["seconds"], facts.get("tracing", 0.0)))
     missing = np.array([index for index in indices if int(index) not in known], np.int64)
     spent = 0.0
     if len(missing):
         known |= {int(index): (len(arrays), row) for row, index in enumerate(missing)}
-        rows, spent = _computed(cache, name, missing, shape, compute)
+        rows, cost = _computed(cache, name, missing, shape, compute, tracing)
         arrays.append(rows)
-        seconds_per_image = spent / len(missing)
+        costs.append(cost)
+        spent = cost.seconds
     places = np.array([known[int(index)] for index in indices], np.int64).reshape(-1, 2)
-    return Features(arrays, places, (len(missing), spent, seconds_per_image * len(indices)))
+    return Features(arrays, places, spent, costs)
 
 
 def _computed(
-    cache: Cache, name: str, indices: np.ndarray, shape: tuple[int, ...], compute: Rows
-) -> tuple[np.ndarray, float]:
-    """The rows, mapped from the cache or in memory, and the seconds that they took."""
-    facts: dict[str, Any] = {"images": len(indices), "seconds": 0.0}
+    cache: Cache,
+    name: str,
+    indices: np.ndarray,
+    shape: tuple[int, ...],
+    compute: Rows,
+    tracing: Callable[[], float],
+) -> tuple[np.ndarray, Cost]:
+    """The rows, mapped from the cache or in memory, and what they cost."""
+    facts: dict[str, Any] = {"images": len(indices), "seconds": 0.0, "tracing": 0.0}
 
     def write_rows(file: IO[bytes]) -> None:
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(indices), *shape)}
@@ -105,7 +132,7 @@ def _computed(
         began = time.perf_counter()
         for rows in compute(indices):
             file.write(np.ascontiguousarray(rows, "<f4").data)
-        facts["seconds"] = time.perf_counter() - began
+        facts["seconds"], facts["tracing"] = time.perf_counter() - began, tracing()
 
     def fill(folder: Path) -> None:
         fsio.write(folder / "rows.npy", write_rows)
@@ -116,9 +143,10 @@ def _computed(
     except OSError:  # a full disk costs memory and time, never the run
         entry = None
     if entry and (mapped := _mapped(entry)):
-        return mapped[1], facts["seconds"]
+        return mapped[1], Cost(**facts)
     began = time.perf_counter()
-    return np.concatenate(list(compute(indices))), time.perf_counter() - began
+    rows = np.concatenate(list(compute(indices)))
+    return rows, Cost(len(indices), time.perf_counter() - began, tracing())
 
 
 def _mapped(entry: Entry) -> tuple[np.ndarray, np.ndarray] | None:
