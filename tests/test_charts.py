@@ -1,6 +1,7 @@
 """Figures as values: what is drawn, what is said, what a hostile name becomes."""
 
 import re
+from html import unescape
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.test_analysis import history
 from tl_engine.analysis.scores import score_table
+from tl_engine.charts import style
 from tl_engine.charts.classes import per_class
 from tl_engine.charts.confusion import confusion_difference, confusion_matrix
 from tl_engine.charts.curves import AXES, learning_curves
@@ -103,7 +105,29 @@ def test_names_of_very_many_arms_are_left_out(arms, named):
     many = history({(f"{n}", 1): [0.2] for n in range(arms)})
     assert learning_curves(many).layout.showlegend is named
     scores = score_table(many, dict.fromkeys(many["run"], 10))
-    assert final_scores(scores).layout.xaxis.showticklabels is named
+    assert final_scores(scores).layout.yaxis.showticklabels is named
+
+
+@pytest.mark.parametrize("arms", [6, 7])
+def test_scores_of_many_arms_lie_in_rows_whose_names_can_be_read(arms):
+    names = [f"Freeze, then fine-tune, then freeze, number {n}" for n in range(arms)]
+    table = history({(name, 1): [0.2 + 0.01 * n] for n, name in enumerate(names)})
+    figure = final_scores(score_table(table, dict.fromkeys(table["run"], 10)))
+    in_rows = arms > 6
+    axis = figure.layout.yaxis if in_rows else figure.layout.xaxis
+    assert [text.replace("<br>", " ") for text in axis.ticktext] == names
+    assert axis.range[0] == (arms - 0.4 if in_rows else -0.6)  # the first row on top
+    values = [trace.x if in_rows else trace.y for trace in figure.data]
+    assert np.ravel(values) == pytest.approx([0.2 + 0.01 * n for n in range(arms)])
+
+
+def test_rows_of_phases_stand_for_a_long_legend():
+    def layout(arms):
+        made = {(f"{n}", 1): [0.2, 0.3] for n in range(arms)}
+        curves = history(made)
+        return learning_curves(curves.assign(phase=0).where(curves["arm"] != "0", curves)).layout
+
+    assert (layout(8).showlegend, layout(9).showlegend) == (True, False)
 
 
 def test_one_seed_has_no_mean():
@@ -133,9 +157,31 @@ def test_curves_stand_against_what_was_spent(x, places):
     assert list(lines(figure)[0].x) == places
 
 
+def test_arms_of_the_same_colour_differ_in_their_lines_and_their_points():
+    arms = history({(f"Arm {number}", 1): [0.2, 0.4] for number in range(1, 19)})
+    curves = lines(learning_curves(arms))
+    assert len({(line.line.color, line.line.dash) for line in curves}) == 18
+    points = final_scores(score_table(arms, dict.fromkeys(arms["run"], 10))).data
+    assert len({(one.marker.line.color, one.marker.symbol) for one in points}) == 18
+
+
+@pytest.mark.parametrize(
+    "words", ["<b>Bold words</b> " * 9, "word", "", "a" * 90, "x &amp; y " * 20]
+)
+def test_a_line_under_a_title_is_broken_where_a_telephone_would_cut_it(words):
+    plain = style.figure("Title", "one")
+    made = style.figure("Title", f"one<br>{words}")
+    *_, told = made.layout.title.subtitle.text.split("<br>", 1)
+    parts = told.split("<br>")
+    assert " ".join(parts).split() == words.split()
+    seen = [unescape(re.sub("<[^>]*>", "", part)) for part in parts]
+    assert all(len(part) <= 52 or " " not in part for part in seen)
+    assert made.layout.margin.t == plain.layout.margin.t + 20 * (len(parts) - 1)
+
+
 def test_the_training_sample_is_dashed():
     drawn = lines(learning_curves(history({("a", 1): [0.2, 0.4]}), show_train=True))
-    assert [line.line.dash for line in drawn] == [None, "dash"]
+    assert [line.line.dash for line in drawn] == ["solid", "dash"]
 
 
 def test_two_arms_of_one_name_are_told_apart():

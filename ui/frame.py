@@ -21,8 +21,12 @@ MENU = (
     ("pages/3_Classify.py", "Classify", ":material/image_search:"),
     ("pages/4_Explain.py", "Explain", ":material/psychology:"),
 )
-SCROLLING = "<style>[data-testid=stMarkdownContainer]:has(> table) {overflow-x: auto}</style>"
-"""Tables that are wider than a narrow screen scroll, and do not push the page sideways."""
+SCROLLING = """<style>
+[data-testid=stMarkdownContainer]:has(> table) {overflow-x: auto}
+[data-testid=stMarkdownContainer] > table :is(th, td):first-child {min-width: 9rem}
+</style>"""
+"""Tables that are wider than a narrow screen scroll, and do not push the page sideways; their first
+column has room for a name."""
 _FULL = (
     "The disk that holds your studies is full. What was saved is whole; this was not done. "
     "Free some space, then try again."

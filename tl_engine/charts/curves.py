@@ -12,17 +12,21 @@ import plotly.graph_objects as go
 from tl_engine.analysis.curves import mean_curves, thinned, with_axes
 from tl_engine.charts.phases import fitting, layers, rate
 from tl_engine.charts.style import (
+    ARMS,
+    DASHES,
     NAMED_ARMS,
     NEUTRAL,
     ON_PHASE,
     ArmKey,
     arm_colours,
+    arm_cycles,
     arm_names,
     figure,
     phase_colour,
     say_empty,
     seeds_words,
     translucent,
+    wrapped,
 )
 from tl_engine.text import markup
 
@@ -42,10 +46,10 @@ MOST_POINTS, MOST_OF_A_CURVE, LEAST_OF_A_CURVE = 40_000, 1000, 40
 """Points that a browser draws at once, and of each curve where more would share their pixels."""
 TOLD_POINTS = 20_000
 """Up to so many, each tells its phase when it is touched."""
-ROW, CURVES = 26, 280
+ROW, CURVES = 30, 280
 """Height in pixels of a row of phases, and of the curves above the rows."""
-LONGEST_ROW_NAME = 18
-"""In letters; the whole name is in the legend."""
+LONGEST_ROW_NAME = 26
+"""In letters, on each of two lines; the whole name is in the legend."""
 NARROWEST = 480
 """Width in pixels that the curves have at least, by which a phase's words are chosen."""
 
@@ -57,6 +61,7 @@ class _Arm(NamedTuple):
     group: str
     name: str
     colour: str
+    dash: str
     epochs: pd.DataFrame
 
     @property
@@ -121,7 +126,10 @@ def learning_curves(
             _add_mean(made, arm, means[ours], metric)
     _add_phases(
         made,
-        [ArmPhases(arm.key[1], arm.name, arm.colour, _segments(arm.epochs, x)) for arm in arms],
+        [
+            ArmPhases(arm.key[1], arm.name, arm.colour, arm.dash, _segments(arm.epochs, x))
+            for arm in arms
+        ],
     )
     return made
 
@@ -129,9 +137,9 @@ def learning_curves(
 def _arms(history: pd.DataFrame) -> list[_Arm]:
     keys = list(dict.fromkeys(zip(history["study"], history["arm"], strict=True)))
     epochs = dict(iter(with_axes(history).groupby(["study", "arm"])))
-    names, colours = arm_names(keys), arm_colours(keys)
+    names, colours, cycles = arm_names(keys), arm_colours(keys), arm_cycles(keys)
     return [
-        _Arm(key, f"arm {place}", names[key], colours[key], epochs[key])
+        _Arm(key, f"arm {place}", names[key], colours[key], DASHES[cycles[key]], epochs[key])
         for place, key in enumerate(keys)
     ]
 
@@ -175,7 +183,7 @@ def _add_seeds(made: go.Figure, arm: _Arm, metric: str, x: str, detail: _Detail)
             name=arm.name,
             legendgroup=arm.group,
             showlegend=alone,
-            line={"color": arm.colour, "width": 2.5 if alone else 1},
+            line={"color": arm.colour, "width": 2.5 if alone else 1, "dash": arm.dash},
             marker={"size": 6 if alone else 3},
             opacity=1 if alone else 0.45,
             **_told(epochs, arm.name, metric, detail),
@@ -207,7 +215,7 @@ def _add_mean(made: go.Figure, arm: _Arm, mean: pd.DataFrame, metric: str) -> No
         mode=_mode(len(mean)),
         name=f"{arm.name} (mean of {arm.seeds})",
         legendgroup=arm.group,
-        line={"color": arm.colour, "width": 3},
+        line={"color": arm.colour, "width": 3, "dash": arm.dash},
         customdata=mean["epoch"],
         hovertemplate=f"{arm.name}, mean of {arm.seeds} seeds<br>epoch %{{customdata}}<br>"
         f"{SHOWN[metric]}<extra></extra>",
@@ -246,11 +254,12 @@ class Segment(NamedTuple):
 
 
 class ArmPhases(NamedTuple):
-    """What is drawn of an arm: its own name, what the figure calls it, its colour, its phases."""
+    """What is drawn of an arm: its own name, what the figure calls it, its line, its phases."""
 
     arm: str
     name: str
     colour: str
+    dash: str
     phases: list[Segment]
 
 
@@ -285,6 +294,8 @@ def _add_phases(made: go.Figure, arms: Sequence[ArmPhases]) -> None:
         _add_shades(made, longest)
     else:
         _add_rows(made, arms, longest[-1].end)
+        if len(arms) > len(ARMS):  # a long legend takes the room of rows that tell the same
+            made.update_layout(showlegend=False)
     switches: dict[float, list[ArmPhases]] = {}
     for arm in arms:
         for phase in arm.phases[1:]:
@@ -339,7 +350,8 @@ def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
             "domain": [0, below],
             "anchor": "x",
             "tickvals": list(range(len(rows))),
-            "ticktext": [markup(row[0].arm, LONGEST_ROW_NAME) for row in rows],
+            "ticktext": [wrapped(row[0].arm, LONGEST_ROW_NAME) for row in rows],
+            "tickfont": {"size": 10},
             "range": [len(rows) - 0.45, -0.55],
             "fixedrange": True,
             "showgrid": False,
@@ -358,7 +370,7 @@ def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
             "y0": place - 0.4,
             "y1": place + 0.4,
             "fillcolor": phase_colour(phase.trainable),
-            "line": {"width": 2, "color": translucent(_colour_of(row), 0.9)},
+            "line": {"width": 2, "color": translucent(_colour_of(row), 0.9), "dash": row[0].dash},
             "label": {
                 "text": _phase_words(phase, whole),
                 "font": {"color": ON_PHASE, "size": 11},

@@ -13,8 +13,8 @@ from tl_engine.text import markup
 
 BAND = "#5B8DB8"
 """Belongs to no arm: the difference of two."""
-LONGEST, TICKS = 24, 12
-"""Letters of an arm's name in the subtitle; ticks on the axis of pairs at most."""
+TICKS = 12
+"""On the axis of pairs at most."""
 
 
 def confidence_fan(
@@ -40,7 +40,7 @@ def confidence_fan(
     """
     made = figure(
         "As pairs come in",
-        f"{markup(first, LONGEST)} minus {markup(second, LONGEST)}<br>{markup(words)}<br>"
+        f"{markup(first)} minus {markup(second)}<br>{markup(words)}<br>"
         f"{_explained(fan, final)}<br>"
         f"dashed: the ±{metric.amount(smallest)} that matter",
         margin_t=130,

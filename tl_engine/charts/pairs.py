@@ -11,8 +11,6 @@ from tl_engine.charts.style import BELOW, NEUTRAL, ArmStyle, figure, say_empty, 
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
-LONGEST = 24
-"""Letters of an arm's name in the subtitle; the whole is in the legend."""
 SLOPES, DIFFERENCES = (0.0, 0.56), (0.68, 1.0)
 """The parts of the width that the two halves take."""
 SPREAD = 0.12
@@ -44,7 +42,7 @@ def paired_slopes(
     """
     made = figure(
         "Pair by pair",
-        f"{markup(first.title, LONGEST)} minus {markup(second.title, LONGEST)}<br>"
+        f"{markup(first.title)} minus {markup(second.title)}<br>"
         f"{markup(words)}<br>{_explained(interval, confidence)}<br>"
         f"grey: less than the {metric.amount(smallest)} that matter",
         margin_t=130,

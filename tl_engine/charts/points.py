@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.charts.style import (
     NAMED_ARMS,
     NEUTRAL,
+    SYMBOLS,
+    ArmKey,
     arm_colours,
+    arm_cycles,
     arm_names,
     figure,
     say_empty,
@@ -18,13 +23,18 @@ from tl_engine.charts.style import (
 
 LEAST_RANGE = 0.04
 """The axis spans at least four percentage points."""
-LONGEST_TICK = 24
-"""Letters of an arm's name beneath its points; the whole name is in the hover text."""
+MOST_COLUMNS = 6
+"""Arms that stand side by side; more lie one above another."""
+ABOVE, ROW, BELOW = 96, 30, 60
+"""Heights in pixels: of the title, of a row, and of the axis below the rows."""
+LONGEST_TICK = 26
+"""Letters of an arm's name beside its points, on each of two lines; the whole name is in the hover
+text."""
 
 
 def final_scores(table: pd.DataFrame) -> go.Figure:
     """A point per run and a bar at the mean of each arm; with two arms of one study, a thin line
-    joins the points of a pair.
+    joins the points of a pair. The arms stand in columns, many of them lie in rows.
 
     Args:
         table: as analysis.scores.score_table gives it; runs without a score are left out.
@@ -36,28 +46,40 @@ def final_scores(table: pd.DataFrame) -> go.Figure:
         "After the last epoch",
         f"validation accuracy, {seeds_words(seeds)}<br>one point per seed, bar = mean"
         + _unequal(table["epoch"]),
-        margin_t=96,
+        margin_t=ABOVE,
     )
-    made.update_xaxes(title="Arm", showgrid=False)
-    made.update_yaxes(title="Validation accuracy", tickformat=".1%")
     if table.empty:
         return say_empty(made, "No epoch has ended yet.")
+    in_rows = len(keys) > MOST_COLUMNS
+    _lay_out(made, keys, _range(table["final"]), in_rows=in_rows)
     if len(keys) == 2 and keys[0][0] == keys[1][0]:
         _join_pairs(made, table, [arm for _, arm in keys])
     names = arm_names(keys)
+    symbols = [SYMBOLS[cycle] for cycle in arm_cycles(keys).values()]
     for place, ((study, arm), colour) in enumerate(arm_colours(keys).items()):
         ours = table[(table["study"] == study) & (table["arm"] == arm)]
-        _add_points(made, place, ours, names[study, arm], colour)
+        look = {"name": names[study, arm], "colour": colour, "symbol": symbols[place]}
+        _add_points(made, place, ours, **look, in_rows=in_rows)
         if len(ours) > 1:
-            _add_mean(made, place, ours["final"].mean(), colour)
-    made.update_xaxes(
-        tickvals=list(range(len(keys))),
-        ticktext=list(arm_names(keys, LONGEST_TICK).values()),
-        range=[-0.6, len(keys) - 0.4],
-        showticklabels=len(keys) <= NAMED_ARMS,
-    )
-    made.update_yaxes(range=_range(table["final"]))
+            _add_mean(made, place, ours["final"].mean(), colour, in_rows=in_rows)
     return made
+
+
+def _lay_out(made: go.Figure, keys: list[ArmKey], scores: list[float], *, in_rows: bool) -> None:
+    arms: dict[str, Any] = {
+        "showgrid": False,
+        "tickvals": list(range(len(keys))),
+        "ticktext": list(arm_names(keys, LONGEST_TICK).values()),
+        "range": [-0.6, len(keys) - 0.4],
+        "showticklabels": len(keys) <= NAMED_ARMS,
+    }
+    values = {"title": "Validation accuracy", "tickformat": ".1%", "range": scores}
+    if in_rows:
+        arms |= {"range": arms["range"][::-1], "tickfont": {"size": 10}}
+        made.update_layout(height=made.layout.margin.t + BELOW + ROW * min(len(keys), NAMED_ARMS))
+        made.update_xaxes(values).update_yaxes(arms)
+    else:
+        made.update_xaxes(arms, title="Arm").update_yaxes(values)
 
 
 def _unequal(epochs: pd.Series) -> str:
@@ -74,30 +96,40 @@ def _range(values: pd.Series) -> list[float]:
     return [values.min() - margin - edge, values.max() + margin + edge]
 
 
-def _add_points(made: go.Figure, place: int, runs: pd.DataFrame, name: str, colour: str) -> None:
+def _at(places: Any, scores: Any, *, in_rows: bool) -> dict[str, Any]:
+    return {"x": scores, "y": places} if in_rows else {"x": places, "y": scores}
+
+
+def _add_points(
+    made: go.Figure,
+    place: int,
+    runs: pd.DataFrame,
+    *,
+    name: str,
+    colour: str,
+    symbol: str,
+    in_rows: bool,
+) -> None:
     made.add_scatter(
-        x=[place] * len(runs),
-        y=runs["final"],
+        **_at([place] * len(runs), runs["final"], in_rows=in_rows),
         mode="markers",
         marker={"color": translucent(colour, 0.7), "size": 10, "line": {"width": 1.5}},
         marker_line_color=colour,
+        marker_symbol=symbol,
         name=name,
         showlegend=False,
         customdata=runs[["seed", "epoch", "correct", "total"]],
         hovertemplate=f"{name}, pair %{{customdata[0]}}, after epoch %{{customdata[1]}}<br>"
-        "%{y:.1%}: %{customdata[2]:,} of %{customdata[3]:,} right<extra></extra>",
+        f"%{{{'x' if in_rows else 'y'}:.1%}}: %{{customdata[2]:,}} of %{{customdata[3]:,}} right"
+        "<extra></extra>",
     )
 
 
-def _add_mean(made: go.Figure, place: int, mean: float, colour: str) -> None:
-    made.add_shape(
-        type="line",
-        x0=place - 0.2,
-        x1=place + 0.2,
-        y0=mean,
-        y1=mean,
-        line={"color": colour, "width": 3},
-    )
+def _add_mean(made: go.Figure, place: int, mean: float, colour: str, *, in_rows: bool) -> None:
+    places = (place - 0.3, place + 0.3) if in_rows else (place - 0.2, place + 0.2)
+    (x0, x1), (y0, y1) = _at(places, (mean, mean), in_rows=in_rows).values()
+    line = {"color": colour, "width": 3}
+    made.add_shape(type="line", x0=x0, x1=x1, y0=y0, y1=y1, line=line)
 
 
 def _join_pairs(made: go.Figure, table: pd.DataFrame, arms: list[str]) -> None:

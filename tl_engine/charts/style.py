@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Sequence
+from html import unescape
 from textwrap import wrap
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,6 +24,8 @@ ARMS = (
 )
 """Colours of arms: at least 3:1 against white and #0E1117, and far enough apart (CIEDE2000 of 10
 and more) for eyes that lack a kind of cone as well, found by search."""
+DASHES, SYMBOLS = ("solid", "dot", "dashdot"), ("circle", "diamond-open", "cross")
+"""What tells arms apart that have the same colour: of the first eight, of the next, and so on."""
 NAMED_ARMS = 24
 """Up to so many arms are named on a chart; of more, each tells its name when it is touched."""
 FROZEN, THAWED = "#A9D3EC", "#F2B35E"
@@ -38,8 +42,12 @@ NEUTRAL = "#808890"
 """What belongs to no arm or to several; seen in both themes."""
 BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
 """A legend that may be long: at the very bottom, which the axes make room for."""
-LINE = 20
-"""Height of a line under a title, in pixels."""
+LINE, LONGEST_LINE = 20, 52
+"""Height in pixels and letters of a line under a title, which a telephone shows whole."""
+GAP = 8
+"""Pixels between the last line and the chart."""
+_WORD = re.compile(r"(?:<[^>]*>|[^\s<])+")
+"""With the tags in it, whatever these hold."""
 Key = TypeVar("Key", bound=Hashable)
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
@@ -57,24 +65,33 @@ def arm_colours(keys: Iterable[Key]) -> dict[Key, str]:
     return {key: ARMS[i % len(ARMS)] for i, key in enumerate(dict.fromkeys(keys))}
 
 
+def arm_cycles(keys: Iterable[Key]) -> dict[Key, int]:
+    """How many arms before it have an arm's colour: its place in DASHES and SYMBOLS."""
+    return {key: i // len(ARMS) % len(DASHES) for i, key in enumerate(dict.fromkeys(keys))}
+
+
 def phase_colour(trainable: str | int) -> str:
     """Ice for a frozen backbone, amber for a free one, sand for some blocks."""
     return {"head": FROZEN, "all": THAWED}.get(str(trainable), PARTIAL)
 
 
-def arm_names(keys: Sequence[ArmKey], limit: int = MAXIMUM_LABEL) -> dict[ArmKey, str]:
-    """What to call each arm: its name, on a second line its study's id where two share a name."""
+def arm_names(keys: Sequence[ArmKey], letters: int | None = None) -> dict[ArmKey, str]:
+    """What to call each arm: its name, on a line of its own its study's id where two share a name.
+
+    Args:
+        letters: of a line, where a name may take two; None means one line.
+    """
     arms = [arm for _, arm in keys]
     return {
-        (study, arm): markup(arm, limit)
-        + (f"<br>({markup(study, limit)})" if arms.count(arm) > 1 else "")
+        (study, arm): (wrapped(arm, letters) if letters else markup(arm))
+        + (f"<br>({markup(study, letters or MAXIMUM_LABEL)})" if arms.count(arm) > 1 else "")
         for study, arm in keys
     }
 
 
 def wrapped(name: str, letters: int = 16, lines: int = 2) -> str:
     """A name on several short lines, for beneath a point; cut with an ellipsis."""
-    parts = wrap(plain(name), letters, max_lines=lines, placeholder="…")
+    parts = wrap(plain(name), letters, max_lines=lines, placeholder="…", break_on_hyphens=False)
     return "<br>".join(map(markup, parts))
 
 
@@ -87,7 +104,7 @@ def seeds_words(seeds: Iterable[int]) -> str:
 
 def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
     """An empty figure in the house style; zoom survives a refresh with the same title."""
-    made = go.Figure()
+    made, subtitle, more = go.Figure(), *_folded(subtitle)
     made.update_layout(
         height=430,
         title={"text": title, "subtitle": {"text": subtitle}, "x": 0, "xref": "paper"},
@@ -107,6 +124,7 @@ def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
         hoverlabel={"align": "left"},
     )
     made.update_layout(**layout)
+    _make_room(made, LINE * more + GAP)
     # Looking for labels past the edge takes a third of the drawing; automargin leaves none.
     axis = {"gridcolor": GRID, "zeroline": False, "ticklabeloverflow": "allow"}
     made.update_xaxes(automargin=True, **axis)
@@ -115,11 +133,39 @@ def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
 
 
 def with_line(made: go.Figure, words: str) -> go.Figure:
-    """The figure with one more line under its title."""
-    above, height = made.layout.margin.t, made.layout.height
-    made.layout.title.subtitle.text += f"<br>{markup(words, 120)}"
-    made.update_layout(height=height + LINE, margin_t=above + LINE)
+    """The figure with more words under its title."""
+    folded, more = _folded(markup(words, 120))
+    made.layout.title.subtitle.text += f"<br>{folded}"
+    _make_room(made, LINE * (1 + more))
     return made
+
+
+def _folded(subtitle: str) -> tuple[str, int]:
+    """The subtitle with its long lines broken between words, and how many lines that adds."""
+    lines = [part for line in subtitle.split("<br>") for part in _parts(line)]
+    return "<br>".join(lines), len(lines) - 1 - subtitle.count("<br>")
+
+
+def _parts(line: str) -> list[str]:
+    """As few as can be, and then as equally long as can be."""
+    tried = [_filled(line, letters) for letters in range(LONGEST_LINE, 0, -1)]
+    return [parts for parts in tried if len(parts) == len(tried[0])][-1]
+
+
+def _filled(line: str, letters: int) -> list[str]:
+    parts: list[str] = []
+    for word in _WORD.findall(line):
+        longer = f"{parts[-1]} {word}" if parts else word
+        if parts and len(unescape(re.sub("<[^>]*>", "", longer))) <= letters:
+            parts[-1] = longer
+        else:
+            parts.append(word)
+    return parts or [""]
+
+
+def _make_room(made: go.Figure, pixels: int) -> None:
+    above, height = made.layout.margin.t, made.layout.height
+    made.update_layout(height=height + pixels, margin_t=above + pixels)
 
 
 def say_empty(made: go.Figure, sentence: str) -> go.Figure:
