@@ -314,6 +314,14 @@ def test_what_was_traced_for_another_run_counts_as_cold(store, monkeypatch):
     assert again[0] == again[1]  # the second phase is the same graph in either case
 
 
+def test_what_a_shared_phase_traced_is_not_traced_again_by_a_later_one(store, monkeypatch):
+    monkeypatch.setattr(Graph, "warm_up", property(lambda graph: 1000.0 if graph._calls else 0.0))
+    trained(store, ALL, HEAD, image_size=24)
+    again = trained(store, ALL, HEAD, ALL, image_size=24)
+    assert [bool(line.get("shared")) for line in again.epochs()] == [True] * 3 + [False]
+    assert again.epochs()[-1]["cold_seconds"] == again.epochs()[-1]["seconds"]
+
+
 def test_a_graph_s_warm_up_is_what_its_first_call_took_longer():
     graph = Graph()
     graph._calls = [3.0, 1.0]

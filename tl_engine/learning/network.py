@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 
 from tl_engine.learning import model as networks
-from tl_engine.learning.batches import Learner, Reader
+from tl_engine.learning.batches import Graph, Learner, Reader
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
 
@@ -82,12 +83,24 @@ class Network:
             features: off to train through the layers that stay the same, as if they did not.
         """
         features = features and recipe.keeps_features(phase)
-        key = (phase.trainable, phase.optimizer, features)
+        key = _key(recipe, phase, features)
         if key not in self._stages:
             self._stages[key] = self._build(recipe, phase, features)
         stage = self._stages[key]
         networks.set_phase(self.model, recipe, phase, stage.learner.model)
         return stage
+
+    def graphs_of(
+        self, recipe: Recipe, phases: Iterable[Phase], *, features: bool = True
+    ) -> set[Graph]:
+        """What training these phases uses, as far as it is there.
+
+        Args:
+            features: as in `enter`.
+        """
+        stages = [self._stages.get(_key(recipe, phase, features)) for phase in phases]
+        graphs = [(each.learner, each.reader, each.below) for each in stages if each]
+        return {graph for of_stage in graphs for graph in of_stage if graph}
 
     def _build(self, recipe: Recipe, phase: Phase, features: bool) -> Stage:
         below = self._boundary(recipe, phase) if features else None
@@ -109,6 +122,11 @@ class Network:
                 return None
             self._below[phase.trainable] = tensor, Reader(networks.below(self.model, tensor))
         return self._below[phase.trainable]
+
+
+def _key(recipe: Recipe, phase: Phase, features: bool) -> tuple[object, ...]:
+    """What the phases have in common that can use a stage again."""
+    return phase.trainable, phase.optimizer, features and recipe.keeps_features(phase)
 
 
 _kept: Network | None = None

@@ -154,6 +154,10 @@ class Trainer:
         began = time.perf_counter()
         self.set_stage(following.phase)
         setup = time.perf_counter() - began
+        # Phases before it count what they traced, also those that another run has trained.
+        before = self.recipe.phases[: following.phase]
+        wanted = features.are_wanted()
+        self.met |= self.network.graphs_of(self.recipe, before, features=wanted)
         warm_up = self._meet(self.stage.learner) + self._meet(self.stage.reader)
         spent, cold = self._obtain_features()
         inside = following.number > 1 or self.step > 0
