@@ -65,7 +65,7 @@ def evidence(runs, chosen):
         curves(history, runs)
         if not history.empty:
             scored = scores_of(history, runs) if scored is None else scored
-            scores(scored, budget_of(shown_arms(runs)))
+            scores(scored, shown_arms(runs))
         if not is_live(runs) and st.session_state.get("was-live"):
             st.session_state["was-live"] = False
             st.rerun()
@@ -123,7 +123,8 @@ def curves(history, runs):
     if axis in WORK:
         history = with_costs(history, runs)
         numbers = partial(with_costs, None, runs)
-    drawn = learning_curves(history, metric, axis, train, budget=budget_of(arms))
+    of_all = tuple(arm.key for arm in arms)
+    drawn = learning_curves(history, metric, axis, train, of_all, budget=budget_of(arms))
     alt = f"{METRICS[metric]} per run and arm"
     chart(drawn, numbers, "curves", alt)
 
@@ -134,12 +135,13 @@ def with_costs(history, runs):
     return per_epoch(joined_history(runs) if history is None else history, recipes)
 
 
-def scores(scored, budget):
+def scores(scored, arms):
     """Every seed as a point, and the table behind the points."""
     st.subheader("Scores", anchor=False)
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
-        points = final_scores(scored, budget=budget)
+        of_all = tuple(arm.key for arm in arms)
+        points = final_scores(scored, of_all, budget=budget_of(arms))
         chart(points, scored, "points", "Final validation accuracy per seed")
     with halves.cell():
         summary = arm_summary(scored)
@@ -191,15 +193,17 @@ def _readable(scored):
 def mistakes(shown, chosen):
     """What is mistaken for what, the chosen arms first, and how each class fares."""
     first = list(chosen or ())
-    show_confusion([*first, *(arm for arm in shown if arm not in first)])
+    ordered = [*first, *(arm for arm in shown if arm not in first)]
+    show_confusion(ordered)
     looked_at = chosen or shown[:2]
     finished = {arm.key: arm.runs for arm in looked_at if confusions(arm.runs) is not None}
     titles = {arm.key: arm.title for arm in looked_at}
     if finished:
         classes = per_class_frame(finished, titles)
-        drawn = per_class(classes, budget=budget_of(looked_at))
+        titled = tuple((arm.key[0], arm.title) for arm in shown)
+        drawn = per_class(classes, titled, budget=budget_of(looked_at))
         chart(drawn, classes, "per-class", "Accuracy per class and arm")
-    show_mistakes(shown)
+    show_mistakes(ordered)
 
 
 def agreement(chosen):

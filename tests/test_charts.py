@@ -157,6 +157,16 @@ def test_curves_stand_against_what_was_spent(x, places):
     assert list(lines(figure)[0].x) == places
 
 
+def test_an_arm_keeps_its_colour_where_others_have_nothing_to_draw():
+    page = (("s", "a"), ("s", "b"))
+    alone = SEVERAL[SEVERAL["arm"] == "b"]
+    (curve,) = lines(learning_curves(alone, arms=page))
+    (points,) = final_scores(score_table(alone, {"s/b-1": 10}), page).data[:1]
+    told = pd.DataFrame({"study": "s", "arm": "b", "seed": 1, "class": ["x"], "accuracy": 0.5})
+    (dot,) = per_class(told, page).data
+    assert curve.line.color == points.marker.line.color == dot.marker.color == ARMS[1]
+
+
 def test_arms_of_the_same_colour_differ_in_their_lines_and_their_points():
     arms = history({(f"Arm {number}", 1): [0.2, 0.4] for number in range(1, 19)})
     curves = lines(learning_curves(arms))

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.charts.style import (
+    ArmKey,
     arm_colours,
     arm_names,
     figure,
+    of_page,
     say_empty,
     seeds_words,
 )
 from tl_engine.text import markup
 
 
-def per_class(frame: pd.DataFrame) -> go.Figure:
+def per_class(frame: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
     """A large dot per arm and class (the mean of its seeds), a small one per seed.
 
     Args:
         frame: columns study, arm, seed, class, accuracy (0 to 1); classes are drawn from the
             one with the largest difference between arms down, with one arm from the hardest up.
             A class without images (NaN) has a row without dots.
+        arms: all arms of the page, in their order, for their colours.
     """
     seeds = frame.groupby(["study", "arm"])["seed"].nunique()
     made = figure(
@@ -34,8 +39,9 @@ def per_class(frame: pd.DataFrame) -> go.Figure:
     if frame.empty:
         return say_empty(made, "It is drawn when a run has finished.")
     keys = list(dict.fromkeys(zip(frame["study"], frame["arm"], strict=True)))
-    names = arm_names(keys)
-    for key, colour in arm_colours(keys).items():
+    names, colours = arm_names(keys), arm_colours(of_page(keys, arms))
+    for key in keys:
+        colour = colours[key]
         ours = frame[(frame["study"] == key[0]) & (frame["arm"] == key[1])]
         if seeds[key] > 1:
             _add_seeds(made, ours, names[key], colour)

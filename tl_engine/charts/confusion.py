@@ -46,14 +46,14 @@ def confusion_difference(
     points = difference(counts_a, counts_b)
     limit = max(1.0, float(np.nan_to_num(np.abs(points)).max(initial=0.0)))
     made = _matrix(
-        f"{markup(name_a, 28)} minus {markup(name_b, 28)}",
+        "The difference of the two",
         f"{_mark(colours[0])} {markup(name_a)} says this more often<br>"
         f"{_mark(colours[1])} {markup(name_b)} does<br>"
         f"{int(counts_a.sum()):,} and {int(counts_b.sum()):,} predictions, validation split<br>"
         "percentage points of the true class",
         points,
         class_names,
-        [[f"{value:+.0f}" if abs(value) > 0.5 else "" for value in row] for row in points],
+        [[f"{value:+.1f}" if abs(value) >= 0.05 else "" for value in row] for row in points],
         ": %{z:+.1f} percentage points<extra></extra>",
         points,
     )

@@ -22,6 +22,7 @@ from tl_engine.charts.style import (
     arm_cycles,
     arm_names,
     figure,
+    of_page,
     phase_colour,
     say_empty,
     seeds_words,
@@ -83,6 +84,7 @@ def learning_curves(
     metric: str = "val_accuracy",
     x: str = "epoch",
     show_train: bool = False,
+    arms: Sequence[ArmKey] = (),
 ) -> go.Figure:
     """Curves of every run in the history, nothing smoothed.
 
@@ -96,14 +98,15 @@ def learning_curves(
         metric: "val_accuracy" or "val_loss".
         x: one of AXES; for steps and forward-equivalents the history has what each epoch cost.
         show_train: add the training sample, dashed.
+        arms: all arms of the page, in their order, for their colours.
     """
-    arms = _arms(history)
+    drawn = _arms(history, arms)
     shown = "validation split and training sample" if show_train else "validation split"
-    detail = _detail(arms, 1 + show_train)
+    detail = _detail(drawn, 1 + show_train)
     made = figure(
         METRICS[metric],
-        f"{seeds_words(arm.seeds for arm in arms)}, {shown}, not smoothed{detail.words}",
-        showlegend=len(arms) <= NAMED_ARMS,
+        f"{seeds_words(arm.seeds for arm in drawn)}, {shown}, not smoothed{detail.words}",
+        showlegend=len(drawn) <= NAMED_ARMS,
         uirevision="learning curves",
         # A zoom into epochs means nothing in seconds.
         xaxis={"title": AXES[x], "rangemode": "tozero", "uirevision": x},
@@ -113,14 +116,14 @@ def learning_curves(
             "uirevision": metric,
         },
     )
-    if not arms:
+    if not drawn:
         return say_empty(made, "The first epoch draws the first point.")
-    for arm in arms:
+    for arm in drawn:
         _add_seeds(made, arm, metric, x, detail)
         if show_train:
             _add_train(made, arm, metric, x, detail)
     means = mean_curves(history, metric, x)
-    for arm in arms:
+    for arm in drawn:
         if arm.seeds > 1:
             ours = (means["study"] == arm.key[0]) & (means["arm"] == arm.key[1])
             _add_mean(made, arm, means[ours], metric)
@@ -128,16 +131,17 @@ def learning_curves(
         made,
         [
             ArmPhases(arm.key[1], arm.name, arm.colour, arm.dash, _segments(arm.epochs, x))
-            for arm in arms
+            for arm in drawn
         ],
     )
     return made
 
 
-def _arms(history: pd.DataFrame) -> list[_Arm]:
+def _arms(history: pd.DataFrame, of_all: Sequence[ArmKey]) -> list[_Arm]:
     keys = list(dict.fromkeys(zip(history["study"], history["arm"], strict=True)))
     epochs = dict(iter(with_axes(history).groupby(["study", "arm"])))
-    names, colours, cycles = arm_names(keys), arm_colours(keys), arm_cycles(keys)
+    names, every = arm_names(keys), of_page(keys, of_all)
+    colours, cycles = arm_colours(every), arm_cycles(every)
     return [
         _Arm(key, f"arm {place}", names[key], colours[key], DASHES[cycles[key]], epochs[key])
         for place, key in enumerate(keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from tl_engine.charts.style import (
     arm_cycles,
     arm_names,
     figure,
+    of_page,
     say_empty,
     seeds_words,
     translucent,
@@ -32,12 +34,13 @@ LONGEST_TICK = 26
 text."""
 
 
-def final_scores(table: pd.DataFrame) -> go.Figure:
+def final_scores(table: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
     """A point per run and a bar at the mean of each arm; with two arms of one study, a thin line
     joins the points of a pair. The arms stand in columns, many of them lie in rows.
 
     Args:
         table: as analysis.scores.score_table gives it; runs without a score are left out.
+        arms: all arms of the page, in their order, for their colours.
     """
     table = table.dropna(subset="final")
     keys = list(dict.fromkeys(zip(table["study"], table["arm"], strict=True)))
@@ -55,10 +58,12 @@ def final_scores(table: pd.DataFrame) -> go.Figure:
     if len(keys) == 2 and keys[0][0] == keys[1][0]:
         _join_pairs(made, table, [arm for _, arm in keys])
     names = arm_names(keys)
-    symbols = [SYMBOLS[cycle] for cycle in arm_cycles(keys).values()]
-    for place, ((study, arm), colour) in enumerate(arm_colours(keys).items()):
-        ours = table[(table["study"] == study) & (table["arm"] == arm)]
-        look = {"name": names[study, arm], "colour": colour, "symbol": symbols[place]}
+    every = of_page(keys, arms)
+    colours, cycles = arm_colours(every), arm_cycles(every)
+    for place, key in enumerate(keys):
+        ours = table[(table["study"] == key[0]) & (table["arm"] == key[1])]
+        colour = colours[key]
+        look = {"name": names[key], "colour": colour, "symbol": SYMBOLS[cycles[key]]}
         _add_points(made, place, ours, **look, in_rows=in_rows)
         if len(ours) > 1:
             _add_mean(made, place, ours["final"].mean(), colour, in_rows=in_rows)

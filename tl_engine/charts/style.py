@@ -70,6 +70,12 @@ def arm_cycles(keys: Iterable[Key]) -> dict[Key, int]:
     return {key: i // len(ARMS) % len(DASHES) for i, key in enumerate(dict.fromkeys(keys))}
 
 
+def of_page(keys: Sequence[ArmKey], arms: Sequence[ArmKey]) -> list[ArmKey]:
+    """All arms of a page in its order, then those that a chart alone has: by them colours are
+    given, so that an arm keeps its own where others have nothing to draw."""
+    return list(dict.fromkeys([*arms, *keys]))
+
+
 def phase_colour(trainable: str | int) -> str:
     """Ice for a frozen backbone, amber for a free one, sand for some blocks."""
     return {"head": FROZEN, "all": THAWED}.get(str(trainable), PARTIAL)
