@@ -94,13 +94,13 @@ def test_from_a_choice_to_a_classified_upload(store, address, chromium):
             field = page.get_by_label("Epochs", exact=True).nth(number)
             field.fill(epochs)
             field.press("Enter")
-    page.get_by_text(re.compile("Measured on this machine")).first.wait_for(timeout=120_000)
+    page.get_by_text(re.compile("measured here")).first.wait_for(timeout=120_000)
     photograph(page, "launch")
     page.get_by_role("button", name="Launch 2 runs").click()
 
     page.get_by_text(re.compile(r"epoch \d of \d")).first.wait_for(timeout=90_000)
     if IMAGES != QUICK:
-        page.get_by_text(re.compile(r"epoch 3 of 6.*left")).wait_for(timeout=120_000)
+        page.get_by_text(re.compile(r"epoch 2 of 6.*left")).wait_for(timeout=120_000)
     photograph(page, "overview")
     first, second = store.studies()[0].runs()
 

@@ -128,6 +128,9 @@ def test_rows_of_phases_stand_for_a_long_legend():
         return learning_curves(curves.assign(phase=0).where(curves["arm"] != "0", curves)).layout
 
     assert (layout(8).showlegend, layout(9).showlegend) == (True, False)
+    alike = [history({(f"{n}", 1): [0.2, 0.3] for n in range(5)}, study) for study in ("s", "t")]
+    shared = pd.concat([*alike, history({("a", 1): [0.2, 0.3]}).assign(phase=0)])
+    assert learning_curves(shared).layout.showlegend is True  # a row for two arms names neither
 
 
 def test_one_seed_has_no_mean():

@@ -298,8 +298,6 @@ def _add_phases(made: go.Figure, arms: Sequence[ArmPhases]) -> None:
         _add_shades(made, longest)
     else:
         _add_rows(made, arms, longest[-1].end)
-        if len(arms) > len(ARMS):  # a long legend takes the room of rows that tell the same
-            made.update_layout(showlegend=False)
     switches: dict[float, list[ArmPhases]] = {}
     for arm in arms:
         for phase in arm.phases[1:]:
@@ -365,6 +363,8 @@ def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
         xaxis={"anchor": "y2"},
         height=430 + ROW * len(rows),
     )
+    if len(ARMS) < len(arms) == len(rows):  # a long legend takes the room of rows that tell as much
+        made.update_layout(showlegend=False)
     shapes = [
         {
             "type": "rect",
@@ -374,7 +374,11 @@ def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
             "y0": place - 0.4,
             "y1": place + 0.4,
             "fillcolor": phase_colour(phase.trainable),
-            "line": {"width": 2, "color": translucent(_colour_of(row), 0.9), "dash": row[0].dash},
+            "line": {
+                "width": 2,
+                "color": translucent(_colour_of(row), 0.9),
+                "dash": row[0].dash if len(row) == 1 else "solid",
+            },
             "label": {
                 "text": _phase_words(phase, whole),
                 "font": {"color": ON_PHASE, "size": 11},
