@@ -131,7 +131,7 @@ if __name__ == "__main__":  # a visit
                 "orders for real, on this machine, and shows which one is better."
             )
             frame.empty_state(
-                "No runs yet. Both orders on 1,000 small pictures take about two minutes.",
+                "No runs yet. Both orders on 1,000 small pictures take about a minute.",
                 "pages/1_Launch.py",
                 "Launch the first study",
                 ":material/rocket_launch:",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  python -m tl_engine run --preset try-it            both orders, about two minutes
+  python -m tl_engine run --preset try-it            both orders, about a minute
   python -m tl_engine run --phase head:4:1e-3 --phase all:2:1e-5 --reverse --pairs 3
   python -m tl_engine list                           every run and how it stands
   python -m tl_engine compare STUDY                  verdicts, scores, settings that differ

@@ -102,7 +102,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "try-it",
             "Try it",
-            "Both orders on 1,000 small pictures: real training, about two minutes.",
+            "Both orders on 1,000 small pictures: real training, about a minute.",
             TRY_IT_SETTINGS,
             ((ARTICLE_ALL, ARTICLE_HEAD),),
             reverse=True,
