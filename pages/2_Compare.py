@@ -190,10 +190,15 @@ def _readable(scored):
     return pd.DataFrame(rows).set_index("Arm")
 
 
+def chosen_first(shown, chosen):
+    """The arms, those of the contrast first."""
+    first = list(chosen or ())
+    return [*first, *(arm for arm in shown if arm not in first)]
+
+
 def mistakes(shown, chosen):
     """What is mistaken for what, the chosen arms first, and how each class fares."""
-    first = list(chosen or ())
-    ordered = [*first, *(arm for arm in shown if arm not in first)]
+    ordered = chosen_first(shown, chosen)
     show_confusion(ordered)
     looked_at = chosen or shown[:2]
     finished = {arm.key: arm.runs for arm in looked_at if confusions(arm.runs) is not None}
@@ -232,7 +237,7 @@ def closer(runs, shown, chosen):
         "Mistakes": lambda: mistakes(shown, chosen),
         "Agreement": lambda: agreement(chosen),
         "Costs": lambda: costs(runs, shown, chosen),
-        "Calibration": lambda: show_calibration(shown),
+        "Calibration": lambda: show_calibration(chosen_first(shown, chosen)),
         "Corrupted images": lambda: robustness.show(*(chosen or shown[:1])),
         "Test split": lambda: test_split.show(shown[0].runs[0].study, shown),
     }

@@ -189,13 +189,26 @@ PHASES = [record(0, state(), state(accuracy=0.7), PATH), record(1, state(accurac
 TOLD = [Told("s", "a", pair, f"s/{pair}", PHASES) for pair in (1, 2)]
 
 
-def test_each_state_is_told_once_with_what_was_trained_before_it():
+def test_each_phase_tells_how_it_began_and_ended_and_what_was_trained_before():
     states = diagnosis.states(TOLD[:1])
-    assert list(states["stage"]) == [0, 1, 2]
-    assert list(states["trained"]) == ["", "all", "head"]
-    assert list(states["accuracy"]) == [0.5, 0.7, 0.5]
+    assert list(states["phase"]) == [0, 0, 1, 1]
+    assert list(states["stage"]) == [0, 1, 1, 2]
+    assert list(states["is_end"]) == [False, True, False, True]
+    assert list(states["trained"]) == ["", "all", "all", "head"]
+    assert list(states["accuracy"]) == [0.5, 0.7, 0.7, 0.5]
     assert states["floor"].isna().all()
-    assert len(diagnosis.blocks(TOLD)) == 2 * 3 * 2
+    assert len(diagnosis.blocks(TOLD)) == 2 * 4 * 2
+
+
+def test_a_phase_is_never_measured_against_another_phase_s_probe():
+    began = state(accuracy=0.6, loss=0.9, refitted=0.55)
+    second = record(1, began, state(accuracy=0.65, refitted=0.6))
+    second["diagnosis"]["images"] = 96  # the phase before was looked at in another run
+    told = [one._replace(phases=[PHASES[0], second]) for one in TOLD]
+    assert list(diagnosis.by_phase(told)["loss"]) == [0.5, 0.9, 0.5, 0.9]
+    drawn = charts.refit_lines(diagnosis.states(told), ARMS)
+    thick = [trace for trace in drawn.data if trace.line.width == 3 and trace.line.dash == "solid"]
+    assert [[*trace.x, *trace.y] for trace in thick] == [[0, 1, 0.5, 0.7], [1, 2, 0.6, 0.65]]
 
 
 def test_a_barrier_is_the_rise_above_the_straight_line():

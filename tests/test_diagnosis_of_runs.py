@@ -141,7 +141,7 @@ def test_after_a_phase_with_another_probe_the_start_is_looked_at_anew(store, mon
 
 
 def test_the_losses_of_a_phase_s_steps_are_kept_and_make_its_running_loss(store):
-    run = trained(store, Phase("all", 1, 1e-3), Phase("head", 2, 1e-2))
+    run = trained(store, Phase("all", 1, 1e-3), Phase("head", 2, 1e-2), batch_size=36)
     images, size = run.epochs()[0]["images"], run.recipe.batch_size
     sizes = np.diff([*range(0, images, size), images])
     epochs = []
@@ -150,6 +150,11 @@ def test_the_losses_of_a_phase_s_steps_are_kept_and_make_its_running_loss(store)
         epochs += np.split(np.array(phase["steps"]["first"]), phase["epochs"])
     means = [np.average(losses, weights=sizes) for losses in epochs]
     assert means == pytest.approx([line["running_loss"] for line in run.epochs()], rel=1e-5)
+
+
+def test_the_loss_of_a_batch_of_a_few_images_is_noise_and_not_kept(store):
+    run = trained(store, Phase("head", 2, 1e-2), batch_size=32)  # 100 images: 32, 32, 32 and 4
+    assert len(run.scores["phases"][0]["steps"]["first"]) == 2 * 3
 
 
 @pytest.mark.parametrize("commits", [1, 2])

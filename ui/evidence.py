@@ -99,11 +99,11 @@ def _count(one: Judged, judged: list[Judged], question: Question) -> str:
     study = question.study
     planned = f" of {study.study.pairs} planned" if study and not study.added_pairs else ""
     words = f"{question.metric.title}; {len(one.pairs)}{planned} pairs"
-    if len(judged) == 1:
+    said = [each.verdict for each in judged if each.verdict]
+    if len(said) < 2:
         return words
-    open_ones = (Outcome.OPEN, Outcome.LOOK)
-    decided = sum(each.verdict.outcome not in open_ones for each in judged if each.verdict)
-    return f"{words}; one of {len(judged)} contrasts, {decided} decided"
+    decided = sum(verdict.outcome not in (Outcome.OPEN, Outcome.LOOK) for verdict in said)
+    return f"{words}; one of {len(said)} contrasts that can be compared, {decided} decided"
 
 
 def _picture(arms: list[ShownArm], one: Judged, said: Verdict, smallest: float) -> str:

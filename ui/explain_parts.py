@@ -109,7 +109,7 @@ def _strip(told: list[Told], arms: Arms, budget: str) -> tuple[Part, ...]:
             states,
             "Where the dotted line rises, the features got better; where only the full one does, "
             "the head did. The refitted classifier has few images, so read its change, not its "
-            "level.",
+            "level. A gap between two phases is another number of images, not a change.",
         ),
         (
             "distortion",
@@ -185,7 +185,8 @@ def _apart(shown: Sequence[ShownArm], budget: str) -> Part | None:
 
 def _drift(blocks: pd.DataFrame, arms: Arms, budget: str) -> None:
     st.subheader("How far the weights moved", anchor=False)
-    means = blocks.groupby(["study", "arm", "stage", "block"])["drift"].mean()
+    ends = blocks[blocks["is_end"]]
+    means = ends.groupby(["study", "arm", "stage", "block"])["drift"].mean()
     grid = st.grid(2, min_column_width=460, gap="medium")
     for place, (key, arm) in enumerate(arms.items()):
         ours = blocks[(blocks["study"] == key[0]) & (blocks["arm"] == key[1])]

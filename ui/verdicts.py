@@ -141,7 +141,7 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     if verdict.outcome is Outcome.LOOK:
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
     elif question.is_planned:
-        words.append("paired t interval")
+        words.append("paired t interval over seeds")
     else:
         words.append("an interval that may be looked at at any time")
     if contrasts > 1:
@@ -215,12 +215,14 @@ def _more_pairs(one: Judged, question: Question) -> None:
     more = min(wanted, ONE_CLICK_PAIRS, MAXIMUM_PAIRS - there)
     if more < 1 or any(not summarise(run).state.is_over for run in study.runs()):
         return
-    some = f"{more} of {wanted}" if more < wanted else f"{more}"
+    runs = more * len(study.study.arms)
+    is_part = more < wanted <= MAXIMUM_PAIRS - there
+    some = f"{more} of {wanted}" if is_part else f"{more}"
     if access.button(
-        f"Run {some} more pair" + ("" if wanted == 1 else "s"),
+        f"Run {some} more pair" + ("" if wanted == 1 else "s") + f" ({runs} runs)",
         icon=":material/add_circle:",
         key="more-pairs",
-        help=f"{more * len(study.study.arms)} runs. Pairs that are added after a look are judged "
+        help="Pairs of all arms of the study. Those that are added after a look are judged "
         "by an interval that allows for looking, which is wider; what the planned pairs said stays "
         "on this card.",
     ):
@@ -267,6 +269,8 @@ def _row(one: Judged, arms: Sequence[ShownArm], metric: Metric) -> dict[str, str
         "Differs in": ", ".join(one.contrast.factors) or "nothing",
     }
     words = "not comparable" if said is None else str(said.outcome)
+    if said and said.outcome in (Outcome.BETTER, Outcome.SMALL):
+        words = f"{arms[one.first if said.difference > 0 else one.second].title}: {words}"
     interval = said.interval if said else None
     return row | {
         f"Difference ({metric.unit})": metric.gain(said.difference)

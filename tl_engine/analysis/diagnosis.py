@@ -27,6 +27,7 @@ STATE_COLUMNS = (
 )
 BLOCK_COLUMNS = ("drift", "means_drift", "variances_drift", "cka")
 RUN_COLUMNS = ("study", "arm", "seed", "run")
+PLACE_COLUMNS = ("phase", "stage", "is_end", "trained", "images")
 
 
 class Told(NamedTuple):
@@ -55,27 +56,32 @@ def why_not(phases: Iterable[Mapping[str, Any]]) -> str:
 
 
 def states(told: Iterable[Told]) -> pd.DataFrame:
-    """One row per run and state: RUN_COLUMNS, stage (0 the start, then the phases that are over),
-    trained (what the phase before it trained, "" at the start), images (of the probe) and
-    STATE_COLUMNS; a number that there is not is NaN."""
+    """Two rows per run and phase, how it began and how it ended: RUN_COLUMNS, phase (0-based),
+    stage (0 the start, then the phases that are over), is_end, trained (what the phase before the
+    stage trained, "" at the start), images (of the probe) and STATE_COLUMNS; a number that there is
+    not is NaN.
+
+    Both are told on the same probe. That of the next phase may be another: a phase that several
+    runs share was looked at with the probe that the first of them could afford.
+    """
     rows = [
         {**who, **place, **{name: state.get(name) for name in STATE_COLUMNS}}
         for who, place, state in _states(told)
     ]
-    frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS, "stage", "trained", "images", *STATE_COLUMNS])
-    return frame.astype(dict.fromkeys(STATE_COLUMNS, float))
+    frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *PLACE_COLUMNS, *STATE_COLUMNS])
+    return frame.astype({**dict.fromkeys(STATE_COLUMNS, float), "is_end": bool})
 
 
 def blocks(told: Iterable[Told]) -> pd.DataFrame:
-    """One row per run, state and block, bottom-up: RUN_COLUMNS, stage, trained, images, block and
-    BLOCK_COLUMNS."""
+    """One row per state and block, bottom-up: the columns of `states` before STATE_COLUMNS, block
+    and BLOCK_COLUMNS."""
     rows = [
         {**who, **place, "block": block["title"], **{name: block[name] for name in BLOCK_COLUMNS}}
         for who, place, state in _states(told)
         for block in state["blocks"]
     ]
-    columns = [*RUN_COLUMNS, "stage", "trained", "images", "block", *BLOCK_COLUMNS]
-    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(BLOCK_COLUMNS, float))
+    frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *PLACE_COLUMNS, "block", *BLOCK_COLUMNS])
+    return frame.astype({**dict.fromkeys(BLOCK_COLUMNS, float), "is_end": bool})
 
 
 def paths(told: Iterable[Told]) -> pd.DataFrame:
@@ -163,11 +169,10 @@ def by_phase(told: list[Told]) -> pd.DataFrame:
     barrier, spike and recovered; a number that there is not is NaN."""
     keys = [*RUN_COLUMNS, "phase"]
     known = states(told)
-    starts = known.assign(phase=known["stage"])[[*keys, "loss", "energy"]]
-    ends = known.assign(phase=known["stage"] - 1)[[*keys, "head_drift", "floor"]]
-    deep = blocks(told).groupby([*RUN_COLUMNS, "stage"], sort=False)["means_drift"].max()
-    moved = deep.reset_index().assign(phase=lambda rows: rows["stage"] - 1)[[*keys, "means_drift"]]
-    joined = ends[ends["phase"] >= 0]
+    starts = known[~known["is_end"]][[*keys, "loss", "energy"]]
+    joined = known[known["is_end"]][[*keys, "head_drift", "floor"]]
+    deep = blocks(told)
+    moved = deep[deep["is_end"]].groupby(keys, sort=False)["means_drift"].max().reset_index()
     for other in (starts, moved, barriers(paths(told)), switches(told)):
         joined = joined.merge(other, on=keys, how="left")
     return joined
@@ -176,18 +181,17 @@ def by_phase(told: list[Told]) -> pd.DataFrame:
 def _states(
     told: Iterable[Told],
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Every state once: of two that say the same, the end of the phase before."""
+    """Who, where and what, of each phase's start and end."""
     for run in told:
         trained = {phase["phase"]: phase["trainable"] for phase in run.phases}
-        found: dict[int, tuple[int, dict[str, Any]]] = {}
         for phase in run.phases:
             known = phase.get("diagnosis", {})
-            for stage, name in ((phase["phase"], "start"), (phase["phase"] + 1, "end")):
+            for is_end, name in ((False, "start"), (True, "end")):
                 if known.get(name):
-                    found.setdefault(stage, (known["images"], known[name]))
-        for stage, (images, state) in sorted(found.items()):
-            place = {"stage": stage, "trained": trained.get(stage - 1, ""), "images": images}
-            yield _who(run), place, state
+                    stage = phase["phase"] + is_end
+                    before = trained.get(stage - 1, "")
+                    place = (phase["phase"], stage, is_end, before, known["images"])
+                    yield _who(run), dict(zip(PLACE_COLUMNS, place, strict=True)), known[name]
 
 
 def _switches(run: Told) -> Iterator[tuple[int, list[float], list[float]]]:

@@ -36,7 +36,13 @@ def narrate(history: pd.DataFrame, first: str, second: str, times_as_much: float
         words = [f"is {where} after epoch {leads.index[0]}"]
     else:
         start, end = leads["lead"].iloc[[0, -1]]
-        words = [f"starts {_place(start)}", *_course(signs), f"ends {_place(end)}"]
+        last = int(leads.index[-1])
+        ends = (
+            f"stands {_place(end)} after epoch {last}"
+            if _longer(history, last, first, second)
+            else f"ends {_place(end)}"
+        )
+        words = [f"starts {_place(start)}", *_course(signs), ends]
     if cost := _cost(times_as_much):
         words.append(cost)
     said = f"{first} {_listed(words)}."
@@ -101,10 +107,8 @@ def _cost(times: float) -> str:
 def _provisos(history: pd.DataFrame, leads: pd.DataFrame, first: str, second: str) -> list[str]:
     """What one must know to read the sentence: unequal lengths, few pairs."""
     said, last = [], int(leads.index[-1])
-    reached = {arm: history.loc[history["arm"] == arm, "epoch"].max() for arm in (first, second)}
-    longer = [arm for arm in (first, second) if reached[arm] > last]
-    if longer:
-        further = " and ".join(f"{arm} has {int(reached[arm])}" for arm in longer)
+    if longer := _longer(history, last, first, second):
+        further = " and ".join(f"{arm} has {epochs}" for arm, epochs in longer.items())
         said.append(f"Compared up to epoch {last}, the last that both have; {further}.")
     pairs = sorted(set(leads["pairs"]))
     if pairs == [1]:
@@ -114,6 +118,12 @@ def _provisos(history: pd.DataFrame, leads: pd.DataFrame, first: str, second: st
     else:
         said.append(f"Means of {pairs[0]} pairs.")
     return said
+
+
+def _longer(history: pd.DataFrame, last: int, *arms: str) -> dict[str, int]:
+    """The arms that went beyond an epoch, and how far."""
+    reached = {arm: history.loc[history["arm"] == arm, "epoch"].max() for arm in arms}
+    return {arm: int(epochs) for arm, epochs in reached.items() if epochs > last}
 
 
 def _listed(words: list[str]) -> str:

@@ -26,7 +26,7 @@ def agreement_matrix(counts: np.ndarray, first: str, second: str, of_what: str) 
     total = int(counts.sum())
     made = figure(
         "Who is right",
-        f"{total:,} images, {markup(of_what)}, validation split, last epoch",
+        f"{total:,} predictions, {markup(of_what)}, validation split, last epoch",
         height=360,
     )
     one, other = markup(first, NAME), markup(second, NAME)
@@ -57,7 +57,8 @@ def agreement_matrix(counts: np.ndarray, first: str, second: str, of_what: str) 
             for row in zip(counts, shares, strict=True)
         ],
         texttemplate="%{text}",
-        hovertemplate="%{customdata[0]}<br>%{customdata[1]:,} images, %{z:.1f} %<extra></extra>",
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]:,} predictions, %{z:.1f} %"
+        "<extra></extra>",
         xgap=2,
         ygap=2,
     )

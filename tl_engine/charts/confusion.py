@@ -19,11 +19,11 @@ def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str)
     """Which class is taken for which: shades are shares of the true class, numbers are images."""
     made = _matrix(
         markup(title),
-        f"{int(counts.sum()):,} predictions, validation split; numbers are images",
+        f"{int(counts.sum()):,} predictions, validation split",
         100 * row_shares(counts),
         class_names,
         [[str(count) if count else "" for count in row] for row in counts],
-        "<br>%{customdata[1]:,} images, %{z:.1f} % of the true class<extra></extra>",
+        "<br>%{customdata[1]:,} predictions, %{z:.1f} % of the true class<extra></extra>",
         counts,
     )
     made.update_traces(colorscale=SEQUENTIAL, zmin=0, zmax=100, showscale=False)

@@ -61,7 +61,7 @@ def drift_map(blocks: pd.DataFrame, arm: Drawn, highest: float) -> go.Figure:
     )
     if blocks.empty:
         return say_empty(made, NOTHING)
-    after = blocks[blocks["stage"] > 0]
+    after = blocks[blocks["is_end"]]
     cells = (100 * after["drift"]).groupby([after["block"], after["stage"]], sort=False)
     means, low, high = (getattr(cells, name)().unstack("stage") for name in ("mean", "min", "max"))
     written = means.size <= WRITTEN_CELLS
@@ -100,7 +100,7 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
         margin_t=112,
         **room(arms),
     )
-    after = states[states["stage"] > 0]
+    after = states[states["is_end"]]
     if after.empty:
         return say_empty(made, NOTHING)
     width = 0.8 / (2 * len(arms))
@@ -131,7 +131,7 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
 
 def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     """Accuracy of the run's own head (full lines) and of a classifier that is fitted anew on the
-    features (dotted), at the start and after each phase."""
+    features (dotted), where each phase began and ended; a phase has its own probe."""
     made = figure(
         "Its own head, and one fitted anew",
         "accuracy on the probe; full: the run's head<br>dotted: fitted on half, read on the other"
@@ -142,11 +142,12 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     if states.empty:
         return say_empty(made, NOTHING)
     for key, arm in arms.items():
-        ours, name = of_arm(states, key), markup(arm.name)
-        add_lines(made, ours, "stage", "accuracy", name, arm.colour, ".1%")
-        refitted = f"{name}, refitted"
-        look = ("stage", "refitted", refitted, arm.colour, ".1%")
-        add_lines(made, ours, *look, dash="dot", legend=False)
+        name = markup(arm.name)
+        own = ("stage", "accuracy", name, arm.colour, ".1%")
+        refitted = ("stage", "refitted", f"{name}, refitted", arm.colour, ".1%")
+        for place, (_, ours) in enumerate(of_arm(states, key).groupby("phase")):
+            add_lines(made, ours, *own, legend=place == 0)
+            add_lines(made, ours, *refitted, dash="dot", legend=False)
     _stage_axis(made, states)
     made.update_yaxes(title="Accuracy", tickformat=".0%")
     return made
@@ -154,7 +155,7 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
 
 def alike_lines(blocks: pd.DataFrame, arms: Arms) -> go.Figure:
     """How alike each block's features are to those at the start, after the last phase."""
-    known = blocks.dropna(subset="cka")
+    known = blocks[blocks["is_end"]].dropna(subset="cka")
     made = figure(
         "Likeness of features over depth",
         f"debiased linear CKA, last end with start<br>{_of(blocks)}",
@@ -205,7 +206,7 @@ def head_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     if states.empty:
         return say_empty(made, NOTHING)
     for key, arm in arms.items():
-        ours = of_arm(states, key)
+        ours = of_arm(states, key).drop_duplicates(["run", "stage"])  # no probe is in it
         add_lines(made, ours, "stage", "head_norm", markup(arm.name), arm.colour, ".3f")
     _stage_axis(made, states)
     made.update_yaxes(title="Norm")

@@ -327,6 +327,9 @@ class Trainer:
     def _keep_steps(self) -> None:
         """Remember the losses of the phase's first and last steps, where all of them were kept."""
         fresh = self.stage.learner.take_losses()
+        size, images = self.recipe.batch_size, len(self.splits.train.labels)
+        if self.step * size - images > size / 2:  # an epoch's last batch, so small that it is noise
+            fresh = fresh[:-1]
         if "steps" in self.current:
             self.current["steps"] = kept(self.current["steps"], fresh)
 
