@@ -46,7 +46,8 @@ def test_who_is_right_is_counted_and_shared():
     assert heat.customdata[0][1].tolist() == ["Only Head right", 10]
     assert heat.customdata[1][0].tolist() == ["Only All right", 5]
     assert list(made.layout.yaxis.ticktext) == ["Head<br>right", "Head<br>wrong"]
-    assert "100 images, pair 3, validation split" in made.layout.title.subtitle.text
+    said = made.layout.title.subtitle.text.replace("<br>", " ")
+    assert "100 predictions, pair 3, validation split" in said
 
 
 def test_without_a_pair_the_agreement_says_when_it_is_drawn():

@@ -32,8 +32,6 @@ _MARKUP = str.maketrans(
 """What HTML or Plotly would read as markup, an attribute's end, a hover variable or a formula."""
 _FORMULA = re.compile(r"(?:^|(?<=;))(?=\s*[=+\-@＝＋－＠])")
 """Where a formula would begin; LibreOffice, and Excel in half of Europe, part cells at ";" too."""
-_NUMBERS = re.compile(r"[+-]?\d+(\.\d+)?( to [+-]?\d+(\.\d+)?)?", re.ASCII)
-"""A number, or an interval: nothing that could be computed into something else."""
 
 
 def plain(text: str, limit: int = MAXIMUM_SHOWN) -> str:
@@ -60,9 +58,8 @@ def markup(text: str, limit: int = MAXIMUM_LABEL) -> str:
 
 def cell(text: str, limit: int = MAXIMUM_LABEL) -> str:
     """Plain text for a table that can be saved as CSV: an apostrophe keeps a spreadsheet from
-    computing it, where it is no mere number."""
-    shown = plain(text, limit)
-    return shown if _NUMBERS.fullmatch(shown) else _FORMULA.sub("'", shown)
+    computing it."""
+    return _FORMULA.sub("'", plain(text, limit))
 
 
 def is_writable(text: str) -> bool:
