@@ -15,6 +15,7 @@ from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.errors import RecipeError, StoreError
 from tl_engine.study import Arm, Study
 from tl_engine.text import WORD_JOINER, cell, escape, lines, markup, plain
+from ui.text import result
 
 ANYTHING = st.text(st.characters(), max_size=400)  # lone surrogates too
 SHOWN_BY = {"plain": plain, "escape": escape, "markup": markup, "cell": cell}
@@ -132,9 +133,16 @@ def test_arms_that_only_look_different_to_a_computer_are_refused():
         Study("a", (Arm("first", tiny_recipe()), Arm("fi\u200brst", tiny_recipe())))
 
 
+def test_results_keep_their_signs_and_nothing_that_computes_does():
+    for number in ("+3.43", "-0.5", "+1.55 to +4.23", "7"):
+        assert result(number) == number
+    for formula in ("-1+cmd", "=1", "+A1", "@x", "+1 to =1"):
+        assert result(formula) == f"'{formula}"
+
+
 GIVEN = {"title", "note", "arm", "class_names", "log_tail"}
 """Attributes that hold what people, or files from elsewhere, said."""
-SAFE = {"cell", "escape", "lines", "plain", "table", "zip", "len", "ranked", "markup"}
+SAFE = {"cell", "escape", "lines", "plain", "table", "zip", "len", "ranked", "markup", "result"}
 CHARTS = {"plotly_chart", "html"}
 """They show figures, whose functions encode names themselves."""
 PAGES = [PROJECT / "app.py", *(PROJECT / "pages").glob("*.py"), *(PROJECT / "ui").glob("*.py")]

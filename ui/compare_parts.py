@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,11 +17,10 @@ from tl_engine.judgement import arms_of
 from tl_engine.runs import Run, RunState, summarise
 from tl_engine.work import sizes_of
 from ui.figures import score_table
-from ui.text import cell, table
+from ui.text import result, table
 
 LONGEST = 50
 """Rows that a table shows at once; more are scrolled through, for which a browser loads 1 MB."""
-_NUMBERS = re.compile(r"[+-]?\d+(\.\d+)?( to [+-]?\d+(\.\d+)?)?", re.ASCII)
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
 
@@ -86,15 +84,9 @@ def per_class_frame(arms: dict[ArmKey, list[Run]], titles: dict[ArmKey, str]) ->
     return pd.DataFrame(rows, columns=["study", "arm", "seed", "class", "accuracy"])
 
 
-def _in_cell(value: str) -> str:
-    """A value of a table that can be saved as CSV; a signed number, or an interval of two, is none
-    that a spreadsheet would make something else of."""
-    return value if _NUMBERS.fullmatch(value) else cell(value)
-
-
 def show_table(frame: pd.DataFrame) -> None:
     """A table of readable values, its index as first column."""
     if len(frame) <= LONGEST:
         st.markdown(table(frame))
     else:
-        st.dataframe(frame.reset_index().map(lambda value: _in_cell(str(value))), hide_index=True)
+        st.dataframe(frame.reset_index().map(lambda value: result(str(value))), hide_index=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from math import isnan
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,15 @@ __all__ = [
     "lines",
     "percent",
     "plain",
+    "result",
     "settings_table",
     "size",
     "table",
 ]
 
 
+_NUMBERS = re.compile(r"[+-]?\d+(\.\d+)?( to [+-]?\d+(\.\d+)?)?", re.ASCII)
+"""A number or an interval: nothing that a spreadsheet would make something else of."""
 MOST_COLUMNS = 4
 """Arms beside one another; more would not fit on a page."""
 
@@ -35,6 +39,11 @@ def table(frame: pd.DataFrame) -> str:
     rows = [[frame.index.name or "", *frame.columns], *frame.reset_index().to_numpy().tolist()]
     lines = ["| " + " | ".join(escape(str(cell)) for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
+
+
+def result(text: str) -> str:
+    """A cell of a table that can be saved as CSV, where numbers may have a sign."""
+    return text if _NUMBERS.fullmatch(text) else cell(text)
 
 
 def settings_table(frame: pd.DataFrame) -> str:
