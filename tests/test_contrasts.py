@@ -60,6 +60,12 @@ def test_other_images_are_never_compared():
     assert met.fair() is None
 
 
+def test_where_the_first_factor_cannot_be_fair_the_next_one_is():
+    one = replace(FIRST, phases=(HEAD,))  # reversed, a single phase is itself
+    first, rival = between(one, replace(FIRST, phases=(ALL,), batchnorm="adapt")).fair()
+    assert (first, rival) == (one, replace(one, batchnorm="adapt"))
+
+
 OTHERS = some.fixed_dictionaries(
     {},
     optional={

@@ -245,14 +245,18 @@ def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
 def _told_apart(names: list[str], words: list[str]) -> list[str]:
     """The names, those that several share with the words where these differ among them."""
     said = {name: {w for n, w in zip(names, words, strict=True) if n == name} for name in names}
-    return [
+    longer = [
         f"{name}, {word}" if len(said[name]) > 1 else name
         for name, word in zip(names, words, strict=True)
     ]
+    return (
+        longer if max(map(len, longer), default=0) <= MAXIMUM_NAME - 5 else names
+    )  # a number may follow
 
 
 def _epochs(recipe: Recipe) -> str:
-    return f"{' + '.join(str(phase.epochs) for phase in recipe.phases)} epochs"
+    counts = " + ".join(str(phase.epochs) for phase in recipe.phases)
+    return "1 epoch" if counts == "1" else f"{counts} epochs"
 
 
 def _rates(recipe: Recipe) -> str:

@@ -62,9 +62,15 @@ class Contrast(NamedTuple):
         return ""
 
     def fair(self) -> tuple[Recipe, Recipe] | None:
-        """Two recipes that differ in the first factor alone and cost the same: the first one, and
-        it with its phases reversed, or with the other's setting; None where there is no such."""
-        factor = self.factors[0] if self.factors else ORDER
+        """Two recipes that differ in one factor alone, the first that can be, and cost the same:
+        the first one, and it with its phases reversed, or with the other's setting; None where
+        there is no such."""
+        rivals = (self._rival(factor) for factor in self.factors or (ORDER,))
+        rival = next((one for one in rivals if one), None)
+        return (self.first, rival) if rival else None
+
+    def _rival(self, factor: str) -> Recipe | None:
+        """The first recipe with that factor changed; None where there is none."""
         try:
             if factor == ORDER:
                 rival = replace(self.first, phases=self.second.phases)
@@ -75,7 +81,7 @@ class Contrast(NamedTuple):
                 rival = replace(self.first, **{name: getattr(self.second, name)})
         except RecipeError:  # such as weights that only the other's backbone has
             return None
-        return None if rival == self.first or factor == DATASET else (self.first, rival)
+        return None if rival == self.first or factor == DATASET else rival
 
 
 def contrast(first: Recipe, second: Recipe, budgets: tuple[Budget, Budget]) -> Contrast:

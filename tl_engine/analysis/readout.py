@@ -100,11 +100,12 @@ def _squares(array: np.ndarray, reference: np.ndarray | None = None) -> float:
     memory as training. Not by BLAS, whose threads wait by spinning, on cores that train.
     """
     flat = array.reshape(-1)
+    other = None if reference is None else reference.reshape(-1)
     total = 0.0
     for start in range(0, len(flat), PIECE):
         piece = flat[start : start + PIECE].astype(np.float64)
-        if reference is not None:
-            piece -= reference.reshape(-1)[start : start + PIECE]
+        if other is not None:
+            piece -= other[start : start + PIECE]
         total += float(np.einsum("i,i->", piece, piece))
     return total
 

@@ -361,7 +361,7 @@ def _add_rows(made: go.Figure, arms: Sequence[ArmPhases], whole: float) -> None:
             "automargin": True,
         },
         xaxis={"anchor": "y2"},
-        height=430 + ROW * len(rows),
+        height=made.layout.height + ROW * len(rows),
     )
     if len(ARMS) < len(arms) == len(rows):  # a long legend takes the room of rows that tell as much
         made.update_layout(showlegend=False)

@@ -71,15 +71,17 @@ class FeatureMaker:
         """The features of a split's images."""
         positions = {int(index): place for place, index in enumerate(split.indices)}
 
+        was_traced = self._below.is_traced
+
         def compute(indices: np.ndarray) -> Iterator[np.ndarray]:
+            nonlocal was_traced  # asked each time: after a full disk rows are computed again
+            was_traced = self._below.is_traced
             places = np.array([positions[int(index)] for index in indices], np.int64)
             for start in range(0, len(places), EVALUATION_BATCH):
                 chosen = places[start : start + EVALUATION_BATCH]
                 filled = np.resize(chosen, -(-len(chosen) // MULTIPLE) * MULTIPLE)
                 yield self._below.ask(split.take(filled))[: len(chosen)]
                 self._beat(len(chosen))
-
-        was_traced = self._below.is_traced
 
         def tracing() -> float:
             return 0.0 if was_traced else self._below.warm_up

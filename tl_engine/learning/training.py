@@ -215,12 +215,14 @@ class Trainer:
         that it would have taken with nothing there."""
         if not self._maker or not self.stage.below:
             return 0.0, 0.0
-        seen, tracing = self.progress.seen, self._meet(self.stage.below)
+        seen, is_met = self.progress.seen, self.stage.below in self.met
+        tracing = self._meet(self.stage.below)
         made = [self._maker.of(self.splits.train), self._maker.of(self.splits.validation)]
         self.inputs = {id(self.splits.train): made[0], id(self.splits.validation): made[1]}
         self.progress.skipped += sum(map(len, made)) - (self.progress.seen - seen)
         cold = sum(some.cold_seconds for some in made)
-        cold += max(tracing, *(some.tracing for some in made))
+        if not is_met:
+            cold += max(tracing, *(some.tracing for some in made))
         return sum(some.seconds for some in made), cold
 
     def _train_epoch(self, following: Next) -> None:
@@ -328,8 +330,8 @@ class Trainer:
         """Remember the losses of the phase's first and last steps, where all of them were kept."""
         fresh = self.stage.learner.take_losses()
         size, images = self.recipe.batch_size, len(self.splits.train.labels)
-        if self.step * size - images > size / 2:  # an epoch's last batch, so small that it is noise
-            fresh = fresh[:-1]
+        if images > size and self.step * size - images > size / 2:
+            fresh = fresh[:-1]  # an epoch's last batch, so small that its loss is noise
         if "steps" in self.current:
             self.current["steps"] = kept(self.current["steps"], fresh)
 
