@@ -28,7 +28,7 @@ FAN = ".st-key-fan .js-plotly-plot"
 AT_LEAST = 4
 """Charts that Compare shows of a contrast, whatever is looked at more closely."""
 SUBTITLES = "all => all.map(plot => plot.layout?.title?.subtitle?.text)"
-POINTS = "plot => Math.max(0, ...plot.data.map(trace => trace.x.length))"
+POINTS = "plot => Math.max(0, ...(plot.data ?? []).map(trace => trace.x.length))"
 
 
 def test_a_question_is_launched_watched_answered_and_looked_behind(tmp_path):
