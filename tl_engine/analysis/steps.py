@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 EDGE = 50
-"""Steps at either end of a phase whose losses are kept."""
+"""Steps at either end of a phase whose losses are kept; those on a few images are not counted."""
 
 Steps = dict[str, list[float]]
 """The losses of a phase's "first" and "last" steps, at most EDGE of each, in order."""

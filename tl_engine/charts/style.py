@@ -25,7 +25,7 @@ ARMS = (
 """Colours of arms: at least 3:1 against white and #0E1117, and far enough apart (CIEDE2000 of 10
 and more) for eyes that lack a kind of cone as well, found by search."""
 DASHES, SYMBOLS = ("solid", "dot", "dashdot"), ("circle", "diamond-open", "cross")
-"""What tells arms apart that have the same colour: of the first eight, of the next, and so on."""
+"""What tells arms of one colour apart in curves and scores: the first eight, the next, the next."""
 NAMED_ARMS = 24
 """Up to so many arms are named on a chart; of more, each tells its name when it is touched."""
 FROZEN, THAWED = "#A9D3EC", "#F2B35E"
@@ -66,7 +66,7 @@ def arm_colours(keys: Iterable[Key]) -> dict[Key, str]:
 
 
 def arm_cycles(keys: Iterable[Key]) -> dict[Key, int]:
-    """How many arms before it have an arm's colour: its place in DASHES and SYMBOLS."""
+    """An arm's place in DASHES and SYMBOLS; with its colour it repeats after twenty-four arms."""
     return {key: i // len(ARMS) % len(DASHES) for i, key in enumerate(dict.fromkeys(keys))}
 
 

@@ -125,7 +125,7 @@ class Network:
 
 
 def _key(recipe: Recipe, phase: Phase, features: bool) -> tuple[object, ...]:
-    """What the phases have in common that can use a stage again."""
+    """What tells whether a phase can use the stage that another phase made."""
     return phase.trainable, phase.optimizer, features and recipe.keeps_features(phase)
 
 
