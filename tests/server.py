@@ -48,7 +48,8 @@ def server(
             stdout=printed,
             stderr=printed,
         )
-    address = f"http://127.0.0.1:{port}"
+    name = "[::1]" if options.get("server_address") == "::1" else "127.0.0.1"
+    address = f"http://{name}:{port}"
     try:
         _wait_for(address, process)
         yield address, process

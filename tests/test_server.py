@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import os
 import re
+import socket
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from tests.conftest import PROJECT
 from tests.server import free_port, server, streamlit
 from tests.visitor import visitor
 from ui.access import LOOK_ONLY, TRUST
+from ui.server import is_own_origin
 
 PROMISES = {
     ("server", "address"): "127.0.0.1",
@@ -114,6 +116,82 @@ def test_a_rebound_name_opens_no_session(ask):
 def test_a_page_of_another_site_opens_no_session(ask, origin):
     assert ask(STREAM, **HANDSHAKE, Origin=origin)[0] == 403
     assert ask("/_stcore/upload_file/session/file", "PUT", b"", Origin=origin)[0] == 403
+
+
+def test_a_page_on_another_port_of_this_machine_controls_nothing(served, ask):
+    """Another program's page: a notebook, a development server."""
+    port = urllib.parse.urlsplit(served[0]).port
+    for name in ("127.0.0.1", "localhost"):
+        for other in (f":{port + 1}", ":80", ""):
+            origin = f"http://{name}{other}"
+            assert ask(STREAM, **HANDSHAKE, Origin=origin)[0] == 403
+            assert ask("/_stcore/upload_file/session/file", "PUT", b"", Origin=origin)[0] == 403
+            assert ask("/_stcore/health", Origin=origin)[0] == 403
+
+
+def test_its_own_page_reads_and_a_program_without_origin_too(served, ask):
+    assert ask("/_stcore/health", Origin=served[0])[0] == 200
+    assert ask("/_stcore/health")[0] == 200
+    assert ask(STREAM, **HANDSHAKE)[0] == 101
+
+
+def test_another_name_of_this_machine_or_another_scheme_is_another_origin(served, ask):
+    by_name = served[0].replace("127.0.0.1", "localhost")
+    for origin in (by_name, served[0].replace("http:", "https:"), f"{served[0]}/", "http://"):
+        assert ask(STREAM, **HANDSHAKE, Origin=origin)[0] == 403, origin
+        assert ask("/", Origin=origin)[0] == 403, origin
+
+
+def test_on_ipv6_its_own_origin_alone_is_served(tmp_path):
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 here")
+    log = tmp_path / "log"
+    options = {"server_address": "::1", "server_allowedHosts": "::1"}
+    with server(tmp_path / "runs", log=log, **options) as (address, _):
+        netloc = urllib.parse.urlsplit(address).netloc
+        port = urllib.parse.urlsplit(address).port
+
+        def status(path, **headers):
+            connection = http.client.HTTPConnection("::1", port, timeout=30)
+            connection.request("GET", path, headers={"Host": netloc, **headers})
+            try:
+                return connection.getresponse().status
+            finally:
+                connection.close()
+
+        assert status("/", Origin=address) == 200
+        assert status(STREAM, **HANDSHAKE, Origin=address) == 101
+        assert status(STREAM, **HANDSHAKE, Origin=f"http://[::1]:{port + 1}") == 403
+        assert status("/", Origin="null") == 403
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "scheme", "own"),
+    [
+        ("http://localhost:8501", "localhost:8501", "http", True),
+        ("http://localhost:8501", "localhost:8501", "ws", True),
+        ("http://LOCALHOST:8501", "localhost:8501", "ws", True),
+        ("http://[::1]:8501", "[::1]:8501", "ws", True),
+        ("http://[::1]:8502", "[::1]:8501", "ws", False),
+        ("http://localhost", "localhost:80", "http", True),
+        ("https://localhost", "localhost", "http", False),
+        ("https://localhost:8501", "localhost:8501", "wss", True),
+        ("http://localhost:8501", "localhost:8501", "wss", False),
+        ("https://thaw.example.org", "thaw.example.org", "ws", True),
+        ("https://thaw.example.org:8443", "thaw.example.org", "ws", False),
+        ("http://thaw.example.org", "thaw.example.org", "wss", False),
+        ("http://a@localhost:8501", "localhost:8501", "http", False),
+        ("http://localhost:8501/x", "localhost:8501", "http", False),
+        ("http://localhost:99999", "localhost:8501", "http", False),
+        ("null", "localhost:8501", "http", False),
+        ("ftp://localhost:8501", "localhost:8501", "http", False),
+    ],
+)
+def test_an_origin_is_the_server_s_own_in_scheme_name_and_port(origin, host, scheme, own):
+    assert is_own_origin(origin, host, scheme) is own
 
 
 def test_no_page_may_frame_it_and_nothing_is_guessed(ask):

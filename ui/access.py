@@ -44,7 +44,7 @@ def refusal() -> str | None:
     address = st.get_option("server.address")
     if login:
         return None if find_spec("authlib") and find_spec("httpx") else NOT_INSTALLED
-    if _is_loopback(address) or os.environ.get(TRUST) == "1":
+    if is_loopback(address) or os.environ.get(TRUST) == "1":
         return None
     return (
         f"Thaw would listen on {address or 'every address of this machine'} and let everybody "
@@ -56,6 +56,16 @@ def refusal() -> str | None:
 def login_is_configured() -> bool:
     """Whether visitors have to say who they are."""
     return "auth" in _secrets()
+
+
+def is_loopback(address: str | None) -> bool:
+    """Whether it is a name or an address of this machine that no other machine reaches."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
 
 
 def admit() -> None:
@@ -102,15 +112,6 @@ def explain() -> None:
     """Say why there are no buttons, where they would be."""
     if not may_change():
         st.caption(f":material/visibility: {LOOK_ONLY}")
-
-
-def _is_loopback(address: str | None) -> bool:
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _is_admitted() -> bool:

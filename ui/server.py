@@ -21,6 +21,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """Parameters of glibc's mallopt, from its malloc.h."""
 LARGE = 128 * 1024
 """Bytes: glibc's own beginning, which it raises by itself unless it is set."""
+PORTS = {"http": 80, "https": 443}
+"""By scheme, the port of an address that names none."""
 HEADERS = {
     "Content-Security-Policy": "frame-ancestors 'none'; object-src 'none'; base-uri 'self'",
     "Referrer-Policy": "same-origin",
@@ -64,7 +66,7 @@ def _set_libraries_aside() -> None:
 
 
 class Doorkeeper:
-    """Answers 403 to other hosts and to pages of other sites, before anything looks further.
+    """Answers 403 to other hosts and to pages of other origins, before anything looks further.
 
     Streamlit does so for WebSockets only, and asks the internet for its own address to decide.
     """
@@ -76,20 +78,64 @@ class Doorkeeper:
         """Answer one request, or pass it on."""
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
-        elif _is_welcome(Headers(scope=scope)):
+        elif _is_welcome(Headers(scope=scope), scope["scheme"]):
             await self.app(scope, receive, _with_headers(send))
         else:
             await PlainTextResponse("Forbidden", 403)(scope, receive, send)
 
 
-def _is_welcome(headers: Headers) -> bool:
-    """Whether host and origin, where a browser names one, are those of this server."""
-    origin = headers.get("origin")
-    return is_host_allowed(headers.get("host")) and (
-        origin is None
-        or is_host_allowed(urlsplit(origin).netloc)
-        or origin in st.get_option("server.corsAllowedOrigins")
+def _is_welcome(headers: Headers, scheme: str) -> bool:
+    """Whether the host is this server's and whoever asks is not a page of another origin.
+
+    Browsers name the origin of the page with every request that could change something. Programs
+    that are no browsers name none and are not what this guards against.
+
+    Args:
+        scheme: of the request: http, https, ws or wss.
+    """
+    hosts, origins = headers.getlist("host"), headers.getlist("origin")
+    if len(hosts) != 1 or len(origins) > 1 or not is_host_allowed(hosts[0]):
+        return False
+    return (
+        not origins
+        or is_own_origin(origins[0], hosts[0], scheme)
+        or origins[0] in st.get_option("server.corsAllowedOrigins")
     )
+
+
+def is_own_origin(origin: str, host: str, scheme: str) -> bool:
+    """Whether an Origin is that of the page that a request's Host and scheme belong to.
+
+    Scheme, name and port have to be the same: a page on another port of this machine is another
+    program's. `localhost` and `127.0.0.1` are two names, as they are to browsers. A proxy that
+    speaks TLS asks in plain http for pages that are https, except on this machine's own names.
+
+    Args:
+        scheme: of the request: http, https, ws or wss.
+    """
+    ours = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    try:
+        theirs = urlsplit(origin)
+        named, port = _name_and_port(origin, theirs.scheme)
+        expected = _name_and_port(f"{ours}://{host}", theirs.scheme)
+    except ValueError:
+        return False
+    schemes = {ours} if access.is_loopback(named) else {ours, "https"}
+    return theirs.scheme in schemes and (named, port) == expected
+
+
+def _name_and_port(origin: str, scheme: str) -> tuple[str, int]:
+    """The host's name and the port, where none is written that of the scheme.
+
+    Raises:
+        ValueError: for what is no origin: it has a path, a user or no host.
+    """
+    parts = urlsplit(origin)
+    if parts.scheme not in PORTS or scheme not in PORTS or not parts.hostname:
+        raise ValueError(origin)
+    if origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
+        raise ValueError(origin)
+    return parts.hostname.rstrip("."), parts.port or PORTS[scheme]
 
 
 def _with_headers(send: Send) -> Send:
