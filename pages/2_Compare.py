@@ -45,7 +45,7 @@ AXES = {
     "images": "Images seen",
     "steps": "Steps",
     "forward_equivalents": "Forward-equivalents",
-    "seconds": "Seconds",
+    "seconds": "Training time in seconds",
 }
 
 
@@ -182,8 +182,8 @@ def _readable(scored):
             "Best": percent(row.best),
             "in epoch": "–" if isnan(row.best_epoch) else f"{row.best_epoch:.0f}",
             "Training": percent(row.train_accuracy),
-            "Time, cold": duration(row.cold_seconds),
-            "Time spent": duration(row.seconds),
+            "Cold time": duration(row.cold_seconds),
+            "Training time": duration(row.seconds),
         }
         for row in scored.itertuples()
     ]

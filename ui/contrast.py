@@ -35,10 +35,10 @@ MEASURES = {
     "steps": "Optimizer steps",
     "forward_equivalents": "Forward-equivalents",
     "forward_passes": "Forward passes made",
-    "cold_seconds": "Time, cold",
-    "seconds": "Time spent",
+    "cold_seconds": "Cold time",
+    "seconds": "Training time",
 }
-SECONDS = "Mean time of a run, cold, in seconds"
+SECONDS = "Mean cold time of a run, in seconds"
 EQUIVALENTS = "Forward-equivalents of a run"
 ADVISED = 3
 """Arms that are named of those that fit into a time."""
@@ -54,7 +54,7 @@ def show_story(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> None
     st.markdown(escape(narrate(ours, first.title, second.title, times), 1000))
     st.caption(
         f"{escape(first.title)} against {escape(second.title)}: validation accuracy, means of the "
-        "pairs that both have; costs: mean time of a finished run, cold."
+        "pairs that both have; costs: mean cold time of a finished run."
     )
 
 

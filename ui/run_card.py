@@ -119,8 +119,9 @@ def _figures(run: Run, known: Summary) -> list[str]:
     """What there is to be known of it in numbers."""
     facts = [known.recipe.order] if known.recipe else []
     facts.append(f"{size(run.bytes_on_disk())} on disk")
-    if known.seconds is not None:
-        facts.append(f"took {duration(known.seconds)}")
+    for name, seconds in known.times._asdict().items():
+        if seconds is not None:
+            facts.append(f"{name} time {duration(seconds)}")
     if known.state is RunState.DAMAGED:
         return facts
     if resumes := sum(not attempt["asked"] for attempt in run.attempts()):

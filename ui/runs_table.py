@@ -44,7 +44,7 @@ def row(run: Run, known: Summary) -> dict[str, Any]:
         "Last": None if known.last is None else 100 * known.last,
         "Best": f"{best.accuracy:.1%} in epoch {best.epoch}" if best else "",
         "Curve": list(known.accuracies),
-        "Duration": duration(known.seconds),
+        "Training time": duration(known.times.training),
         "Launched": run.study.created,
     }
 
@@ -90,6 +90,9 @@ def choose(rows: list[dict[str, Any]], selected: list[str]) -> list[str]:
             ),
             "Best": st.column_config.TextColumn(
                 help="Highest validation accuracy and its first epoch", width=130
+            ),
+            "Training time": st.column_config.TextColumn(
+                help="The sum of its epochs, as they were spent; those of another run count nothing"
             ),
             "Curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=1, width="small", help="Validation accuracy per epoch"

@@ -14,12 +14,14 @@ from typing import IO, Any
 import numpy as np
 
 from tl_engine import fsio
+from tl_engine.errors import StoreError
 from tl_engine.runs import checkpoint, files, measurements, phase_ends
 from tl_engine.runs.cache import Cache
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.phase_ends import PhaseEnd
 from tl_engine.runs.pulse import Heart
 from tl_engine.runs.run import Run, RunState
+from tl_engine.runs.times import spent_before
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE)
@@ -49,7 +51,8 @@ class ClaimedRun(Run):
 
     def __init__(self, run: Run) -> None:
         super().__init__(run.path, run.study)
-        self._heart = Heart(run.path)
+        self._before = self._spent_before()
+        self._heart = Heart(run.path, self._before)
         self._said: dict[str, Any] = {}
         self.is_ending = False
 
@@ -71,6 +74,7 @@ class ClaimedRun(Run):
         attempts = [] if self.is_queued else self.attempts_since_asked()
         self._check_patience(attempts, epoch, step)
         attempt = {"at": files.now(), "asked": self.is_queued, "epoch": epoch, "step": step}
+        attempt["before"] = self._before
         self._keep(lambda: files.append_line(self.path / "attempts.jsonl", attempt))
         self.leave_queue()
 
@@ -156,11 +160,13 @@ class ClaimedRun(Run):
         """Write how it ended; last of all, since nobody tidies a run that is over."""
         if state is RunState.FINISHED:
             self._keep(lambda: checkpoint.drop_optimizer(self.path, sealed=self.is_sealed))
+        self._heart.say(self._said)  # what it took outlasts the outcome, which Resume removes
         value: dict[str, Any] = {
             "state": state.value,
             "sentence": sentence,
             "ended": files.now(),
             "seconds": round(seconds, 3),
+            "total_seconds": self._heart.spent,
         }
         if state is RunState.FINISHED and (model := self.keras_file):
             value["files"] = {model.name: files.sha256_of(model)}
@@ -169,6 +175,15 @@ class ClaimedRun(Run):
     def open_log(self) -> IO[bytes]:
         """The log, to append to."""
         return fsio.open_log(self.path / "log.txt")
+
+    def _spent_before(self) -> float | None:
+        """Seconds that processes before this one took; None where that is unknown."""
+        beat = self.pulse
+        try:
+            outcome = self.outcome
+        except StoreError:
+            outcome = {}
+        return spent_before(outcome, beat.spent if beat else None, self.attempts())
 
     def _check_patience(self, attempts: list[dict[str, Any]], epoch: int, step: int) -> None:
         fruitless = attempts[-MAXIMUM_FRUITLESS:]

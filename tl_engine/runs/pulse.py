@@ -40,12 +40,15 @@ class Pulse(NamedTuple):
         progress: stage, phase, epoch, fraction, seconds_left; paused (a sentence) while it waits.
         age: seconds since the last beat; None where it was another boot's or machine's.
         pid, started: the process, and when it started (seconds since the epoch).
+        spent: seconds that all processes of the folder have taken up to this beat; None where an
+            earlier version did not count them.
     """
 
     progress: dict[str, Any]
     age: float | None
     pid: int
     started: float
+    spent: float | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -56,11 +59,23 @@ class Pulse(NamedTuple):
 class Heart:
     """Writes the pulse of this process: whenever it says something, and every second besides."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, before: float | None = 0.0) -> None:
+        """
+        Args:
+            before: seconds that processes before this one took; None where nobody counted them.
+        """
         self._path = folder / FILE
+        self._before, self._began = before, time.monotonic()
         self._progress: dict[str, Any] = {}
         self._started = psutil.Process().create_time()
         self._lock = threading.Lock()
+
+    @property
+    def spent(self) -> float | None:
+        """Seconds that this process and those before it have taken."""
+        if self._before is None:
+            return None
+        return round(self._before + time.monotonic() - self._began, 3)
 
     def say(self, progress: dict[str, Any]) -> None:
         """Say where the process is."""
@@ -90,6 +105,7 @@ class Heart:
             "beat": time.monotonic(),
             "pid": os.getpid(),
             "started": self._started,
+            "spent": self.spent,
             "progress": self._progress,
         }
         text = json.dumps(files.seal(value)).encode().ljust(BYTES)
@@ -110,7 +126,7 @@ def read(folder: Path) -> Pulse | None:
             return None
         same = value["boot"] == _boot()
         age = max(time.monotonic() - value["beat"], 0.0) if same else None
-        return Pulse(value["progress"], age, value["pid"], value["started"])
+        return Pulse(value["progress"], age, value["pid"], value["started"], value.get("spent"))
     return None
 
 

@@ -220,7 +220,8 @@ class Run:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """How it ended: state, sentence, ended (ISO time), seconds; empty while it has not."""
+        """How it ended: state, sentence, ended (ISO time), seconds (of its last
+        process), total_seconds (of all); empty while it has not."""
         return self._read("outcome.json")
 
     @property
@@ -262,8 +263,8 @@ class Run:
         return scores
 
     def attempts(self) -> list[dict[str, Any]]:
-        """Its processes, oldest first: at, asked (by a person), epoch and step they began at;
-        damaged lines are passed over, they only tell when to give up."""
+        """Its processes, oldest first: at, asked (by a person), epoch and step they began at,
+        before (seconds that those before it took); damaged lines are passed over, they only tell when to give up."""
         return files.readable_lines(self.path / "attempts.jsonl")
 
     def attempts_since_asked(self) -> list[dict[str, Any]]:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 from tl_engine.errors import StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs.kept import Kept
-from tl_engine.runs.run import Best, Run, RunState, best_of
+from tl_engine.runs.pulse import Pulse
+from tl_engine.runs.run import Best, Facts, Run, RunState, best_of
+from tl_engine.runs.times import Times, times_of, total_of
 
 
 class Summary(NamedTuple):
@@ -17,7 +19,7 @@ class Summary(NamedTuple):
         recipe: None where it cannot be read.
         accuracies: validation accuracy after each epoch.
         phase: index of the phase of the last epoch.
-        seconds: how long its last process took; None while it is not over.
+        times: what it took so far.
         progress: where its process is; empty unless it is alive.
     """
 
@@ -26,7 +28,7 @@ class Summary(NamedTuple):
     recipe: Recipe | None
     accuracies: tuple[float, ...] = ()
     phase: int = 0
-    seconds: float | None = None
+    times: Times = Times()
     progress: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
     @property
@@ -64,14 +66,24 @@ def _lasts(summary: Summary) -> bool:
 
 def _read(run: Run) -> Summary:
     state, sentence, facts = run.observe()
-    progress = run.progress if state.is_alive else {}
+    beat = run.pulse if state.is_alive else None
+    progress = beat.progress if beat else {}
     if facts is None:
         return Summary(state, sentence, _recipe(run), progress=progress)
-    seconds = facts.outcome.get("seconds") if state.is_over else None
+    times = times_of(facts.epochs, _total(run, facts, beat))
     accuracies = tuple(epoch["val_accuracy"] for epoch in facts.epochs)
     phase = facts.epochs[-1]["phase"] if facts.epochs else 0
     recipe = _same.setdefault(run.recipe, run.recipe)
-    return Summary(state, sentence, recipe, accuracies, phase, seconds, progress)
+    return Summary(state, sentence, recipe, accuracies, phase, times, progress)
+
+
+def _total(run: Run, facts: Facts, beat: Pulse | None) -> float | None:
+    """What all its processes took; of many runs that are over their outcome says it."""
+    if "total_seconds" in facts.outcome:
+        return total_of(facts.outcome, None, ())
+    beat = beat or run.pulse
+    attempts = run.attempts() if facts.outcome else ()
+    return total_of(facts.outcome, beat.spent if beat else None, attempts)
 
 
 def _recipe(run: Run) -> Recipe | None:
