@@ -1,15 +1,22 @@
 """The command line: the whole job without a browser, exit codes that mean something."""
 
+import io
 import json
+import os
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import tiny_recipe
+from tests import fake_run
+from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tests.helpers import command
 from tl_engine.cli import main, study_from
+from tl_engine.runs import ClaimedRun, RunState
 from tl_engine.study import Arm, Study
 
 TINY = ["--set", "backbone=tiny", "--set", "pretrained=false", "--set", "image_size=16"]
@@ -90,6 +97,23 @@ def test_runs_are_listed_shown_and_compared(capsys, finished):
         (["stop", "gone"], "There is no study"),
         (["resume", "gone/arm1-pair01"], "There is no study"),
         (["measure", "{}"], "list of phases"),
+        (["measure", "[" * 50_000], "A recipe is a JSON object"),
+        (["measure", "[]"], "A recipe is a JSON object"),
+        (["run", "--pairs", "0"], "1 to 100 paired seeds, got 0"),
+        (["run", "--title", ""], "title: A name has 1 to 200 characters, got ''"),
+        (["run", "--set", "train_images=abc"], "train_images: This setting is a whole number"),
+        (["run", "--set", "train_images=" + "9" * 5000], 'or "all", got'),
+        (["run", "--set", "pretrained=maybe"], "pretrained: This setting is true or false, got"),
+        (["run", "--phase", f"all:{'9' * 5000}:1e-3"], "A phase reads"),
+        (["show", "gone"], "it holds none yet"),
+        (["resume", "gone"], "There is no study"),
+        (["rename", "gone", "x"], "There is no study"),
+        (["note", "gone", "x"], "There is no study"),
+        (["delete", "gone"], "There is no study"),
+        (["delete", "gone/arm1-pair01"], "A study is deleted with all its runs"),
+        (["clone", "gone"], "There is no study"),
+        (["explain", "gone"], "There is no study"),
+        (["open-test", "gone"], "There is no study"),
     ],
 )
 def test_what_is_refused_is_one_sentence_and_exit_code_2(capsys, store, arguments, sentence):
@@ -99,6 +123,37 @@ def test_what_is_refused_is_one_sentence_and_exit_code_2(capsys, store, argument
     assert sentence in error
     assert "Traceback" not in error
     assert list(store.studies()) == []
+
+
+def test_one_bad_picture_costs_no_other_its_answer_and_nothing_hangs(capsys, finished, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "secret.png").touch(mode=0)
+    (tmp_path / "large.png").write_bytes(b"x")
+    os.truncate(tmp_path / "large.png", 26 * 2**20)
+    (tmp_path / "scans.jpg").write_bytes(many_scans(20_000))
+    good = tmp_path / "good.png"
+    Image.fromarray(np.full((40, 60, 3), 200, np.uint8)).save(good)
+    bad = [tmp_path / "pipe.png", tmp_path / "large.png", tmp_path / "scans.jpg", tmp_path]
+    bad += ["/dev/zero", tmp_path / "gone.png", "a" * 5000, "b\0c", tmp_path / "\udcff.png"]
+    run, began = finished.runs()[0].id, time.monotonic()
+    words = ["classify", run, *bad, good, "--json", "--runs-dir", finished.path.parent]
+    code, said, error = out(capsys, *words)
+    assert code == 2
+    assert time.monotonic() - began < 60
+    answers = json.loads(said)
+    assert len(answers) == len(bad) + 1
+    assert [("top" in answer) for answer in answers] == [False] * len(bad) + [True]
+    assert len(error.strip().splitlines()) == len(bad)
+
+
+def many_scans(count):
+    """A progressive JPEG whose last pass is repeated: small to send, long to decode."""
+    made = io.BytesIO()
+    noise = np.random.default_rng(1).integers(0, 255, (512, 512), np.uint8)
+    Image.fromarray(noise).save(made, "JPEG", progressive=True, quality=5)
+    data = made.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2][:300] * count + b"\xff\xd9"
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])
@@ -129,6 +184,192 @@ def test_a_name_says_nothing_to_the_terminal(store, capsys):
     said = capsys.readouterr().out
     assert "red" in said
     assert "\x1b" not in said
+
+
+def test_whole_numbers_of_5000_digits_are_refused_by_every_option(capsys, store):
+    for words in (["run", "--pairs"], ["torture", "--kills"], ["torture", "--seed"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "9" * 5000, "--runs-dir", str(store.root)])
+        assert ended.value.code == 2
+        assert len(capsys.readouterr().err) < 2000
+
+
+ONE_ID = ("show", "export", "open-test", "resume", "clone", "delete", "classify", "rename", "note")
+SEVERAL_IDS = ("compare", "explain", "robustness", "stop")
+MORE = {"classify": ["x.png"], "rename": ["x"], "note": ["x"]}
+
+
+@pytest.mark.parametrize("name", [*ONE_ID, *SEVERAL_IDS])
+def test_whatever_stands_for_an_id_is_one_sentence_and_exit_code_2(capsys, store, tmp_path, name):
+    os.mkfifo(store.root / "pipe")
+    study = store.create(tiny_study())
+    (study.path / "arm9-pair99").touch()
+    odd = ["", "x" * 100_000, "\udcff\udc80", "\ud800", "..", "../runs", str(tmp_path), "/dev/zero"]
+    odd += ["pipe", "a\0b", f"{study.id}/", f"{study.id}/..", f"{study.id}/arm9-pair99", ".cache"]
+    odd += [f"{study.id}/{'y' * 100_000}", f"{study.id}/arm1-pair{'1' * 10_000}", "\u202e"]
+    for wanted in odd:
+        began = time.monotonic()
+        code, said, error = out(capsys, name, wanted, *MORE.get(name, []), "--runs-dir", store.root)
+        assert time.monotonic() - began < 5
+        assert (code, said) == (2, ""), wanted[:80]
+        assert len(error.strip().splitlines()) == 1
+        assert len(error) < 600
+    assert study.id in out(capsys, name, "gone", *MORE.get(name, []), "--runs-dir", store.root)[2]
+
+
+@pytest.mark.parametrize("odd", ["", "a\0b", "x" * 5000, "/dev/null", "/proc/nowhere"])
+def test_a_folder_of_studies_that_cannot_be_one_is_refused(capsys, odd):
+    if odd:
+        code, _, error = out(capsys, "list", "--runs-dir", odd)
+        assert code == 2
+        assert "--runs-dir is a folder of studies" in error
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["show"], ["compare"], ["--help"]])
+def test_whoever_stops_reading_sees_no_traceback(finished, words):
+    words = [*words, *([finished.id] if words[0] in ("show", "compare") else [])]
+    where = [] if "--help" in words else ["--runs-dir", str(finished.path.parent)]
+    command = [sys.executable, "-m", "tl_engine", *words, *where]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, cwd=PROJECT, **pipes) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141 or "--help" in words  # whose printing argparse does
+
+
+def test_a_study_is_shown_with_its_question_its_runs_and_its_verdict(capsys, finished):
+    where = ["--runs-dir", finished.path.parent]
+    code, said, _ = out(capsys, "show", finished.id, *where)
+    assert code == 0
+    for part in ("Which order?", "smallest difference that matters", "Freeze first", "Verdicts"):
+        assert part in said
+    code, said, _ = out(capsys, "show", finished.id, "--json", *where)
+    shown = json.loads(said)
+    assert (len(shown["runs"]), shown["damaged"]) == (2, [])
+    assert shown["verdicts"][0]["verdict"]
+
+
+def test_one_run_has_the_same_times_everywhere(capsys, finished):
+    where = ["--json", "--runs-dir", finished.path.parent]
+    run = finished.runs()[0]
+    listed = {row["run"]: row for row in json.loads(out(capsys, "list", *where)[1])}[run.id]
+    shown = json.loads(out(capsys, "show", run.id, *where)[1])
+    compared = json.loads(out(capsys, "compare", finished.id, *where)[1])["runs"]
+    (row,) = [row for row in compared if row["run"] == run.id]
+    for name in ("training_seconds", "cold_seconds"):
+        assert listed[name] == shown[name] == pytest.approx(row[name])
+    assert listed["training_seconds"] == sum(epoch["seconds"] for epoch in run.epochs())
+    assert listed["total_seconds"] >= listed["training_seconds"]
+
+
+def test_stopping_nothing_is_refused(capsys, finished):
+    code, _, error = out(capsys, "stop", finished.id, "--runs-dir", finished.path.parent)
+    assert code == 2
+    assert "Nothing to stop: 2 runs are finished already." in error
+
+
+def test_resuming_a_study_without_resumable_runs_is_refused(capsys, finished):
+    code, _, error = out(capsys, "resume", finished.id, "--runs-dir", finished.path.parent)
+    assert code == 2
+    assert "has no run to resume" in error
+
+
+def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeypatch):
+    study = store.create(fake_run.study(pairs=2))
+    first, second = study.runs()
+    with second.hold():
+        fake_run.train(ClaimedRun(second))
+    first.request_stop()
+
+    def drain(store):
+        if first.state is RunState.QUEUED:
+            with first.hold():
+                fake_run.train(ClaimedRun(first))
+
+    monkeypatch.setattr("tl_engine.launchers.local.ensure_worker", drain)
+    code, said, _ = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
+    assert code == 0
+    assert [row["run"] for row in json.loads(said)["runs"]] == [first.id]
+
+
+def test_people_rename_and_note(capsys, store):
+    study = store.create(tiny_study())
+    where = ["--runs-dir", store.root]
+    assert out(capsys, "rename", study.id, "Better?", *where)[0] == 0
+    assert out(capsys, "note", study.id, "It was.", *where)[0] == 0
+    assert (store.study(study.id).title, store.study(study.id).note) == ("Better?", "It was.")
+    for words in (["rename", study.id, ""], ["note", study.id, "\udcff"]):
+        assert out(capsys, *words, *where)[0] == 2
+    assert store.study(study.id).title == "Better?"
+
+
+def test_deleting_asks_first(capsys, store, monkeypatch):
+    study = store.create(tiny_study())
+    where = ["--runs-dir", store.root]
+    code, _, error = out(capsys, "delete", study.id, *where)
+    assert code == 2
+    assert "add --yes" in error
+    for answer, code in (("n\n", 2), ("", 2), ("yes\n", 0)):
+        assert study.path.exists()
+        monkeypatch.setattr("sys.stdin", Terminal(answer))
+        assert out(capsys, "delete", study.id, *where)[0] == code
+    assert not study.path.exists()
+
+
+class Terminal(io.StringIO):
+    """Somebody who types."""
+
+    def isatty(self):
+        return True
+
+
+def test_what_runs_is_not_deleted_and_nobody_is_asked(capsys, store):
+    study = store.create(tiny_study())
+    with study.runs()[0].hold():
+        code, _, error = out(capsys, "delete", study.id, "--yes", "--runs-dir", store.root)
+    assert code == 2
+    assert "is running: stop it first" in error
+    assert study.path.exists()
+
+
+def test_opening_the_test_split_asks_first(capsys, store):
+    study = store.create(tiny_study())
+    code, _, error = out(capsys, "open-test", study.id, "--runs-dir", store.root)
+    assert code == 2
+    assert "counted for ever" in error
+    assert "add --yes" in error
+    assert study.openings() == []
+
+
+def test_a_study_is_cloned_with_changes(capsys, store, monkeypatch):
+    monkeypatch.setattr("tl_engine.launchers.local.ensure_worker", lambda store: None)
+    study = store.create(tiny_study())
+    words = ["clone", study.id, "--pairs", "3", "--title", "Again", "--detach", "--json"]
+    code, said, _ = out(capsys, *words, "--runs-dir", store.root)
+    assert code == 0
+    again = store.study(json.loads(said)["study"]).study
+    assert (again.title, again.pairs, again.arms) == ("Again", 3, study.study.arms)
+    for words in (["--pairs", "0"], ["--title", ""]):
+        assert out(capsys, "clone", study.id, *words, "--runs-dir", store.root)[0] == 2
+
+
+def test_what_phases_did_is_explained(capsys, finished):
+    where = ["--runs-dir", finished.path.parent]
+    code, said, _ = out(capsys, "explain", finished.id, *where)
+    assert code == 0
+    assert "they never change the verdict" in said
+    assert "head moved" in said
+    code, said, _ = out(capsys, "explain", finished.id, "--json", *where)
+    assert {row["run"] for row in json.loads(said)["phases"]} == {r.id for r in finished.runs()}
+
+
+def test_only_finished_runs_are_exported_or_classify(capsys, store):
+    run = store.create(tiny_study()).runs()[0]
+    run.request_stop()
+    for words in (["export", run.id], ["classify", run.id, "x.png"]):
+        code, _, error = out(capsys, *words, "--runs-dir", store.root)
+        assert code == 2
+        assert "it is stopped, not finished" in error
 
 
 def test_a_preset_s_grid_is_launched_whole():

@@ -75,7 +75,7 @@ def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted
     (study,) = copy.studies()
     assert study.openings() == []
     assert [run.test_scores() for run in study.runs()] == [None, None]
-    done = command("open-test", study.id, "--json", "--runs-dir", str(copy.root))
+    done = command("open-test", study.id, "--yes", "--json", "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
     assert "Measuring finished runs 2 of 2" in done.stderr
     for run in study.runs():
@@ -90,7 +90,7 @@ def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted
     (opening,) = study.openings()
     assert (opening.number, opening.runs) == (1, tuple(run.path.name for run in study.runs()))
     before = {path: path.read_bytes() for path in study.path.rglob("test.*")}
-    assert main(["open-test", study.id, "--runs-dir", str(copy.root)]) == 0
+    assert main(["open-test", study.id, "--yes", "--runs-dir", str(copy.root)]) == 0
     assert {path: path.read_bytes() for path in study.path.rglob("test.*")} == before
     assert count(study.openings()) == 1
 
@@ -116,7 +116,16 @@ def test_corrupted_images_are_asked_of_one_run_or_all_and_the_clean_ones_are_kno
 @pytest.mark.long
 def test_a_killed_opening_goes_on_and_counts_once(copy):
     (study,) = copy.studies()
-    words = [sys.executable, "-m", "tl_engine", "open-test", study.id, "--runs-dir", copy.root]
+    words = [
+        sys.executable,
+        "-m",
+        "tl_engine",
+        "open-test",
+        study.id,
+        "--yes",
+        "--runs-dir",
+        copy.root,
+    ]
     process = subprocess.Popen([*map(str, words)], cwd=PROJECT, stderr=subprocess.DEVNULL)
     wait_until(study.openings)
     process.send_signal(signal.SIGKILL)
@@ -124,7 +133,7 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
     asking = StudyEvaluation(study, TEST)
     assert not asking.is_alive
     assert asking.progress == {"ended": DIED}
-    done = command("open-test", study.id, "--runs-dir", str(copy.root))
+    done = command("open-test", study.id, "--yes", "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
     assert all(run.test_scores() for run in study.runs())
     assert count(study.openings()) == 1

@@ -35,7 +35,8 @@ def start(store: RunStore, study: StudyFolder, kind: Evaluation, runs: Iterable[
     lock = evaluation.take()
     if lock is None:
         return
-    chosen = [] if kind is Evaluation.TEST else [run.id for run in runs]
+    is_test = kind is Evaluation.TEST
+    chosen = [study.id, "--yes"] if is_test else [run.id for run in runs]  # asked on the page
     try:
         evaluation.report({"stage": STARTS})  # whoever dies before it says a word has said this
         with store.open_worker_log() as log:

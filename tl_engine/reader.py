@@ -11,8 +11,10 @@ import contextlib
 import io
 import os
 import resource
+import stat
 import subprocess
 import sys
+from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
@@ -20,7 +22,7 @@ import numpy as np
 
 from tl_engine.catalog.datasets import Dataset, dataset
 from tl_engine.errors import ImageError
-from tl_engine.images import check_bytes, fit, preview, read_image
+from tl_engine.images import MAXIMUM_BYTES, WHAT_IS_RIGHT, check_bytes, fit, preview, read_image
 from tl_engine.launchers.local import PROJECT
 
 PROCESSOR_SECONDS = 6
@@ -71,6 +73,25 @@ def read_upload(data: bytes, described: Dataset, *, invert: bool = False) -> Upl
         "This picture takes too much time or memory to read: open it in another program and save "
         "it again, smaller."
     )
+
+
+def read_file(path: Path) -> bytes:
+    """What a picture's file holds; a pipe or a device, which might never end, is not opened.
+
+    Raises:
+        ImageError: for what is no file, is too large or cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ImageError(f"This is no file: choose {WHAT_IS_RIGHT}.")
+        # Who puts a pipe in its place meanwhile does not make us wait either.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            data = file.read(MAXIMUM_BYTES + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "its name is no path"
+        raise ImageError(f"This picture cannot be read: {why}.") from None
+    check_bytes(data)
+    return data
 
 
 def main(name: str, *words: str) -> int:

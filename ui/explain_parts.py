@@ -12,7 +12,7 @@ import streamlit as st
 
 from tl_engine.analysis import diagnosis
 from tl_engine.analysis.agreement import disagreement, seed_disagreement
-from tl_engine.analysis.diagnosis import Told
+from tl_engine.analysis.diagnosis import EARLIER, STANDING, Told
 from tl_engine.charts.agreement import Apart
 from tl_engine.charts.diagnosis import Arms, Drawn, images_words
 from ui import figures, frame
@@ -23,11 +23,6 @@ from ui.text import escape, plain, table
 
 Part = tuple[str, go.Figure, pd.DataFrame, str]
 """A chart of the strip: its key, its figure, its numbers and how to read it."""
-EARLIER = "trained by a version that did not look inside"
-STANDING = (
-    "These diagnostics explain; they never change the verdict. They tell what happened in these "
-    "runs, not what would have happened otherwise."
-)
 COLUMNS = {
     "loss": "Loss at its start",
     "energy": "Energy at its start",

@@ -10,6 +10,11 @@ import pandas as pd
 
 from tl_engine.analysis.steps import spike
 
+EARLIER = "trained by a version that did not look inside"
+STANDING = (
+    "These diagnostics explain; they never change the verdict. They tell what happened in these "
+    "runs, not what would have happened otherwise."
+)
 STATE_COLUMNS = (
     "loss",
     "accuracy",

@@ -10,7 +10,7 @@ import numpy as np
 from tl_engine.errors import StoreError
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.kept import Kept
-from tl_engine.runs.run import Run
+from tl_engine.runs.run import Run, RunState
 from tl_engine.runs.summary import summarise
 
 if TYPE_CHECKING:
@@ -36,6 +36,22 @@ def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
     return pd.DataFrame(
         {name: np.concatenate([part[name] for part in parts]) for name in HISTORY_COLUMNS}
     )
+
+
+def split_sound(runs: list[Run]) -> tuple[list[Run], list[tuple[Run, str]]]:
+    """The runs that can be read, and those that are damaged, each with the sentence about it."""
+    sound, damaged = [], []
+    for run in runs:
+        try:
+            known = summarise(run)
+            if known.state is RunState.DAMAGED:
+                raise StoreError(known.sentence)
+            _history(run)
+        except StoreError as error:
+            damaged.append((run, str(error)))
+        else:
+            sound.append(run)
+    return sound, damaged
 
 
 _kept: Kept[Columns] = Kept(MAXIMUM_RUNS)

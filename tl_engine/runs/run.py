@@ -264,7 +264,8 @@ class Run:
 
     def attempts(self) -> list[dict[str, Any]]:
         """Its processes, oldest first: at, asked (by a person), epoch and step they began at,
-        before (seconds that those before it took); damaged lines are passed over, they only tell when to give up."""
+        before (seconds that those before it took); damaged lines are passed over, they only tell
+        when to give up."""
         return files.readable_lines(self.path / "attempts.jsonl")
 
     def attempts_since_asked(self) -> list[dict[str, Any]]:

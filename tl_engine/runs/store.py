@@ -75,8 +75,10 @@ class RunStore:
             StoreError: where there is none.
         """
         path = self.root / study_id
-        if not study_id or study_id != path.name or not path.is_dir() or study_id[0] == ".":
-            raise StoreError(f"There is no study {study_id!r} in {self.root}.")
+        if not study_id or study_id != path.name or not _is_folder(path) or study_id[0] == ".":
+            newest = max((one.name for one in self._study_paths()), default="")
+            hint = f"the newest is {newest}" if newest else "it holds none yet"
+            raise StoreError(f"There is no study {study_id!r:.60} in {self.root}: {hint}.")
         return StudyFolder(path)
 
     def run(self, run_id: str) -> Run:
@@ -212,6 +214,13 @@ def _opened(path: Path) -> StudyFolder:
     study = StudyFolder(path)
     _ = study.is_readable and study.damage
     return study
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def _may_wait(run: Path) -> bool:

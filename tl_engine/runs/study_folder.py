@@ -19,7 +19,7 @@ from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
 from tl_engine.text import lines
 
 MAXIMUM_NOTE = 5000
-RUN_NAME = re.compile(r"arm\d+-pair\d+")
+RUN_NAME = re.compile(r"arm[0-9]{1,9}-pair[0-9]{1,9}")
 
 
 class StudyFolder:
@@ -198,7 +198,9 @@ class StudyFolder:
         """
         path = self.path / name
         if not RUN_NAME.fullmatch(name) or not path.is_dir():
-            raise StoreError(f"Study {self.id} has no run {name!r}.")
+            there = [one.path.name for one in self.runs()] if self.is_readable else []
+            hint = f": it has {there[0]} to {there[-1]}" if there else ""
+            raise StoreError(f"Study {self.id} has no run {name!r:.60}{hint}.")
         return Run(path, self)
 
 

@@ -1,0 +1,121 @@
+"""The study that options describe: a preset, changed."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+from tl_engine.catalog.presets import PRESETS, compose, preset
+from tl_engine.cli.printing import MAXIMUM_DIGITS, whole
+from tl_engine.errors import Problem, RecipeError
+from tl_engine.machine import recommended_settings
+from tl_engine.recipe import SETTINGS, Phase, Recipe
+from tl_engine.study import Study
+
+WHOLE = re.compile(rf"-?[0-9]{{1,{MAXIMUM_DIGITS}}}")
+SWITCH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
+ALL = ("all", "none")
+EXAMPLES = {"train_images": 500, "image_size": 96, "batch_size": 64}
+
+
+def study_from(options: argparse.Namespace) -> Study:
+    """The study that the options describe.
+
+    Raises:
+        RecipeError, CatalogError: for what cannot be trained.
+    """
+    base = preset(options.preset)
+    changed = dict(map(setting, options.set))
+    settings = {**base.settings, **changed}
+    augmented = settings.get("augmentation") is True
+    settings = {**recommended_settings(augmentation=augmented), **settings}
+    orders = [tuple(map(phase, options.phase))] if options.phase else base.orders
+    reverse = options.reverse or (base.reverse and not options.phase)
+    title = base.title if options.title is None else options.title
+    pairs = base.pairs if options.pairs is None else options.pairs
+    varied = {name: values for name, values in base.varied.items() if name not in changed}
+    return compose(title, settings, orders, reverse, pairs, varied)
+
+
+def phase(text: str) -> Phase:
+    """The phase that TRAINABLE:EPOCHS:LEARNING_RATE[:OPTIMIZER[:SCHEDULE[:PATIENCE]]] describes.
+
+    Raises:
+        RecipeError: for a text that reads otherwise.
+    """
+    parts = text.split(":")
+    try:
+        trainable, epochs, learning_rate, *rest = parts
+        layers: str | int = whole(trainable) if trainable.isdecimal() else trainable
+        optimizer, schedule, patience = (*rest, *("adam", "constant", "0")[len(rest) :])
+        falls = (optimizer, schedule, whole(patience) or None)
+        return Phase(layers, whole(epochs), float(learning_rate), *falls)
+    except (ValueError, TypeError, argparse.ArgumentTypeError):
+        raise RecipeError(
+            [
+                Problem(
+                    "phase",
+                    "A phase reads TRAINABLE:EPOCHS:LEARNING_RATE[:OPTIMIZER[:SCHEDULE"
+                    f"[:PATIENCE]]], such as all:2:1e-5, got {text!r:.80}.",
+                )
+            ]
+        ) from None
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """The name and the value that NAME=VALUE gives, in the type that the setting has.
+
+    Raises:
+        RecipeError: for a name that is no setting's, and a value that cannot be its.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or name not in SETTINGS:
+        names = ", ".join(sorted(SETTINGS))
+        sentence = f"A setting reads NAME=VALUE with NAME one of {names}; got {text!r:.80}."
+        raise RecipeError([Problem("set", sentence)])
+    return name, _value(name, value)
+
+
+def _value(name: str, text: str) -> Any:
+    kind = str(Recipe.__dataclass_fields__[name].type)
+    if kind == "bool":
+        if text.lower() in SWITCH:
+            return SWITCH[text.lower()]
+        raise _refused(name, "true or false", text)
+    if not kind.startswith("int"):
+        return text
+    if "None" in kind and text.lower() in ALL:
+        return None
+    if WHOLE.fullmatch(text):
+        return int(text)
+    such = f"a whole number such as {EXAMPLES.get(name, 1)}"
+    raise _refused(name, f'{such}, or "all"' if "None" in kind else such, text)
+
+
+def _refused(name: str, right: str, given: str) -> RecipeError:
+    return RecipeError([Problem(name, f"This setting is {right}, got {given!r:.40}.")])
+
+
+def add_study_options(parser: argparse.ArgumentParser) -> None:
+    """What `study_from` reads."""
+    names = "; ".join(f"{p.name}: {p.description}" for p in PRESETS.values())
+    parser.add_argument("--preset", default="try-it", help=f"where to start. {names}")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change a setting, such as train_images=500, dataset=cifar10, pretrained=false",
+    )
+    parser.add_argument(
+        "--phase",
+        action="append",
+        default=[],
+        metavar="TRAINABLE:EPOCHS:RATE[:OPTIMIZER[:SCHEDULE[:PATIENCE]]]",
+        help="the phases of one arm, in order, instead of the preset's: all:2:1e-5, head:4:1e-3, "
+        "3:1:1e-4 (top 3 blocks), head:20:1e-3:adam:cosine:3 (ends after 3 epochs without gain)",
+    )
+    parser.add_argument("--reverse", action="store_true", help="add the reversed order as an arm")
+    parser.add_argument("--pairs", type=whole, help="number of paired seeds, 1 to 100")
+    parser.add_argument("--title", help="what to call the study, 1 to 200 characters")

@@ -1,0 +1,132 @@
+"""The command that compares: verdicts, scores, settings that differ, without what is damaged."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tl_engine.cli.printing import add_command, print_json
+from tl_engine.judgement import arms_of, judge, question_of, table_of, why_none
+from tl_engine.runs import Run, RunStore, joined_history
+from tl_engine.runs.joined import split_sound
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMES = {
+    "seconds": "training_seconds",
+    "mean_seconds": "mean_training_seconds",
+}
+"""Times are called what they are everywhere (docs/glossary.md)."""
+Damaged = list[dict[str, str]]
+"""Per run or study that was left out: its id, and the sentence about its damage."""
+
+
+def add_to(commands: Any) -> None:
+    """Add it to the parser."""
+    text = (
+        "verdicts, scores, settings that differ; what is damaged is left out, named on standard "
+        'error and under "damaged", and makes exit code 1'
+    )
+    made = add_command(commands, "compare", compare, text, json=True)
+    made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    made.add_argument(
+        "--any-budget", action="store_true", help="verdicts on arms that cost differently too"
+    )
+
+
+def compare(options: argparse.Namespace, store: RunStore) -> int:
+    """Print verdicts on several runs or studies, their scores and the settings that differ."""
+    from tl_engine.analysis.scores import arm_summary
+    from tl_engine.analysis.settings import differences
+
+    runs, damaged = sound_runs(store, options.ids)
+    for one in damaged:
+        print(f"{one['id']} is left out: {one['sentence']}", file=sys.stderr)
+    if damaged and not runs:
+        print("Nothing that is sound is left to compare.", file=sys.stderr)
+        return 2
+    history = joined_history(runs)
+    table = _scores(runs, history)
+    settings = differences({run.arm: run.recipe.to_dict() for run in runs})
+    arms, verdicts = arm_summary(table), _verdicts(runs, table, history, options.any_budget)
+    table, arms = table.rename(columns=NAMES), arms.rename(columns=NAMES)
+    if options.json:
+        parts = {"runs": table, "arms": arms, "verdicts": verdicts}
+        rows = {name: _rows(t) for name, t in {**parts, "settings": settings.reset_index()}.items()}
+        digests = {run.study.id: run.study.study.digest for run in runs}
+        print_json({"studies": digests, **rows, "damaged": damaged})
+    else:
+        print("Validation accuracy per run\n", table.to_string(index=False), sep="")
+        print("\nPer arm\n", arms.to_string(index=False), sep="")
+        print("\nVerdicts", *verdicts["verdict"], sep="\n")
+        differing = settings.to_string() if len(settings) else "none"
+        print("\nSettings that differ\n", differing, sep="")
+    return 1 if damaged else 0
+
+
+def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]:
+    """The runs that ids of studies and runs name, and what of them is damaged.
+
+    Raises:
+        StoreError: for an id that is not there.
+    """
+    chosen: dict[str, Run] = {}
+    unreadable: Damaged = []
+    for wanted in ids:
+        folder = store.study(wanted.partition("/")[0])
+        if folder.is_readable:
+            chosen |= {run.id: run for run in store.select([wanted])}
+        else:
+            sentence = folder.damage or "It cannot be read."
+            unreadable.append({"id": folder.id, "sentence": sentence})
+    sound, damaged = split_sound(list(chosen.values()))
+    return sound, [*unreadable, *({"id": run.id, "sentence": why} for run, why in damaged)]
+
+
+def verdicts_of(runs: list[Run]) -> tuple[list[dict[str, Any]], Damaged]:
+    """The verdicts on runs, a row each, and which of them were left out as damaged."""
+    sound, left_out = split_sound(runs)
+    damaged = [{"id": run.id, "sentence": why} for run, why in left_out]
+    if not sound:
+        return [{"verdict": "Every run is damaged."}], damaged
+    history = joined_history(sound)
+    return _rows(_verdicts(sound, _scores(sound, history), history, False)), damaged
+
+
+def _scores(runs: list[Run], history: pd.DataFrame) -> pd.DataFrame:
+    from tl_engine.analysis.scores import score_table
+
+    return score_table(history, {run.id: validation_images(run) for run in runs})
+
+
+def _verdicts(
+    runs: list[Run], scored: pd.DataFrame, history: pd.DataFrame, any_budget: bool
+) -> pd.DataFrame:
+    """A row per contrast of the arms, or the one sentence why there is none."""
+    import pandas as pd
+
+    arms = arms_of(runs)
+    reason = "One arm: nothing to compare it with." if len(arms) < 2 else why_none(arms)
+    if reason:
+        return pd.DataFrame([{"verdict": reason}])
+    question = question_of(arms, scored)
+    return table_of(arms, judge(arms, scored, history, question, any_budget=any_budget))
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return json.loads(table.to_json(orient="records"))
+
+
+def validation_images(run: Run) -> int:
+    """How many images its validation accuracy counts.
+
+    Raises:
+        StoreError: where its recipe cannot be read.
+    """
+    from tl_engine.work import sizes_of
+
+    return sizes_of(run.recipe).validation

@@ -1,0 +1,169 @@
+"""Commands that look: list, and show for a run or a study."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from tl_engine.cli.printing import add_command, number, percent, print_json, print_table
+from tl_engine.errors import StoreError
+from tl_engine.recipe import Recipe
+from tl_engine.runs import Run, RunState, RunStore, StudyFolder, summarise
+from tl_engine.text import lines, plain
+
+NONE_YET = "No runs yet: start with `python -m tl_engine run --preset try-it`."
+COLUMNS = ("run", "arm", "state", "epoch", "validation accuracy", "best (epoch)")
+TIMES = ("training time (s)", "cold time (s)", "total time (s)")
+
+
+def add_to(commands: Any) -> None:
+    """Add them to the parser."""
+    add_command(commands, "list", list_runs, "every run and how it stands", json=True)
+    text = "one run, epoch by epoch; or a study: its question, runs and verdicts"
+    made = add_command(commands, "show", show, text, json=True)
+    made.add_argument("id", metavar="STUDY[/RUN]")
+
+
+def list_runs(options: argparse.Namespace, store: RunStore) -> int:
+    """Print every run, newest study first."""
+    for study in [*store.unreadable(), *store.studies()]:
+        if study.damage:
+            print(f"{study.id}: {study.damage}", file=sys.stderr)
+    rows = [summary(run) for run in store.runs()]
+    if options.json:
+        return print_json(rows)
+    if not rows:
+        print(NONE_YET)
+    print_runs(rows)
+    return 0
+
+
+def show(options: argparse.Namespace, store: RunStore) -> int:
+    """Print one run, or one study."""
+    if "/" in options.id:
+        return _show_run(options, store.run(options.id))
+    return _show_study(options, store.study(options.id))
+
+
+def summary(run: Run) -> dict[str, Any]:
+    """One run in a line; its times are those of `runs.times`, in seconds."""
+    known = summarise(run)
+    return {
+        "run": run.id,
+        "study": run.study.title,
+        "arm": run.arm,
+        "pair": run.pair,
+        "order": known.recipe.order if known.recipe else None,
+        "state": known.state.value,
+        "sentence": known.sentence,
+        "epoch": len(known.accuracies),
+        "epochs": known.recipe.total_epochs if known.recipe else None,
+        "val_accuracy": known.last,
+        "best": known.best.accuracy if known.best else None,
+        "best_epoch": known.best.epoch if known.best else None,
+        **{f"{name}_seconds": value for name, value in known.times._asdict().items()},
+    }
+
+
+def print_runs(rows: list[dict[str, Any]]) -> None:
+    """Print summaries of runs as a table."""
+    print_table(
+        [*COLUMNS, *TIMES],
+        [
+            [
+                row["run"],
+                row["arm"],
+                row["state"],
+                f"{row['epoch']}/{number(row['epochs']) or '?'}",
+                percent(row["val_accuracy"]),
+                "" if row["best"] is None else f"{percent(row['best'])} ({row['best_epoch']})",
+                *(seconds(row[f"{name}_seconds"]) for name in ("training", "cold", "total")),
+            ]
+            for row in rows
+        ],
+    )
+
+
+def seconds(value: float | None) -> str:
+    """A time to a tenth of a second; empty for none."""
+    return "" if value is None else f"{value:.1f}"
+
+
+def _show_run(options: argparse.Namespace, run: Run) -> int:
+    """What was asked, every epoch, the scores, the audit."""
+    line = summary(run)
+    if line["state"] == RunState.DAMAGED.value:
+        raise StoreError(
+            f"Run {run.id} is damaged. {line['sentence']} `python -m tl_engine resume {run.id}` "
+            "begins it again and keeps what is damaged aside."
+        )
+    facts = {
+        **line,
+        "asked": run.asked,
+        "environments": run.environments,
+        "bit_comparable": run.is_bit_comparable,
+        "bytes_on_disk": run.bytes_on_disk(),
+        "history": run.epochs(),
+        "scores": run.scores,
+    }
+    if options.json:
+        return print_json(facts)
+    print(f"{run.id}: {plain(run.study.title)}, {plain(run.arm)}, pair {run.pair}")
+    print(f"{line['state']}. {line['sentence']}".rstrip())
+    named = zip(TIMES, ("training", "cold", "total"), strict=True)
+    print(", ".join(f"{label} {seconds(line[f'{name}_seconds']) or '–'}" for label, name in named))
+    print("\n".join(f"  {name}: {value}" for name, value in settings_of(run.recipe).items()))
+    columns = ["epoch", "trainable", "learning_rate", "seconds", "loss", "accuracy"]
+    columns += ["val_loss", "val_accuracy"]
+    print_table(columns, [[number(epoch[name]) for name in columns] for epoch in facts["history"]])
+    for phase in facts["scores"].get("phases", []):
+        audit = phase["audit"]
+        print(
+            f"phase {phase['phase'] + 1} ({phase['trainable']}): {audit['frozen']:,} frozen "
+            f"parameters, {audit['frozen_changed']:,} changed"
+        )
+    if not run.is_bit_comparable:
+        print("It went on under other versions or on another machine: not bit-comparable.")
+    if run.state is RunState.FAILED:
+        print(run.log_tail())
+    return 0
+
+
+def _show_study(options: argparse.Namespace, folder: StudyFolder) -> int:
+    """Its question, its arms, its runs, its verdicts."""
+    from tl_engine.cli.comparing import verdicts_of
+
+    study, rows = folder.study, [summary(run) for run in folder.runs()]
+    verdicts, damaged = verdicts_of(folder.runs())
+    if options.json:
+        asked = {**study.to_dict(), "title": folder.title, "note": folder.note}
+        shown = {"study": folder.id, "asked": asked, "digest": study.digest, "runs": rows}
+        return print_json({**shown, "verdicts": verdicts, "damaged": damaged})
+    print(f"{folder.id}: {plain(folder.title)}")
+    if folder.note:
+        print(lines(folder.note))
+    amount = folder.study.smallest_difference
+    print(
+        f"{study.pairs} paired seed{'' if study.pairs == 1 else 's'} of each arm, decided by "
+        f"{study.metric}; smallest difference that matters: {amount:g}"
+    )
+    if study.expectation:
+        expected = study.expectation
+        print(f"Expected: {plain(expected.arm)} ahead by {expected.by:g}")
+    print("\nArms")
+    for arm in study.arms:
+        print(f"  {plain(arm.name)}: {settings_of(arm.recipe)['phases']}")
+    print("\nRuns")
+    print_runs(rows)
+    print("\nVerdicts", *(row["verdict"] for row in verdicts), sep="\n")
+    return 0
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """The recipe in lines for people."""
+    phases = ", then ".join(
+        f"{p.trainable_label} x {p.epochs} at {p.learning_rate:g} ({p.optimizer})"
+        for p in recipe.phases
+    )
+    return {**recipe.to_dict(), "phases": phases}

@@ -1,0 +1,140 @@
+"""Commands that measure: the test split, corrupted images, step times, reliability."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from typing import Any
+
+from tl_engine.analysis.robustness import Robustness
+from tl_engine.cli.printing import add_command, confirm, count, print_json, print_table, say, whole
+from tl_engine.errors import Problem, RecipeError
+from tl_engine.evaluation import evaluate
+from tl_engine.recipe import Recipe
+from tl_engine.runs import Evaluation, RunStore, openings
+
+ASKED = (
+    "Opening the test split of {study} is counted for ever, and every verdict says so: do it "
+    "once, when all is chosen. Open it?"
+)
+
+
+def add_to(commands: Any) -> None:
+    """Add them to the parser."""
+    text = "open the test split of a study; counted for ever, so it asks first"
+    opening = add_command(commands, "open-test", open_test, text, json=True, yes=True)
+    opening.add_argument("study", metavar="STUDY")
+    text = "finished runs on corrupted images"
+    spoiling = add_command(commands, "robustness", robustness, text, json=True)
+    spoiling.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    for evaluating in (opening, spoiling):
+        evaluating.add_argument("--lock", type=int, help=argparse.SUPPRESS)
+    text = "measure step times here (Launch does it for you)"
+    made = add_command(commands, "measure", measure, text)
+    made.add_argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")
+    text = "kill training at random: nothing may get lost"
+    made = add_command(commands, "torture", torture, text, json=True)
+    made.add_argument("--kills", type=count, default=30, metavar="N", help="how often (30)")
+    made.add_argument("--seed", type=whole, default=1, metavar="S", help="decides when (1)")
+
+
+def open_test(options: argparse.Namespace, store: RunStore) -> int:
+    """Measure a study's finished runs on its test split; each opening is counted."""
+    study = store.select([options.study])[0].study
+    confirm(options, ASKED.format(study=study.id), "The test split stays closed.")
+    return _evaluate(options, store, Evaluation.TEST, [options.study])
+
+
+def robustness(options: argparse.Namespace, store: RunStore) -> int:
+    """Measure finished runs on corrupted validation images."""
+    return _evaluate(options, store, Evaluation.ROBUSTNESS, options.ids)
+
+
+def measure(options: argparse.Namespace, store: RunStore) -> int:
+    """Measure how long steps take on this machine, for estimates."""
+    from tl_engine.worker import measure as measure_here
+
+    measure_here(store, [_recipe(text) for text in options.recipes])
+    return 0
+
+
+def torture(options: argparse.Namespace, store: RunStore) -> int:
+    """Kill training at random in a store of its own, and compare with an undisturbed run."""
+    from tl_engine.torture import torture as torture_runs
+
+    with tempfile.TemporaryDirectory(prefix=".torture-", dir=store.root) as folder:
+        events = torture_runs(RunStore(folder), options.kills, options.seed)
+        while True:
+            try:
+                print(next(events), file=sys.stderr)
+            except StopIteration as ended:
+                report = ended.value
+                break
+    say(options, {**vars(report), "seed": options.seed}, f"{report} Seed {options.seed}.")
+    return 0 if report.is_clean else 1
+
+
+def _recipe(text: str) -> Recipe:
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        sentence = f"A recipe is a JSON object with phases and settings, got {text!r:.60}."
+        raise RecipeError([Problem("recipe", sentence)])
+    return Recipe.from_dict(data)
+
+
+def _evaluate(
+    options: argparse.Namespace, store: RunStore, kind: Evaluation, ids: list[str]
+) -> int:
+    """Measure the runs that the ids name, study by study, and print what that gave."""
+    from tl_engine.worker import NICENESS
+
+    runs = store.select(ids)
+    os.nice(NICENESS)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    answered = True
+    for study_id in dict.fromkeys(run.study.id for run in runs):
+        chosen = [run for run in runs if run.study.id == study_id]
+        study, teller = chosen[0].study, _Teller(study_id)
+        try:
+            ended = evaluate(store, study, kind, chosen, taken=options.lock, told=teller)
+        except KeyboardInterrupt:
+            print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
+            return 130
+        if ended:
+            answered = False
+            print(f"{study_id}: {ended}", file=sys.stderr)
+    answers = {run.id: run.answer(kind) for run in runs}
+    if options.json:
+        print_json(answers)
+    elif kind is Evaluation.TEST:
+        times = openings.count(runs[0].study.openings())
+        print(f"The test split was opened {times} time{'' if times == 1 else 's'}.")
+        rows = [[i, f"{a['correct']:,} of {a['total']:,}"] for i, a in answers.items() if a]
+        print_table(["run", "test images right"], rows)
+    else:
+        shown = {i: Robustness.of(a) for i, a in answers.items() if a}
+        rows = [[i, f"{r.clean:.1%}", f"{r.mean:.1%}"] for i, r in shown.items()]
+        print_table(["run", "as they are", "mean of all corruptions"], rows)
+    return 0 if answered else 1
+
+
+class _Teller:
+    """Prints where an evaluation is, when it comes to another run."""
+
+    def __init__(self, study_id: str) -> None:
+        self._study_id, self._last = study_id, ""
+
+    def __call__(self, progress: dict[str, Any]) -> None:
+        where = f" {progress['run']} of {progress['runs']}" if "run" in progress else ""
+        line = progress.get("stage", "") + where
+        if line and line != self._last:
+            left = progress.get("seconds_left")
+            more = f", about {left:.0f} s left" if left else ""
+            print(f"{self._study_id}: {line}{more}", file=sys.stderr, flush=True)
+            self._last = line

@@ -1,0 +1,86 @@
+"""Commands that use a finished run's model: classify, export."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from tl_engine.catalog.datasets import dataset
+from tl_engine.cli.printing import add_command, print_json
+from tl_engine.errors import ImageError, StoreError
+from tl_engine.predictor import Predictor, ranked
+from tl_engine.reader import read_file, read_upload
+from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.text import plain
+
+
+def add_to(commands: Any) -> None:
+    """Add them to the parser."""
+    text = "classify pictures with a finished run; one that cannot be read hides no other's answer"
+    made = add_command(commands, "classify", classify, text, json=True)
+    made.add_argument("run", metavar="STUDY/RUN")
+    made.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
+    made.add_argument("--invert", action="store_true", help="swap dark and light first")
+    text = "keep a finished run's model as model.h5 too"
+    add_command(commands, "export", export, text).add_argument("run", metavar="STUDY/RUN")
+
+
+def classify(options: argparse.Namespace, store: RunStore) -> int:
+    """Classify picture files with a finished run; exit code 2 where one could not be read."""
+    run = store.run(options.run)
+    _check_finished(run, "classify")
+    with Predictor(store) as predictor:
+        results = [_answer(predictor, run, file, options.invert) for file in options.pictures]
+    refused = [result for result in results if "error" in result]
+    for result in refused:
+        print(result["error"], file=sys.stderr)
+    if options.json:
+        print_json(results)
+    else:
+        _print_answers([result for result in results if "top" in result])
+    return 2 if refused else 0
+
+
+def export(options: argparse.Namespace, store: RunStore) -> int:
+    """Keep a finished run's model as model.h5 too, as the article saves it."""
+    run = store.run(options.run)
+    _check_finished(run, "be exported")
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # what TensorFlow says of this machine is no answer
+    from tl_engine.learning.prediction import export_h5
+
+    export_h5(run)
+    print(run.h5_file)
+    return 0
+
+
+def _answer(predictor: Predictor, run: Run, file: Path, invert: bool) -> dict[str, Any]:
+    """The likeliest classes of a picture, or the sentence why it cannot be read."""
+    described = dataset(run.recipe.dataset)
+    try:
+        picture = read_upload(read_file(file), described, invert=invert)
+    except ImageError as error:
+        return {"picture": str(file), "error": f"{_shown(file)}: {error}"}
+    answer = predictor.classify(run, picture.pixels[None])
+    top = ranked(answer.probabilities[0], described.class_names)
+    return {"picture": str(file), "top": [vars(one) for one in top]}
+
+
+def _print_answers(results: list[dict[str, Any]]) -> None:
+    for result in results:
+        print(_shown(Path(result["picture"])))
+        for prediction in result["top"]:
+            print(f"  {prediction['probability']:7.2%}  {prediction['label']}")
+
+
+def _shown(file: Path) -> str:
+    """A file's name on one line; bytes that are no characters are escaped."""
+    return plain(str(file)[:200].encode(errors="backslashreplace").decode())
+
+
+def _check_finished(run: Run, what: str) -> None:
+    state = run.state
+    if state is not RunState.FINISHED:
+        raise StoreError(f"Run {run.id} cannot {what}: it is {state.value}, not finished.")

@@ -1,0 +1,149 @@
+"""Commands that train: run, clone, resume, stop, worker."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from typing import Any
+
+from tl_engine.cli.asked import add_study_options, study_from
+from tl_engine.cli.looking import summary
+from tl_engine.cli.printing import add_command, percent, say, whole
+from tl_engine.errors import StoreError
+from tl_engine.launchers.local import ensure_worker, launch, resume
+from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.study import Study
+from tl_engine.text import plain
+
+POLL_SECONDS = 0.5
+
+
+def add_to(commands: Any) -> None:
+    """Add them to the parser."""
+    made = add_command(commands, "run", run, "train a study and follow it to its end", json=True)
+    add_study_options(made)
+    made.add_argument("--detach", action="store_true", help="return at once")
+    text = "launch a study's question again, as a study of its own"
+    made = add_command(commands, "clone", clone, text, json=True)
+    made.add_argument("study", metavar="STUDY")
+    made.add_argument("--pairs", type=whole, help="number of paired seeds (as many as it had)")
+    made.add_argument("--title", help="what to call the new study (the same)")
+    made.add_argument("--detach", action="store_true", help="return at once")
+    text = "go on with a run, or all of a study that can, from the last commit"
+    made = add_command(commands, "resume", resume_runs, text, json=True)
+    made.add_argument("run", metavar="STUDY[/RUN]")
+    made = add_command(commands, "stop", stop, "ask runs to stop at their next batch")
+    made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    made = add_command(commands, "worker", worker, "train what is queued (started for you by run)")
+    made.add_argument(
+        "--linger", type=float, default=60.0, metavar="SECONDS", help="wait for more (60)"
+    )
+    made.add_argument("--lock", type=int, help=argparse.SUPPRESS)
+
+
+def run(options: argparse.Namespace, store: RunStore) -> int:
+    """Launch a study and follow it to its end."""
+    return _launch(options, store, study_from(options))
+
+
+def clone(options: argparse.Namespace, store: RunStore) -> int:
+    """Launch a study's question again."""
+    return _launch(options, store, again(store.study(options.study).study, options))
+
+
+def again(study: Study, options: argparse.Namespace) -> Study:
+    """The study to launch for a clone: the same but for what the options change.
+
+    Raises:
+        RecipeError: for a title or a number of pairs that no study can have.
+    """
+    changes = {"title": options.title, "pairs": options.pairs}
+    given = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(study, **given)
+
+
+def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
+    """Queue a run again, or all of a study that can be, and follow them to their end."""
+    runs = [run for run in store.select([options.run]) if "/" in options.run or _can_resume(run)]
+    if not runs:
+        raise StoreError(
+            f"Study {options.run} has no run to resume: none was stopped, failed or is damaged."
+        )
+    for run in runs:
+        resume(run.id, store)
+    return _follow(options, store, [store.run(run.id) for run in runs])
+
+
+def stop(options: argparse.Namespace, store: RunStore) -> int:
+    """Ask runs to stop at their next batch."""
+    runs = store.select(options.ids)
+    stopped = [run for run in runs if not run.state.is_over]
+    for run in stopped:
+        run.request_stop()
+        print(f"{run.id} stops", file=sys.stderr)
+    if not stopped:
+        states = sorted({run.state.value for run in runs})
+        raise StoreError(
+            f"Nothing to stop: {len(runs)} run{'s are' if len(runs) != 1 else ' is'} "
+            f"{' or '.join(states) or 'there'} already."
+        )
+    return 0
+
+
+def worker(options: argparse.Namespace, store: RunStore) -> int:
+    """Train what is queued, then wait a while for more."""
+    from tl_engine.worker import main as work
+
+    work(store.root, options.linger, options.lock)
+    return 0
+
+
+def _can_resume(run: Run) -> bool:
+    return run.state.is_resumable
+
+
+def _launch(options: argparse.Namespace, store: RunStore, study: Study) -> int:
+    folder = launch(study, store)
+    if options.detach:
+        say(options, {"study": folder.id}, f"Launched {folder.id}")
+        return 0
+    print(f"{folder.id}: {plain(folder.title)}", file=sys.stderr)
+    return _follow(options, store, folder.runs())
+
+
+def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> int:
+    """Print epochs as they come, until every run is over."""
+    printed = dict.fromkeys((run.id for run in runs), 0)
+    while True:
+        states = [run.state for run in runs]
+        for run in runs:
+            printed[run.id] += _print_epochs(run, printed[run.id])
+        if all(state.is_over for state in states):
+            break
+        ensure_worker(store)
+        time.sleep(POLL_SECONDS)
+    rows = [summary(run) for run in runs]
+    unfinished = [row for row in rows if row["state"] != RunState.FINISHED.value]
+    for row in unfinished:
+        print(f"{row['run']} {row['state']}: {row['sentence']}", file=sys.stderr)
+    lines = [f"{row['run']}  {plain(row['arm'])}: {percent(row['val_accuracy'])}" for row in rows]
+    say(options, {"study": runs[0].study.id, "runs": rows}, "\n".join(lines))
+    return 1 if unfinished else 0
+
+
+def _print_epochs(run: Run, printed: int) -> int:
+    """Print the epochs after so many; how many these are. A damaged run has none to print."""
+    try:
+        epochs, total = run.epochs()[printed:], run.recipe.total_epochs
+    except StoreError:
+        return 0
+    for epoch in epochs:
+        print(
+            f"{plain(run.arm)}, pair {run.pair}: epoch {epoch['epoch']}/{total} "
+            f"({epoch['trainable']}), validation accuracy {epoch['val_accuracy']:.1%}, "
+            f"{epoch['seconds']:.1f} s",
+            file=sys.stderr,
+        )
+    return len(epochs)
