@@ -15,6 +15,7 @@ from PIL import Image
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tests.helpers import command
+from tests.test_uploads import many_passes
 from tl_engine.cli import main, study_from
 from tl_engine.runs import ClaimedRun, RunState
 from tl_engine.study import Arm, Study
@@ -130,7 +131,7 @@ def test_one_bad_picture_costs_no_other_its_answer_and_nothing_hangs(capsys, fin
     (tmp_path / "secret.png").touch(mode=0)
     (tmp_path / "large.png").write_bytes(b"x")
     os.truncate(tmp_path / "large.png", 26 * 2**20)
-    (tmp_path / "scans.jpg").write_bytes(many_scans(20_000))
+    (tmp_path / "scans.jpg").write_bytes(many_passes())
     good = tmp_path / "good.png"
     Image.fromarray(np.full((40, 60, 3), 200, np.uint8)).save(good)
     bad = [tmp_path / "pipe.png", tmp_path / "large.png", tmp_path / "scans.jpg", tmp_path]
@@ -144,16 +145,6 @@ def test_one_bad_picture_costs_no_other_its_answer_and_nothing_hangs(capsys, fin
     assert len(answers) == len(bad) + 1
     assert [("top" in answer) for answer in answers] == [False] * len(bad) + [True]
     assert len(error.strip().splitlines()) == len(bad)
-
-
-def many_scans(count):
-    """A progressive JPEG whose last pass is repeated: small to send, long to decode."""
-    made = io.BytesIO()
-    noise = np.random.default_rng(1).integers(0, 255, (512, 512), np.uint8)
-    Image.fromarray(noise).save(made, "JPEG", progressive=True, quality=5)
-    data = made.getvalue()
-    last = data.rindex(b"\xff\xda")
-    return data[:last] + data[last:-2][:300] * count + b"\xff\xd9"
 
 
 @pytest.mark.parametrize("content", [None, b"no picture"])

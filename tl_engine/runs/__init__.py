@@ -10,7 +10,8 @@
       lock                held by the living worker
       stop                exists once somebody asked the run to stop
       pulse               where its process is and that it moves; renewed every second in place
-      attempts.jsonl      a line per process that trained it: when, from which epoch and batch
+      attempts.jsonl      a line per process that trained it: when, from which epoch and batch,
+                          and what those before it took
       environment.json    machine, device, versions, data fingerprint: what those processes met
       history.jsonl       a line per epoch
       checkpoint.json     names the files of the last commit; its rename is the commit
