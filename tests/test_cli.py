@@ -53,6 +53,7 @@ def test_the_whole_job_without_a_browser(tmp_path):
     done = command("export", run, *runs)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip().endswith("model.h5")
+    assert done.stderr == ""
 
 
 def test_an_empty_store_says_how_to_start(capsys, store):

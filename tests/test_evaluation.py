@@ -21,7 +21,8 @@ from tl_engine.cli import main
 from tl_engine.corruptions import sample_of
 from tl_engine.data import load as load_images
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.evaluation import evaluate
+from tl_engine.evaluation import evaluate, start
+from tl_engine.launchers import local
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
@@ -93,6 +94,14 @@ def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted
     assert main(["open-test", study.id, "--yes", "--runs-dir", str(copy.root)]) == 0
     assert {path: path.read_bytes() for path in study.path.rglob("test.*")} == before
     assert count(study.openings()) == 1
+
+
+def test_the_page_that_asked_already_starts_a_process_that_need_not_ask(study, store, monkeypatch):
+    started = []
+    monkeypatch.setattr(local, "start", lambda *words, **_: started.append(words))
+    for kind in (TEST, ROBUSTNESS):
+        start(store, study, kind)
+    assert ["--yes" in words for words in started] == [True, False]
 
 
 def test_corrupted_images_are_asked_of_one_run_or_all_and_the_clean_ones_are_known(copy):

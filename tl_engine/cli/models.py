@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import ImageError, StoreError
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.reader import read_file, read_upload
-from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.runs import ClaimedRun, Run, RunState, RunStore
 from tl_engine.text import plain
 
 
@@ -48,12 +50,28 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
     """Keep a finished run's model as model.h5 too, as the article saves it."""
     run = store.run(options.run)
     _check_finished(run, "be exported")
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # what TensorFlow says of this machine is no answer
-    from tl_engine.learning.prediction import export_h5
+    with _saying_it_in_the_log_of(run):
+        from tl_engine.learning.prediction import export_h5
 
-    export_h5(run)
+        export_h5(run)
     print(run.h5_file)
     return 0
+
+
+@contextmanager
+def _saying_it_in_the_log_of(run: Run) -> Iterator[None]:
+    """What libraries, TensorFlow's C++ among them, say of this machine is no answer to anybody; it
+    goes where they said it while the run was trained."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with ClaimedRun(run).open_log() as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def _answer(predictor: Predictor, run: Run, file: Path, invert: bool) -> dict[str, Any]:
