@@ -26,7 +26,14 @@ from tl_engine.analysis.verdict import LEAST_PAIRS, Pairs, Verdict, decide_all, 
 from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
-from tl_engine.runs.evidence import arm_keys, final_of, of_store, recipe_id
+from tl_engine.runs.evidence import (
+    arm_keys,
+    distinct_runs,
+    final_of,
+    observations,
+    of_store,
+    recipe_id,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,6 +113,7 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
     """The runs by arm, in the order in which they were chosen, each arm with a title of its own:
     its name, where two share it with their studies' titles, and where they share those, ids."""
     arms: dict[tuple[str, str], list[Run]] = {}
+    runs = distinct_runs(runs)
     keys = arm_keys(runs)
     for run in runs:
         arms.setdefault(keys[run.id], []).append(run)
@@ -162,9 +170,9 @@ def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
 
 def why_none(arms: Sequence[ArmOfRuns]) -> str:
     """Why nothing can be said of the chosen runs; empty where something can."""
-    chosen = {run.id for arm in arms for run in arm.runs}
+    chosen = observations([run for arm in arms for run in arm.runs])
     for folder in {run.study.id: run.study for arm in arms for run in arm.runs}.values():
-        left_out = [run for run in folder.runs() if run.id not in chosen]
+        left_out = [run for run in folder.runs() if not observations([run]) <= chosen]
         if any(summarise(run).state is RunState.DAMAGED for run in left_out):
             return f"A run of {folder.title} is damaged: restart it for a verdict (see Overview)."
         if left_out:
@@ -270,7 +278,8 @@ class Pool:
     def question(self, study: StudyFolder | None, first: str, second: str) -> Asked | None:
         """What the study asked of two recipes."""
         both = frozenset((first, second))
-        return next((o for o in self._asked if study and o.study == study.id and o.asks(both)), None)
+        ours = (one for one in self._asked if study and one.study == study.id)
+        return next((one for one in ours if one.asks(both)), None)
 
     def _is_comparable(self, comparison: Comparison) -> bool:
         one, other = (self._recipes.get(each) for each in sorted(comparison))

@@ -1,7 +1,7 @@
 """What counts as evidence: which pairs, which plan and which family a comparison of two recipes has.
 
-A run is an observation of its recipe with the seeds of its pair. The same recipe with the same seeds
-is one observation, in however many studies it stands, and the earliest computed one counts. A
+A run is an observation of its recipe with the seeds of its pair. The same recipe with the same
+seeds is one observation, in however many studies it stands, and the earliest computed one counts. A
 comparison is an unordered pair of recipes; its evidence is every distinct pair of observations, in
 the order in which they were computed. Whatever people do to studies (clone, extend, split, merge,
 delete) changes neither; only the first question put to a comparison can have a plan.
@@ -138,11 +138,10 @@ def evidence_of(
 
 
 def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tuple[int, ...]:
-    """Numbers of the pairs that were fixed before any of them was computed: those of the first study
-    of at least four pairs that asked, where it decides by this metric; empty where there are none."""
-    questions = [
-        one for one in asked if one.asks(comparison) and len(one.pairs) >= LEAST_PAIRS
-    ]
+    """Numbers of the pairs that were fixed before any of them was computed: those of the first
+    study of at least four pairs that asked, where it decides by this metric; empty where there are
+    none."""
+    questions = [one for one in asked if one.asks(comparison) and len(one.pairs) >= LEAST_PAIRS]
     if not questions:
         return ()
     first = min(questions, key=lambda one: (one.created, one.study))

@@ -171,7 +171,9 @@ class Evidence:
         """The first pair above all that any study ever used with one of its recipes."""
         ids = set(_ids(study))
         used = [
-            one["pair"] for line in self._ledger.lines for one in line["runs"]
+            one["pair"]
+            for line in self._ledger.lines
+            for one in line["runs"]
             if one["recipe"] in ids
         ]
         used += [pair for one in self.asked() if ids & set(one.recipes) for pair in one.pairs]
@@ -274,6 +276,13 @@ def distinct_runs(runs: Sequence[Run]) -> list[Run]:
             best[key] = run
     counting = {run.id for run in best.values()}
     return [run for run in runs if run.id in counting]
+
+
+def observations(runs: Sequence[Run]) -> set[tuple[str, int, int]]:
+    """What the runs are as observations: recipe, place among its study's arms of that recipe,
+    pair."""
+    places = _arm_places(runs)
+    return {(*place, run.pair) for run, place in zip(runs, places, strict=True)}
 
 
 def arm_keys(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tl_engine.errors import StoreError
-from tl_engine.runs.evidence import arm_keys
+from tl_engine.runs.evidence import arm_keys, distinct_runs
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.run import Run
@@ -25,14 +25,15 @@ Columns = dict[str, np.ndarray]
 
 def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
     """The histories of several runs in one tidy frame; empty, with its columns, for none. Arms of
-    several studies that have one recipe are one arm, the first of them.
+    several studies that have one recipe are one arm, the first of them, and of runs of one
+    observation the one that counts is read.
 
     Raises:
         StoreError: where a run is gone, or its history is not what was written.
     """
     import pandas as pd
 
-    runs = list(runs)
+    runs = distinct_runs(list(runs))
     keys, parts = arm_keys(runs), []
     for run in runs:
         if columns := _history(run):

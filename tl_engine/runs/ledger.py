@@ -1,8 +1,8 @@
 """The ledger: what deleted studies had asked, computed and opened, so that deleting makes nothing
 unseen.
 
-A sealed line per deleted study. Its finished runs keep their last scores there and go on counting as
-evidence: whoever deletes what displeases would choose otherwise.
+A sealed line per deleted study. Its finished runs keep their last scores there and go on counting
+as evidence: whoever deletes what displeases would choose otherwise.
 """
 
 from __future__ import annotations
