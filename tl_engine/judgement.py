@@ -216,7 +216,7 @@ def judge(
 
 def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFrame:
     """A row per contrast: first, second, differs (in words), verdict (a sentence), difference, low,
-    high, won, pairs, p, p_holm; numbers are NaN where there is no verdict."""
+    high, won, pairs, p, p_holm, studies (in which these pairs stand); numbers are NaN where there is no verdict."""
     import pandas as pd
 
     rows = []
@@ -235,6 +235,7 @@ def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFram
             "pairs": len(one.pairs),
             "p": said.p if said else math.nan,
             "p_holm": one.adjusted_p,
+            "studies": len(one.found.studies) if one.found else 1,
         }
         rows.append(row)
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""What counts as evidence: which pairs, which plan and which family a comparison of two recipes has.
+"""What counts as evidence: which pairs, which plan and which family a comparison has.
 
 A run is an observation of its recipe with the seeds of its pair. The same recipe with the same
 seeds is one observation, in however many studies it stands, and the earliest computed one counts. A
@@ -144,7 +144,8 @@ def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tupl
     questions = [one for one in asked if one.asks(comparison) and len(one.pairs) >= LEAST_PAIRS]
     if not questions:
         return ()
-    first = min(questions, key=lambda one: (one.created, one.study))
+    # Of those of one second, the one that had seen less was first.
+    first = min(questions, key=lambda one: (one.created, one.had_seen(comparison), one.study))
     return first.pairs if first.metric == metric and not first.had_seen(comparison) else ()
 
 
