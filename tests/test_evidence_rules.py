@@ -92,6 +92,7 @@ class User:
             self.said = any(verdict.outcome in claims for verdict in verdicts)
 
 
+@pytest.mark.long
 def test_of_2_000_users_at_most_5_percent_ever_see_a_false_claim():
     misled = 0
     for seed in range(USERS):

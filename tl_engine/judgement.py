@@ -216,7 +216,8 @@ def judge(
 
 def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFrame:
     """A row per contrast: first, second, differs (in words), verdict (a sentence), difference, low,
-    high, won, pairs, p, p_holm, studies (in which these pairs stand); numbers are NaN where there is no verdict."""
+    high, won, pairs, p, p_holm, studies (in which these pairs stand); numbers are NaN where there is no
+    verdict."""
     import pandas as pd
 
     rows = []
@@ -324,13 +325,13 @@ def _decided(
     comparable = [place for place, one in enumerate(judged) if not one.refusal]
     ids = pooled.ids
     shown = {frozenset((ids[judged[n].first], ids[judged[n].second])) for n in comparable}
-    hidden = [tuple(sorted(one)) for one in sorted(pooled.family - shown, key=sorted)]
+    hidden = [sorted(one) for one in sorted(pooled.family - shown, key=sorted)]
     family = [
         _pairs(one.found, arms[one.first].title, arms[one.second].title, question.metric)
         for one in (judged[place] for place in comparable)
         if one.found
     ]
-    family += [_pairs(pooled.found(*one), *one, question.metric) for one in hidden]
+    family += [_pairs(pooled.found(a, b), a, b, question.metric) for a, b in hidden]
     # Those of too few pairs will be looked at later, at what is left of the level.
     few = sum(len(one.differences) < LEAST_PAIRS for one in family)
     others = few + pooled.others

@@ -140,13 +140,14 @@ class RunStore:
             StoreError: while one of its runs is running, or is asked something.
         """
         study = self.study(study_id)
+        # Before its runs are held: what is held looks as if it were training.
+        left = Evidence(self).leaves(study) if study.is_readable else None
         with contextlib.ExitStack() as locked:
             runs = study.runs() if study.is_readable else []
             if not all([locked.enter_context(run.hold()) for run in runs]):
                 raise StoreError(f"{study.title} is running: stop it first, then delete it.")
             if any(StudyEvaluation(study, kind).is_alive for kind in Evaluation):
                 raise StoreError(f"{study.title} is being measured: stop that first.")
-            left = Evidence(self).leaves(study) if study.is_readable else None
             if left:
                 ledger.add(self.root, left)
             fsio.delete_folder(study.path)
