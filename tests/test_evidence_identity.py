@@ -122,7 +122,7 @@ def test_deleting_makes_nothing_unseen(store):
     again = launched(store, 4)
     assert all(run.asked["computed_before"] for run in again.runs())
     (one,) = judged(again)[1]
-    assert (one.verdict.pairs, one.found.copies) == (4, 4)
+    assert (one.verdict.pairs, one.found.copies) == (4, 8)
     assert one.asked.had_seen(frozenset(one.asked.recipes)) == 4
     fresh = launched(store, 4, first_pair=Evidence(store).fresh_pair(again.study))
     store.delete(again.id)
