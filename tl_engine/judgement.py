@@ -216,7 +216,7 @@ def judge(
 
 def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFrame:
     """A row per contrast: first, second, differs (in words), verdict (a sentence), difference, low,
-    high, won, pairs, p, p_holm, studies (in which they stand); numbers are NaN without a verdict."""
+    high, won, pairs, p, p_holm, studies (in which they stand); NaN where there is no verdict."""
     import pandas as pd
 
     rows = []

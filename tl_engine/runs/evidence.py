@@ -257,6 +257,8 @@ class Evidence:
 
 def final_of(run: Run) -> Final | None:
     """A finished run as evidence; None of any other, or of one that is not what was written."""
+    if not (run.path / "outcome.json").exists():  # of those in the queue nothing is kept in memory
+        return None
     try:
         if summarise(run).state is not RunState.FINISHED:
             return None
