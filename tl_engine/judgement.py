@@ -156,10 +156,12 @@ def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
 
 def is_planned(arms: Sequence[ArmOfRuns], pairs: int) -> bool:
     """Whether so many pairs of the arms are all that their study was launched with, and none was
-    added: only then was their number fixed before anybody looked."""
+    added or computed before: only then was their number fixed before anybody looked."""
     folder = arms[0].runs[0].study
-    alone = all(arm.key[0] == arms[0].key[0] for arm in arms)
-    return alone and pairs == folder.study.pairs and not folder.added_pairs
+    runs = [run for arm in arms for run in arm.runs]
+    alone = all(run.study.id == folder.id for run in runs)
+    seen = any(run.asked.get("computed_before") for run in runs)
+    return alone and not seen and pairs == folder.study.pairs and not folder.added_pairs
 
 
 def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
