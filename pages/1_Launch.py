@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from itertools import cycle
 
 import streamlit as st
@@ -13,6 +14,7 @@ from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
 from tl_engine.launchers import local
 from tl_engine.runs import summarise
+from tl_engine.runs.evidence import Evidence
 from tl_engine.work import estimate, missing_rates, plan, sizes_of
 from ui import access, frame, study_form
 from ui.engine import store
@@ -32,7 +34,9 @@ def begin():
         folder = store().study(clone)
         study_form.fill_from_study(folder.study, f"{plain(folder.title, 180)} again")
         st.session_state.preset = None
+        st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = True
     else:
+        st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = False
         st.session_state.preset = "try-it"
         study_form.fill_from_preset(PRESETS["try-it"])
     st.session_state["form-began"] = clone or ""
@@ -60,6 +64,52 @@ def preview(study):
             st.session_state["was-missing"] = False
             st.rerun()
         st.session_state["was-missing"] = missing
+
+
+def with_seeds(study):
+    """The study with seeds that no study of its recipes has used, where somebody wants that."""
+    known = Evidence(store())
+    seen = known.seen_runs(study)
+    if not seen and not known.is_damaged:
+        return study
+    if known.is_damaged:
+        st.warning(
+            "What deleted studies computed cannot be read: all runs count as computed before.",
+            icon=":material/warning:",
+        )
+    fresh = replace(study, first_pair=known.fresh_pair(study))
+    st.session_state.setdefault("form-fresh", st.session_state["form-wants-fresh"])
+    wants = st.toggle(
+        "Fresh seeds",
+        key="form-fresh",
+        help=f"Pairs {fresh.first_pair} and on, which no study of these recipes has used.",
+    )
+    st.session_state["form-wants-fresh"] = wants
+    runs = "1 run was" if len(seen) == 1 else f"{len(seen)} runs were"
+    text = f"{runs} computed before, and may have been seen. {times_words(study, fresh)}"
+    if wants:
+        st.caption(
+            f"{text}With fresh seeds every pair is new; the verdict pools them with the old."
+        )
+    else:
+        st.warning(
+            f"{text}Pairs that were computed before the question was fixed count once and have no "
+            "planned analysis: the verdict is by the interval that allows for looking. Fresh seeds "
+            "add evidence.",
+            icon=":material/visibility:",
+        )
+    return fresh if wants else study
+
+
+def times_words(study, fresh):
+    """How long the study takes with the seeds that were used, and with fresh ones."""
+    known = store().measurements(), store().kept_phase_ends(), os.cpu_count() or 1
+    reused, new = plan(study, *known), plan(fresh, *known)
+    if reused is None or new is None:
+        return ""
+    return (
+        f"About {duration(reused.seconds)} with these seeds, {duration(new.seconds)} with fresh. "
+    )
 
 
 def show_arm(study, arm, expected):
@@ -146,6 +196,7 @@ with frame.page("Launch"):
         st.button("Launch", type="primary", icon=":material/rocket_launch:", disabled=True)
         st.caption("Something above cannot be trained: its field says why.")
     else:
+        study = with_seeds(study)
         st.subheader("What will run", anchor=False)
         waiting = any(missing_rates(arm.recipe, store().measurements()) for arm in study.arms)
         st.fragment(preview, run_every="1s" if waiting and access.may_change() else None)(study)

@@ -66,8 +66,8 @@ def test_a_look_is_called_a_look(store, monkeypatch):
 
 
 def test_only_the_newest_studies_are_told_of(store, monkeypatch):
-    for _ in range(evidence.SHOWN + 1):
-        trained(store, pairs=2)
+    for size in range(evidence.SHOWN + 1):
+        trained(store, study=tiny_study(*fake_run.PHASES, pairs=2, batch_size=8 + size))
     assert (
         words(visit("app.py", store, monkeypatch)).count("a look, not evidence") == evidence.SHOWN
     )
@@ -75,7 +75,8 @@ def test_only_the_newest_studies_are_told_of(store, monkeypatch):
 
 @pytest.mark.parametrize("place", [0, 3, -1])
 def test_a_damaged_run_takes_nothing_but_its_study_s_evidence(store, monkeypatch, place):
-    older, newer = trained(store, pairs=2), trained(store)
+    older = trained(store, study=tiny_study(*fake_run.PHASES, pairs=2, batch_size=8))
+    newer = trained(store)
     file = newer.runs()[place].path / "history.jsonl"
     file.write_bytes(b"x" + file.read_bytes()[1:])
     app = visit("app.py", store, monkeypatch)

@@ -274,8 +274,8 @@ def test_what_matters_is_refused_in_its_own_unit(store, monkeypatch):
 
 
 def test_studies_of_one_title_are_told_apart_and_not_judged_as_one(store, monkeypatch):
-    for _ in range(2):
-        study = store.create(tiny_study(*fake_run.PHASES, pairs=4))
+    for size in (8, 16):
+        study = store.create(tiny_study(*fake_run.PHASES, pairs=4, batch_size=size))
         for run in study.runs():
             finish(run, 0.0)
     ids = ",".join(folder.id for folder in store.studies())

@@ -5,17 +5,35 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from tl_engine.analysis.budgets import Budget, budget
+from tl_engine.analysis.budgets import Budget, budget, forward_equivalents, steps
 from tl_engine.analysis.contrast import Contrast, contrast
-from tl_engine.analysis.scores import finals_of, pairs_of
-from tl_engine.analysis.verdict import Pairs, Verdict, decide_all, holm
+from tl_engine.analysis.evidence import (
+    Asked,
+    Comparison,
+    Found,
+    Observed,
+    comparisons_of,
+    evidence_of,
+    family_of,
+)
+from tl_engine.analysis.verdict import LEAST_PAIRS, Pairs, Verdict, decide_all, holm
 from tl_engine.metric import ACCURACY, METRICS, Metric
+from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
+from tl_engine.runs.evidence import (
+    arm_keys,
+    distinct_runs,
+    final_of,
+    observations,
+    of_store,
+    recipe_id,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +69,7 @@ class Question(NamedTuple):
     Attributes:
         study: None where the arms are of several studies.
         smallest: the smallest difference that matters, in the metric's column.
-        is_planned: whether all pairs that were planned, and no others, are in.
+        is_planned: whether every comparison has exactly the pairs of its plan.
     """
 
     study: StudyFolder | None
@@ -73,6 +91,10 @@ class Judged(NamedTuple):
         pairs: their scores, as `analysis.scores.pairs_of` gives them.
         refusal: why they cannot be compared; empty where they can.
         adjusted_p: the verdict's p, adjusted for the number of contrasts (Holm); NaN without one.
+        found: its evidence in all studies of the store, which the pairs are; None outside a store.
+        asked: what the study that is shown asked, with what was computed before; None where several
+            studies are shown, or none of them asked it.
+        family: comparisons among which Holm corrects.
     """
 
     first: int
@@ -82,16 +104,24 @@ class Judged(NamedTuple):
     refusal: str
     verdict: Verdict | None = None
     adjusted_p: float = float("nan")
+    found: Found | None = None
+    asked: Asked | None = None
+    family: int = 1
 
 
 def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
     """The runs by arm, in the order in which they were chosen, each arm with a title of its own:
     its name, where two share it with their studies' titles, and where they share those, ids."""
     arms: dict[tuple[str, str], list[Run]] = {}
+    runs = distinct_runs(runs)
+    keys = arm_keys(runs)
     for run in runs:
-        arms.setdefault((run.study.id, run.arm), []).append(run)
-    names = [name for _, name in arms]
+        arms.setdefault(keys[run.id], []).append(run)
+    called = {key: _called(of_arm) for key, of_arm in arms.items()}
+    names = list(called.values())
     titles = {key: of_arm[0].study.title for key, of_arm in arms.items()}
+    if any(called[key] != key[1] for key in arms) and len(set(names)) == len(names):
+        return [RunsOfArm(key, called[key], of_arm) for key, of_arm in arms.items()]
     long = {key: f"{key[1]} ({titles[key]})" for key in arms}
     counts = Counter(long.values())
     made = []
@@ -109,9 +139,13 @@ def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
     Args:
         scored: rows of `analysis.scores.score_table`.
     """
-    studies = {arm.key[0]: arm.runs[0].study for arm in arms}
+    studies = {run.study.id: run.study for arm in arms for run in arm.runs}
     if len(studies) > 1:
-        return Question(None, ACCURACY, ACCURACY.smallest, False)
+        asked = {(one.study.metric, one.study.smallest_difference) for one in studies.values()}
+        if len(asked) > 1:
+            return Question(None, ACCURACY, ACCURACY.smallest, False)
+        ((name, smallest),) = asked
+        return Question(None, METRICS[name], smallest, False)
     (folder,) = studies.values()
     metric = METRICS[folder.study.metric]
     done = finished(arms, scored).groupby("arm")["seed"].nunique()
@@ -122,10 +156,12 @@ def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
 
 def is_planned(arms: Sequence[ArmOfRuns], pairs: int) -> bool:
     """Whether so many pairs of the arms are all that their study was launched with, and none was
-    added: only then was their number fixed before anybody looked."""
+    added or computed before: only then was their number fixed before anybody looked."""
     folder = arms[0].runs[0].study
-    alone = all(arm.key[0] == arms[0].key[0] for arm in arms)
-    return alone and pairs == folder.study.pairs and not folder.added_pairs
+    runs = [run for arm in arms for run in arm.runs]
+    alone = all(run.study.id == folder.id for run in runs)
+    seen = any(run.asked.get("computed_before") for run in runs)
+    return alone and not seen and pairs == folder.study.pairs and not folder.added_pairs
 
 
 def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
@@ -136,9 +172,9 @@ def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
 
 def why_none(arms: Sequence[ArmOfRuns]) -> str:
     """Why nothing can be said of the chosen runs; empty where something can."""
-    chosen = {run.id for arm in arms for run in arm.runs}
-    for folder in {arm.key[0]: arm.runs[0].study for arm in arms}.values():
-        left_out = [run for run in folder.runs() if run.id not in chosen]
+    chosen = observations([run for arm in arms for run in arm.runs])
+    for folder in {run.study.id: run.study for arm in arms for run in arm.runs}.values():
+        left_out = [run for run in folder.runs() if not observations([run]) <= chosen]
         if any(summarise(run).state is RunState.DAMAGED for run in left_out):
             return f"A run of {folder.title} is damaged: restart it for a verdict (see Overview)."
         if left_out:
@@ -164,25 +200,25 @@ def judge(
         history: of all their runs.
         any_budget: compare arms that cost differently, too.
     """
-    import pandas as pd
-
-    finals = finals_of(finished(arms, scored), question.metric)
-    known = [finals.get(arm.key, pd.Series(dtype=float)) for arm in arms]
     budgets = budgets_of(arms, history)
+    pooled = Pool(arms, question.metric, any_budget)
     judged = []
     for first, second in combinations(range(len(arms)), 2):
         one, other = arms[first], arms[second]
         costs = budgets[first], budgets[second]
         met = contrast(one.runs[0].recipe, other.runs[0].recipe, costs)
         refusal = met.refusal(one.title, other.title, any_budget=any_budget)
-        pairs = pairs_of(known[first], known[second], question.metric)
-        judged.append(Judged(first, second, met, pairs, refusal))
-    return _decided(arms, judged, question)
+        found = pooled.found(pooled.ids[first], pooled.ids[second])
+        pairs = _frame(found, question.metric)
+        asked = pooled.question(question.study, pooled.ids[first], pooled.ids[second])
+        one_judged = Judged(first, second, met, pairs, refusal)
+        judged.append(one_judged._replace(found=found, asked=asked))
+    return _decided(arms, judged, question, pooled)
 
 
 def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFrame:
     """A row per contrast: first, second, differs (in words), verdict (a sentence), difference, low,
-    high, won, pairs, p, p_holm; numbers are NaN where there is no verdict."""
+    high, won, pairs, p, p_holm, studies (in which they stand); NaN where there is no verdict."""
     import pandas as pd
 
     rows = []
@@ -201,24 +237,144 @@ def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFram
             "pairs": len(one.pairs),
             "p": said.p if said else math.nan,
             "p_holm": one.adjusted_p,
+            "studies": len(one.found.studies) if one.found else 1,
         }
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _decided(arms: Sequence[ArmOfRuns], judged: list[Judged], question: Question) -> list[Judged]:
+class Pool:
+    """The evidence of some arms in all studies of their store."""
+
+    def __init__(self, arms: Sequence[ArmOfRuns], metric: Metric, any_budget: bool) -> None:
+        self._metric, self._any_budget = metric, any_budget
+        self._evidence = of_store(arms[0].runs[0].study.path.parent)
+        self._recipes = self._evidence.recipes()
+        self.ids = [recipe_id(arm.runs[0].recipe) for arm in arms]
+        shown = comparisons_of(self.ids)
+        asked = self._evidence.asked()
+        self.family = family_of(shown, asked, self._is_comparable)
+        ours = shown | self.family
+        together = {one for each in ours for one in each}
+        self._asked = [
+            self._evidence.with_seen(one) for one in asked if len(together & set(one.recipes)) > 1
+        ]
+        self._observed = self._evidence.observed(together, metric.name)
+        self._data = _data_of(arms)
+        other = [one.metric for one in self._asked if one.metric != metric.name]
+        self.others = len(self.family) * len(set(other))
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the ledger of deleted studies is damaged."""
+        return self._evidence.is_damaged
+
+    def found(self, first: str, second: str) -> Found:
+        """The evidence of a comparison."""
+        if first == second:  # a recipe against itself: two arms of one study
+            return Found([], 0, None, (), 0)
+        known = {one.data for one in self._observed if one.recipe in (first, second)}
+        data = self._data if self._data in known else max(known, default="")
+        observed = [one for one in self._observed if one.data == data]
+        return evidence_of(first, second, self._asked, observed, self._metric.name)
+
+    def question(self, study: StudyFolder | None, first: str, second: str) -> Asked | None:
+        """What the study asked of two recipes."""
+        both = frozenset((first, second))
+        ours = (one for one in self._asked if study and one.study == study.id)
+        return next((one for one in ours if one.asks(both)), None)
+
+    def _is_comparable(self, comparison: Comparison) -> bool:
+        one, other = (self._recipes.get(each) for each in sorted(comparison))
+        return one is None or other is None or _are_comparable(one, other, self._any_budget)
+
+
+@lru_cache(maxsize=10_000)
+def _are_comparable(one: Recipe, other: Recipe, any_budget: bool) -> bool:
+    costs = [Budget(steps(each), forward_equivalents(each), math.nan) for each in (one, other)]
+    return not contrast(one, other, (costs[0], costs[1])).refusal("", "", any_budget=any_budget)
+
+
+def _data_of(arms: Sequence[ArmOfRuns]) -> str:
+    known = (final_of(run) for arm in arms for run in arm.runs)
+    return next((one.data for one in known if one), "")
+
+
+def _frame(found: Found, metric: Metric) -> pd.DataFrame:
+    """A comparison's pairs as `analysis.scores.pairs_of` gives them, as they were computed."""
+    import pandas as pd
+
+    seeds = [one.pair for one, _ in found.pairs]
+    first, second = (np.array([two[n].score for two in found.pairs], float) for n in (0, 1))
+    gain = metric.sign * (first - second)
+    return pd.DataFrame({"seed": seeds, "first": first, "second": second, "gain": gain})
+
+
+def _pairs(found: Found, first: str, second: str, metric: Metric) -> Pairs:
+    def gains(pairs: list[tuple[Observed, Observed]]) -> np.ndarray:
+        return np.array([metric.sign * (one.score - two.score) for one, two in pairs], float)
+
+    plan = None if found.plan is None else gains(found.plan)
+    return Pairs(gains(found.pairs), first, second, found.planned, plan)
+
+
+def _decided(
+    arms: Sequence[ArmOfRuns], judged: list[Judged], question: Question, pooled: Pool
+) -> list[Judged]:
+    """The verdicts; each comparison of the family is decided with its own evidence, shown or not,
+    so that a verdict is the same wherever it stands."""
     comparable = [place for place, one in enumerate(judged) if not one.refusal]
+    ids = pooled.ids
+    shown = {frozenset((ids[judged[n].first], ids[judged[n].second])) for n in comparable}
+    hidden = [sorted(one) for one in sorted(pooled.family - shown, key=sorted)]
     family = [
-        Pairs(one.pairs["gain"].to_numpy(float), arms[one.first].title, arms[one.second].title)
+        _pairs(one.found, arms[one.first].title, arms[one.second].title, question.metric)
         for one in (judged[place] for place in comparable)
+        if one.found
     ]
-    verdicts = decide_all(
-        family, question.smallest, all_in=question.is_planned, metric=question.metric
-    )
-    adjusted = holm(np.array([verdict.p for verdict in verdicts]))
-    for place, verdict, p in zip(comparable, verdicts, adjusted, strict=True):
-        judged[place] = judged[place]._replace(verdict=verdict, adjusted_p=float(p))
+    family += [_pairs(pooled.found(a, b), a, b, question.metric) for a, b in hidden]
+    # Those of too few pairs will be looked at later, at what is left of the level.
+    few = sum(len(one.differences) < LEAST_PAIRS for one in family)
+    others = few + pooled.others
+    verdicts = decide_all(family, question.smallest, metric=question.metric, others=others)
+    p = [verdict.p for verdict in verdicts]
+    adjusted = holm(np.array([*p, *[1.0] * others]))
+    for place, verdict, one in zip(comparable, verdicts, adjusted, strict=False):
+        judged[place] = judged[place]._replace(
+            verdict=verdict, adjusted_p=float(one), family=len(family) + pooled.others
+        )
     return judged
+
+
+def _called(runs: Sequence[Run]) -> str:
+    """An arm's name; where studies call the same recipe differently, all of its names."""
+    names = list(dict.fromkeys(run.arm for run in runs))
+    return names[0] if len(names) == 1 else " / ".join(names)
+
+
+def rests_on(one: Judged, question: Question) -> str:
+    """How many pairs a comparison has, and where they come from."""
+    found, pairs = one.found, len(one.pairs)
+    counted = "1 pair" if pairs == 1 else f"{pairs} pairs"
+    if found is None or len(found.studies) < 2:
+        study = question.study
+        if study and not study.added_pairs and pairs <= study.study.pairs:
+            return f"{pairs} of {study.study.pairs} planned pairs"
+        return counted
+    words = f"pooled: {counted} from {len(found.studies)} studies"
+    if found.copies:
+        runs = "1 run stands" if found.copies == 1 else f"{found.copies} runs stand"
+        verb = "counts" if found.copies == 1 else "count"
+        words += f"; {runs} in a further study and {verb} once"
+    return words
+
+
+def seen_before(one: Judged) -> int:
+    """Planned pairs of the shown study of which a run had been computed when it was asked."""
+    if one.asked is None:
+        return 0
+    both = (recipe_id(one.contrast.first), recipe_id(one.contrast.second))
+    return one.asked.had_seen(frozenset(both))
 
 
 def budgets_of(arms: Sequence[ArmOfRuns], history: pd.DataFrame) -> list[Budget]:

@@ -22,6 +22,7 @@ from tl_engine.text import is_writable, lines, plain
 MAXIMUM_PAIRS = 100
 MAXIMUM_ARMS = 40
 MAXIMUM_NAME = 200
+MAXIMUM_FIRST_PAIR = 1_000_000
 
 
 class Seeds(NamedTuple):
@@ -82,6 +83,7 @@ class Study:
         smallest_difference: the smallest difference in `metric` that matters, above 0 (0.005 = 0.5
             percentage points).
         expectation: None where nobody said what to expect.
+        first_pair: number of its first pair; above 1 where seeds are wanted that no study used.
 
     Raises:
         RecipeError: naming every field that is refused.
@@ -93,6 +95,7 @@ class Study:
     metric: str = "val_accuracy"
     smallest_difference: float = 0.005
     expectation: Expectation | None = None
+    first_pair: int = 1
 
     def __post_init__(self) -> None:
         problems = list(self._problems())
@@ -106,9 +109,14 @@ class Study:
         asked = {name: value for name, value in self.to_dict().items() if name != "title"}
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
 
+    @property
+    def pair_numbers(self) -> range:
+        """Numbers of its planned pairs: pair k has the same seeds in every study."""
+        return range(self.first_pair, self.first_pair + self.pairs)
+
     def runs(self) -> Iterator[tuple[int, int]]:
         """(arm index, pair number) of every run, pair by pair, so that pairs complete early."""
-        for pair in range(1, self.pairs + 1):
+        for pair in self.pair_numbers:
             for arm in range(len(self.arms)):
                 yield arm, pair
 
@@ -125,7 +133,7 @@ class Study:
     def training_order(self) -> Iterator[tuple[int, int]]:
         """(arm index, pair number) of every run as they are trained: pair by pair, and within a
         pair in `tree_order`."""
-        for pair in range(1, self.pairs + 1):
+        for pair in self.pair_numbers:
             for arm in self.tree_order():
                 yield arm, pair
 
@@ -136,6 +144,7 @@ class Study:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; `from_dict` gives the same study back."""
+        first = {} if self.first_pair == 1 else {"first_pair": self.first_pair}
         return {
             "title": self.title,
             "arms": [{"name": arm.name, "recipe": arm.recipe.to_dict()} for arm in self.arms],
@@ -143,6 +152,7 @@ class Study:
             "metric": self.metric,
             "smallest_difference": self.smallest_difference,
             "expectation": asdict(self.expectation) if self.expectation else None,
+            **first,  # left out where it says nothing: digests of earlier studies stay
         }
 
     @classmethod
@@ -188,6 +198,13 @@ class Study:
         if not whole or not 1 <= self.pairs <= MAXIMUM_PAIRS:
             yield Problem(
                 "pairs", f"A study has 1 to {MAXIMUM_PAIRS} paired seeds, got {self.pairs!r}."
+            )
+        first = self.first_pair
+        whole = isinstance(first, int) and not isinstance(first, bool)
+        if not whole or not 1 <= first <= MAXIMUM_FIRST_PAIR:
+            yield Problem(
+                "pairs",
+                f"The first pair of a study is 1 to {MAXIMUM_FIRST_PAIR:,}, got {first!r:.60}.",
             )
         if self.metric not in METRICS:
             yield Problem(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import streamlit as st
@@ -12,8 +12,9 @@ from tl_engine.analysis.contrast import ORDER
 from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.charts.strip import interval_svg
 from tl_engine.errors import StoreError
-from tl_engine.judgement import Judged, Question, judge, question_of
+from tl_engine.judgement import Judged, Question, judge, question_of, rests_on
 from tl_engine.runs import Run, RunState, Summary, joined_history
+from tl_engine.runs.evidence import recipe_id
 from ui.compare_parts import ShownArm, scores_of, shown_arms
 from ui.text import escape, plain
 from ui.verdicts import INCOMPARABLE, MARKS, MOST_ARMS
@@ -32,13 +33,38 @@ def show(known: Sequence[tuple[Run, Summary]]) -> None:
     Args:
         known: every run and how it stands, newest study first.
     """
-    told = list(islice((each for study in _studies(known) if (each := _tell(study))), SHOWN))
+    told = list(islice(_told(_studies(known)), SHOWN))
     if not told:
         return
     with st.container(border=True, gap="xsmall"):
         st.markdown("**What the evidence says**")
-        for arms, question, judged in told:
-            _row(arms, question, judged)
+        for arms, question, judged, one in told:
+            _row(arms, question, judged, one)
+
+
+Told = tuple[list[ShownArm], Question, list[Judged], Judged]
+
+
+def _told(studies: list[list[Run]]) -> Iterator[Told]:
+    """What each study has to say of a comparison that no newer one asks."""
+    said: set[frozenset[str]] = set()
+    for runs in studies:
+        if known := _tell(runs):
+            arms, question, judged = known
+            new = [one for one in judged if _recipes(one) not in said]
+            if new:
+                one = min(new, key=_rank)
+                said |= {_recipes(each) for each in judged}
+                yield arms, question, judged, one
+
+
+def _rank(one: Judged) -> tuple[bool, bool]:
+    """What can be compared comes first, orders before all else."""
+    return bool(one.refusal), one.contrast.factors != (ORDER,)
+
+
+def _recipes(one: Judged) -> frozenset[str]:
+    return frozenset(map(recipe_id, (one.contrast.first, one.contrast.second)))
 
 
 def _studies(known: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
@@ -74,10 +100,9 @@ def _tell(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | No
     return arms, question, judge(arms, scored, history, question)
 
 
-def _row(arms: list[ShownArm], question: Question, judged: list[Judged]) -> None:
+def _row(arms: list[ShownArm], question: Question, judged: list[Judged], one: Judged) -> None:
     """The study, the sentence with what it rests on, and the picture."""
     study = arms[0].runs[0].study
-    one = min(judged, key=lambda each: (bool(each.refusal), each.contrast.factors != (ORDER,)))
     said = one.verdict
     mark = MARKS[said.outcome] if said else INCOMPARABLE
     sentence = said.sentence if said else one.refusal
@@ -96,9 +121,7 @@ def _row(arms: list[ShownArm], question: Question, judged: list[Judged]) -> None
 
 def _count(one: Judged, judged: list[Judged], question: Question) -> str:
     """What it rests on, and how many more contrasts there are."""
-    study = question.study
-    planned = f" of {study.study.pairs} planned" if study and not study.added_pairs else ""
-    words = f"{question.metric.title}; {len(one.pairs)}{planned} pairs"
+    words = f"{question.metric.title}; {rests_on(one, question)}"
     said = [each.verdict for each in judged if each.verdict]
     if len(said) < 2:
         return words

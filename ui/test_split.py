@@ -61,6 +61,8 @@ def _label(study: StudyFolder, openings: list[Opening]) -> str:
     """What pressing the button is: the first opening, another one, or the rest of one."""
     if not openings:
         return "Open the test split"
+    if all(opening.study for opening in openings):
+        return "Open it for this study, too"
     named = {name for opening in openings for name in opening.runs}
     missing = StudyEvaluation(study, Evaluation.TEST).missing(study.runs())
     if all(run.path.name in named for run in missing):
@@ -104,6 +106,8 @@ def _mean(some: dict[int, Tested], place: int) -> float | None:
 def _times(openings: list[Opening]) -> str:
     times = count(openings)
     words = f"Test opened {times} time" + ("" if times == 1 else "s")
+    if others := list(dict.fromkeys(escape(one.study, 60) for one in openings if one.study)):
+        words += f", also in {', '.join(others)}, where runs of the same recipe and seeds stand"
     if not openings[0].at:
         return f"{words}; once at the end of each run, by an earlier version."
     days = [f"{datetime.fromisoformat(opening.at):%d %b %Y %H:%M}" for opening in openings]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -13,7 +14,15 @@ from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Verdict, decide
 from tl_engine.errors import StoreError
-from tl_engine.judgement import Judged, Question, judge, question_of, why_none
+from tl_engine.judgement import (
+    Judged,
+    Question,
+    judge,
+    question_of,
+    rests_on,
+    seen_before,
+    why_none,
+)
 from tl_engine.launchers import local
 from tl_engine.metric import Metric
 from tl_engine.runs import Run, StudyFolder, summarise
@@ -136,16 +145,17 @@ def _card(
 def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int) -> str:
     """What the sentence rests on."""
     study = question.study
-    planned = f" of {study.study.pairs} planned" if study and not study.added_pairs else ""
-    words = [f"{len(one.pairs)}{planned} pairs", f"{question.metric.title}, last epoch"]
+    words = [rests_on(one, question), f"{question.metric.title}, last epoch"]
     if verdict.outcome is Outcome.LOOK:
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
-    elif question.is_planned:
+    elif one.found and one.found.plan is not None and len(one.found.plan) == len(one.pairs):
         words.append("paired t interval over seeds")
     else:
         words.append("an interval that may be looked at at any time")
-    if contrasts > 1:
-        words.append(f"one of {contrasts} contrasts: Holm's correction")
+    if seen := seen_before(one):
+        words.append(f"{seen} planned pairs had been computed before the question was fixed")
+    if (family := max(contrasts, one.family)) > 1:
+        words.append(f"one of {family} contrasts: Holm's correction")
     factors = one.contrast.factors
     differs = f"They differ in {factors[0]} alone" if factors else "Nothing differs"
     if not one.contrast.has_equal_budgets:
@@ -158,24 +168,25 @@ def _test_words(study: StudyFolder | None) -> str:
     if study is None:
         return ""
     try:
-        times = count(study.openings())
+        openings = study.openings()
+        times = count(openings)
     except StoreError:
         return " How often the test split was opened cannot be read."
     if not times:
         return " Test split locked."
-    return f" Test split opened {times} time{'s' if times > 1 else ''}."
+    others = ", ".join(dict.fromkeys(plain(one.study, 60) for one in openings if one.study))
+    where = f" (in {others})" if others else ""
+    return f" Test split opened {times} time{'s' if times > 1 else ''}{where}."
 
 
 def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
     """The verdict of the planned pairs, where others were added since: it stands."""
-    study, verdict = question.study, one.verdict
-    if study is None or verdict is None or not study.added_pairs:
+    verdict, plan = one.verdict, one.found.plan if one.found else None
+    if verdict is None or plan is None or len(plan) == len(one.pairs):
         return ""
-    planned = one.pairs[one.pairs["seed"] <= study.study.pairs]
-    if len(planned) < study.study.pairs:
-        return ""
+    planned = [question.metric.sign * (ours.score - theirs.score) for ours, theirs in plan]
     said = decide(
-        planned["gain"].to_numpy(float),
+        np.array(planned),
         chosen[0].title,
         chosen[1].title,
         question.smallest,
@@ -183,7 +194,7 @@ def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questi
         metric=question.metric,
         mistake=verdict.mistake,
     )
-    return escape(f"At the {study.study.pairs} planned pairs: {said.sentence}", 600)
+    return escape(f"At the {len(plan)} planned pairs: {said.sentence}", 600)
 
 
 def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
@@ -197,7 +208,10 @@ def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questio
     metric = question.metric
     seen = f"found: {metric.gain(found)} {metric.unit}" if len(one.pairs) else "nothing found yet"
     expected_by = f"{metric.gain(expected.by)} {metric.unit}"
-    return f"Expected before the first run: {escape(expected.arm)} ahead by {expected_by}; {seen}."
+    before = seen_before(one)
+    pairs = "1 of its pairs" if before == 1 else f"{before} of its pairs"
+    when = f"after {pairs} had been computed" if before else "before the first run"
+    return f"Expected {when}: {escape(expected.arm)} ahead by {expected_by}; {seen}."
 
 
 def _more_pairs(one: Judged, question: Question) -> None:

@@ -85,25 +85,46 @@ class Pairs(NamedTuple):
     """What is known of one contrast.
 
     Attributes:
-        differences: (n,) gain of the first arm over the second, pair by pair.
+        differences: (n,) gain of the first arm over the second, every distinct pair in the order in
+            which they were computed.
         first, second: what the arms are called.
+        planned: pairs fixed before the first was seen; 0 without such.
+        planned_differences: of exactly those, once all are in; None otherwise.
     """
 
     differences: np.ndarray
     first: str
     second: str
+    planned: int = 0
+    planned_differences: np.ndarray | None = None
+
+    def is_planned(self, all_in: bool | None) -> bool:
+        """Whether the t interval judges it: nothing but the planned pairs is in."""
+        if all_in is not None:
+            return all_in
+        plan = self.planned_differences
+        return plan is not None and len(plan) == len(self.differences)
 
 
 def decide_all(
-    family: Sequence[Pairs], smallest: float, *, all_in: bool, metric: Metric = ACCURACY
+    family: Sequence[Pairs],
+    smallest: float,
+    *,
+    all_in: bool | None = None,
+    metric: Metric = ACCURACY,
+    others: int = 0,
 ) -> list[Verdict]:
     """The verdicts of several contrasts, so that with no difference anywhere the chance of any
     claim stays 5 % (Holm 1979): the smallest p is held against 5 % over the number of contrasts,
     the next against 5 % over one less, until one is not small enough; that one and the rest are
-    decided at its level. Contrasts of too few pairs are looks, and do not count."""
-    told = [p_value(one.differences, all_in=all_in) for one in family]
+    decided at its level. Contrasts of too few pairs are looks, and do not count.
+
+    Args:
+        others: further contrasts of the family that are not among these.
+    """
+    told = [p_value(one.differences, all_in=one.is_planned(all_in)) for one in family]
     order = sorted((p, place) for place, p in enumerate(told) if not math.isnan(p))
-    levels, left, stopped = {}, len(order), False
+    levels, left, stopped = {}, len(order) + others, False
     for p, place in order:
         level = MISTAKE / left
         stopped = stopped or p > level
@@ -114,7 +135,7 @@ def decide_all(
             one.first,
             one.second,
             smallest,
-            all_in=all_in,
+            all_in=one.is_planned(all_in),
             metric=metric,
             mistake=levels.get(place, MISTAKE),
         )

@@ -26,6 +26,7 @@
       test.json, test.npz   the same of the test split; missing until somebody opens it
       robustness.json     counts of corrupted validation images; missing until somebody asks
       quarantine/         what was damaged and set aside when the run began again
+    runs/evidence.jsonl               what deleted studies had asked, computed and opened
     runs/measurements.jsonl           how long steps take on this machine
     runs/.cache/                      features and ends of phases: may be deleted at any time
     runs/worker.lock, slot.lock, worker.txt

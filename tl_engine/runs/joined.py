@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tl_engine.errors import StoreError
+from tl_engine.runs.evidence import arm_keys, distinct_runs
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.run import Run, RunState
@@ -23,14 +24,27 @@ Columns = dict[str, np.ndarray]
 
 
 def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
-    """The histories of several runs in one tidy frame; empty, with its columns, for none.
+    """The histories of several runs in one tidy frame; empty, with its columns, for none. Arms of
+    several studies that have one recipe are one arm, the first of them, and of runs of one
+    observation the one that counts is read.
 
     Raises:
         StoreError: where a run is gone, or its history is not what was written.
     """
     import pandas as pd
 
-    parts = [columns for run in runs if (columns := _history(run))]
+    runs = distinct_runs(list(runs))
+    keys, parts = arm_keys(runs), []
+    for run in runs:
+        if columns := _history(run):
+            study, arm = keys[run.id]
+            if (study, arm) != (run.study.id, run.arm):  # of a recipe that another study has, too
+                named = {"study": study, "arm": arm}
+                like = columns["epoch"].shape
+                columns = columns | {
+                    n: np.broadcast_to(np.array([v], object), like) for n, v in named.items()
+                }
+            parts.append(columns)
     if not parts:
         return pd.DataFrame(columns=list(HISTORY_COLUMNS))
     return pd.DataFrame(

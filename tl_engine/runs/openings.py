@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tl_engine import fsio
 from tl_engine.errors import DamagedError
@@ -29,11 +29,13 @@ class Opening(NamedTuple):
         number: 1 for the first of the study.
         at: ISO time; empty where an earlier version measured it at the end of each run.
         runs: names of the runs that were asked in it.
+        study: title of another study in which the same runs were asked; empty in its own.
     """
 
     number: int
     at: str
     runs: tuple[str, ...]
+    study: str = ""
 
 
 def read(study: StudyFolder) -> list[Opening]:
@@ -62,13 +64,14 @@ def note(study: StudyFolder, runs: Iterable[Run]) -> Opening:
     opening = Opening(count(known) + 1, files.now(), names)
     # Written anew with its old lines: half a line, left by a power cut, would damage them all.
     lines = [*_lines(path), opening]
-    fsio.rewrite_lines(path, [files.seal(line._asdict()) for line in lines])
+    fsio.rewrite_lines(path, [files.seal(_written(line)) for line in lines])
     return opening
 
 
 def count(openings: list[Opening]) -> int:
     """How often the test split was opened."""
-    return max(len(openings), openings[-1].number) if openings else 0
+    ours = [opening for opening in openings if not opening.study]
+    return len(openings) - len(ours) + max([len(ours), *(one.number for one in ours)])
 
 
 def _lines(path: Path) -> list[Opening]:
@@ -78,6 +81,10 @@ def _lines(path: Path) -> list[Opening]:
     if numbers != sorted(set(numbers)):
         raise DamagedError(path, "an opening is twice there")
     return found
+
+
+def _written(line: Opening) -> dict[str, Any]:
+    return {"number": line.number, "at": line.at, "runs": line.runs}
 
 
 def _known(run: Run) -> bool:

@@ -14,9 +14,10 @@ from typing import IO, Any
 
 from tl_engine import fsio, locks, machine
 from tl_engine.errors import StoreError
-from tl_engine.runs import files, measurements
+from tl_engine.runs import files, ledger, measurements
 from tl_engine.runs.cache import Cache
 from tl_engine.runs.evaluation import Evaluation
+from tl_engine.runs.evidence import Evidence, recipe_id
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.phase_ends import KIND
 from tl_engine.runs.run import Run
@@ -41,6 +42,7 @@ class RunStore:
         now = datetime.now().astimezone()
         path = self.root / f"{now:%Y%m%d-%H%M%S}-{_sayable()}"
         shared = {"threads": threads or os.cpu_count() or 1, "versions": files.versions()}
+        before = Evidence(self).seen_runs(study)
 
         def fill(folder: Path) -> None:
             asked = {"study": study.to_dict(), "created": now.isoformat(timespec="seconds")}
@@ -49,8 +51,9 @@ class RunStore:
                 run = folder / run_name(arm, pair)
                 fsio.make_folder(run)
                 # One copy among its runs is enough to find a damaged study.json again.
-                of = {"of": asked} if pair == 1 else {}
-                fill_run(run, study, arm, pair, {**shared, **of})
+                of = {"of": asked} if pair == study.first_pair else {}
+                seen = (recipe_id(study.arms[arm].recipe), pair) in before
+                fill_run(run, study, arm, pair, {**shared, "computed_before": seen, **of})
 
         fsio.publish_folder(path, fill)
         return StudyFolder(path)
@@ -132,18 +135,23 @@ class RunStore:
         return {name for name, facts in known if ours <= facts["environment"].items()}
 
     def delete(self, study_id: str) -> None:
-        """Delete a study with all its runs.
+        """Delete a study with all its runs. What was computed and opened is written down first, and
+        stays seen.
 
         Raises:
             StoreError: while one of its runs is running, or is asked something.
         """
         study = self.study(study_id)
+        # Before its runs are held: what is held looks as if it were training.
+        left = Evidence(self).leaves(study) if study.is_readable else None
         with contextlib.ExitStack() as locked:
             runs = study.runs() if study.is_readable else []
             if not all([locked.enter_context(run.hold()) for run in runs]):
                 raise StoreError(f"{study.title} is running: stop it first, then delete it.")
             if any(StudyEvaluation(study, kind).is_alive for kind in Evaluation):
                 raise StoreError(f"{study.title} is being measured: stop that first.")
+            if left:
+                ledger.add(self.root, left)
             fsio.delete_folder(study.path)
 
     def sweep(self) -> None:

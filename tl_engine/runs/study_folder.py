@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from tl_engine import fsio, locks
 from tl_engine.errors import DamagedError, RecipeError, StoreError
-from tl_engine.runs import files, openings
+from tl_engine.runs import evidence, files
 from tl_engine.runs.openings import Opening
 from tl_engine.runs.run import QUARANTINE, Run
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
@@ -114,11 +115,11 @@ class StudyFolder:
     @cached_property
     def _run_paths(self) -> list[Path]:
         """Pair by pair; those that were added after the planned ones."""
-        arms, pairs, paths = range(len(self.study.arms)), range(1, MAXIMUM_PAIRS + 1), []
-        for pair in pairs:
+        planned, arms, paths = self.study.pair_numbers, range(len(self.study.arms)), []
+        for pair in range(planned.start, planned.start + MAXIMUM_PAIRS):
             there = [self.path / run_name(arm, pair) for arm in arms]
             there = [path for path in there if path.is_dir()]
-            if pair > self.study.pairs and not there:
+            if pair >= planned.stop and not there:
                 break
             paths += there
         return paths
@@ -127,7 +128,7 @@ class StudyFolder:
     def added_pairs(self) -> int:
         """How many pairs somebody added after the study was launched, having seen its runs."""
         last = max((run.pair for run in self.runs()), default=0)
-        return max(last - self.study.pairs, 0)
+        return max(last + 1 - self.study.pair_numbers.stop, 0)
 
     def add_pairs(self, count: int) -> list[Run]:
         """Queue further pairs of every arm, with the same threads as the planned ones; a pair that
@@ -147,18 +148,22 @@ class StudyFolder:
                     f"A study has at most {MAXIMUM_PAIRS} pairs: this one has {there}, asked for "
                     f"{count} more."
                 )
-            self._publish(range(self.study.pairs + 1, there + count + 1))
+            first, planned = self.study.first_pair, self.study.pair_numbers
+            self._publish(range(planned.stop, first + there + count))
         self.__dict__.pop("_run_paths", None)
-        return [run for run in self.runs() if run.pair > there]
+        return [run for run in self.runs() if run.pair >= first + there]
 
     def _publish(self, pairs: range) -> None:
         """Write the runs of these pairs that are not there yet."""
         shared = {name: self.runs()[0].asked[name] for name in ("threads", "versions")}
+        seen = evidence.of_store(self.path.parent)
+        before = seen.seen_runs(replace(self.study, first_pair=pairs.start, pairs=len(pairs)))
         for pair in pairs:
             for arm in range(len(self.study.arms)):
                 path = self.path / run_name(arm, pair)
                 if not path.exists():
-                    facts = {**shared, "added": files.now()}
+                    place = (evidence.recipe_id(self.study.arms[arm].recipe), pair)
+                    facts = {**shared, "added": files.now(), "computed_before": place in before}
                     fill = partial(fill_run, study=self.study, arm=arm, pair=pair, more=facts)
                     fsio.publish_folder(path, fill)
 
@@ -183,12 +188,13 @@ class StudyFolder:
         return sorted(self.runs(), key=lambda run: (run.pair, places[run.arm_index]))
 
     def openings(self) -> list[Opening]:
-        """Who looked at its test split when, oldest first; read afresh.
+        """Who looked at the test images with its evidence when, oldest first, in whatever study its
+        runs stand; read afresh.
 
         Raises:
             DamagedError: for a log that is not what was written.
         """
-        return openings.read(self)
+        return evidence.of_store(self.path.parent).openings(self)
 
     def run(self, name: str) -> Run:
         """The run of that name.

@@ -1,0 +1,173 @@
+"""The identity of evidence: the same recipe and seeds are one observation, wherever they stand."""
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from tests import fake_run
+from tests.conftest import tiny_recipe, tiny_study
+from tests.test_pages import assert_whole, finish, visit, words
+from tl_engine import cli
+from tl_engine.judgement import arms_of, judge, question_of, why_none
+from tl_engine.runs import joined_history
+from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
+from tl_engine.runs.openings import count, note
+from tl_engine.study import Expectation, Study, name_arms
+from ui.compare_parts import scores_of
+
+
+@pytest.fixture(autouse=True)
+def no_real_processes(monkeypatch):
+    """A page starts real workers and measurements; these tests look at pages only."""
+    from tl_engine.launchers import local
+
+    monkeypatch.setattr(local, "start", lambda *arguments, **_: None)
+
+
+def train(folder, worse="head > all"):
+    """Finish its runs; those of one order stay behind."""
+    for run in folder.runs():
+        if not run.outcome:
+            behind = 0.02 * (run.recipe.order == worse) * (1 + 0.03 * (run.pair % 3))
+            finish(run, behind)
+    return folder
+
+
+def launched(store, pairs, **changes):
+    return train(store.create(replace(tiny_study(*fake_run.PHASES), pairs=pairs, **changes)))
+
+
+def six(store):
+    changes = ({}, {"head_input": "pooled-max"}, {"batchnorm": "adapt"})
+    recipes = [tiny_recipe(*fake_run.PHASES, **one) for one in changes]
+    recipes = [one for recipe in recipes for one in (recipe.reversed(), recipe)]
+    return train(store.create(Study("Six", name_arms(recipes), 4)))
+
+
+def judged(*folders):
+    runs = [run for folder in folders for run in folder.runs()]
+    arms, history = arms_of(runs), joined_history(runs)
+    assert why_none(arms) == ""
+    scored = scores_of(history, runs)
+    return arms, judge(arms, scored, history, question_of(arms, scored))
+
+
+def test_a_clone_after_a_look_says_what_was_computed_before_and_has_no_plan(store, monkeypatch):
+    launched(store, 2)
+    expected = Expectation("Fine-tune first", 0.01)
+    clone = launched(store, 4, expectation=expected)
+    said = words(visit("pages/2_Compare.py", store, monkeypatch, ids=clone.id))
+    assert "paired t interval" not in said
+    assert "2 planned pairs had been computed before the question was fixed" in said
+    assert "Expected after 2 of its pairs had been computed" in said
+    assert "Expected before the first run" not in said
+    assert "4 runs stand in a further study and count once" in said
+
+
+def test_the_first_question_keeps_its_planned_analysis(store):
+    folder = launched(store, 4)
+    launched(store, 4)
+    (one,) = judged(folder)[1]
+    assert len(one.found.plan) == 4
+
+
+def test_a_test_split_that_was_opened_in_one_study_is_open_in_its_clone(store, monkeypatch):
+    first = launched(store, 4)
+    clone, fresh = launched(store, 4), launched(store, 4, first_pair=5)
+    first.label("The original")
+    note(first, first.runs())
+    assert [count(one.openings()) for one in (first, clone, fresh)] == [1, 1, 0]
+    said = words(visit("pages/2_Compare.py", store, monkeypatch, ids=clone.id))
+    assert "Test split opened 1 time (in The original)" in said
+    store.delete(first.id)
+    assert count(clone.openings()) == 1
+
+
+def test_the_same_comparison_has_one_verdict_wherever_it_is_shown(store, monkeypatch, capsys):
+    many, two = six(store), launched(store, 4)
+    _, (alone,) = judged(two)
+    arms, within = judged(many)
+    both = {recipe_id(arm.recipe) for arm in two.study.arms}
+    (same,) = [
+        one
+        for one in within
+        if {recipe_id(arms[n].runs[0].recipe) for n in (one.first, one.second)} == both
+    ]
+    assert abs(same.verdict.difference) == pytest.approx(abs(alone.verdict.difference))
+    assert same.verdict.mistake == alone.verdict.mistake < 0.05
+    assert (same.verdict.pairs, same.family) == (4, alone.family)
+    together, all_of_them = judged(many, two)
+    assert len(together) == 6
+    assert len(all_of_them) == 15
+    assert cli.main(["compare", "--runs-dir", str(store.root), many.id, two.id]) == 0
+    shown = capsys.readouterr().out.split("Verdicts\n")[1].split("\n\n")[0]
+    assert len(shown.split("\n")) == 15
+    app = visit("app.py", store, monkeypatch)
+    assert_whole(app)
+    assert len(re.findall("pooled: 4 pairs from 2 studies", words(app))) == 1
+
+
+def test_studies_with_other_seeds_are_pooled(store):
+    folders = [launched(store, 4), launched(store, 5, first_pair=5)]
+    assert [run.pair for run in folders[1].runs()][::2] == [5, 6, 7, 8, 9]
+    for shown in (folders[:1], folders[1:], folders):
+        (one,) = judged(*shown)[1]
+        assert (one.verdict.pairs, len(one.found.studies)) == (9, 2)
+
+
+def test_deleting_makes_nothing_unseen(store):
+    folder = launched(store, 4)
+    store.delete(folder.id)
+    again = launched(store, 4)
+    assert all(run.asked["computed_before"] for run in again.runs())
+    (one,) = judged(again)[1]
+    assert (one.verdict.pairs, one.found.copies) == (4, 8)
+    assert one.asked.had_seen(frozenset(one.asked.recipes)) == 4
+    fresh = launched(store, 4, first_pair=Evidence(store).fresh_pair(again.study))
+    store.delete(again.id)
+    (one,) = judged(fresh)[1]
+    assert one.verdict.pairs == 8  # what was deleted goes on counting
+
+
+def test_a_damaged_line_of_what_was_deleted_counts_as_seen(store):
+    store.delete(launched(store, 4).id)
+    path = store.root / "evidence.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"arithmetic", b"", 1).replace(b"1", b"2", 1))
+    other = launched(store, 4, first_pair=50)
+    assert Evidence(store).is_damaged
+    assert all(run.asked["computed_before"] for run in other.runs())
+    store.delete(other.id)
+    assert Evidence(store).is_damaged
+
+
+def test_a_study_whose_first_pair_is_not_1_can_be_extended(store):
+    folder = launched(store, 2, first_pair=7)
+    assert [run.path.name for run in folder.add_pairs(2)][-1] == "arm2-pair10"
+    again = store.study(folder.id)
+    assert (again.added_pairs, len(again.runs())) == (2, 8)
+    (again.path / "study.json").write_text("{")
+    assert store.study(folder.id).study.first_pair == 7
+
+
+def test_titles_and_names_are_no_part_of_the_identity_and_seeds_are(store):
+    one = launched(store, 2)
+    other = launched(store, 2, title="Another")
+    keys = [[evidence_key(run) for run in folder.runs()] for folder in (one, other)]
+    assert keys[0] == keys[1]
+    assert len(set(keys[0])) == 4
+
+
+def test_a_clone_has_fresh_seeds_unless_somebody_declines(store, monkeypatch):
+    folder = launched(store, 4)
+    app = visit("pages/1_Launch.py", store, monkeypatch, clone=folder.id)
+    assert_whole(app)
+    assert "8 runs were computed before" in words(app)
+    (toggle,) = [one for one in app.toggle if one.label == "Fresh seeds"]
+    assert toggle.value
+    toggle.set_value(False).run()
+    assert "have no planned analysis" in words(app)
+    app.toggle(key="form-fresh").set_value(True).run()
+    app.button(key="launch").click().run()
+    assert store.studies()[0].study.first_pair in (1, 5)
+    assert {one.study.first_pair for one in store.studies()} == {1, 5}

@@ -1,0 +1,172 @@
+"""What counts as evidence: which pairs, which plan and which family a comparison has.
+
+A run is an observation of its recipe with the seeds of its pair. The same recipe with the same
+seeds is one observation, in however many studies it stands, and the earliest computed one counts. A
+comparison is an unordered pair of recipes; its evidence is every distinct pair of observations, in
+the order in which they were computed. Whatever people do to studies (clone, extend, split, merge,
+delete) changes neither; only the first question put to a comparison can have a plan.
+
+All of it works on plain values, so that a simulation may call what the store calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+from tl_engine.analysis.verdict import LEAST_PAIRS
+
+Comparison = frozenset[str]
+"""Two recipes, by what identifies them."""
+Place = tuple[str, int]
+"""A recipe and the number of a pair, which stands for its seeds."""
+
+
+class Observed(NamedTuple):
+    """A run that was computed to its end.
+
+    Attributes:
+        recipe: what identifies it, without any name.
+        pair: number of its seeds.
+        ended: when, in anything that sorts.
+        study: id of the study in which it stands.
+        score: in the deciding metric, after the last epoch.
+        data: fingerprint of its images; empty where it was not noted.
+    """
+
+    recipe: str
+    pair: int
+    ended: str
+    study: str
+    score: float
+    data: str = ""
+
+
+class Asked(NamedTuple):
+    """A study as a question.
+
+    Attributes:
+        study: its id; ids break ties of `created`.
+        created: when it was asked, in anything that sorts.
+        recipes: of its arms.
+        pairs: numbers of the pairs that were planned.
+        metric: the column that decides.
+        computed_before: those of its runs whose evidence had been computed when it was asked.
+    """
+
+    study: str
+    created: str
+    recipes: tuple[str, ...]
+    pairs: tuple[int, ...]
+    metric: str
+    computed_before: frozenset[Place] = frozenset()
+
+    def asks(self, comparison: Comparison) -> bool:
+        """Whether both recipes are among its arms."""
+        return comparison <= set(self.recipes)
+
+    def had_seen(self, comparison: Comparison) -> int:
+        """Planned pairs of which a run had been computed before it was asked."""
+        return sum(
+            any((recipe, pair) in self.computed_before for recipe in comparison)
+            for pair in self.pairs
+        )
+
+
+class Found(NamedTuple):
+    """The evidence of one comparison.
+
+    Attributes:
+        pairs: every distinct pair (first, second), in the order in which they were computed.
+        planned: number of pairs fixed before the first of them was computed; 0 without such.
+        plan: observations of exactly these, once all are in; None otherwise.
+        studies: ids of the studies in which its runs stand.
+        copies: runs that stand in a further study and do not count again.
+    """
+
+    pairs: list[tuple[Observed, Observed]]
+    planned: int
+    plan: list[tuple[Observed, Observed]] | None
+    studies: tuple[str, ...]
+    copies: int
+
+
+def comparisons_of(recipes: Iterable[str]) -> set[Comparison]:
+    """Every unordered pair of different recipes."""
+    return {frozenset(two) for two in combinations(sorted(set(recipes)), 2)}
+
+
+def distinct(observed: Iterable[Observed]) -> dict[tuple[str, int, str], Observed]:
+    """By recipe, pair and data the run that counts: the one that was computed first."""
+    counting: dict[tuple[str, int, str], Observed] = {}
+    for one in observed:
+        place = (one.recipe, one.pair, one.data)
+        known = counting.get(place)
+        if known is None or (one.ended, one.study) < (known.ended, known.study):
+            counting[place] = one
+    return counting
+
+
+def evidence_of(
+    first: str, second: str, asked: Sequence[Asked], observed: Iterable[Observed], metric: str
+) -> Found:
+    """What there is of one comparison.
+
+    Args:
+        asked: every study that was ever asked, deleted ones too.
+        observed: every run of the two recipes that was computed to its end; others are passed over.
+        metric: the column in which their scores stand.
+    """
+    comparison = frozenset((first, second))
+    ours = [one for one in observed if one.recipe in comparison]
+    counting = distinct(ours)
+    pairs = [
+        (one, counting[second, pair, data])
+        for (recipe, pair, data), one in counting.items()
+        if recipe == first and (second, pair, data) in counting
+    ]
+    pairs.sort(key=lambda two: (max(one.ended for one in two), two[0].pair))
+    matched = {one[:2] for two in pairs for one in two}
+    standing = [one for one in ours if one[:2] in matched]
+    studies = tuple(dict.fromkeys(one.study for one in standing))
+    copies = len(standing) - 2 * len(pairs)
+    numbers = plan_of(comparison, asked, metric)
+    plan = [two for two in pairs if two[0].pair in set(numbers)]
+    all_in = bool(numbers) and {two[0].pair for two in plan} == set(numbers)
+    return Found(pairs, len(numbers), plan if all_in else None, studies, max(copies, 0))
+
+
+def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tuple[int, ...]:
+    """Numbers of the pairs that were fixed before any of them was computed: those of the first
+    study of at least four pairs that asked, where it decides by this metric; empty where there are
+    none."""
+    questions = [one for one in asked if one.asks(comparison) and len(one.pairs) >= LEAST_PAIRS]
+    if not questions:
+        return ()
+    # Of those of one second, the one that had seen less was first.
+    first = min(questions, key=lambda one: (one.created, one.had_seen(comparison), one.study))
+    return first.pairs if first.metric == metric and not first.had_seen(comparison) else ()
+
+
+def family_of(
+    shown: Iterable[Comparison],
+    asked: Sequence[Asked],
+    comparable: Callable[[Comparison], bool],
+) -> set[Comparison]:
+    """The comparisons among which Holm corrects: the shown ones, and all that were ever asked by
+    studies that hang together with them through a comparison that both ask. So a question that is
+    taken apart keeps the correction of the whole."""
+    family = {one for one in shown if comparable(one)}
+    left = [(comparisons_of(one.recipes), one) for one in asked]
+    joined = True
+    while joined:
+        joined, rest = False, []
+        for theirs, one in left:
+            if family & theirs:
+                family |= {each for each in theirs if comparable(each)}
+                joined = True
+            else:
+                rest.append((theirs, one))
+        left = rest
+    return family

@@ -1,0 +1,69 @@
+"""The ledger: what deleted studies had asked, computed and opened, so that deleting makes nothing
+unseen.
+
+A sealed line per deleted study. Its finished runs keep their last scores there and go on counting
+as evidence: whoever deletes what displeases would choose otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tl_engine import fsio, locks
+from tl_engine.errors import StoreError
+from tl_engine.runs import files
+
+FILE = "evidence.jsonl"
+
+
+class Ledger(NamedTuple):
+    """What it says.
+
+    Attributes:
+        lines: of each deleted study id, title, created, recipes, pairs, metric, computed_before,
+            runs (recipe, pair, ended, scores, data) and openings (at, runs).
+        is_damaged: a line is not what was written; then everything counts as seen.
+    """
+
+    lines: list[dict[str, Any]]
+    is_damaged: bool
+
+
+def read(root: Path) -> Ledger:
+    """The ledger of a store; empty where nothing was deleted. Half a last line belongs to a study
+    that was not deleted then, and is no damage."""
+    path = root / FILE
+    lines = [line for line in files.readable_lines(path) if _is_whole(line)]
+    try:
+        written = path.read_bytes()
+    except FileNotFoundError:
+        return Ledger([], False)
+    except OSError:
+        return Ledger([], True)
+    complete = written[: written.rfind(b"\n") + 1].splitlines()
+    return Ledger(lines, len(lines) < len(complete))
+
+
+def add(root: Path, line: Mapping[str, Any]) -> None:
+    """Write down what a study leaves; before it is deleted.
+
+    Raises:
+        StoreError: where somebody else writes right now.
+        OSError: where the disk is full or refuses: then nothing may be deleted.
+    """
+    with locks.hold(root / "evidence.lock", wait=True) as ours:
+        if not ours:
+            raise StoreError("Somebody is deleting another study right now: try again.")
+        known = read(root)
+        if known.is_damaged:  # what is damaged stays, and goes on being said
+            files.append_line(root / FILE, line)
+        else:
+            sealed = [files.seal(one) for one in [*known.lines, line]]
+            fsio.rewrite_lines(root / FILE, sealed)
+
+
+def _is_whole(line: Mapping[str, Any]) -> bool:
+    names = ("study", "title", "created", "recipes", "pairs", "metric", "runs", "openings")
+    return all(name in line for name in names)
