@@ -175,6 +175,7 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     print("Validation accuracy per run\n", table.to_string(index=False), sep="")
     print("\nPer arm\n", arms.to_string(index=False), sep="")
     print("\nVerdicts", *verdicts["verdict"], sep="\n")
+    _print_health(verdicts)
     print("\nSettings that differ\n", settings.to_string() if len(settings) else "none", sep="")
     return 0
 
@@ -189,6 +190,14 @@ def _verdicts(runs: list[Run], scored: pd.DataFrame, any_budget: bool) -> pd.Dat
         return pd.DataFrame([{"verdict": reason}])
     history, question = joined_history(runs), question_of(arms, scored)
     return table_of(arms, judge(arms, scored, history, question, any_budget=any_budget))
+
+
+def _print_health(verdicts: pd.DataFrame) -> None:
+    """The health check of each contrast, where there is one."""
+    if "health" in verdicts:
+        print("\nHealth check")
+        for row in verdicts.itertuples():
+            print(f"{row.first} against {row.second}, {row.health}: {row.health_says}")
 
 
 def classify(options: argparse.Namespace, store: RunStore) -> int:

@@ -12,8 +12,10 @@ import numpy as np
 
 from tl_engine.analysis.budgets import Budget, budget
 from tl_engine.analysis.contrast import Contrast, contrast
+from tl_engine.analysis.health import Health, health_of, withheld
 from tl_engine.analysis.scores import finals_of, pairs_of
-from tl_engine.analysis.verdict import Pairs, Verdict, decide_all, holm
+from tl_engine.analysis.verdict import Outcome, Pairs, Verdict, decide_all, holm
+from tl_engine.health import facts_of, gains_at_chance
 from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
 
@@ -73,6 +75,7 @@ class Judged(NamedTuple):
         pairs: their scores, as `analysis.scores.pairs_of` gives them.
         refusal: why they cannot be compared; empty where they can.
         adjusted_p: the verdict's p, adjusted for the number of contrasts (Holm); NaN without one.
+        health: what befell the runs of both arms; None until it is asked.
     """
 
     first: int
@@ -82,6 +85,7 @@ class Judged(NamedTuple):
     refusal: str
     verdict: Verdict | None = None
     adjusted_p: float = float("nan")
+    health: Health | None = None
 
 
 def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
@@ -177,12 +181,14 @@ def judge(
         refusal = met.refusal(one.title, other.title, any_budget=any_budget)
         pairs = pairs_of(known[first], known[second], question.metric)
         judged.append(Judged(first, second, met, pairs, refusal))
-    return _decided(arms, judged, question)
+    judged = _decided(arms, judged, question)
+    return _with_health(arms, judged, known, question)
 
 
 def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFrame:
     """A row per contrast: first, second, differs (in words), verdict (a sentence), difference, low,
-    high, won, pairs, p, p_holm; numbers are NaN where there is no verdict."""
+    high, won, pairs, p, p_holm, health (fine, notice or problem), health_says; numbers are NaN
+    where there is no verdict."""
     import pandas as pd
 
     rows = []
@@ -201,6 +207,8 @@ def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFram
             "pairs": len(one.pairs),
             "p": said.p if said else math.nan,
             "p_holm": one.adjusted_p,
+            "health": one.health.level.value if one.health else "",
+            "health_says": one.health.words if one.health else "",
         }
         rows.append(row)
     return pd.DataFrame(rows)
@@ -218,6 +226,42 @@ def _decided(arms: Sequence[ArmOfRuns], judged: list[Judged], question: Question
     adjusted = holm(np.array([verdict.p for verdict in verdicts]))
     for place, verdict, p in zip(comparable, verdicts, adjusted, strict=True):
         judged[place] = judged[place]._replace(verdict=verdict, adjusted_p=float(p))
+    return judged
+
+
+def _with_health(
+    arms: Sequence[ArmOfRuns],
+    judged: list[Judged],
+    known: Sequence[pd.Series],
+    question: Question,
+) -> list[Judged]:
+    """Each contrast with what befell its runs; a verdict is withheld where the lost runs, counted
+    at chance, would change it. The whole family is decided again with them, at its own levels.
+
+    Args:
+        known: final scores by seed, of each arm.
+    """
+    facts = [facts_of(arm.title, arm.runs) for arm in arms]
+    judged = [
+        one._replace(health=health_of(facts[one.first] + facts[one.second])) for one in judged
+    ]
+    places = [place for place, one in enumerate(judged) if one.verdict]
+    family = []
+    for one in (judged[place] for place in places):
+        first, second = arms[one.first], arms[one.second]
+        runs, both = (first.runs[0], second.runs[0]), (facts[one.first], facts[one.second])
+        scores = known[one.first], known[one.second]
+        gains = gains_at_chance(runs, both, scores, question.metric)
+        family.append(Pairs(gains, first.title, second.title))
+    counted = decide_all(
+        family, question.smallest, all_in=question.is_planned, metric=question.metric
+    )
+    for place, other in zip(places, counted, strict=True):
+        one = judged[place]
+        if one.verdict and one.health:
+            verdict, health = withheld(one.verdict, other, one.health)
+            p = math.nan if verdict.outcome is Outcome.WITHHELD else one.adjusted_p
+            judged[place] = one._replace(verdict=verdict, health=health, adjusted_p=p)
     return judged
 
 
