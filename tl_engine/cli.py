@@ -28,6 +28,7 @@ from tl_engine.images import fit, read_image
 from tl_engine.judgement import arms_of, judge, question_of, table_of, why_none
 from tl_engine.launchers.local import ensure_worker, launch, resume
 from tl_engine.machine import recommended_settings
+from tl_engine.over_images import with_images
 from tl_engine.predictor import Predictor, ranked
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Evaluation, Run, RunState, RunStore, joined_history, summarise
@@ -175,7 +176,7 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     print("Validation accuracy per run\n", table.to_string(index=False), sep="")
     print("\nPer arm\n", arms.to_string(index=False), sep="")
     print("\nVerdicts", *verdicts["verdict"], sep="\n")
-    _print_health(verdicts)
+    _print_beside(verdicts)
     print("\nSettings that differ\n", settings.to_string() if len(settings) else "none", sep="")
     return 0
 
@@ -189,15 +190,17 @@ def _verdicts(runs: list[Run], scored: pd.DataFrame, any_budget: bool) -> pd.Dat
     if reason:
         return pd.DataFrame([{"verdict": reason}])
     history, question = joined_history(runs), question_of(arms, scored)
-    return table_of(arms, judge(arms, scored, history, question, any_budget=any_budget))
+    judged = judge(arms, scored, history, question, any_budget=any_budget)
+    return with_images(table_of(arms, judged), arms, judged, question)
 
 
-def _print_health(verdicts: pd.DataFrame) -> None:
-    """The health check of each contrast, where there is one."""
+def _print_beside(verdicts: pd.DataFrame) -> None:
+    """What stands beside each verdict: the health check, and the interval over images."""
     if "health" in verdicts:
         print("\nHealth check")
         for row in verdicts.itertuples():
             print(f"{row.first} against {row.second}, {row.health}: {row.health_says}")
+        print("\nOver seeds, and over images", *filter(None, verdicts["over_images"]), sep="\n")
 
 
 def classify(options: argparse.Namespace, store: RunStore) -> int:

@@ -19,7 +19,7 @@ from tl_engine.metric import Metric
 from tl_engine.runs import Run, StudyFolder, summarise
 from tl_engine.runs.openings import count
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
-from ui import access, health
+from ui import access, health, over_images
 from ui.compare_parts import ShownArm, show_table
 from ui.engine import store
 from ui.text import escape, plain
@@ -104,6 +104,7 @@ def show(
     one = next(each for each in judged if [each.first, each.second] == places)
     health.show(one.health)
     _card(one, chosen, question, sum(not each.refusal for each in judged))
+    over_images.show(arms, one, question)
     # Drawn whichever contrast is looked at: Streamlit forgets what is not drawn.
     if any(not each.contrast.has_equal_budgets for each in judged):
         st.toggle(

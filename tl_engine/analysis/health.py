@@ -164,8 +164,8 @@ def withheld(verdict: Verdict, counted: Verdict, health: Health) -> tuple[Verdic
         f"Withheld: {'; '.join(health.lost)}. Without them: {verdict.sentence} "
         f"Counted at chance: {counted.sentence}"
     )
-    nothing = {"interval": None, "p": math.nan, "more_pairs": None}
-    return verdict._replace(outcome=Outcome.WITHHELD, sentence=sentence, **nothing), health
+    nothing = verdict._replace(interval=None, p=math.nan, more_pairs=None)
+    return nothing._replace(outcome=Outcome.WITHHELD, sentence=sentence), health
 
 
 def _claim(verdict: Verdict) -> tuple[Outcome, bool]:
