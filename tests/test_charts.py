@@ -246,6 +246,14 @@ def test_names_stay_names(name):
     )
 
 
+def test_a_confusion_matrix_of_several_seeds_says_what_it_counts():
+    counts = np.array([[8, 2], [1, 9]])
+    titles = [confusion_matrix(counts, "ab", "A", n).layout.title.to_plotly_json() for n in (1, 2)]
+    assert "once per seed" not in str(titles[0])
+    assert "20 predictions of 2 seeds" in str(titles[1])
+    assert "each image is counted once per seed" in str(titles[1])
+
+
 def test_a_confusion_matrix_shows_images_and_shares():
     counts = np.array([[8, 2], [0, 0]])
     figure = confusion_matrix(counts, ["cat", "dog"], "a")

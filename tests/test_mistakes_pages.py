@@ -254,3 +254,11 @@ def test_a_hostile_arm_stays_text_in_every_part(part, finished):
     assert all(markup(title) in body for body in pictures(app))
     for text in [m.value for m in (*app.markdown, *app.caption)]:
         assert not re.search(r"(?<!\\)(<img|\*\*b|:red)", text)
+
+
+def test_what_is_summed_over_seeds_says_that_each_image_is_counted_once_per_seed(finished, several):
+    for part in ("confusion", "agreement", "mistakes"):
+        summed = visit(several.path.parent, part, (1, 2))
+        assert "each image is counted once per seed" in " ".join(captions(summed))
+        one = visit(finished.path.parent, part)
+        assert "once per seed" not in " ".join(captions(one))

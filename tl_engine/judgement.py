@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -22,7 +22,10 @@ from tl_engine.analysis.evidence import (
     evidence_of,
     family_of,
 )
-from tl_engine.analysis.verdict import LEAST_PAIRS, Pairs, Verdict, decide_all, holm
+from tl_engine.analysis.health import Health, RunFacts, health_of, withheld
+from tl_engine.analysis.scores import finals_of
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide_all, holm
+from tl_engine.health import facts_of, gains_at_chance
 from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
@@ -95,6 +98,7 @@ class Judged(NamedTuple):
         asked: what the study that is shown asked, with what was computed before; None where several
             studies are shown, or none of them asked it.
         family: comparisons among which Holm corrects.
+        health: what befell the runs of both arms; None until it is asked.
     """
 
     first: int
@@ -107,6 +111,7 @@ class Judged(NamedTuple):
     found: Found | None = None
     asked: Asked | None = None
     family: int = 1
+    health: Health | None = None
 
 
 def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
@@ -213,12 +218,14 @@ def judge(
         asked = pooled.question(question.study, pooled.ids[first], pooled.ids[second])
         one_judged = Judged(first, second, met, pairs, refusal)
         judged.append(one_judged._replace(found=found, asked=asked))
-    return _decided(arms, judged, question, pooled)
+    finals = finals_of(finished(arms, scored), question.metric)
+    return _decided(arms, judged, question, pooled, finals)
 
 
 def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFrame:
     """A row per contrast: first, second, differs (in words), verdict (a sentence), difference, low,
-    high, won, pairs, p, p_holm, studies (in which they stand); NaN where there is no verdict."""
+    high, won, pairs, p, p_holm, studies (in which they stand), health (fine, notice or problem),
+    health_says; numbers are NaN where there is no verdict."""
     import pandas as pd
 
     rows = []
@@ -238,6 +245,8 @@ def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFram
             "p": said.p if said else math.nan,
             "p_holm": one.adjusted_p,
             "studies": len(one.found.studies) if one.found else 1,
+            "health": one.health.level.value if one.health else "",
+            "health_says": one.health.words if one.health else "",
         }
         rows.append(row)
     return pd.DataFrame(rows)
@@ -318,11 +327,19 @@ def _pairs(found: Found, first: str, second: str, metric: Metric) -> Pairs:
     return Pairs(gains(found.pairs), first, second, found.planned, plan)
 
 
+Finals = Mapping[tuple[str, str], "pd.Series"]
+
+
 def _decided(
-    arms: Sequence[ArmOfRuns], judged: list[Judged], question: Question, pooled: Pool
+    arms: Sequence[ArmOfRuns],
+    judged: list[Judged],
+    question: Question,
+    pooled: Pool,
+    finals: Finals,
 ) -> list[Judged]:
     """The verdicts; each comparison of the family is decided with its own evidence, shown or not,
-    so that a verdict is the same wherever it stands."""
+    so that a verdict is the same wherever it stands. A verdict that lost runs, counted at chance,
+    would change is withheld: the whole family is decided again with them, at its own levels."""
     comparable = [place for place, one in enumerate(judged) if not one.refusal]
     ids = pooled.ids
     shown = {frozenset((ids[judged[n].first], ids[judged[n].second])) for n in comparable}
@@ -332,18 +349,68 @@ def _decided(
         for one in (judged[place] for place in comparable)
         if one.found
     ]
-    family += [_pairs(pooled.found(a, b), a, b, question.metric) for a, b in hidden]
+    unseen = [_pairs(pooled.found(a, b), a, b, question.metric) for a, b in hidden]
     # Those of too few pairs will be looked at later, at what is left of the level.
-    few = sum(len(one.differences) < LEAST_PAIRS for one in family)
+    few = sum(len(one.differences) < LEAST_PAIRS for one in (*family, *unseen))
     others = few + pooled.others
-    verdicts = decide_all(family, question.smallest, metric=question.metric, others=others)
-    p = [verdict.p for verdict in verdicts]
-    adjusted = holm(np.array([*p, *[1.0] * others]))
-    for place, verdict, one in zip(comparable, verdicts, adjusted, strict=False):
-        judged[place] = judged[place]._replace(
-            verdict=verdict, adjusted_p=float(one), family=len(family) + pooled.others
-        )
+
+    def decided(of_shown: list[Pairs]) -> list[Verdict]:
+        everything = [*of_shown, *unseen]
+        return decide_all(everything, question.smallest, metric=question.metric, others=others)
+
+    verdicts = decided(family)
+    adjusted = holm(np.array([*(verdict.p for verdict in verdicts), *[1.0] * others]))
+    facts = [facts_of(arm.title, arm.runs) for arm in arms]
+    at_chance = [
+        _at_chance(judged[place], pairs, arms, facts, finals, question.metric)
+        for place, pairs in zip(comparable, family, strict=True)
+    ]
+    changed = any(
+        len(one.differences) != len(other.differences)
+        for one, other in zip(family, at_chance, strict=True)
+    )
+    again = decided(at_chance) if changed else verdicts
+    judged = [
+        one._replace(health=health_of(facts[one.first] + facts[one.second])) for one in judged
+    ]
+    for place, verdict, counted, p in zip(comparable, verdicts, again, adjusted, strict=False):
+        one = judged[place]
+        if one.health:
+            verdict, health = withheld(verdict, counted, one.health)
+            one = one._replace(health=health)
+        p = math.nan if verdict.outcome is Outcome.WITHHELD else float(p)
+        of_all = len(family) + len(unseen) + pooled.others
+        judged[place] = one._replace(verdict=verdict, adjusted_p=p, family=of_all)
     return judged
+
+
+def _at_chance(
+    one: Judged,
+    pairs: Pairs,
+    arms: Sequence[ArmOfRuns],
+    facts: Sequence[list[RunFacts]],
+    finals: Finals,
+    metric: Metric,
+) -> Pairs:
+    """The pairs with those added in which a run was lost, at chance, judged by the same plan."""
+    import pandas as pd
+
+    scores = []
+    for column, at in (("first", one.first), ("second", one.second)):
+        pooled = one.pairs.set_index("seed")[column]
+        alone = finals.get(arms[at].key, pd.Series(dtype=float))
+        scores.append(pooled.combine_first(alone))
+    first, second = arms[one.first], arms[one.second]
+    lost = gains_at_chance(
+        (first.runs[0], second.runs[0]),
+        (facts[one.first], facts[one.second]),
+        (scores[0], scores[1]),
+        set(map(int, one.pairs["seed"])),
+        metric,
+    )
+    if not len(lost):
+        return pairs
+    return pairs._replace(differences=np.concatenate([pairs.differences, lost]))
 
 
 def _called(runs: Sequence[Run]) -> str:

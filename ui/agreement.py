@@ -26,6 +26,7 @@ from ui.figures import agreement_matrix
 from ui.pictures import show_pictures
 from ui.predictions import (
     choose_pairs,
+    counted_per_seed,
     finished_pairs,
     pairs_words,
     pooled,
@@ -49,6 +50,7 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
     chosen = choose_pairs(pairs, "agreement-pair")
     said = pooled(ours, chosen), pooled(theirs, chosen)
     counts = agreement_counts(*said)
+    counted_per_seed(len(chosen))
     halves = st.grid(2, min_column_width=380)
     with halves.cell():
         look = (first.title, second.title, pairs_words(chosen))

@@ -21,7 +21,7 @@ from ui.cells import show_cells
 from ui.compare_parts import ShownArm, budget_of, confusions
 from ui.figures import confusion_difference, confusion_matrix
 from ui.pictures import show_pictures
-from ui.predictions import finished_pairs, pairs_words, pooled
+from ui.predictions import counted_per_seed, finished_pairs, pairs_words, pooled
 from ui.text import escape, plain
 
 DIFFERENCE = "difference"
@@ -61,9 +61,12 @@ def _show_matrices(
     halves = st.grid(2, min_column_width=480)
     for place, arm, of_arm in zip(PLACES, shown, counts, strict=False):
         with halves.cell():
-            made = confusion_matrix(of_arm, names, arm.title, budget=budget_of([arm]))
+            made = confusion_matrix(
+                of_arm, names, arm.title, len(finished_pairs(arm)), budget=budget_of([arm])
+            )
             numbers = _table(names, {"images": of_arm})
             _draw(made, numbers, key, place, f"Confusion matrix of {plain(arm.title)}")
+    counted_per_seed(max(len(finished_pairs(arm)) for arm in shown))
     if len(shown) == 2:
         titles = (shown[0].title, shown[1].title)
         colours = _colours(*shown)

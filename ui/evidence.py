@@ -15,6 +15,7 @@ from tl_engine.errors import StoreError
 from tl_engine.judgement import Judged, Question, judge, question_of, rests_on
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.evidence import recipe_id
+from ui import health
 from ui.compare_parts import ShownArm, scores_of, shown_arms
 from ui.text import escape, plain
 from ui.verdicts import INCOMPARABLE, MARKS, MOST_ARMS
@@ -23,6 +24,7 @@ SHOWN = 3
 """Studies of which the page tells."""
 LOOKED_AT = 40
 """The newest studies, among which it looks for them."""
+DECIDED = (Outcome.BETTER, Outcome.SMALL, Outcome.EQUIVALENT)
 MOST_RUNS = 200
 """Of a larger study Compare tells: reading it would keep the table waiting."""
 
@@ -114,7 +116,7 @@ def _row(arms: list[ShownArm], question: Question, judged: list[Judged], one: Ju
         query_params={"ids": study.id},
     )
     rests_on = f":small[:gray[{escape(_count(one, judged, question))}]]"
-    words.markdown(f"{mark} {escape(sentence, 600)} {rests_on}")
+    words.markdown(f"{health.mark(one.health)}{mark} {escape(sentence, 1600)} {rests_on}")
     if said and said.interval and all(map(math.isfinite, said.interval)):
         picture.image(_picture(arms, one, said, question.smallest), alt=plain(sentence))
 
@@ -125,7 +127,7 @@ def _count(one: Judged, judged: list[Judged], question: Question) -> str:
     said = [each.verdict for each in judged if each.verdict]
     if len(said) < 2:
         return words
-    decided = sum(verdict.outcome not in (Outcome.OPEN, Outcome.LOOK) for verdict in said)
+    decided = sum(verdict.outcome in DECIDED for verdict in said)
     return f"{words}; one of {len(said)} contrasts that can be compared, {decided} decided"
 
 

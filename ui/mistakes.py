@@ -14,7 +14,7 @@ from tl_engine.catalog.datasets import dataset
 from ui import frame
 from ui.compare_parts import ShownArm
 from ui.pictures import show_pictures, show_some
-from ui.predictions import choose_pairs, finished_pairs, pooled
+from ui.predictions import choose_pairs, counted_per_seed, finished_pairs, pooled
 from ui.text import escape, plain
 
 COUPLES = 5
@@ -41,10 +41,12 @@ def show_mistakes(arms: Sequence[ShownArm]) -> None:
             width=320,
         )
         arm, runs = done[key], finished_pairs(done[key])
-        said = pooled(runs, choose_pairs(list(runs), "mistakes-pair"))
+        pairs = choose_pairs(list(runs), "mistakes-pair")
+        said = pooled(runs, pairs)
         kind = st.segmented_control(
             "Show", [SUREST, CONFUSED], default=SUREST, required=True, key="mistakes-kind"
         )
+    counted_per_seed(len(pairs))
     if kind == SUREST:
         show_pictures([arm], [said], surest_mistakes(said), "mistakes")
     else:

@@ -64,6 +64,15 @@ def pairs_words(pairs: Sequence[int]) -> str:
     return f"pair {pairs[0]}" if len(pairs) == 1 else f"{len(pairs)} pairs"
 
 
+def counted_per_seed(seeds: int) -> None:
+    """Say that predictions of several seeds are summed."""
+    if seeds > 1:
+        st.caption(
+            f"Predictions of {seeds} seeds are summed: each image is counted once per seed that "
+            "has it, so these are not so many different images."
+        )
+
+
 def _validation(run: Run) -> dict[str, np.ndarray]:
     arrays = run.probabilities()
     if "validation" not in arrays:

@@ -28,7 +28,7 @@ from tl_engine.metric import Metric
 from tl_engine.runs import Run, StudyFolder, summarise
 from tl_engine.runs.openings import count
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
-from ui import access
+from ui import access, health, over_images
 from ui.compare_parts import ShownArm, show_table
 from ui.engine import store
 from ui.text import escape, plain
@@ -42,6 +42,7 @@ MARKS = {
     Outcome.EQUIVALENT: ":material/equal:",
     Outcome.OPEN: ":material/hourglass_empty:",
     Outcome.LOOK: ":material/visibility:",
+    Outcome.WITHHELD: ":material/health_and_safety:",
 }
 INCOMPARABLE = ":material/block:"
 
@@ -110,7 +111,9 @@ def show(
     judged = judge(arms, scored, history, question, any_budget=any_budget)
     places = [next(n for n, arm in enumerate(arms) if arm.key == one.key) for one in chosen]
     one = next(each for each in judged if [each.first, each.second] == places)
+    health.show(one.health)
     _card(one, chosen, question, sum(not each.refusal for each in judged))
+    over_images.show(arms, one, question)
     # Drawn whichever contrast is looked at: Streamlit forgets what is not drawn.
     if any(not each.contrast.has_equal_budgets for each in judged):
         st.toggle(
@@ -132,7 +135,7 @@ def _card(
             st.markdown(f"{INCOMPARABLE} **{escape(one.refusal, 600)}**")
         else:
             mark = MARKS[one.verdict.outcome]
-            st.markdown(f"{mark} **{escape(one.verdict.sentence, 600)}**")
+            st.markdown(f"{mark} **{escape(one.verdict.sentence, 1600)}**")
             st.caption(_evidence(one, one.verdict, question, contrasts))
             for said in (_as_planned(one, chosen, question), _predicted(one, chosen, question)):
                 if said:
@@ -148,6 +151,8 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     words = [rests_on(one, question), f"{question.metric.title}, last epoch"]
     if verdict.outcome is Outcome.LOOK:
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
+    elif verdict.outcome is Outcome.WITHHELD:
+        words.append("resume or restart the lost runs on Overview")
     elif one.found and one.found.plan is not None and len(one.found.plan) == len(one.pairs):
         words.append("paired t interval over seeds")
     else:

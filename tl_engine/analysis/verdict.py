@@ -38,6 +38,7 @@ class Outcome(StrEnum):
     EQUIVALENT = "equivalent"
     OPEN = "not decided"
     LOOK = "a look, not evidence"
+    WITHHELD = "withheld"
 
 
 class Interval(NamedTuple):

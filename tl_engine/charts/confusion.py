@@ -15,11 +15,19 @@ WRITTEN_CLASSES = 12
 """Cells carry their numbers up to so many classes."""
 
 
-def confusion_matrix(counts: np.ndarray, class_names: Sequence[str], title: str) -> go.Figure:
-    """Which class is taken for which: shades are shares of the true class, numbers are images."""
+def confusion_matrix(
+    counts: np.ndarray, class_names: Sequence[str], title: str, seeds: int = 1
+) -> go.Figure:
+    """Which class is taken for which: shades are shares of the true class, numbers are predictions.
+
+    Args:
+        seeds: how many runs the counts are the sum of.
+    """
+    of_seeds = f" of {seeds} seeds" if seeds > 1 else ""
+    counted = "<br>each image is counted once per seed" if seeds > 1 else ""
     made = _matrix(
         markup(title),
-        f"{int(counts.sum()):,} predictions, validation split",
+        f"{int(counts.sum()):,} predictions{of_seeds}, validation split{counted}",
         100 * row_shares(counts),
         class_names,
         [[str(count) if count else "" for count in row] for row in counts],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.judgement import arms_of, judge, question_of, table_of, why_none
+from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
 from tl_engine.runs.joined import split_sound
 
@@ -63,6 +64,7 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
         print("Validation accuracy per run\n", table.to_string(index=False), sep="")
         print("\nPer arm\n", arms.to_string(index=False), sep="")
         print("\nVerdicts", *verdicts["verdict"], sep="\n")
+        _print_beside(verdicts)
         differing = settings.to_string() if len(settings) else "none"
         print("\nSettings that differ\n", differing, sep="")
     return 1 if damaged else 0
@@ -114,7 +116,17 @@ def _verdicts(
     if reason:
         return pd.DataFrame([{"verdict": reason}])
     question = question_of(arms, scored)
-    return table_of(arms, judge(arms, scored, history, question, any_budget=any_budget))
+    judged = judge(arms, scored, history, question, any_budget=any_budget)
+    return with_images(table_of(arms, judged), arms, judged, question)
+
+
+def _print_beside(verdicts: pd.DataFrame) -> None:
+    """What stands beside each verdict: the health check, and the interval over images."""
+    if "health" in verdicts:
+        print("\nHealth check")
+        for row in verdicts.itertuples():
+            print(f"{row.first} against {row.second}, {row.health}: {row.health_says}")
+        print("\nOver seeds, and over images", *filter(None, verdicts["over_images"]), sep="\n")
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,0 +1,150 @@
+"""The interval of a difference over seeds and validation images.
+
+The interval over seeds is about the validation images that were used. Where pairs share images, an
+image that happens to suit one arm does so in many pairs, and no number of seeds averages that out.
+
+The model: in pair k, image i differs by d_ki = difference + seed_k + image_i + rest_ki, crossed,
+nested or overlapping in part. The variance of the mean is that of the pair means, which the
+interval over seeds has, and the variance of image_i times the mean of n_kl / (n_k n_l) over two
+pairs k and l that have n_kl images in common. The products of one image's differences in two pairs
+estimate the variance of image_i (method of moments). Both parts are put together by their squares
+(Zou and Donner 2008), so that the interval is never narrower than the one over seeds; nothing is
+drawn at random.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tl_engine.analysis.verdict import Interval, Outcome, Verdict, t_interval
+from tl_engine.metric import ACCURACY, Metric
+
+
+class PairImages(NamedTuple):
+    """What two runs of a pair scored, image by image.
+
+    Attributes:
+        indices: (n,) which images, in the dataset's published array.
+        differences: (n,) score of the first run minus that of the second.
+    """
+
+    indices: np.ndarray
+    differences: np.ndarray
+
+
+class ImagePart(NamedTuple):
+    """What validation images add to the spread of a mean difference.
+
+    Attributes:
+        variance: of the mean difference, beyond that of the pair means over their number.
+        shared: the mean share of a pair's images that another pair has, 0 to 1.
+    """
+
+    variance: float
+    shared: float
+
+
+class OverImages(NamedTuple):
+    """The second interval, and whether what is said would stand for other images."""
+
+    interval: Interval
+    sentence: str
+    shared: float
+
+
+def image_part(pairs: Sequence[PairImages]) -> ImagePart:
+    """What images add, from at least two pairs; 0 where no two share an image, as the spread of
+    the pair means includes other images then."""
+    places, image = np.unique(np.concatenate([pair.indices for pair in pairs]), return_inverse=True)
+    centred = np.concatenate([pair.differences - pair.differences.mean() for pair in pairs])
+    weights = np.concatenate([np.full(len(p.indices), 1 / len(p.indices)) for p in pairs])
+
+    def crossed(values: np.ndarray) -> float:
+        """Products of the values of one image in two pairs, summed over images and pairs."""
+        sums = np.bincount(image, values, len(places))
+        return float((sums**2).sum() - (values**2).sum())
+
+    couples = crossed(np.ones(len(image)))
+    pairs_of_pairs = len(pairs) * (len(pairs) - 1)
+    overlap = crossed(weights) / pairs_of_pairs
+    of_image = max(crossed(centred) / couples, 0.0) if couples else 0.0
+    size = len(image) / len(pairs)
+    return ImagePart(of_image * overlap, min(overlap * size, 1.0))
+
+
+def widened(interval: Interval, difference: float, part: ImagePart, mistake: float) -> Interval:
+    """The interval with the images' part added to each half by its square."""
+    from scipy.special import ndtri
+
+    images = float(ndtri(1 - mistake / 2)) ** 2 * part.variance
+    below, above = difference - interval.low, interval.high - difference
+    return Interval(
+        difference - math.sqrt(below**2 + images), difference + math.sqrt(above**2 + images)
+    )
+
+
+def over_images(
+    verdict: Verdict,
+    gains: np.ndarray,
+    pairs: Sequence[PairImages],
+    smallest: float,
+    *,
+    all_in: bool,
+    metric: Metric = ACCURACY,
+) -> OverImages | None:
+    """The verdict's interval over seeds and images; None where the verdict has none.
+
+    Args:
+        gains: (pairs,) that the verdict is of.
+        pairs: the same pairs, image by image.
+        all_in: the verdict's interval is the paired t interval.
+    """
+    if verdict.interval is None or len(pairs) < 2:
+        return None
+    part = image_part(pairs)
+    wide = widened(verdict.interval, verdict.difference, part, verdict.mistake)
+    inner = wide
+    if all_in:  # two one-sided tests: the interval at twice the level lies within
+        narrow = t_interval(gains, 2 * verdict.mistake)
+        inner = widened(narrow, verdict.difference, part, 2 * verdict.mistake)
+    stands = _stands(verdict.outcome, wide, inner, smallest)
+    says = (
+        f"Over seeds and validation images: {metric.gain(verdict.difference)} {metric.unit} "
+        f"({100 * (1 - verdict.mistake):.3g} % interval {metric.gain(wide.low)} to "
+        f"{metric.gain(wide.high)}). {stands}"
+    )
+    return OverImages(wide, says, part.shared)
+
+
+def _stands(outcome: Outcome, wide: Interval, inner: Interval, smallest: float) -> str:
+    """Whether the conclusion would stand for other images, in a sentence."""
+    if outcome is Outcome.OPEN:
+        return "What cannot be told on these images cannot be told of others either."
+    if outcome is Outcome.BETTER and not wide.excludes(smallest) and wide.excludes(0.0):
+        return (
+            "For other images like these the same arm is ahead, but not shown to be by what "
+            "matters."
+        )
+    stands = {
+        Outcome.BETTER: wide.excludes(smallest),
+        Outcome.SMALL: wide.excludes(0.0),
+        Outcome.EQUIVALENT: inner.is_within(smallest),
+    }[outcome]
+    if stands:
+        return "The conclusion stands for other images like these, too."
+    return "The conclusion is about these images: for others like them it is not shown."
+
+
+def in_images(amount: float, images: int, metric: Metric = ACCURACY) -> str:
+    """What an amount of accuracy is in images, "0.5 points are 5 of 1,000 images"; empty for
+    another metric."""
+    if metric.name != ACCURACY.name:
+        return ""
+    count = amount * images
+    counted = f"{count:,.0f}" if abs(count - round(count)) < 1e-6 else f"{count:,.1f}"
+    words = "1 point is" if amount == 0.01 else f"{metric.amount(amount)} are"
+    return f"{words} {counted} of {images:,} images."
