@@ -90,14 +90,14 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
     arms: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         arms.setdefault((run.study.id, run.arm), []).append(run)
-    names = [name for _, name in arms]
+    names = Counter(name for _, name in arms)
     titles = {key: of_arm[0].study.title for key, of_arm in arms.items()}
     long = {key: f"{key[1]} ({titles[key]})" for key in arms}
     counts = Counter(long.values())
     made = []
     for key, of_arm in arms.items():
-        title = key[1] if names.count(key[1]) == 1 else long[key]
-        if names.count(key[1]) > 1 and counts[title] > 1:
+        title = key[1] if names[key[1]] == 1 else long[key]
+        if names[key[1]] > 1 and counts[title] > 1:
             title = f"{key[1]} ({titles[key]}, {key[0]})"
         made.append(RunsOfArm(key, title, of_arm))
     return made
