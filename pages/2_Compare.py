@@ -32,14 +32,16 @@ from ui.figures import (
     per_class,
 )
 from ui.mistakes import show_mistakes
-from ui.selection import choose_runs
-from ui.text import duration, percent, settings_table
+from ui.selection import choose_runs, say_broken, split_sound
+from ui.text import duration, escape, percent, settings_table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
 FEW = 10
 """Rows of scores that are shown unasked."""
 MANY = 50
 """Arms of which nothing is looked at more closely unasked."""
+MOST_SAID = 5
+"""Runs without an epoch that are named."""
 AXES = {
     "epoch": "Epochs",
     "images": "Images seen",
@@ -57,6 +59,11 @@ def is_live(runs):
 def evidence(runs, chosen):
     """The verdict, the curves and the scores, re-read while something trains."""
     with frame.guarded():
+        runs, broken = split_sound(runs)  # one may have been damaged or deleted since
+        say_broken(broken)
+        if not runs:
+            return
+        chosen = still_there(chosen, runs)
         history = joined_history(runs)
         scored = None
         if chosen and not history.empty:
@@ -66,9 +73,16 @@ def evidence(runs, chosen):
         if not history.empty:
             scored = scores_of(history, runs) if scored is None else scored
             scores(scored, shown_arms(runs))
-        if not is_live(runs) and st.session_state.get("was-live"):
+        if not broken and not is_live(runs) and st.session_state.get("was-live"):
             st.session_state["was-live"] = False
             st.rerun()
+
+
+def still_there(chosen, runs):
+    """The arms of the contrast with those of their runs that are left; None where one has none."""
+    left = {arm.key: arm for arm in shown_arms(runs)}
+    both = [left.get(arm.key) for arm in chosen or ()]
+    return tuple(both) if both and all(both) else None
 
 
 def judged(runs, chosen, scored, history):
@@ -114,10 +128,7 @@ def curves(history, runs):
             "sample of training images.",
         )
     if history.empty:
-        st.info(
-            "The first epoch has not ended yet; its point appears here by itself.",
-            icon=":material/hourglass_top:",
-        )
+        say_none(runs)
     arms = shown_arms(runs)
     numbers = partial(joined_history, runs)
     if axis in WORK:
@@ -127,6 +138,23 @@ def curves(history, runs):
     drawn = learning_curves(history, metric, axis, train, of_all, budget=budget_of(arms))
     alt = f"{METRICS[metric]} per run and arm"
     chart(drawn, numbers, "curves", alt)
+
+
+def say_none(runs):
+    """Why there is no point yet, and whether one will come."""
+    if is_live(runs):
+        st.info(
+            "The first epoch has not ended yet; its point appears here by itself.",
+            icon=":material/hourglass_top:",
+        )
+        return
+    said = [f"{run.arm}, pair {run.pair}: {summarise(run).state.value}" for run in runs[:MOST_SAID]]
+    more = f"; and {len(runs) - MOST_SAID} more" if len(runs) > MOST_SAID else ""
+    st.info(
+        f"No epoch ended in {escape('; '.join(said), 600)}{more}. Nothing more comes by itself: "
+        "select them on Overview to see why, or to restart them.",
+        icon=":material/block:",
+    )
 
 
 def with_costs(history, runs):

@@ -123,7 +123,7 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
     for run in runs:
         arms.setdefault(keys[run.id], []).append(run)
     called = {key: _called(of_arm) for key, of_arm in arms.items()}
-    names = list(called.values())
+    names = Counter(called.values())
     titles = {key: of_arm[0].study.title for key, of_arm in arms.items()}
     if any(called[key] != key[1] for key in arms) and len(set(names)) == len(names):
         return [RunsOfArm(key, called[key], of_arm) for key, of_arm in arms.items()]
@@ -131,8 +131,8 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
     counts = Counter(long.values())
     made = []
     for key, of_arm in arms.items():
-        title = key[1] if names.count(key[1]) == 1 else long[key]
-        if names.count(key[1]) > 1 and counts[title] > 1:
+        title = key[1] if names[key[1]] == 1 else long[key]
+        if names[key[1]] > 1 and counts[title] > 1:
             title = f"{key[1]} ({titles[key]}, {key[0]})"
         made.append(RunsOfArm(key, title, of_arm))
     return made

@@ -31,11 +31,17 @@ def over_images_of(arms: Sequence[ArmOfRuns], one: Judged, question: Question) -
 
     Raises:
         StoreError: where a run left no probabilities, or they are damaged.
-        ComparisonError: where the two runs of a pair scored other images.
+        ComparisonError: where the two runs of a pair scored other images, or where pairs stand in
+            studies that are not chosen.
     """
     if one.verdict is None or one.verdict.interval is None:
         return None
     first, second = ({run.pair: run for run in arms[at].runs} for at in (one.first, one.second))
+    if set(map(int, one.pairs["seed"])) - (first.keys() & second.keys()):
+        raise ComparisonError(
+            "The comparison is pooled with pairs of studies that are not chosen or were deleted: "
+            "the interval over images needs their probabilities. Choose these studies too."
+        )
     pairs = [
         _pair(first[int(seed)], second[int(seed)], question.metric) for seed in one.pairs["seed"]
     ]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from tl_engine.errors import ThawError
-from ui import access
+from ui import access, address
 from ui.text import escape
 
 MENU = (
@@ -21,6 +21,8 @@ MENU = (
     ("pages/3_Classify.py", "Classify", ":material/image_search:"),
     ("pages/4_Explain.py", "Explain", ":material/psychology:"),
 )
+SAME_SELECTION = ("Compare", "Classify", "Explain")
+"""Pages that show the studies and runs which the address names."""
 SCROLLING = """<style>
 [data-testid=stMarkdownContainer]:has(> table) {overflow-x: auto}
 [data-testid=stMarkdownContainer] > table :is(th, td):first-child {min-width: 9rem}
@@ -57,7 +59,8 @@ def page(title: str) -> Iterator[None]:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("**Thaw**", width="content")
         for path, label, icon in MENU:
-            st.page_link(path, label=label, icon=icon)
+            query = address.carried() if label in SAME_SELECTION else None
+            st.page_link(path, label=label, icon=icon, query_params=query)
         access.show_visitor()
     st.html(SCROLLING)
     with guarded():

@@ -123,10 +123,10 @@ def learning_curves(
         if show_train:
             _add_train(made, arm, metric, x, detail)
     means = mean_curves(history, metric, x)
+    of_arm = dict(iter(means.groupby(["study", "arm"])))
     for arm in drawn:
         if arm.seeds > 1:
-            ours = (means["study"] == arm.key[0]) & (means["arm"] == arm.key[1])
-            _add_mean(made, arm, means[ours], metric)
+            _add_mean(made, arm, of_arm.get(arm.key, means[:0]), metric)
     _add_phases(
         made,
         [

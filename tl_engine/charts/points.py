@@ -60,14 +60,16 @@ def final_scores(table: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
     names = arm_names(keys)
     every = of_page(keys, arms)
     colours, cycles = arm_colours(every), arm_cycles(every)
+    of_arm, means = dict(iter(table.groupby(["study", "arm"]))), []
     for place, key in enumerate(keys):
-        ours = table[(table["study"] == key[0]) & (table["arm"] == key[1])]
+        ours = of_arm[key]
         colour = colours[key]
         look = {"name": names[key], "colour": colour, "symbol": SYMBOLS[cycles[key]]}
         _add_points(made, place, ours, **look, in_rows=in_rows)
         if len(ours) > 1:
-            _add_mean(made, place, ours["final"].mean(), colour, in_rows=in_rows)
-    return made
+            means.append(_mean(place, ours["final"].mean(), colour, in_rows=in_rows))
+    # All at once: Plotly copies those that are there for each that is added.
+    return made.update_layout(shapes=means)
 
 
 def _lay_out(made: go.Figure, keys: list[ArmKey], scores: list[float], *, in_rows: bool) -> None:
@@ -130,11 +132,12 @@ def _add_points(
     )
 
 
-def _add_mean(made: go.Figure, place: int, mean: float, colour: str, *, in_rows: bool) -> None:
+def _mean(place: int, mean: float, colour: str, *, in_rows: bool) -> dict[str, Any]:
+    """A bar at an arm's mean."""
     places = (place - 0.3, place + 0.3) if in_rows else (place - 0.2, place + 0.2)
     (x0, x1), (y0, y1) = _at(places, (mean, mean), in_rows=in_rows).values()
     line = {"color": colour, "width": 3}
-    made.add_shape(type="line", x0=x0, x1=x1, y0=y0, y1=y1, line=line)
+    return {"type": "line", "x0": x0, "x1": x1, "y0": y0, "y1": y1, "line": line}
 
 
 def _join_pairs(made: go.Figure, table: pd.DataFrame, arms: list[str]) -> None:

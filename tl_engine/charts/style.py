@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from html import unescape
 from textwrap import wrap
@@ -87,10 +88,10 @@ def arm_names(keys: Sequence[ArmKey], letters: int | None = None) -> dict[ArmKey
     Args:
         letters: of a line, where a name may take two; None means one line.
     """
-    arms = [arm for _, arm in keys]
+    arms = Counter(arm for _, arm in keys)
     return {
         (study, arm): (wrapped(arm, letters) if letters else markup(arm))
-        + (f"<br>({markup(study, letters or MAXIMUM_LABEL)})" if arms.count(arm) > 1 else "")
+        + (f"<br>({markup(study, letters or MAXIMUM_LABEL)})" if arms[arm] > 1 else "")
         for study, arm in keys
     }
 
