@@ -429,9 +429,7 @@ def _changed_json(random: Random, root: Path, is_sealed: bool) -> Case:
     texts = [*texts[:chosen], new, *texts[chosen + 1 :]] if texts else [new]
     content = b"\n".join(texts) + (b"\n" if is_lines else b"")
     words = f"{name}: {what}{', sealed' if is_sealed else ''}"
-    return Case(
-        0, "", words, [name], lambda s: _overwrite(s / name, content), is_sealed=is_sealed
-    )
+    return Case(0, "", words, [name], lambda s: _overwrite(s / name, content), is_sealed=is_sealed)
 
 
 def _change(random: Random, value: Any) -> str:

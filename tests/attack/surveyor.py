@@ -90,12 +90,14 @@ def _alarm() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def page(name: str, query: dict[str, str], logged: Logged) -> dict[str, Any]:
+def page(
+    name: str, query: dict[str, str], logged: Logged, patience: float = PATIENCE_SECONDS
+) -> dict[str, Any]:
     """One page, as a first visitor sees it."""
     from streamlit.testing.v1 import AppTest
 
     logged.found.clear()
-    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=PATIENCE_SECONDS)
+    app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=patience)
     app.query_params.update(query)
     if name != "app.py":
         app.switch_page(name)
@@ -172,7 +174,12 @@ def main() -> None:
         answer: dict[str, Any]
         try:
             if wanted["do"] == "page":
-                answer = page(wanted["page"], wanted["query"], logged)
+                answer = page(
+                    wanted["page"],
+                    wanted["query"],
+                    logged,
+                    wanted.get("patience", PATIENCE_SECONDS),
+                )
             elif wanted["do"] == "command":
                 answer = command([*wanted["arguments"], "--runs-dir", wanted["root"]])
             else:
@@ -188,6 +195,7 @@ def main() -> None:
 
 def _start_nothing() -> None:
     import streamlit.testing.v1  # noqa: F401 - so that no step pays for it
+
     from tl_engine.launchers import local
     from tl_engine.predictor import Predictor
 
