@@ -544,10 +544,8 @@ def _foreign(random: Random, root: Path) -> Case:
         things[thing](path, store)
 
     shown = name if len(name) < 50 else name[:20] + b"..."
-    is_new = thing not in ("copy of the study", "whole store")
-    touched = [] if is_new else []
     words = f"{thing} named {shown!r} in {where or 'the store'}"
-    return Case(0, "", words, touched, do, is_foreign=True)
+    return Case(0, "", words, [], do, is_foreign=True)
 
 
 def _closed_folder(path: bytes) -> None:
