@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections import Counter
@@ -64,13 +65,21 @@ class Attack:
 
     def _refer(self, step: Step) -> None:
         if step.key not in self._references:
-            self._references[step.key] = self._surveyor.ask(self._reference, step.request)
+            # Of a copy: whoever reads marks what it used, and sweeps.
+            self._references[step.key] = self._surveyor.ask(self._untouched(), step.request)
+
+    def _untouched(self) -> Path:
+        root = self._folder / "untouched" / "runs"
+        if not root.exists():
+            root.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(self._reference, root, symlinks=True)
+        return root
 
     def _survey(self, case: Case, root: Path, asked: list[Step]) -> Iterator[Failure]:
         oracle, hangs = Oracle(case, root, self._references), 0
         for step in asked:
             answer = self._surveyor.ask(root, step.request)
-            if "hang" in answer or answer["seconds"] > LIMIT_SECONDS:
+            if "hang" in answer or answer["seconds"] > step.request.get("patience", LIMIT_SECONDS):
                 # Other work on the machine is no hang: it is one if it happens again.
                 answer = self._surveyor.ask(root, step.request)
                 hangs += "hang" in answer

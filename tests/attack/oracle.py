@@ -61,7 +61,7 @@ class Oracle:
     def _dead(self, step: Step, answer: Answer) -> list[Failure]:
         if "hang" in answer:
             return [Failure("hang", step.name, _place(answer["hang"]), answer["hang"])]
-        if answer["seconds"] > LIMIT_SECONDS:
+        if answer["seconds"] > step.request.get("patience", LIMIT_SECONDS):
             return [Failure("hang", step.name, "slow", f"{answer['seconds']:.1f} s")]
         if "broken" in answer:
             return [Failure("traceback", step.name, _place(answer["broken"]), answer["broken"])]

@@ -148,6 +148,10 @@ def steps(reference: Path, case: Case, everything: bool = False) -> list[Step]:
             request = {"do": "command", "arguments": [name, *ids, *more]}
             found.append(Step(" ".join([name, *more]), request, about))
     found.append(Step("worker's look", {"do": "waiting"}))
+    predicts = everything or case.number % REAL_EVERY == 3
+    if predicts:
+        request = {"do": "command", "arguments": ["classify", run, str(PICTURE)], **REAL}
+        found.append(Step("classify", request, study))
     visits = [("app.py", {}, "")]
     turn = case.number // 3
     compare = [{"ids": study}, {"ids": safe}, {}, {"ids": run}, {"ids": f"{study},{safe}"}]
@@ -171,11 +175,18 @@ def steps(reference: Path, case: Case, everything: bool = False) -> list[Step]:
         if about:
             name += f" ?{'clone' if 'clone' in query else 'ids'}={words.get(about, 'several')}"
         request = {"do": "page", "page": page, "query": query}
+        if predicts and page == PAGES[3]:
+            request |= REAL
         found.append(Step(name, request, about if "," not in about else ""))
     return found
 
 
 WITNESSED = "arm1-pair01"
+PICTURE = PROJECT / "docs" / "pictures" / "classify.png"
+REAL_EVERY = 25
+"""Cases in which a real model is loaded."""
+REAL = {"predicts": True, "patience": 25.0}
+"""TensorFlow takes seconds to load, whatever lies in the store."""
 
 
 @contextmanager
