@@ -33,9 +33,9 @@ FIRST_LOOK = ("Overview", "list --json", "compare --json", "Compare ?ids=attacke
 class Attack:
     """Cases against copies of one store, looked at by one process."""
 
-    def __init__(self, reference: Path, folder: Path, seed: int, everything: bool = False) -> None:
+    def __init__(self, reference: Path, folder: Path, seed: int, how: str = "all") -> None:
         self._reference, self._folder, self._seed = reference, folder, seed
-        self._everything = everything
+        self._how = how
         self._surveyor = Surveyor(reference)
         self._references: dict[str, Answer] = {}
 
@@ -48,7 +48,7 @@ class Attack:
     def case(self, number: int) -> tuple[Case, list[Failure]]:
         """Do one case; what was seen that may not be."""
         case = plan(self._reference, self._seed, number)
-        asked = steps(self._reference, case, self._everything)
+        asked = steps(self._reference, case, self._how)
         for step in asked:
             self._refer(step)
         assert LIST in self._references
@@ -62,6 +62,15 @@ class Attack:
                 case.apply(root)
             with coming_and_going(case, root) if live else nullcontext():
                 return case, list(self._survey(case, root, asked))
+
+    def untouched(self) -> list[Failure]:
+        """What is seen in a copy that nothing was done to: nothing."""
+        case = Case(0, "nothing", "nothing", [], lambda _: None)
+        asked = steps(self._reference, case, self._how)
+        for step in asked:
+            self._refer(step)
+        with copied(self._reference, self._folder, case) as root:
+            return list(self._survey(case, root, asked))
 
     def _refer(self, step: Step) -> None:
         if step.key not in self._references:
@@ -102,7 +111,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--runs", type=Path, default=Path("/tmp/thaw-attack"), help="a folder")
     parser.add_argument("--part", default="1/1", help="1/2 and 2/2 in two processes")
-    parser.add_argument("--everything", action="store_true", help="every page in every way")
+    parser.add_argument("--how", default="all", choices=["all", "everything", "brief"])
     parser.add_argument("--report", type=Path, help="lines of JSON, a case each; goes on there")
     options = parser.parse_args()
     options.runs.mkdir(parents=True, exist_ok=True)
@@ -111,7 +120,7 @@ def main() -> int:
     reference = build(options.runs / "reference")
     here = options.runs / f"cases-{options.part.replace('/', '-')}"
     with (
-        Attack(reference, here, options.seed, options.everything) as attack,
+        Attack(reference, here, options.seed, options.how) as attack,
         open(report, "a") as lines,
     ):
         for number in numbers(options.cases, options.first, options.part):

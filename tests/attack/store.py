@@ -40,29 +40,35 @@ def build(root: Path) -> Path:
         claimed = ClaimedRun(fails.runs()[0])
         claimed.end(RunState.FAILED, "The loss is not a number (nan) after step 3.", 1.0)
         claimed.leave_queue()
-    command("worker", "--linger", "0", "--runs-dir", str(root))
-    for study in (asked, witness):
-        command("open-test", study.id, "--runs-dir", str(root))
-    command("robustness", asked.id, "--runs-dir", str(root))
+    commands(
+        root,
+        ["worker", "--linger", "0"],
+        ["open-test", asked.id],
+        ["open-test", witness.id],
+        ["robustness", asked.id],
+    )
     asked.label(title="Asked three times", note="What a person wrote.\nIn two lines.")
     _create(store, "Waits", 1, 5e-3)
     ready.write_text("built\n")
     return root
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m tl_engine ...` to its end."""
+def commands(root: Path, *wanted: list[str]) -> None:
+    """Run commands of the engine one after another in one process, which loads TensorFlow once."""
+    lists = [[*one, "--runs-dir", str(root)] for one in wanted]
+    code = f"from tl_engine.cli import main\nif __name__ == '__main__':\n    assert not any(map(main, {lists!r}))\n"
+    script = root.with_name(f"{root.name}.build.py")
+    script.write_text(code)
     done = subprocess.run(
-        [sys.executable, "-m", "tl_engine", *arguments],
+        [sys.executable, str(script)],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         timeout=400,
-        env={**os.environ, **ENVIRONMENT},
+        env={**os.environ, **ENVIRONMENT, "PYTHONPATH": str(PROJECT)},
     )
     if done.returncode:
-        raise RuntimeError(f"{arguments}: {done.stderr}")
-    return done
+        raise RuntimeError(done.stderr)
 
 
 def _create(store: RunStore, title: str, pairs: int, rate: float) -> StudyFolder:

@@ -123,9 +123,15 @@ PAGES = (
 )
 
 
-def steps(reference: Path, case: Case, everything: bool = False) -> list[Step]:
-    """What is asked after a case: every page and every command; each page for what was attacked,
-    for the witness and for nothing in particular in turn, or for `everything`."""
+def steps(reference: Path, case: Case, how: str = "all") -> list[Step]:
+    """What is asked after a case.
+
+    Args:
+        how: "all": every page and every command; what each page is asked for changes from case to
+            case. "everything": each page for what was attacked, for the witness, and for nothing
+            in particular. "brief": what is printed as JSON, Overview and one more page.
+    """
+    everything = how == "everything"
     safe = witness(reference)
     places = [path.split("/") for path in case.touched if path]
     hit = [p[0] for p in places if (reference / p[0] / "study.json").exists()]
@@ -148,7 +154,7 @@ def steps(reference: Path, case: Case, everything: bool = False) -> list[Step]:
             request = {"do": "command", "arguments": [name, *ids, *more]}
             found.append(Step(" ".join([name, *more]), request, about))
     found.append(Step("worker's look", {"do": "waiting"}))
-    predicts = everything or case.number % REAL_EVERY == 3
+    predicts = everything or (how == "all" and case.number % REAL_EVERY == 3)
     if predicts:
         request = {"do": "command", "arguments": ["classify", run, str(PICTURE)], **REAL}
         found.append(Step("classify", request, study))
@@ -178,7 +184,14 @@ def steps(reference: Path, case: Case, everything: bool = False) -> list[Step]:
         if predicts and page == PAGES[3]:
             request |= REAL
         found.append(Step(name, request, about if "," not in about else ""))
-    return found
+    return _brief(found, case.number) if how == "brief" else found
+
+
+def _brief(found: list[Step], number: int) -> list[Step]:
+    pages = [step for step in found if step.request["do"] == "page"]
+    said = [step for step in found if step.name.endswith("--json")]
+    look = [step for step in found if step.request["do"] == "waiting"]
+    return [*said, *look, pages[0], pages[1 + number % (len(pages) - 1)]]
 
 
 WITNESSED = "arm1-pair01"
