@@ -56,7 +56,8 @@ def build(root: Path) -> Path:
 def commands(root: Path, *wanted: list[str]) -> None:
     """Run commands of the engine one after another in one process, which loads TensorFlow once."""
     lists = [[*one, "--runs-dir", str(root)] for one in wanted]
-    code = f"from tl_engine.cli import main\nif __name__ == '__main__':\n    assert not any(map(main, {lists!r}))\n"
+    code = "from tl_engine.cli import main\nif __name__ == '__main__':\n"
+    code += f"    assert not any(map(main, {lists!r}))\n"
     script = root.with_name(f"{root.name}.build.py")
     script.write_text(code)
     done = subprocess.run(
