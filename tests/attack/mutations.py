@@ -11,7 +11,9 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -425,7 +427,8 @@ def _changed_json(random: Random, root: Path, is_sealed: bool) -> Case:
             what += ", no seal, no format"
     elif random.random() < 0.5 and seal:
         value["seal"] = seal
-    new = json.dumps(value).encode()
+    with _deep():
+        new = json.dumps(value).encode()
     texts = [*texts[:chosen], new, *texts[chosen + 1 :]] if texts else [new]
     content = b"\n".join(texts) + (b"\n" if is_lines else b"")
     words = f"{name}: {what}{', sealed' if is_sealed else ''}"
@@ -464,8 +467,24 @@ def _change(random: Random, value: Any) -> str:
     elif how < 0.35 and isinstance(holder[key], int | float):
         new = str(holder[key])
     holder[key] = new
-    shown = repr(new) if not isinstance(new, int) or new < 10**20 else "10**400"
+    shown = "10**400" if isinstance(new, int) and abs(new) > 10**20 else _shown(new)
     return f"{where} = {shown[:40]}"
+
+
+def _shown(value: Any) -> str:
+    with _deep():
+        return repr(value)
+
+
+@contextmanager
+def _deep() -> Iterator[None]:
+    """Room for values that are nested more deeply than the product may have to read."""
+    known = sys.getrecursionlimit()
+    sys.setrecursionlimit(known + 5000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(known)
 
 
 def nested(depth: int) -> list[Any]:
@@ -478,7 +497,8 @@ def nested(depth: int) -> list[Any]:
 
 def seal_of(value: dict[str, Any]) -> str:
     """As the product seals: 16 hex digits of the sha256 of the JSON with sorted keys."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    with _deep():
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
