@@ -60,7 +60,7 @@ class Oracle:
 
     def _dead(self, step: Step, answer: Answer) -> list[Failure]:
         if "hang" in answer:
-            return [Failure("hang", step.name, _place(answer["hang"]), answer["hang"])]
+            return [Failure("hang", step.name, _place(answer["hang"]).split()[0], answer["hang"])]
         if answer["seconds"] > step.request.get("patience", LIMIT_SECONDS):
             return [Failure("hang", step.name, "slow", f"{answer['seconds']:.1f} s")]
         if "broken" in answer:
@@ -83,12 +83,12 @@ class Oracle:
             return [Failure("no sentence", step.name, f"exit code {answer['code']}", str(answer))]
         if answer["code"] == 2 and not answer["err"].strip():
             return [Failure("no sentence", step.name, "refused in silence", str(answer))]
+        if FULL_DISK.search(answer["err"]):
+            return [Failure("wrong sentence", step.name, "full disk", answer["err"])]
         if answer["code"] == 2 and reference["code"] == 0:
             return self._refused(step, answer)
         if answer["code"] == 2:
             return []
-        if FULL_DISK.search(answer["err"]):
-            return [Failure("wrong sentence", step.name, "full disk", answer["err"])]
         if not as_json or reference["code"] != 0:
             return []
         try:
@@ -104,8 +104,9 @@ class Oracle:
     def _refused(self, step: Step, answer: Answer) -> list[Failure]:
         """Only what was attacked may be refused, and a study only where nothing of it is left."""
         words = answer["err"].strip()
-        ids = step.request["arguments"][1:]
-        for one in (i for i in ids if i[0] != "-"):
+        given = step.request["arguments"][1:]
+        ids = [one for one in given if one[0] not in "-/"]  # without options and pictures
+        for one in ids:
             if one in self._runs or one.split("/")[0] in self._studies:
                 continue
             if "/" in one:
@@ -114,9 +115,9 @@ class Oracle:
                 return [Failure("all refused", step.name, "one damaged run refuses all", words)]
         if step.request["arguments"][0] == "list":
             return [Failure("others hidden", step.name, "nothing is listed", words)]
-        if all(i.split("/")[0] not in self._studies for i in ids if i[0] != "-") and not self._runs:
+        if not self._runs and all(one.split("/")[0] not in self._studies for one in ids):
             return [Failure("all refused", step.name, "nothing was attacked here", words)]
-        if len([i for i in ids if i[0] != "-"]) > 1:
+        if len(ids) > 1:
             return [Failure("all refused", step.name, "one damaged study refuses all", words)]
         return []
 
