@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from tests.attack import real
 from tests.attack.mutations import Case, plan
 from tests.attack.oracle import LIST, Failure, Oracle
 from tests.attack.store import build
@@ -27,6 +28,8 @@ from tests.attack.survey import (
 )
 
 HANGS_PER_CASE = 2
+REAL_EVERY = 50
+"""Cases in which a real worker trains."""
 FIRST_LOOK = ("Overview", "list --json", "compare --json", "Compare ?ids=attacked study")
 
 
@@ -61,7 +64,14 @@ class Attack:
                 case.is_live = False
                 case.apply(root)
             with coming_and_going(case, root) if live else nullcontext():
-                return case, list(self._survey(case, root, asked))
+                found = list(self._survey(case, root, asked))
+            if self._how != "brief" and case.number % REAL_EVERY == 11:
+                found += real.look(case, root, self._waiting())
+            return case, found
+
+    def _waiting(self) -> list[str]:
+        rows = json.loads(self._references[LIST]["out"])
+        return [row["run"] for row in rows if row["state"] == "queued"]
 
     def untouched(self) -> list[Failure]:
         """What is seen in a copy that nothing was done to: nothing."""

@@ -60,11 +60,18 @@ class Oracle:
 
     def _dead(self, step: Step, answer: Answer) -> list[Failure]:
         if "hang" in answer:
-            return [Failure("hang", step.name, _place(answer["hang"]).split()[0], answer["hang"])]
+            return [
+                Failure(
+                    "hang",
+                    step.name,
+                    (place(answer["hang"]) or "somewhere").split()[0],
+                    answer["hang"],
+                )
+            ]
         if answer["seconds"] > step.request.get("patience", LIMIT_SECONDS):
             return [Failure("hang", step.name, "slow", f"{answer['seconds']:.1f} s")]
         if "broken" in answer:
-            return [Failure("traceback", step.name, _place(answer["broken"]), answer["broken"])]
+            return [Failure("traceback", step.name, place(answer["broken"]), answer["broken"])]
         seen = [answer.get("traceback", ""), *answer.get("exceptions", [])]
         seen += answer.get("logged", [])
         if "Traceback" in answer.get("err", ""):
@@ -72,7 +79,7 @@ class Oracle:
         seen = [text for text in seen if text]
         if not seen:
             seen = [e for e in answer.get("errors", []) if UNEXPECTED in e]
-        return [Failure("traceback", step.name, _place(text), text) for text in dict.fromkeys(seen)]
+        return [Failure("traceback", step.name, place(text), text) for text in dict.fromkeys(seen)]
 
     # Commands.
 
@@ -341,7 +348,7 @@ def _run_rows(answer: Answer) -> dict[tuple[str, str], dict[str, str]]:
     return rows
 
 
-def _place(text: str) -> str:
+def place(text: str) -> str:
     """The innermost line of the product in a traceback, and the error."""
     # pytest's own checkout may lie anywhere: the product's folders name its files.
     frames = re.findall(
