@@ -399,13 +399,27 @@ def _sealed(random: Random, root: Path) -> Case:
     return _changed_json(random, root, is_sealed=True)
 
 
+def _sealed_name(random: Random, root: Path) -> Case:
+    """The same for each name of a file as often as for any other."""
+    found = sorted(
+        str(p.relative_to(root))
+        for study in studies(root)
+        for p in (root / study).rglob("*.json*")
+        if p.suffix in (".json", ".jsonl") and p.stat().st_size
+    )
+    found.append("measurements.jsonl")
+    name = random.choice(sorted({Path(one).name for one in found}))
+    chosen = random.choice([one for one in found if Path(one).name == name])
+    return _changed_json(random, root, is_sealed=True, name=chosen)
+
+
 def _unsealed(random: Random, root: Path) -> Case:
     """The same, with the seal that it had, or with none and no format."""
     return _changed_json(random, root, is_sealed=False)
 
 
-def _changed_json(random: Random, root: Path, is_sealed: bool) -> Case:
-    name = _file(random, root, (".json", ".jsonl"))
+def _changed_json(random: Random, root: Path, is_sealed: bool, name: str = "") -> Case:
+    name = name or _file(random, root, (".json", ".jsonl"))
     seed = random.random()
     random = Random(seed)
     lines = (root / name).read_bytes().splitlines()
@@ -656,7 +670,7 @@ KINDS: dict[str, Callable[[Random, Path], Case]] = {
     "any JSON": _whole,
     "changed JSON": _unsealed,
     "sealed JSON": _sealed,
-    "sealed JSON again": _sealed,
+    "sealed JSON again": _sealed_name,
     "foreign name": _foreign,
     "foreign name again": _foreign,
 }
