@@ -23,13 +23,14 @@ COMPARE, CLASSIFY, EXPLAIN = (
 
 def two_finished(store):
     """Two studies of finished runs, the older one first."""
-    for title in ("Older", "Newer"):
-        study = store.create(tiny_study(*fake_run.PHASES))
-        study.label(title)
+    for batch in (16, 32):  # equal recipes would be one comparison
+        study = store.create(tiny_study(*fake_run.PHASES, batch_size=batch))
         for run in study.runs():
             finish(run, 0.0)
-    by_title = {study.title: study for study in store.studies()}
-    return by_title["Older"], by_title["Newer"]
+    newer, older = store.studies()  # both may be of the same second: their ids decide
+    older.label("Older")
+    newer.label("Newer")
+    return older, newer
 
 
 def chosen(app):

@@ -125,7 +125,7 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
     called = {key: _called(of_arm) for key, of_arm in arms.items()}
     names = Counter(called.values())
     titles = {key: of_arm[0].study.title for key, of_arm in arms.items()}
-    if any(called[key] != key[1] for key in arms) and len(set(names)) == len(names):
+    if any(called[key] != key[1] for key in arms) and len(names) == len(called):
         return [RunsOfArm(key, called[key], of_arm) for key, of_arm in arms.items()]
     long = {key: f"{key[1]} ({titles[key]})" for key in arms}
     counts = Counter(long.values())
