@@ -23,13 +23,13 @@ COMPARE, CLASSIFY, EXPLAIN = (
 
 def two_finished(store):
     """Two studies of finished runs, the older one first."""
-    for title in ("Older", "Newer"):
-        study = store.create(tiny_study(*fake_run.PHASES))
-        study.label(title)
-        for run in study.runs():
+    for _ in range(2):
+        for run in store.create(tiny_study(*fake_run.PHASES)).runs():
             finish(run, 0.0)
-    by_title = {study.title: study for study in store.studies()}
-    return by_title["Older"], by_title["Newer"]
+    newer, older = store.studies()  # both of one second: their ids decide
+    newer.label("Newer")
+    older.label("Older")
+    return store.study(older.id), store.study(newer.id)
 
 
 def chosen(app):

@@ -17,7 +17,7 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.cells import CLICKABLE, Cell
 from tl_engine.charts.style import ARMS
 from ui import frame
-from ui.cells import show_cells
+from ui.cells import images_here, show_cells
 from ui.compare_parts import ShownArm, budget_of, confusions
 from ui.figures import confusion_difference, confusion_matrix
 from ui.pictures import show_pictures
@@ -48,6 +48,7 @@ def show_confusion(arms: Sequence[ShownArm]) -> None:
     whose, cell = _choose_cell(shown, names, key)
     if cell is None:
         return
+    images_here("confusion")
     if whose == DIFFERENCE:
         _show_difference(shown, names, cell)
     else:

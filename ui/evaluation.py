@@ -10,7 +10,7 @@ import streamlit as st
 from tl_engine.analysis.pairs import PairedScores
 from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.evaluation import start
-from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, summarise
+from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
 from tl_engine.work import evaluation_seconds
 from ui import access, frame
 from ui.engine import store
@@ -19,21 +19,23 @@ from ui.text import duration, escape, percent, table
 LOOK = f"Fewer than {LEAST_PAIRS} pairs are a look, not evidence."
 
 
-def ask(kind: Evaluation, runs: list[Run], label: str, key: str) -> None:
+def ask(kind: Evaluation, runs: list[Run], label: str, key: str, cost: str = "") -> None:
     """The button that asks those of the runs that have not answered, or how far that is.
 
     Args:
         label: of the button.
         key: of its widgets.
+        cost: what cannot be undone about it; where given, the button shows it, and nothing begins
+            before that is confirmed.
     """
     evaluations = _evaluations(kind, runs)
     live = any(evaluation.is_alive for evaluation in evaluations)
     st.session_state[f"{key}-live"] = live
-    st.fragment(_progress, run_every="1s" if live else None)(kind, runs, label, key)
+    st.fragment(_progress, run_every="1s" if live else None)(kind, runs, label, key, cost)
 
 
 @frame.guarded()
-def _progress(kind: Evaluation, runs: list[Run], label: str, key: str) -> None:
+def _progress(kind: Evaluation, runs: list[Run], label: str, key: str, cost: str) -> None:
     evaluations = _evaluations(kind, runs)
     alive = [evaluation for evaluation in evaluations if evaluation.is_alive]
     if not alive and st.session_state.get(f"{key}-live"):
@@ -44,11 +46,16 @@ def _progress(kind: Evaluation, runs: list[Run], label: str, key: str) -> None:
         for evaluation in alive:
             evaluation.request_stop()
     if not alive:
-        _offer(evaluations, kind, runs, label, key)
+        _offer(evaluations, kind, runs, label, key, cost)
 
 
 def _offer(
-    evaluations: list[StudyEvaluation], kind: Evaluation, runs: list[Run], label: str, key: str
+    evaluations: list[StudyEvaluation],
+    kind: Evaluation,
+    runs: list[Run],
+    label: str,
+    key: str,
+    cost: str,
 ) -> None:
     """The button, where there is somebody to ask."""
     lacking = {e.study.id: e.missing(_of(e, runs)) for e in evaluations}
@@ -58,16 +65,43 @@ def _offer(
             st.caption("That can be measured as soon as a run has finished.")
         return
     if access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
-        for evaluation in evaluations:
-            if some := lacking[evaluation.study.id]:
-                start(store(), evaluation.study, kind, some)
-        st.rerun()
+        asked = [(e.study, some) for e in evaluations if (some := lacking[e.study.id])]
+        if cost:
+            _confirm(kind, asked, label, key, cost)
+        else:
+            _start(kind, asked)
     seconds = evaluation_seconds([r.recipe for r in missing], kind, store().measurements())
     takes = f"about {duration(seconds)} here" if seconds else "a time that is not known yet here"
     st.caption(
         f"It measures {_count(missing)}; that takes {takes}, and begins when nothing else trains."
     )
     access.explain()
+
+
+def _start(kind: Evaluation, asked: list[tuple[StudyFolder, list[Run]]]) -> None:
+    for study, runs in asked:
+        start(store(), study, kind, runs)
+    st.rerun()
+
+
+@st.dialog("This cannot be undone", icon=":material/lock_open:")
+@frame.guarded()
+def _confirm(
+    kind: Evaluation,
+    asked: list[tuple[StudyFolder, list[Run]]],
+    label: str,
+    key: str,
+    cost: str,
+) -> None:
+    """Nothing is written before the second press."""
+    for study, runs in asked:
+        st.markdown(f"**{escape(study.title)}**: {_count(runs)} will be measured.")
+    st.markdown(cost)
+    with st.container(horizontal=True):
+        if access.button(label, type="primary", icon=":material/lock_open:", key=f"{key}-confirm"):
+            _start(kind, asked)
+        if st.button("Leave it locked" if kind is Evaluation.TEST else "Cancel", key=f"{key}-no"):
+            st.rerun()
 
 
 def _say(evaluation: StudyEvaluation) -> None:
