@@ -75,7 +75,7 @@ def test_what_was_not_measured_yet_is_offered_and_the_test_split_is_locked(study
     assert not started  # one press asks, and writes nothing
     assert not study.openings()
     assert "An opening is counted for ever" in words(app)
-    assert "10 finished runs will be measured" in words(app)
+    assert "**This cannot be undone.**" in words(app)
     app.button(key="test-confirm").click().run()
     ((_, asked, kind, runs),) = started
     assert (asked.id, kind, len(runs)) == (study.id, Evaluation.TEST, 10)

@@ -114,6 +114,7 @@ def test_the_selection_is_kept_across_pages(store, monkeypatch):
     older, newer = two_finished(store)
     app = visit(COMPARE, store, monkeypatch)
     assert chosen(app) == [newer.id]
+    app.segmented_control(key="closer").set_value("Costs").run()
     app.multiselect[0].set_value([older.id]).run()
     assert app.query_params["ids"] == older.id
     del app.query_params["ids"]  # a link without any

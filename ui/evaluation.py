@@ -64,12 +64,14 @@ def _offer(
         if not any(summarise(run).state is RunState.FINISHED for run in runs):
             st.caption("That can be measured as soon as a run has finished.")
         return
-    if access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
-        asked = [(e.study, some) for e in evaluations if (some := lacking[e.study.id])]
-        if cost:
-            _confirm(kind, asked, label, key, cost)
-        else:
+    asked = [(e.study, some) for e in evaluations if (some := lacking[e.study.id])]
+    if cost and _pressed(key) in st.session_state:
+        _confirm(kind, asked, label, key, cost)
+    elif access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
+        if not cost:
             _start(kind, asked)
+        st.session_state[_pressed(key)] = True
+        st.rerun()
     seconds = evaluation_seconds([r.recipe for r in missing], kind, store().measurements())
     takes = f"about {duration(seconds)} here" if seconds else "a time that is not known yet here"
     st.caption(
@@ -84,8 +86,6 @@ def _start(kind: Evaluation, asked: list[tuple[StudyFolder, list[Run]]]) -> None
     st.rerun()
 
 
-@st.dialog("This cannot be undone", icon=":material/lock_open:")
-@frame.guarded()
 def _confirm(
     kind: Evaluation,
     asked: list[tuple[StudyFolder, list[Run]]],
@@ -93,15 +93,25 @@ def _confirm(
     key: str,
     cost: str,
 ) -> None:
-    """Nothing is written before the second press."""
-    for study, runs in asked:
-        st.markdown(f"**{escape(study.title)}**: {_count(runs)} will be measured.")
-    st.markdown(cost)
-    with st.container(horizontal=True):
-        if access.button(label, type="primary", icon=":material/lock_open:", key=f"{key}-confirm"):
-            _start(kind, asked)
-        if st.button("Leave it locked" if kind is Evaluation.TEST else "Cancel", key=f"{key}-no"):
-            st.rerun()
+    """What it costs, and the press that begins it; nothing is written before."""
+    with st.container(border=True):
+        for study, runs in asked:
+            st.markdown(f"**This cannot be undone.** {escape(study.title)}: {_count(runs)}.")
+        st.markdown(cost)
+        with st.container(horizontal=True):
+            if access.button(
+                label, type="primary", icon=":material/lock_open:", key=f"{key}-confirm"
+            ):
+                del st.session_state[_pressed(key)]
+                _start(kind, asked)
+            if st.button("Not now", key=f"{key}-no"):
+                del st.session_state[_pressed(key)]
+                st.rerun()
+
+
+def _pressed(key: str) -> str:
+    """Key under which a session notes that the button was pressed and is not confirmed yet."""
+    return f"{key}-pressed"
 
 
 def _say(evaluation: StudyEvaluation) -> None:
