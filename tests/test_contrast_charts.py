@@ -206,3 +206,18 @@ def test_the_fan_speaks_of_a_band_only_where_there_is_one_and_of_the_verdict_s_b
     said = subtitle(few, final=Interval(0.0, 0.02))
     assert "no band yet" in said
     assert "bar: the verdict's interval" in said
+
+
+def test_one_tied_pair_has_axes_round_it():
+    tied = pd.DataFrame({"seed": [1], "first": [0.7], "second": [0.7]})
+    drawn = slopes(tied)
+    assert list(drawn.layout.yaxis.range) == pytest.approx([0.68, 0.72])
+    low, high = drawn.layout.yaxis2.range
+    assert -1 < low < -0.5 < 0.5 < high < 1  # points
+
+
+def test_axes_hold_the_whole_of_a_wide_interval():
+    low, high = slopes(interval=Interval(-0.2, 0.3)).layout.yaxis2.range
+    assert low < -20 < 30 < high
+    low, high = fan([0.0, 0.0, 0.0]).layout.yaxis.range
+    assert -1 < low < -0.5 < 0.5 < high < 1

@@ -72,6 +72,11 @@ def test_what_was_not_measured_yet_is_offered_and_the_test_split_is_locked(study
     assert "It measures 10 finished runs" in words(app)
     assert "opened" not in words(app)
     app.button(key="test-start").click().run()
+    assert not started  # one press asks, and writes nothing
+    assert not study.openings()
+    assert "An opening is counted for ever" in words(app)
+    assert "**This cannot be undone.**" in words(app)
+    app.button(key="test-confirm").click().run()
     ((_, asked, kind, runs),) = started
     assert (asked.id, kind, len(runs)) == (study.id, Evaluation.TEST, 10)
 
@@ -98,9 +103,25 @@ def test_fewer_than_four_pairs_are_a_look_and_the_rest_is_another_opening(study)
     assert "It measures 4 finished runs" in words(app)
 
 
-def test_an_opening_that_was_not_finished_goes_on(study):
+def test_an_opening_that_was_not_finished_goes_on(study, monkeypatch):
     note(study, study.runs())
-    assert shown().button(key="test-start").label == "Go on with opening it"
+    started = []
+    monkeypatch.setattr(evaluation, "start", lambda *given: started.append(given))
+    app = shown()
+    assert app.button(key="test-start").label == "Go on with opening it"
+    app.button(key="test-start").click().run()
+    assert len(started) == 1  # it is open already: there is nothing to confirm
+
+
+def test_whoever_leaves_the_test_split_locked_has_written_nothing(study, monkeypatch):
+    started = []
+    monkeypatch.setattr(evaluation, "start", lambda *given: started.append(given))
+    app = shown()
+    app.button(key="test-start").click().run()
+    app.button(key="test-no").click().run()
+    assert not started
+    assert not study.openings()
+    assert "The test split is locked" in words(app)
 
 
 def test_progress_can_be_watched_and_stopped(study):

@@ -88,8 +88,8 @@ UNSAFE_OPTIONS = {
     ("shell", True),
 }
 MAY = {("torch_file.py", "pickle"), ("address.py", "unsafe_allow_javascript")}
-"""The weights' file, checked by its sha256, through an unpickler that admits four names; and a script
-of ours that sets the address, in which ids stand percent-encoded (tests/test_address.py)."""
+"""The weights' file, checked by its sha256, through an unpickler that admits four names; and a
+script of ours that sets the address, in which ids stand percent-encoded (tests/test_address.py)."""
 
 
 def unsafe(tree: ast.AST) -> Iterator[str]:

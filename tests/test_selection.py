@@ -28,9 +28,9 @@ def two_finished(store):
         for run in study.runs():
             finish(run, 0.0)
     newer, older = store.studies()  # both may be of the same second: their ids decide
-    older.label("Older")
     newer.label("Newer")
-    return older, newer
+    older.label("Older")
+    return store.study(older.id), store.study(newer.id)
 
 
 def chosen(app):
@@ -115,6 +115,7 @@ def test_the_selection_is_kept_across_pages(store, monkeypatch):
     older, newer = two_finished(store)
     app = visit(COMPARE, store, monkeypatch)
     assert chosen(app) == [newer.id]
+    app.segmented_control(key="closer").set_value("Costs").run()
     app.multiselect[0].set_value([older.id]).run()
     assert app.query_params["ids"] == older.id
     del app.query_params["ids"]  # a link without any

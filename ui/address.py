@@ -76,13 +76,20 @@ def remember(ids: Iterable[str]) -> None:
     st.session_state[CARRIED] = ",".join(ids)
 
 
-def complete(ids: Iterable[str]) -> None:
-    """Put what a page without an address shows into it, in place of the entry in the browser's
-    history: Streamlit would add one, and going back would need two presses."""
+def complete() -> None:
+    """Keep what the page shows for others, and put it into an address that says nothing.
+
+    It takes the place of the entry in the browser's history: Streamlit would add one, and going
+    back would need two presses.
+    """
+    ids = current().ids
+    remember(ids)
+    if PARAMETER in st.query_params or not ids:
+        return
     text = quote(",".join(ids), safe="")
     script = (
         "const there = new URL(window.location);"
         f"if (!there.searchParams.has('{PARAMETER}'))"
         f" window.history.replaceState(window.history.state, '', `?{PARAMETER}={text}`);"
     )
-    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+    st.html(f"<script>{{{script}}}</script>", unsafe_allow_javascript=True)

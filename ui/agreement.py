@@ -20,7 +20,7 @@ from tl_engine.analysis.agreement import (
 from tl_engine.analysis.mistakes import surest_first
 from tl_engine.charts.cells import Cell
 from ui import frame
-from ui.cells import show_cells
+from ui.cells import images_here, show_cells
 from ui.compare_parts import ShownArm, budget_of, show_table
 from ui.figures import agreement_matrix
 from ui.pictures import show_pictures
@@ -66,6 +66,7 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
         _show_numbers({**numbers, **_of_counts(counts, is_one_pair=len(chosen) == 1)})
     who = _choose_cell(first, second)
     if who is not None:
+        images_here("agreement")
         surest_of = said[1] if who == "second" else said[0]
         positions = surest_first(surest_of, in_agreement(*said, who))
         show_pictures((first, second), said, positions, f"agreement-{who}")

@@ -12,6 +12,9 @@ import streamlit as st
 from tl_engine.charts.cells import Cell, clickable
 from ui.export import chart
 
+CLICKS = "clicks-on-cells"
+"""Key of how many there were in this session."""
+
 
 def show_cells(
     made: go.Figure,
@@ -30,9 +33,28 @@ def show_cells(
     clicked = partial(_take, key, take)
     figure = clickable(made, chosen)
     chart(figure, numbers, key, alt, on_select=clicked, selection_mode="points")
+    if chosen is not None:
+        st.caption(":material/south: The images of the framed cell are shown below.")
+
+
+def images_here(key: str) -> None:
+    """Where the images of a cell are drawn: after a click the page moves there.
+
+    Args:
+        key: of the part of the page that they belong to.
+    """
+    st.container(key=f"images-{key}").caption("The images of the cell:")
+    if clicks := st.session_state.get(CLICKS, 0):
+        # Of the same script a browser runs none twice.
+        script = (
+            f"/* {clicks} */ setTimeout(() => document.querySelector('.st-key-images-{key}')"
+            "?.scrollIntoView({block: 'center'}), 100)"
+        )
+        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
 def _take(key: str, take: Callable[[Cell], None]) -> None:
     # A second click on the chosen cell takes the selection back, which leaves no point.
     for point in st.session_state[key].selection.points:
         take((round(point["y"]), round(point["x"])))
+        st.session_state[CLICKS] = st.session_state.get(CLICKS, 0) + 1

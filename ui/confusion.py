@@ -17,7 +17,7 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.cells import CLICKABLE, Cell
 from tl_engine.charts.style import ARMS
 from ui import frame
-from ui.cells import show_cells
+from ui.cells import images_here, show_cells
 from ui.compare_parts import ShownArm, budget_of, confusions
 from ui.figures import confusion_difference, confusion_matrix
 from ui.pictures import show_pictures
@@ -48,6 +48,7 @@ def show_confusion(arms: Sequence[ShownArm]) -> None:
     whose, cell = _choose_cell(shown, names, key)
     if cell is None:
         return
+    images_here("confusion")
     if whose == DIFFERENCE:
         _show_difference(shown, names, cell)
     else:
@@ -86,6 +87,8 @@ def _table(names: list[str], counts: Mapping[str, np.ndarray]) -> pd.DataFrame:
 def _choose_arms(done: Sequence[ShownArm]) -> list[ShownArm]:
     """An arm, and one of the same dataset to hold against it where there is one."""
     by_key = {arm.key: arm for arm in done}
+    if st.session_state.get("first") not in by_key:  # of runs that were chosen before
+        st.session_state.pop("first", None)
     left, right = st.columns(2)
     with left:
         first = st.selectbox(
@@ -93,6 +96,8 @@ def _choose_arms(done: Sequence[ShownArm]) -> list[ShownArm]:
         )
     data = by_key[first].runs[0].recipe.dataset
     others = [arm for arm in done if arm.runs[0].recipe.dataset == data and arm.key != first]
+    if st.session_state.get("second") not in [arm.key for arm in others]:
+        st.session_state.pop("second", None)
     with right:
         second = st.selectbox(
             "Against",

@@ -10,7 +10,7 @@ import streamlit as st
 from tl_engine.analysis.pairs import PairedScores
 from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.evaluation import start
-from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, summarise
+from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
 from tl_engine.work import evaluation_seconds
 from ui import access, frame
 from ui.engine import store
@@ -19,21 +19,23 @@ from ui.text import duration, escape, percent, table
 LOOK = f"Fewer than {LEAST_PAIRS} pairs are a look, not evidence."
 
 
-def ask(kind: Evaluation, runs: list[Run], label: str, key: str) -> None:
+def ask(kind: Evaluation, runs: list[Run], label: str, key: str, cost: str = "") -> None:
     """The button that asks those of the runs that have not answered, or how far that is.
 
     Args:
         label: of the button.
         key: of its widgets.
+        cost: what cannot be undone about it; where given, the button shows it, and nothing begins
+            before that is confirmed.
     """
     evaluations = _evaluations(kind, runs)
     live = any(evaluation.is_alive for evaluation in evaluations)
     st.session_state[f"{key}-live"] = live
-    st.fragment(_progress, run_every="1s" if live else None)(kind, runs, label, key)
+    st.fragment(_progress, run_every="1s" if live else None)(kind, runs, label, key, cost)
 
 
 @frame.guarded()
-def _progress(kind: Evaluation, runs: list[Run], label: str, key: str) -> None:
+def _progress(kind: Evaluation, runs: list[Run], label: str, key: str, cost: str) -> None:
     evaluations = _evaluations(kind, runs)
     alive = [evaluation for evaluation in evaluations if evaluation.is_alive]
     if not alive and st.session_state.get(f"{key}-live"):
@@ -44,11 +46,16 @@ def _progress(kind: Evaluation, runs: list[Run], label: str, key: str) -> None:
         for evaluation in alive:
             evaluation.request_stop()
     if not alive:
-        _offer(evaluations, kind, runs, label, key)
+        _offer(evaluations, kind, runs, label, key, cost)
 
 
 def _offer(
-    evaluations: list[StudyEvaluation], kind: Evaluation, runs: list[Run], label: str, key: str
+    evaluations: list[StudyEvaluation],
+    kind: Evaluation,
+    runs: list[Run],
+    label: str,
+    key: str,
+    cost: str,
 ) -> None:
     """The button, where there is somebody to ask."""
     lacking = {e.study.id: e.missing(_of(e, runs)) for e in evaluations}
@@ -57,10 +64,13 @@ def _offer(
         if not any(summarise(run).state is RunState.FINISHED for run in runs):
             st.caption("That can be measured as soon as a run has finished.")
         return
-    if access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
-        for evaluation in evaluations:
-            if some := lacking[evaluation.study.id]:
-                start(store(), evaluation.study, kind, some)
+    asked = [(e.study, some) for e in evaluations if (some := lacking[e.study.id])]
+    if cost and _pressed(key) in st.session_state:
+        _confirm(kind, asked, label, key, cost)
+    elif access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
+        if not cost:
+            _start(kind, asked)
+        st.session_state[_pressed(key)] = True
         st.rerun()
     seconds = evaluation_seconds([r.recipe for r in missing], kind, store().measurements())
     takes = f"about {duration(seconds)} here" if seconds else "a time that is not known yet here"
@@ -68,6 +78,40 @@ def _offer(
         f"It measures {_count(missing)}; that takes {takes}, and begins when nothing else trains."
     )
     access.explain()
+
+
+def _start(kind: Evaluation, asked: list[tuple[StudyFolder, list[Run]]]) -> None:
+    for study, runs in asked:
+        start(store(), study, kind, runs)
+    st.rerun()
+
+
+def _confirm(
+    kind: Evaluation,
+    asked: list[tuple[StudyFolder, list[Run]]],
+    label: str,
+    key: str,
+    cost: str,
+) -> None:
+    """What it costs, and the press that begins it; nothing is written before."""
+    with st.container(border=True):
+        for study, runs in asked:
+            st.markdown(f"**This cannot be undone.** {escape(study.title)}: {_count(runs)}.")
+        st.markdown(cost)
+        with st.container(horizontal=True):
+            if access.button(
+                label, type="primary", icon=":material/lock_open:", key=f"{key}-confirm"
+            ):
+                del st.session_state[_pressed(key)]
+                _start(kind, asked)
+            if st.button("Not now", key=f"{key}-no"):
+                del st.session_state[_pressed(key)]
+                st.rerun()
+
+
+def _pressed(key: str) -> str:
+    """Key under which a session notes that the button was pressed and is not confirmed yet."""
+    return f"{key}-pressed"
 
 
 def _say(evaluation: StudyEvaluation) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 import streamlit as st
@@ -16,6 +17,10 @@ from ui.engine import store
 from ui.frame import guarded
 from ui.runs_table import state_label
 from ui.text import duration, escape, lines, plain, size
+
+LONGEST_EXPORT = 180.0
+"""Seconds after which a file that was asked for is not expected any more; most of them load
+TensorFlow."""
 
 
 def phases_of(recipe: Recipe) -> list[tuple[str | int, int, float]]:
@@ -56,7 +61,9 @@ def _actions(runs: list[Run]) -> None:
     alive = [run for run in runs if not states[run.id].is_over]
     resumable = [run for run in runs if states[run.id].is_resumable]
     finished = [run for run in runs if states[run.id] is RunState.FINISHED]
-    study = runs[0].study
+    studies = list({run.study.id: run.study for run in runs}.values())
+    study, several = studies[0], len(studies) > 1
+    one_only = "Select rows of one study for this." if several else None
     with st.container(horizontal=True, key="actions"):
         if alive and access.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
             for run in alive:
@@ -74,13 +81,26 @@ def _actions(runs: list[Run]) -> None:
         if finished and st.button("Classify", icon=":material/image_search:", key="classify"):
             ids = ",".join(run.id for run in finished[:2])
             st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
-        verdicts.offer_twin(runs[0], "twin")
-        if st.button("Clone into Launch", icon=":material/content_copy:", key="clone"):
+        if not several:
+            verdicts.offer_twin(runs[0], "twin")
+        if st.button(
+            "Clone into Launch",
+            icon=":material/content_copy:",
+            key="clone",
+            disabled=several,
+            help=one_only,
+        ):
             st.switch_page("pages/1_Launch.py", query_params={"clone": study.id})
-        if access.button("Rename or note", icon=":material/edit:", key="rename"):
+        if access.button(
+            "Rename or note", icon=":material/edit:", key="rename", disabled=several, help=one_only
+        ):
             _rename(study)
-        if access.button("Delete study", icon=":material/delete:", key="delete"):
-            _delete(study)
+        if access.button(
+            f"Delete {len(studies)} studies" if several else "Delete study",
+            icon=":material/delete:",
+            key="delete",
+        ):
+            _delete(studies)
     access.explain()
 
 
@@ -143,23 +163,48 @@ def audit_sentence(phase: dict) -> str:
 
 
 def _downloads(run: Run) -> None:
-    if not run.keras_file:
-        return
-    with st.container(horizontal=True):
+    """The model in each format; while one is being made, looked for every second."""
+    if run.keras_file:
+        is_made = run.h5_file is None and _asked(run) in st.session_state
+        st.fragment(_models, run_every="1s" if is_made else None)(run)
+
+
+@guarded()
+def _models(run: Run) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
         for suffix, file in (("keras", run.keras_file), ("h5", run.h5_file)):
-            name = f"{run.id.replace('/', '-')}.{suffix}"
             if file:
                 st.download_button(
                     f"Model as .{suffix}",
                     data=partial(run.model_bytes, suffix),
-                    file_name=name,
+                    file_name=f"{run.id.replace('/', '-')}.{suffix}",
                     icon=":material/download:",
                     on_click="ignore",
                     key=f"{suffix}-{run.id}",
                 )
-            elif access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
-                local.start("export", "--runs-dir", str(store().root), run.id)
-                st.toast("The .h5 file is being made; its button appears here in some seconds.")
+        if run.h5_file:
+            if st.session_state.pop(_asked(run), None):
+                st.rerun()  # nothing more is looked for
+        elif _asked(run) not in st.session_state:
+            _offer_h5(run)
+        elif time.monotonic() - st.session_state[_asked(run)] < LONGEST_EXPORT:
+            st.caption(":material/hourglass_top: The .h5 file is being made …")
+        else:
+            del st.session_state[_asked(run)]
+            st.warning("No .h5 file was made. The end of the run's log may say why; try again.")
+            _offer_h5(run)
+
+
+def _offer_h5(run: Run) -> None:
+    if access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
+        local.start("export", "--runs-dir", str(store().root), run.id)
+        st.session_state[_asked(run)] = time.monotonic()
+        st.rerun()
+
+
+def _asked(run: Run) -> str:
+    """Key under which this session notes when it asked for the run's .h5 file."""
+    return f"asked-h5-{run.id}"
 
 
 @st.dialog("Rename or note", icon=":material/edit:")
@@ -174,18 +219,24 @@ def _rename(study: StudyFolder) -> None:
         st.rerun()
 
 
-@st.dialog("Delete this study?", icon=":material/delete:")
+@st.dialog("Delete for good?", icon=":material/delete:")
 @guarded()
-def _delete(study: StudyFolder) -> None:
-    runs = study.runs()
-    st.markdown(
-        f"**{escape(study.title)}** with {_count(runs)}, "
-        f"{size(sum(run.bytes_on_disk() for run in runs))}, will be gone for good."
-    )
+def _delete(studies: list[StudyFolder]) -> None:
+    for study in studies:
+        runs = study.runs()
+        st.markdown(
+            f"**{escape(study.title)}** with {_count(runs)}, "
+            f"{size(sum(run.bytes_on_disk() for run in runs))}, launched "
+            f"{study.created:%d %b %Y %H:%M}, will be gone for good."
+        )
     if access.button(
-        "Delete for good", type="primary", icon=":material/delete:", key="confirm-delete"
+        "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good",
+        type="primary",
+        icon=":material/delete:",
+        key="confirm-delete",
     ):
-        store().delete(study.id)
+        for study in studies:
+            store().delete(study.id)
         st.session_state.selected = []
         st.rerun()
 

@@ -77,10 +77,9 @@ def choose_runs(
         placeholder="Choose studies or runs" if studies else "Choose runs",
         on_change=partial(_write, key),
     )
-    if address.PARAMETER not in st.query_params:
+    if address.is_open():
         address.remember(ids)
-        if ids:
-            address.complete(ids)
+    address.complete()
     return _within_limits(ids, choice)
 
 

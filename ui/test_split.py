@@ -29,6 +29,13 @@ LOCKED = (
     "nothing is left to choose: what is chosen by test results has no test any more. Each opening "
     "is written down and counted."
 )
+GO_ON = "Go on with opening it"
+COST = (
+    "An opening is counted for ever, with its time, and stands beside every verdict of this study. "
+    "Whatever is chosen from then on (settings, arms, when to stop) may have been chosen by the "
+    "test images, and no untouched images are left to check it. Open it when nothing is left to "
+    "choose."
+)
 
 
 class Tested(NamedTuple):
@@ -54,7 +61,9 @@ def show(study: StudyFolder, arms: list[ShownArm]) -> None:
         st.caption(_times(openings))
     else:
         st.markdown(LOCKED)
-    evaluation.ask(Evaluation.TEST, study.runs(), _label(study, openings), key="test")
+    label = _label(study, openings)
+    cost = "" if label == GO_ON else COST
+    evaluation.ask(Evaluation.TEST, study.runs(), label, key="test", cost=cost)
 
 
 def _label(study: StudyFolder, openings: list[Opening]) -> str:
@@ -66,7 +75,7 @@ def _label(study: StudyFolder, openings: list[Opening]) -> str:
     named = {name for opening in openings for name in opening.runs}
     missing = StudyEvaluation(study, Evaluation.TEST).missing(study.runs())
     if all(run.path.name in named for run in missing):
-        return "Go on with opening it"
+        return GO_ON
     return "Open it for what has finished since"
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.verdict import Interval
-from tl_engine.charts.style import NEUTRAL, figure, say_empty, translucent
+from tl_engine.charts.style import NEUTRAL, around, figure, say_empty, translucent
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
@@ -69,6 +69,9 @@ def confidence_fan(
         hovertemplate=f"%{{x}} pairs: %{{y:+.{metric.digits}f}} {metric.unit}<br>%{{customdata}}"
         "<extra></extra>",
     )
+    bars = metric.scale * np.array([*(final or ()), -smallest, smallest])
+    seen = fan[["difference", "low", "high"]].to_numpy(float).ravel()
+    made.update_yaxes(range=around(np.concatenate([seen, bars]), 0.0))
     if final is not None:
         _add_final(made, len(fan) + 1, float(fan["difference"].iloc[-1]), final, metric)
     return made

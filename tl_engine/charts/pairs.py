@@ -7,7 +7,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.verdict import Interval
-from tl_engine.charts.style import BELOW, NEUTRAL, ArmStyle, figure, say_empty, translucent, wrapped
+from tl_engine.charts.style import (
+    BELOW,
+    NEUTRAL,
+    ArmStyle,
+    around,
+    figure,
+    say_empty,
+    translucent,
+    wrapped,
+)
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
@@ -60,7 +69,24 @@ def paired_slopes(
             _add_dots(made, pairs[ahead], points[ahead], side, metric)
     _add_mean(made, float(points.mean()), interval, metric, confidence)
     _add_margins(made, metric.scale * smallest)
+    _fit(made, pairs, points, interval, smallest, metric)
     return made
+
+
+def _fit(
+    made: go.Figure,
+    pairs: pd.DataFrame,
+    points: pd.Series,
+    interval: Interval | None,
+    smallest: float,
+    metric: Metric,
+) -> None:
+    """Axes round what is drawn: of equal values Plotly would make one from -1 to 1."""
+    scores = pairs[["first", "second"]].to_numpy(float).ravel()
+    made.layout.yaxis.range = around(scores, 8 * smallest)
+    bars = [*interval] if interval is not None and np.isfinite(interval.low) else []
+    beside = metric.scale * np.array([*bars, -smallest, smallest])
+    made.layout.yaxis2.range = around(np.array([*points, *beside]), 0.0)
 
 
 def _explained(interval: Interval | None, confidence: str) -> str:

@@ -9,6 +9,7 @@ from html import unescape
 from textwrap import wrap
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 import plotly.graph_objects as go
 
 from tl_engine.text import MAXIMUM_LABEL, markup, plain
@@ -183,6 +184,14 @@ def say_empty(made: go.Figure, sentence: str) -> go.Figure:
     made.update_xaxes(visible=False)
     made.update_yaxes(visible=False)
     return made
+
+
+def around(values: np.ndarray, least: float) -> list[float]:
+    """An axis' range that holds the finite values with a margin, and spans at least so much."""
+    found = values[np.isfinite(values)]
+    low, high = (float(found.min()), float(found.max())) if len(found) else (0.0, 0.0)
+    margin = max(0.08 * (high - low), (least - (high - low)) / 2)
+    return [low - margin, high + margin]
 
 
 def translucent(colour: str, opacity: float) -> str:
