@@ -87,9 +87,11 @@ UNSAFE_OPTIONS = {
     ("safe_mode", False),
     ("shell", True),
 }
-MAY = {("torch_file.py", "pickle"), ("address.py", "unsafe_allow_javascript")}
-"""The weights' file, checked by its sha256, through an unpickler that admits four names; and a
-script of ours that sets the address, in which ids stand percent-encoded (tests/test_address.py)."""
+SCRIPTS = ("address.py", "cells.py", "export.py")
+MAY = {("torch_file.py", "pickle"), *((name, "unsafe_allow_javascript") for name in SCRIPTS)}
+"""The weights' file, checked by its sha256, through an unpickler that admits four names; and scripts
+of ours: ids stand percent-encoded in the one that sets the address (tests/test_address.py), the
+others hold keys that the code names and a count."""
 
 
 def unsafe(tree: ast.AST) -> Iterator[str]:
