@@ -206,15 +206,21 @@ def table_of(arms: Sequence[ArmOfRuns], judged: Sequence[Judged]) -> pd.DataFram
     return pd.DataFrame(rows)
 
 
+def evidence_of(one: Judged, first: ArmOfRuns, second: ArmOfRuns, question: Question) -> Pairs:
+    """The pairs of a contrast, and which of them were planned."""
+    gains, planned = one.pairs["gain"].to_numpy(float), question.planned or 0
+    of_plan = gains[(one.pairs["seed"] <= planned).to_numpy(bool)]
+    is_in = 0 < planned == len(of_plan)
+    return Pairs(gains, first.title, second.title, planned, of_plan if is_in else None)
+
+
 def _decided(arms: Sequence[ArmOfRuns], judged: list[Judged], question: Question) -> list[Judged]:
     comparable = [place for place, one in enumerate(judged) if not one.refusal]
     family = [
-        Pairs(one.pairs["gain"].to_numpy(float), arms[one.first].title, arms[one.second].title)
-        for one in (judged[place] for place in comparable)
+        evidence_of(judged[place], arms[judged[place].first], arms[judged[place].second], question)
+        for place in comparable
     ]
-    verdicts = decide_all(
-        family, question.smallest, all_in=question.is_planned, metric=question.metric
-    )
+    verdicts = decide_all(family, question.smallest, metric=question.metric)
     adjusted = holm(np.array([verdict.p for verdict in verdicts]))
     for place, verdict, p in zip(comparable, verdicts, adjusted, strict=True):
         judged[place] = judged[place]._replace(verdict=verdict, adjusted_p=float(p))

@@ -11,7 +11,7 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Verdict, decide
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide
 from tl_engine.errors import StoreError
 from tl_engine.judgement import Judged, Question, judge, question_of, why_none
 from tl_engine.launchers import local
@@ -125,7 +125,11 @@ def _card(
             mark = MARKS[one.verdict.outcome]
             st.markdown(f"{mark} **{escape(one.verdict.sentence, 600)}**")
             st.caption(_evidence(one, one.verdict, question, contrasts))
-            for said in (_as_planned(one, chosen, question), _predicted(one, chosen, question)):
+            for said in (
+                escape(one.verdict.reason, 600),
+                _as_planned(one, chosen, question),
+                _predicted(one, chosen, question),
+            ):
                 if said:
                     st.caption(said)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -140,10 +144,8 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     words = [f"{len(one.pairs)}{planned} pairs", f"{question.metric.title}, last epoch"]
     if verdict.outcome is Outcome.LOOK:
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
-    elif question.is_planned:
-        words.append("paired t interval over seeds")
     else:
-        words.append("an interval that may be looked at at any time")
+        words.append(f"{verdict.procedure}, over seeds")
     if contrasts > 1:
         words.append(f"one of {contrasts} contrasts: Holm's correction")
     factors = one.contrast.factors
@@ -174,15 +176,9 @@ def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questi
     planned = one.pairs[one.pairs["seed"] <= study.study.pairs]
     if len(planned) < study.study.pairs:
         return ""
-    said = decide(
-        planned["gain"].to_numpy(float),
-        chosen[0].title,
-        chosen[1].title,
-        question.smallest,
-        all_in=True,
-        metric=question.metric,
-        mistake=verdict.mistake,
-    )
+    gains = planned["gain"].to_numpy(float)
+    pairs = Pairs(gains, chosen[0].title, chosen[1].title, len(gains), gains)
+    said = decide(pairs, question.smallest, metric=question.metric, mistake=verdict.mistake)
     return escape(f"At the {study.study.pairs} planned pairs: {said.sentence}", 600)
 
 
@@ -206,8 +202,9 @@ def _more_pairs(one: Judged, question: Question) -> None:
     if study is None or one.verdict is None:
         return
     there = study.study.pairs + study.added_pairs
-    wanted = one.verdict.more_pairs or ONE_CLICK_PAIRS
-    if (one.verdict.more_pairs or 0) > MAXIMUM_PAIRS - there:
+    needed = one.verdict.more_pairs
+    wanted = needed.likely if needed else ONE_CLICK_PAIRS
+    if needed and needed.likely > MAXIMUM_PAIRS - there:
         st.caption(
             f"A study holds at most {MAXIMUM_PAIRS} pairs: more training images or epochs, or a "
             "larger difference that matters, would decide sooner."
