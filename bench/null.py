@@ -17,7 +17,7 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from tl_engine.analysis.verdict import Outcome, decide
+from tl_engine.analysis.verdict import Outcome, Pairs, decide
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunStore, StudyFolder
 from tl_engine.study import Arm, Study
@@ -44,8 +44,8 @@ def claims(study: StudyFolder) -> list[Outcome]:
     last = {run.pair: run.epochs()[-1]["val_accuracy"] for run in study.runs()}
     scores = np.array([last[pair] for pair in sorted(last)]).reshape(-1, 2, PAIRS)
     return [
-        decide(first - second, "One", "The other", SMALLEST, all_in=True).outcome
-        for first, second in scores
+        decide(Pairs(gains, "One", "The other", PAIRS, gains), SMALLEST).outcome
+        for gains in scores[:, 0] - scores[:, 1]
     ]
 
 

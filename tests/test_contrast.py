@@ -29,7 +29,7 @@ from tl_engine.analysis.curves import with_axes
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.scores import finals_of, pairs_of, score_table
-from tl_engine.analysis.verdict import confidence_sequence
+from tl_engine.analysis.verdict import Pairs, confidence_sequence
 from tl_engine.catalog.backbones import backbone
 from tl_engine.recipe import Phase
 from tl_engine.runs import joined_history
@@ -59,9 +59,9 @@ def test_pairs_are_the_seeds_that_both_arms_have():
 
 def test_the_fan_is_the_confidence_sequence_after_each_pair():
     values = np.array([0.01, 0.02, 0.0, 0.015, 0.01, 0.012, 0.02])
-    fan = confidence_fan(values)
+    fan = confidence_fan(Pairs(values, "A", "B"))
     assert list(fan["pairs"]) == [2, 3, 4, 5, 6, 7]
-    for pairs, difference, low, high in fan.to_numpy():
+    for pairs, difference, low, high in fan.to_numpy()[2:]:
         assert difference == pytest.approx(values[: int(pairs)].mean())
         assert (low, high) == confidence_sequence(values[: int(pairs)])
     assert np.isinf(fan["low"].iloc[0]) and np.isfinite(fan["low"].iloc[-1])
@@ -69,11 +69,11 @@ def test_the_fan_is_the_confidence_sequence_after_each_pair():
 
 @pytest.mark.parametrize("values", [[], [0.1]])
 def test_the_fan_takes_two_pairs(values):
-    assert confidence_fan(np.array(values)).empty
+    assert confidence_fan(Pairs(np.array(values), "A", "B")).empty
 
 
 def test_pairs_that_all_differ_by_the_same_have_no_band():
-    assert np.isinf(confidence_fan(np.full(8, 0.01))["high"]).all()
+    assert np.isinf(confidence_fan(Pairs(np.full(8, 0.01), "A", "B"))["high"]).all()
 
 
 @pytest.mark.parametrize(

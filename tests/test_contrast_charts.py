@@ -9,7 +9,7 @@ import pytest
 from tests.test_charts import HOSTILE
 from tl_engine.analysis.best_of import budget_curve as curve_of
 from tl_engine.analysis.fan import confidence_fan as fan_of
-from tl_engine.analysis.verdict import Interval
+from tl_engine.analysis.verdict import Interval, Pairs
 from tl_engine.charts.budget_curve import budget_curve
 from tl_engine.charts.factors import interaction
 from tl_engine.charts.fan import confidence_fan
@@ -53,7 +53,9 @@ def slopes(pairs=PAIRS, interval=None, first=FIRST, second=SECOND):
 
 def fan(values, planned=10, first="A", second="B"):
     words = f"{len(values)} pairs"
-    return confidence_fan(fan_of(np.array(values)), first, second, 0.005, planned, words)
+    return confidence_fan(
+        fan_of(Pairs(np.array(values), "A", "B")), first, second, 0.005, planned, words
+    )
 
 
 def traces(figure, axis=None):
@@ -197,7 +199,9 @@ def test_a_hostile_name_is_shown_as_what_it_is(name):
 
 def test_the_fan_speaks_of_a_band_only_where_there_is_one_and_of_the_verdict_s_bar():
     def subtitle(values, **options):
-        made = confidence_fan(fan_of(np.array(values)), "A", "B", 0.005, 4, "words", **options)
+        made = confidence_fan(
+            fan_of(Pairs(np.array(values), "A", "B")), "A", "B", 0.005, 4, "words", **options
+        )
         return made.layout.title.subtitle.text
 
     few, many = [0.01, 0.02, 0.0, 0.015], [0.01, 0.02, 0.0, 0.015] * 3

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tl_engine import data
-from tl_engine.analysis.verdict import Outcome, decide
+from tl_engine.analysis.verdict import Outcome, Pairs, decide
 
 SEEDS = 30
 INPUTS, SEEN, FEATURES, IMAGES = 30, 15, 4, 60
@@ -194,7 +194,8 @@ def test_with_few_images_the_head_first_is_better_where_the_new_images_do_not_lo
 
     def verdict(shown):
         values = [net.accuracy(_flat(shown), truth) for net in (head_first, fine_tuned)]
-        return decide(values[0] - values[1], "head first", "all", 0.005, all_in=True)
+        gains = values[0] - values[1]
+        return decide(Pairs(gains, "head first", "all", len(gains), gains), 0.005)
 
     elsewhere = verdict(_elsewhere(test, np.random.default_rng(3)))
     assert elsewhere.outcome in (Outcome.BETTER, Outcome.SMALL) and elsewhere.difference > 0

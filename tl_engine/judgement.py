@@ -327,6 +327,17 @@ def _pairs(found: Found, first: str, second: str, metric: Metric) -> Pairs:
     return Pairs(gains(found.pairs), first, second, found.planned, plan)
 
 
+def pairs_in(one: Judged, first: str, second: str, metric: Metric) -> Pairs:
+    """The evidence of a contrast as its verdict takes it.
+
+    Args:
+        first, second: what the arms are called.
+    """
+    if one.found is None:
+        return Pairs(one.pairs["gain"].to_numpy(float), first, second)
+    return _pairs(one.found, first, second, metric)
+
+
 Finals = Mapping[tuple[str, str], "pd.Series"]
 
 

@@ -23,7 +23,7 @@ from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.settings import MISSING
 from tl_engine.analysis.verdict import MISTAKE
 from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
-from tl_engine.judgement import Judged, Question, budgets_of, finished
+from tl_engine.judgement import Judged, Question, budgets_of, finished, pairs_in
 from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.study import name_of_order
 from ui import figures
@@ -78,7 +78,8 @@ def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Ques
 
 def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Question) -> None:
     """How the difference settles as pairs come in."""
-    fan = confidence_fan(judged.pairs["gain"].to_numpy(float))
+    mistake = judged.verdict.mistake if judged.verdict else MISTAKE
+    fan = confidence_fan(pairs_in(judged, first.title, second.title, question.metric), mistake)
     drawn = figures.confidence_fan(
         fan,
         first.title,
@@ -88,6 +89,7 @@ def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Questi
         _words(judged, question),
         question.metric,
         judged.verdict.interval if judged.verdict and question.is_planned else None,
+        f"{100 * (1 - mistake):.3g} %",
         budget=budget_of([first, second]),
     )
     chart(drawn, fan, "fan", "Mean difference against the number of pairs")

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.analysis.contrast import ORDER, factors_of
+from tl_engine.analysis.rule import END
 from tl_engine.analysis.verdict import LEAST_PAIRS, MISTAKE, detectable, pairs_needed
 from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
@@ -156,7 +157,7 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
     if pilot.spread == 0:
         return f"In \u201c{escape(pilot.title)}\u201d all {pilot.pairs} pairs differ by the same."
     contrasts = _contrasts(arms)
-    mistake = MISTAKE / contrasts
+    mistake = END * MISTAKE / contrasts
     found = metric.about(detectable(pilot.spread, pairs, mistake))
     words = (
         f"{pairs} pairs find a difference of {found} between {escape(first.name)} and "

@@ -12,7 +12,7 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Verdict, decide
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide
 from tl_engine.errors import StoreError
 from tl_engine.judgement import (
     Judged,
@@ -137,7 +137,11 @@ def _card(
             mark = MARKS[one.verdict.outcome]
             st.markdown(f"{mark} **{escape(one.verdict.sentence, 1600)}**")
             st.caption(_evidence(one, one.verdict, question, contrasts))
-            for said in (_as_planned(one, chosen, question), _predicted(one, chosen, question)):
+            for said in (
+                escape(one.verdict.reason, 600),
+                _as_planned(one, chosen, question),
+                _predicted(one, chosen, question),
+            ):
                 if said:
                     st.caption(said)
         with st.container(horizontal=True, vertical_alignment="center"):
@@ -153,10 +157,8 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
     elif verdict.outcome is Outcome.WITHHELD:
         words.append("resume or restart the lost runs on Overview")
-    elif one.found and one.found.plan is not None and len(one.found.plan) == len(one.pairs):
-        words.append("paired t interval over seeds")
     else:
-        words.append("an interval that may be looked at at any time")
+        words.append(f"{verdict.procedure}, over seeds")
     if seen := seen_before(one):
         words.append(f"{seen} planned pairs had been computed before the question was fixed")
     if (family := max(contrasts, one.family)) > 1:
@@ -189,16 +191,9 @@ def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questi
     verdict, plan = one.verdict, one.found.plan if one.found else None
     if verdict is None or plan is None or len(plan) == len(one.pairs):
         return ""
-    planned = [question.metric.sign * (ours.score - theirs.score) for ours, theirs in plan]
-    said = decide(
-        np.array(planned),
-        chosen[0].title,
-        chosen[1].title,
-        question.smallest,
-        all_in=True,
-        metric=question.metric,
-        mistake=verdict.mistake,
-    )
+    gains = np.array([question.metric.sign * (ours.score - theirs.score) for ours, theirs in plan])
+    pairs = Pairs(gains, chosen[0].title, chosen[1].title, len(gains), gains)
+    said = decide(pairs, question.smallest, metric=question.metric, mistake=verdict.mistake)
     return escape(f"At the {len(plan)} planned pairs: {said.sentence}", 600)
 
 
@@ -225,8 +220,9 @@ def _more_pairs(one: Judged, question: Question) -> None:
     if study is None or one.verdict is None:
         return
     there = study.study.pairs + study.added_pairs
-    wanted = one.verdict.more_pairs or ONE_CLICK_PAIRS
-    if (one.verdict.more_pairs or 0) > MAXIMUM_PAIRS - there:
+    needed = one.verdict.more_pairs
+    wanted = needed.likely if needed else ONE_CLICK_PAIRS
+    if needed and needed.likely > MAXIMUM_PAIRS - there:
         st.caption(
             f"A study holds at most {MAXIMUM_PAIRS} pairs: more training images or epochs, or a "
             "larger difference that matters, would decide sooner."

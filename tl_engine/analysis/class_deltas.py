@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.verdict import LEAST_PAIRS, holm, is_constant, p_value, t_interval
+from tl_engine.analysis.interval import LEAST_PAIRS, is_constant, sample_of, t_interval, t_p
+from tl_engine.analysis.verdict import holm
 
 
 def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
@@ -43,4 +44,4 @@ def _row(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:
         return (*means, math.nan, math.nan, math.nan)
     if is_constant(differences):
         return (*means, math.nan, math.nan, 1.0)
-    return (*means, *t_interval(differences), p_value(differences, all_in=True))
+    return (*means, *t_interval(differences), t_p(sample_of(differences)))

@@ -5,25 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.verdict import confidence_sequence, is_constant
+from tl_engine.analysis.interval import LEAST_PAIRS, MISTAKE, is_constant
+from tl_engine.analysis.rule import Pairs, analyses
 
 
-def confidence_fan(differences: np.ndarray) -> pd.DataFrame:
-    """The mean difference after each pair from the second on, with its 95 % confidence sequence.
+def confidence_fan(pairs: Pairs, mistake: float = MISTAKE) -> pd.DataFrame:
+    """The mean difference after each pair from the second on, with the confidence sequence that the
+    verdict would have had there.
 
     Args:
-        differences: (n,) gain of the first arm per pair, in the metric's column, in the order of
-            the pairs.
+        mistake: the verdict's level, which Holm's procedure left it.
 
     Returns:
-        Columns pairs, difference, low, high; the band is infinite where nothing can be said yet,
-        as after pairs that all differ by the same.
+        Columns pairs, difference, low, high; the band is infinite where nothing can be said yet:
+        under four pairs, and where all differ by the same.
     """
-    values = np.asarray(differences, float)
+    values = np.asarray(pairs.differences, float)
     rows = []
-    for pairs in range(2, len(values) + 1):
-        seen = values[:pairs]
-        unknown = is_constant(seen) and seen[0] != 0
-        low, high = (-np.inf, np.inf) if unknown else confidence_sequence(seen)
-        rows.append((pairs, float(seen.mean()), low, high))
+    for count in range(2, len(values) + 1):
+        seen = values[:count]
+        low, high = -np.inf, np.inf
+        if count >= LEAST_PAIRS and not (is_constant(seen) and seen[0] != 0):
+            (look,) = analyses(pairs._replace(differences=seen, planned_differences=None))
+            low, high = look.interval(mistake)
+        rows.append((count, float(seen.mean()), low, high))
     return pd.DataFrame(rows, columns=["pairs", "difference", "low", "high"])

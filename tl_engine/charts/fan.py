@@ -26,8 +26,9 @@ def confidence_fan(
     words: str,
     metric: Metric = ACCURACY,
     final: Interval | None = None,
+    confidence: str = "95 %",
 ) -> go.Figure:
-    """The mean difference against the number of pairs, with its 95 % confidence sequence.
+    """The mean difference against the number of pairs, with its confidence sequence.
 
     Args:
         fan: as analysis.fan.confidence_fan gives it; where its band is infinite none is drawn.
@@ -37,11 +38,12 @@ def confidence_fan(
         words: what the subtitle says of n, split and metric.
         final: the verdict's interval once all planned pairs are in: narrower, for it holds at that
             number alone.
+        confidence: of the band, as the verdict's: Holm's procedure raises it.
     """
     made = figure(
         "As pairs come in",
         f"{markup(first)} minus {markup(second)}<br>{markup(words)}<br>"
-        f"{_explained(fan, final)}<br>"
+        f"{_explained(fan, final, confidence)}<br>"
         f"dashed: the ±{metric.amount(smallest)} that matter",
         margin_t=130,
         height=460,
@@ -63,7 +65,7 @@ def confidence_fan(
         line={"color": BAND, "width": 2.5},
         marker={"size": 6},
         customdata=[
-            _interval_words(low, high, metric.digits)
+            _interval_words(low, high, metric.digits, confidence)
             for low, high in fan[["low", "high"]].to_numpy(float)
         ],
         hovertemplate=f"%{{x}} pairs: %{{y:+.{metric.digits}f}} {metric.unit}<br>%{{customdata}}"
@@ -77,9 +79,11 @@ def confidence_fan(
     return made
 
 
-def _explained(fan: pd.DataFrame, final: Interval | None) -> str:
+def _explained(fan: pd.DataFrame, final: Interval | None, confidence: str) -> str:
     has_band = np.isfinite(fan["low"].astype(float)).any()
-    band = "band: 95 %, however often one looks" if has_band else "no band yet: too few pairs"
+    band = (
+        f"band: {confidence}, however often one looks" if has_band else "no band yet: too few pairs"
+    )
     return band if final is None else f"{band}; bar: the verdict's interval"
 
 
@@ -125,7 +129,7 @@ def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
     )
 
 
-def _interval_words(low: float, high: float, digits: int) -> str:
+def _interval_words(low: float, high: float, digits: int, confidence: str) -> str:
     if not np.isfinite(low):
         return "no interval yet"
-    return f"95 %: {low:+.{digits}f} to {high:+.{digits}f}"
+    return f"{confidence}: {low:+.{digits}f} to {high:+.{digits}f}"

@@ -1,0 +1,156 @@
+"""How much so many pairs find, and how many more would find what matters."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tl_engine.analysis.interval import MISTAKE, t_limit
+from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
+from tl_engine.analysis.sequence import prior_variance, sequence_limit
+
+POWER = 0.8
+MOST_PAIRS = 10_000
+SPREADS = 200
+"""Spreads over which the power is averaged: quantiles of what the pairs allow."""
+
+
+class MorePairs(NamedTuple):
+    """How many more pairs would find the smallest difference that matters, four times in five.
+
+    Attributes:
+        low, high: were the spread at the ends of its 95 % range.
+        likely: averaged over that range.
+    """
+
+    low: int
+    likely: int
+    high: int
+
+
+def power(
+    effect: float, pairs: int, *, mistake: float = MISTAKE, at_any_time: bool = False
+) -> float:
+    """How often the interval of so many pairs excludes 0, on either side.
+
+    Args:
+        effect: the true difference over the standard deviation of the paired differences.
+        mistake: one minus the interval's confidence.
+        at_any_time: of the confidence sequence; else of the t interval.
+    """
+    from scipy.special import nctdtr
+
+    freedom, shift = pairs - 1, effect * math.sqrt(pairs)
+    if at_any_time:
+        limit = sequence_limit(pairs, mistake, prior_variance(0))
+    else:
+        limit = t_limit(pairs, mistake)
+    if math.isinf(limit):
+        return 0.0
+    other_side = float(nctdtr(freedom, shift, -limit))
+    # scipy gives NaN where the other side is too unlikely to be told from nothing.
+    return float(1 - nctdtr(freedom, shift, limit)) + (other_side if other_side > 0 else 0.0)
+
+
+def pairs_needed(effect: float, *, mistake: float = MISTAKE, at_any_time: bool = False) -> int:
+    """The fewest pairs that find an effect (above 0) with a power of 80 %, arguments as in `power`;
+    at most 10,000."""
+
+    def is_enough(pairs: int) -> bool:
+        return power(effect, pairs, mistake=mistake, at_any_time=at_any_time) >= POWER
+
+    low, high = 1, 2
+    while high < MOST_PAIRS and not is_enough(high):
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return min(high, MOST_PAIRS)
+
+
+def detectable(spread: float, pairs: int, mistake: float = MISTAKE) -> float:
+    """The smallest difference that so many pairs find with a power of 80 %.
+
+    Args:
+        spread: standard deviation of the paired differences, in any unit.
+        pairs: at least 2.
+
+    Returns:
+        In the unit of the spread.
+    """
+    low, high = 0.0, 100.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        # Of effects so large that scipy has no number the power is 1.
+        is_too_small = power(middle, pairs, mistake=mistake) < POWER
+        low, high = (middle, high) if is_too_small else (low, middle)
+    return spread * high
+
+
+def more_pairs(pairs: Pairs, smallest: float, mistake: float = MISTAKE) -> MorePairs:
+    """How many more pairs would find the smallest difference that matters, by the rule that will
+    judge them: the planned analysis where it is still to come, the sequence at any other number.
+
+    The pairs that are in count: what is found at the end depends on their mean. The true difference
+    is taken to be the smallest that matters, on the side where the mean is. The variance is not
+    known
+    but estimated: n pairs allow the sum of their squared deviations from that difference, over
+    chi-square with n degrees of freedom (the posterior of a flat prior on its logarithm).
+
+    Args:
+        pairs: at least four, which do not all differ by the same.
+        smallest: above 0, in the metric's column.
+    """
+    from scipy.special import chdtri
+
+    values = np.asarray(pairs.differences, float)
+    aim = math.copysign(smallest, values.mean())
+    about = float(((values - aim) ** 2).sum())
+    chances = np.concatenate([(np.arange(SPREADS) + 0.5) / SPREADS, [0.975, 0.025]])
+    spreads = np.sqrt(about / chdtri(len(values), chances))
+
+    def fewest(spread: np.ndarray) -> int:
+        low, high = 0, 1
+        while high < MOST_PAIRS and _found(pairs, aim, spread, high, mistake) < POWER:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            enough = _found(pairs, aim, spread, middle, mistake) >= POWER
+            low, high = (low, middle) if enough else (middle, high)
+        return min(high, MOST_PAIRS)
+
+    likely = fewest(spreads[:SPREADS])
+    ends = fewest(spreads[SPREADS:-1]), fewest(spreads[-1:])
+    return MorePairs(min(*ends, likely), likely, max(*ends, likely))
+
+
+def _found(pairs: Pairs, aim: float, spreads: np.ndarray, more: int, mistake: float) -> float:
+    """How often the rule claims a difference after so many more pairs, averaged over spreads."""
+    there, planned = len(pairs.differences), pairs.planned
+    total, share = there + more, LOOKS if pairs.has_end else 1.0
+    found = _reaches(
+        pairs, aim, spreads, more, sequence_limit(total, share * mistake, variance_of(pairs))
+    )
+    if pairs.has_end and there < planned <= total:
+        limit = t_limit(planned, END * mistake)
+        found = np.maximum(found, _reaches(pairs, aim, spreads, planned - there, limit))
+    return float(found.mean())
+
+
+def _reaches(pairs: Pairs, aim: float, spreads: np.ndarray, more: int, limit: float) -> np.ndarray:
+    """The chance that the mean of all is over `limit` standard errors, for each spread. The mean of
+    those to come is normal; the spread of all is taken as the one that is expected."""
+    from scipy.special import ndtr
+
+    if math.isinf(limit):
+        return np.zeros(len(spreads))
+    values = np.asarray(pairs.differences, float)
+    there, mean = len(values), float(values.mean())
+    total = there + more
+    squares = float(((values - mean) ** 2).sum())
+    between = there * more / total * ((mean - aim) ** 2 + spreads**2 / more)
+    error = np.sqrt((squares + (more - 1) * spreads**2 + between) / (total - 1) / total)
+    centre = abs(there * mean + more * aim) / total
+    return np.asarray(ndtr((centre - limit * error) / (math.sqrt(more) * spreads / total)))
