@@ -12,8 +12,8 @@ import streamlit as st
 from tl_engine.charts.cells import Cell, clickable
 from ui.export import chart
 
-CLICKS = "clicks-on-cells"
-"""Key of how many there were in this session."""
+CLICKS, IS_NEW = "clicks-on-cells", "new-click-on-a-cell"
+"""Keys of how many there were in this session, and of whether the page has not moved yet."""
 
 
 def show_cells(
@@ -44,7 +44,8 @@ def images_here(key: str) -> None:
         key: of the part of the page that they belong to.
     """
     st.container(key=f"images-{key}").caption("The images of the cell:")
-    if clicks := st.session_state.get(CLICKS, 0):
+    if st.session_state.pop(IS_NEW, False):
+        clicks = st.session_state[CLICKS]
         # Of the same script a browser runs none twice.
         script = (
             f"/* {clicks} */ setTimeout(() => document.querySelector('.st-key-images-{key}')"
@@ -58,3 +59,4 @@ def _take(key: str, take: Callable[[Cell], None]) -> None:
     for point in st.session_state[key].selection.points:
         take((round(point["y"]), round(point["x"])))
         st.session_state[CLICKS] = st.session_state.get(CLICKS, 0) + 1
+        st.session_state[IS_NEW] = True

@@ -51,11 +51,12 @@ def chart(figure: go.Figure, numbers: Numbers, key: str, alt: str, **options: An
             key=f"{key}-format",
         )
         label = f"Picture ({FORMATS[kind]})"
-        if st.button(label, icon=":material/photo_camera:", key=f"{key}-picture"):
-            _press_camera(key)
+        pressed = st.button(label, icon=":material/photo_camera:", key=f"{key}-picture")
         with st.container(horizontal=True):
             _button("Numbers (CSV)", partial(_csv_of, numbers), f"{key}.csv")
             _button("Chart (HTML)", partial(page_of, figure), f"{key}.html")
+    if pressed:  # not within the popover, which would run the script whenever it opens
+        _press_camera(key)
 
 
 def _press_camera(key: str) -> None:
