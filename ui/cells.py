@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tl_engine.charts.cells import Cell, clickable
+from ui import browser
 from ui.export import chart
 
-CLICKS, IS_NEW = "clicks-on-cells", "new-click-on-a-cell"
-"""Keys of how many there were in this session, and of whether the page has not moved yet."""
+IS_NEW = "new-click-on-a-cell"
+"""Key of whether the page has not moved to the cell's images yet."""
 
 
 def show_cells(
@@ -45,18 +46,11 @@ def images_here(key: str) -> None:
     """
     st.container(key=f"images-{key}").caption("The images of the cell:")
     if st.session_state.pop(IS_NEW, False):
-        clicks = st.session_state[CLICKS]
-        # Of the same script a browser runs none twice.
-        script = (
-            f"/* {clicks} */ setTimeout(() => document.querySelector('.st-key-images-{key}')"
-            "?.scrollIntoView({block: 'center'}), 100)"
-        )
-        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+        browser.bring_into_view(f"images-{key}")
 
 
 def _take(key: str, take: Callable[[Cell], None]) -> None:
     # A second click on the chosen cell takes the selection back, which leaves no point.
     for point in st.session_state[key].selection.points:
         take((round(point["y"]), round(point["x"])))
-        st.session_state[CLICKS] = st.session_state.get(CLICKS, 0) + 1
         st.session_state[IS_NEW] = True
