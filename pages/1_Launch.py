@@ -16,7 +16,7 @@ from tl_engine.launchers import local
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
 from tl_engine.work import estimate, missing_rates, plan, sizes_of
-from ui import access, frame, study_form
+from ui import access, address, frame, study_form
 from ui.engine import store
 from ui.phases_form import trainable_title
 from ui.run_card import phases_of
@@ -213,7 +213,7 @@ with frame.page("Launch"):
             icon=":material/rocket_launch:",
             key="launch",
         ):
-            local.launch(study, store())
+            address.remember([local.launch(study, store()).id])
             st.switch_page("app.py")
         st.caption(
             f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "

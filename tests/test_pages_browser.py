@@ -62,7 +62,7 @@ def test_back_undoes_a_choice_in_one_press(page, finished):
     page.wait_for_url(re.compile("arm1-pair01|arm1%2Dpair01"))
     page.keyboard.press("Escape")
     page.go_back()
-    tags = page.locator(".stMultiSelect [data-baseweb=tag]")
+    tags = page.get_by_test_id("stMultiSelect").locator("[data-tag]")
     wait_until(lambda: page.wait_for_timeout(100) or tags.count() == 1, 30)
     assert "arm1" not in page.url
 
@@ -70,12 +70,17 @@ def test_back_undoes_a_choice_in_one_press(page, finished):
 def test_a_picture_arrives_as_a_file_at_one_press(page, finished):
     page.goto(f"{page.address}/Compare?ids={finished.id}")
     page.wait_for_selector(".st-key-curves .main-svg")
-    page.locator(".st-key-curves-save button").first.click()
+    page.get_by_text("All figures but those under").wait_for()  # the end of the page
+    page.locator("[data-test-script-state=notRunning]").first.wait_for(state="attached")
+    save = page.locator(".st-key-curves-save button").first
+    save.click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Picture (PNG)").click()
     assert download.value.suggested_filename == "curves.png"
     picture = Image.open(io.BytesIO(download.value.path().read_bytes()))
     assert picture.format == "PNG" and min(picture.size) > 300
+    page.get_by_role("button", name="Picture (PNG)").wait_for(state="hidden")
+    save.click()
     with page.expect_download():  # and again
         page.get_by_role("button", name="Picture (PNG)").click()
 

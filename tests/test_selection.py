@@ -190,3 +190,15 @@ def test_more_than_a_page_holds_is_left_out_by_name(store, monkeypatch):
     app = visit(COMPARE, store, monkeypatch, ids=f"{older.id},{newer.id}")
     assert_whole(app)
     assert "of the 2 chosen, 1 are left out: Newer" in words(app)
+
+
+def test_what_was_just_launched_is_what_compare_shows_next(store, monkeypatch):
+    older, _ = two_finished(store)
+    app = visit(COMPARE, store, monkeypatch, ids=older.id)
+    app.switch_page("pages/1_Launch.py").run()
+    app.button(key="launch").click().run()
+    launched = store.studies()[0]
+    app.query_params.clear()
+    app.switch_page(COMPARE).run()
+    assert_whole(app)
+    assert chosen(app) == [launched.id]

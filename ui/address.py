@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
-from urllib.parse import quote
 
 import streamlit as st
+
+from ui import browser
 
 PARAMETER = "ids"
 CARRIED = "selection"
@@ -77,19 +78,9 @@ def remember(ids: Iterable[str]) -> None:
 
 
 def complete() -> None:
-    """Keep what the page shows for others, and put it into an address that says nothing.
-
-    It takes the place of the entry in the browser's history: Streamlit would add one, and going
-    back would need two presses.
-    """
+    """Keep what the page shows for others, and put it into an address that says nothing."""
     ids = current().ids
     remember(ids)
     if PARAMETER in st.query_params or not ids:
         return
-    text = quote(",".join(ids), safe="")
-    script = (
-        "const there = new URL(window.location);"
-        f"if (!there.searchParams.has('{PARAMETER}'))"
-        f" window.history.replaceState(window.history.state, '', `?{PARAMETER}={text}`);"
-    )
-    st.html(f"<script>{{{script}}}</script>", unsafe_allow_javascript=True)
+    browser.complete_address(PARAMETER, ",".join(ids))

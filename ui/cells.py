@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from tl_engine.charts.cells import Cell, clickable
+from ui import browser
 from ui.export import chart
 
-CLICKS = "clicks-on-cells"
-"""Key of how many there were in this session."""
+IS_NEW = "new-click-on-a-cell"
+"""Key of whether the page has not moved to the cell's images yet."""
 
 
 def show_cells(
@@ -44,17 +45,12 @@ def images_here(key: str) -> None:
         key: of the part of the page that they belong to.
     """
     st.container(key=f"images-{key}").caption("The images of the cell:")
-    if clicks := st.session_state.get(CLICKS, 0):
-        # Of the same script a browser runs none twice.
-        script = (
-            f"/* {clicks} */ setTimeout(() => document.querySelector('.st-key-images-{key}')"
-            "?.scrollIntoView({block: 'center'}), 100)"
-        )
-        st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+    if st.session_state.pop(IS_NEW, False):
+        browser.bring_into_view(f"images-{key}")
 
 
 def _take(key: str, take: Callable[[Cell], None]) -> None:
     # A second click on the chosen cell takes the selection back, which leaves no point.
     for point in st.session_state[key].selection.points:
         take((round(point["y"]), round(point["x"])))
-        st.session_state[CLICKS] = st.session_state.get(CLICKS, 0) + 1
+        st.session_state[IS_NEW] = True

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -17,14 +16,13 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from ui import browser
 from ui.text import cell
 
 Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 FORMATS = {"png": "PNG", "svg": "SVG"}
 SCALE = 2
 """Pixels of a PNG for each on the screen."""
-PRESSES = "pictures-saved"
-"""Key of how many pictures this session asked for."""
 
 
 def chart(figure: go.Figure, numbers: Numbers, key: str, alt: str, **options: Any) -> None:
@@ -51,23 +49,12 @@ def chart(figure: go.Figure, numbers: Numbers, key: str, alt: str, **options: An
             key=f"{key}-format",
         )
         label = f"Picture ({FORMATS[kind]})"
-        if st.button(label, icon=":material/photo_camera:", key=f"{key}-picture"):
-            _press_camera(key)
+        pressed = st.button(label, icon=":material/photo_camera:", key=f"{key}-picture")
         with st.container(horizontal=True):
             _button("Numbers (CSV)", partial(_csv_of, numbers), f"{key}.csv")
             _button("Chart (HTML)", partial(page_of, figure), f"{key}.html")
-
-
-def _press_camera(key: str) -> None:
-    """Let the browser save the picture, as its mode bar's button does."""
-    presses = st.session_state[PRESSES] = st.session_state.get(PRESSES, 0) + 1
-    # As Streamlit names the chart's element; of the same script a browser runs none twice.
-    place = re.sub(r"[^a-zA-Z0-9_-]", "-", f"st-key-{key}")
-    script = (
-        f"/* {presses} */ document.querySelector('.{place} "
-        '.modebar-btn[data-title^="Download plot"]\')?.click()'
-    )
-    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+    if pressed:  # not within the popover: what is in it is drawn while it is open
+        browser.save_picture(key)
 
 
 def csv_of(frame: pd.DataFrame) -> bytes:

@@ -26,9 +26,10 @@ SAME_SELECTION = ("Compare", "Classify", "Explain")
 SCROLLING = """<style>
 [data-testid=stMarkdownContainer]:has(> table) {overflow-x: auto}
 [data-testid=stMarkdownContainer] > table :is(th, td):first-child {min-width: 9rem}
+[class*=st-key-in-browser] {display: none}
 </style>"""
 """Tables that are wider than a narrow screen scroll, and do not push the page sideways; their first
-column has room for a name."""
+column has room for a name. What a browser does unseen takes no room."""
 _FULL = (
     "The disk that holds your studies is full. What was saved is whole; this was not done. "
     "Free some space, then try again."

@@ -28,7 +28,7 @@ from tl_engine.metric import Metric
 from tl_engine.runs import Run, StudyFolder, summarise
 from tl_engine.runs.openings import count
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
-from ui import access, health, over_images
+from ui import access, address, health, over_images
 from ui.compare_parts import ShownArm, show_table
 from ui.engine import store
 from ui.text import escape, plain
@@ -60,7 +60,7 @@ def offer_twin(run: Run, key: str) -> None:
         help=f"A study of {plain(run.arm, 60)} and its reverse with {pairs} paired seeds. What is "
         "computed already is not computed again.",
     ):
-        local.launch(twin, store())
+        address.remember([local.launch(twin, store()).id])
         st.switch_page("app.py")
 
 
@@ -262,7 +262,7 @@ def _fair(one: Judged, first: ShownArm) -> None:
         asked, pairs = first.runs[0].study.study, len(first.runs)
         arms = name_arms(recipes)
         study = replace(asked, title=title, arms=arms, pairs=pairs, expectation=None)
-        local.launch(study, store())
+        address.remember([local.launch(study, store()).id])
         st.switch_page("app.py")
 
 
