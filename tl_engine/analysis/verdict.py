@@ -2,8 +2,8 @@
 
 The unit is the difference of two arms with the same seeds, pair by pair. Where a number of pairs
 was fixed beforehand, the planned analysis of them is a paired t interval; at every look before, and
-of pairs that were added, it is a confidence sequence. Both share one error rate (`analysis.rule`). Of
-several contrasts each is decided at the level that Holm's procedure leaves it.
+of pairs that were added, it is a confidence sequence. Both share one error rate (`analysis.rule`).
+Of several contrasts each is decided at the level that Holm's procedure leaves it.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def decide(
         one.interval(mistake),
         len(one.values),
         *_counts(one.values),
-        p_value(pairs),
+        min(each.p for each in made),
         mistake,
         more,
         one.procedure,
