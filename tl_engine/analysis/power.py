@@ -15,8 +15,8 @@ POWER = 0.8
 MOST_PAIRS = 10_000
 SPREADS = 25
 """Variances over which the power is averaged: quantiles of what the pairs allow."""
-CANDIDATES = np.unique(np.geomspace(1, MOST_PAIRS, 400).astype(int))
-"""Numbers of further pairs that are tried: every one up to 40, then 2 to 3 % apart."""
+CANDIDATES = np.unique(np.geomspace(1, MOST_PAIRS, 200).astype(int))
+"""Numbers of further pairs that are tried: every one up to 26, then 5 % apart."""
 
 
 class MorePairs(NamedTuple):
