@@ -11,7 +11,7 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
 from tl_engine.errors import StoreError
 from tl_engine.judgement import Judged, Question, judge, question_of, why_none
 from tl_engine.launchers import local
@@ -145,7 +145,10 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     if verdict.outcome is Outcome.LOOK:
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
     else:
-        words.append(f"{verdict.procedure}, over seeds")
+        words.append(f"{verdict.procedure} over seeds")
+        is_at_end = verdict.procedure in (Procedure.PLANNED, Procedure.PLANNED_SKEWED)
+        if is_at_end and study and study.added_pairs:
+            words.append(f"added pairs: {Procedure.SEQUENCE}")
     if contrasts > 1:
         words.append(f"one of {contrasts} contrasts: Holm's correction")
     factors = one.contrast.factors
