@@ -51,11 +51,13 @@ def slopes(pairs=PAIRS, interval=None, first=FIRST, second=SECOND):
     return paired_slopes(pairs, first, second, interval, 0.005, "4 pairs, validation split")
 
 
+def rows_of(values):
+    return fan_of(Pairs(np.array(values), "A", "B"))
+
+
 def fan(values, planned=10, first="A", second="B"):
     words = f"{len(values)} pairs"
-    return confidence_fan(
-        fan_of(Pairs(np.array(values), "A", "B")), first, second, 0.005, planned, words
-    )
+    return confidence_fan(rows_of(values), first, second, 0.005, planned, words)
 
 
 def traces(figure, axis=None):
@@ -109,7 +111,7 @@ def test_the_fan_has_a_band_where_it_is_finite_only():
     (line,) = traces(figure)
     assert list(line.x) == [2, 3, 4, 5, 6]
     (band,) = [t for t in figure.data if t.hoverinfo == "skip"]
-    assert set(band.x) == {5, 6}
+    assert set(band.x) == {6}
     assert line.customdata[0] == "no interval yet" and "to" in line.customdata[-1]
     assert [s.y0 for s in figure.layout.shapes if s.y0 == s.y1] == [0, 0.5, -0.5]
     assert [a.text for a in figure.layout.annotations] == ["10 planned"]
@@ -199,9 +201,7 @@ def test_a_hostile_name_is_shown_as_what_it_is(name):
 
 def test_the_fan_speaks_of_a_band_only_where_there_is_one_and_of_the_verdict_s_bar():
     def subtitle(values, **options):
-        made = confidence_fan(
-            fan_of(Pairs(np.array(values), "A", "B")), "A", "B", 0.005, 4, "words", **options
-        )
+        made = confidence_fan(rows_of(values), "A", "B", 0.005, 4, "words", **options)
         return made.layout.title.subtitle.text
 
     few, many = [0.01, 0.02, 0.0, 0.015], [0.01, 0.02, 0.0, 0.015] * 3

@@ -87,11 +87,8 @@ UNSAFE_OPTIONS = {
     ("safe_mode", False),
     ("shell", True),
 }
-SCRIPTS = ("address.py", "cells.py", "export.py")
-MAY = {("torch_file.py", "pickle"), *((name, "unsafe_allow_javascript") for name in SCRIPTS)}
-"""The weights' file, checked by its sha256, through an unpickler that admits four names; and scripts
-of ours: ids stand percent-encoded in the one that sets the address (tests/test_address.py), the
-others hold keys that the code names and a count."""
+MAY = {("torch_file.py", "pickle")}
+"""The weights' file, checked by its sha256, through an unpickler that admits four names."""
 
 
 def unsafe(tree: ast.AST) -> Iterator[str]:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide
+from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
 from tl_engine.errors import StoreError
 from tl_engine.judgement import (
     Judged,
@@ -158,7 +158,10 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     elif verdict.outcome is Outcome.WITHHELD:
         words.append("resume or restart the lost runs on Overview")
     else:
-        words.append(f"{verdict.procedure}, over seeds")
+        words.append(f"{verdict.procedure} over seeds")
+        is_at_end = verdict.procedure in (Procedure.PLANNED, Procedure.PLANNED_SKEWED)
+        if is_at_end and verdict.pairs < len(one.pairs):
+            words.append(f"added pairs: {Procedure.SEQUENCE}")
     if seen := seen_before(one):
         words.append(f"{seen} planned pairs had been computed before the question was fixed")
     if (family := max(contrasts, one.family)) > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,7 @@ def sample_of(differences: np.ndarray, skewness: float = 0.0) -> Sample:
     return Sample(len(values), float(values.mean()), error, skewness)
 
 
+@lru_cache(4096)
 def t_limit(pairs: int, mistake: float) -> float:
     """Half the t interval's width in standard errors."""
     from scipy.special import stdtrit

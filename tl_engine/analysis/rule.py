@@ -109,8 +109,8 @@ class Analysis(NamedTuple):
 
     def allowing_for_skew(self) -> Analysis:
         """The same with the skewness allowed for, strong or not."""
-        sample = sample_of(self.values, skewness_of(self.values))
-        return self._replace(sample=sample)
+        skewness = self.sample.skewness or skewness_of(self.values)
+        return self._replace(sample=self.sample._replace(skewness=skewness))
 
 
 def analyses(pairs: Pairs) -> list[Analysis]:
@@ -127,7 +127,8 @@ def analyses(pairs: Pairs) -> list[Analysis]:
                 f"{pairs.planned} pairs were planned, and {len(values)} differences are given as "
                 "those of the planned pairs: give all of them, or None."
             )
-        planned = Analysis(values, _sample(values), END, None)
+        is_all = bool(made) and np.array_equal(values, made[0].values)
+        planned = Analysis(values, made[0].sample if is_all else _sample(values), END, None)
         made.insert(0 if len(values) >= len(pairs.differences) else 1, planned)
     return made
 

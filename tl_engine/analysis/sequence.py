@@ -46,13 +46,20 @@ def prior_variance(planned: int, mistake: float = MISTAKE) -> float:
     return high
 
 
-def sequence_limit(pairs: int, mistake: float, variance: float) -> float:
-    """Half the sequence's width in standard errors; infinite where nothing can be said yet."""
+def sequence_limits(pairs: np.ndarray, mistake: float, variance: float) -> np.ndarray:
+    """Half the sequence's width in standard errors at each number of pairs, from 2 on; infinite
+    where nothing can be said yet."""
     ratio = 1 / (1 + pairs * variance)
     quantile = (ratio * mistake**2) ** (1 / pairs)
-    if quantile <= ratio:
-        return math.inf
-    return math.sqrt((pairs - 1) * (1 - quantile) / (quantile - ratio))
+    above = quantile - ratio
+    squares = (pairs - 1) * (1 - quantile) / np.where(above > 0, above, 1.0)
+    return np.sqrt(np.where(above > 0, squares, math.inf))
+
+
+@lru_cache(4096)
+def sequence_limit(pairs: int, mistake: float, variance: float) -> float:
+    """`sequence_limits` at one number of pairs."""
+    return float(sequence_limits(np.array([pairs]), mistake, variance)[0])
 
 
 def sequence_p(sample: Sample, variance: float) -> float:

@@ -166,7 +166,7 @@ def decide(
         one.interval(mistake),
         len(one.values),
         *_counts(one.values),
-        p_value(pairs),
+        min(each.p for each in made),
         mistake,
         more,
         one.procedure,
