@@ -10,7 +10,7 @@ import numpy as np
 from tl_engine.errors import StoreError
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.kept import Kept
-from tl_engine.runs.run import Run
+from tl_engine.runs.run import READ, Run, RunState
 from tl_engine.runs.summary import summarise
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ Columns = dict[str, np.ndarray]
 
 
 def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
-    """The histories of several runs in one tidy frame; empty, with its columns, for none.
+    """The histories of several runs in one tidy frame; empty, with its columns, for none. Each
+    comes from `Run.facts`, so what is shown of a run was read and checked together.
 
     Raises:
         StoreError: where a run is gone, or its history is not what was written.
@@ -38,7 +39,24 @@ def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
     )
 
 
-_kept: Kept[Columns] = Kept(MAXIMUM_RUNS)
+def split_sound(runs: Iterable[Run]) -> tuple[list[Run], list[tuple[Run, str]]]:
+    """The runs that can be compared, and those that cannot be read, each with the sentence about
+    it; the former are those that `joined_history` takes."""
+    sound, damaged = [], []
+    for run in runs:
+        try:
+            known = summarise(run)
+            if known.state is RunState.DAMAGED:
+                raise StoreError(known.sentence)
+            _history(run)  # of one that a process holds, too
+        except StoreError as error:
+            damaged.append((run, str(error)))
+        else:
+            sound.append(run)
+    return sound, damaged
+
+
+_kept: Kept[Columns] = Kept(MAXIMUM_RUNS, ("recipe.json", *READ))
 
 
 def _history(run: Run) -> Columns:

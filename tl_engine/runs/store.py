@@ -41,16 +41,17 @@ class RunStore:
         now = datetime.now().astimezone()
         path = self.root / f"{now:%Y%m%d-%H%M%S}-{_sayable()}"
         shared = {"threads": threads or os.cpu_count() or 1, "versions": files.versions()}
+        known = {"format": files.FORMAT, "id": path.name, **shared}
 
         def fill(folder: Path) -> None:
             asked = {"study": study.to_dict(), "created": now.isoformat(timespec="seconds")}
-            files.write_json(folder / "study.json", {"format": files.FORMAT, **asked})
+            files.write_json(folder / "study.json", {**known, **asked})
             for arm, pair in study.runs():
                 run = folder / run_name(arm, pair)
                 fsio.make_folder(run)
                 # One copy among its runs is enough to find a damaged study.json again.
                 of = {"of": asked} if pair == 1 else {}
-                fill_run(run, study, arm, pair, {**shared, **of})
+                fill_run(run, study, arm, pair, {**shared, "study": path.name, **of})
 
         fsio.publish_folder(path, fill)
         return StudyFolder(path)
@@ -75,7 +76,7 @@ class RunStore:
             StoreError: where there is none.
         """
         path = self.root / study_id
-        if not study_id or study_id != path.name or not path.is_dir() or study_id[0] == ".":
+        if not study_id or study_id != path.name or not files.is_folder(path) or study_id[0] == ".":
             raise StoreError(f"There is no study {study_id!r} in {self.root}.")
         return StudyFolder(path)
 
@@ -110,11 +111,13 @@ class RunStore:
         """The run to train next, queued or interrupted: oldest study first, in its order
         of training."""
         for path in sorted(self._study_paths()):
-            if any(_may_wait(run) for run in path.glob("arm*-pair*")):
-                study = StudyFolder(path)
-                runs = study.runs_as_trained() if study.is_readable else []
-                if run := next((run for run in runs if run.is_waiting), None):
-                    return run
+            with contextlib.suppress(StoreError):  # it is listed as what cannot be read
+                names = [entry.path for entry in files.names_in(path) if entry.name[:3] == "arm"]
+                if any(map(_may_wait, names)):
+                    study = StudyFolder(path)
+                    runs = study.runs_as_trained() if study.is_readable else []
+                    if run := next((run for run in runs if run.is_waiting), None):
+                        return run
         return None
 
     @property
@@ -195,16 +198,16 @@ class RunStore:
     def _folders(self) -> Iterator[StudyFolder]:
         for path in sorted(self._study_paths(), reverse=True):
             with contextlib.suppress(FileNotFoundError):  # deleted a moment ago
-                yield _kept.get(path, partial(_opened, path), lambda s: s.is_readable)
+                yield _kept.get(path, partial(_opened, path), _lasts)
 
     def _study_paths(self) -> Iterator[Path]:
         with os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.is_dir() and not entry.name.startswith("."):
+                if not entry.name.startswith(".") and files.is_folder(entry.path):
                     yield Path(entry.path)
 
 
-_kept: Kept[StudyFolder] = Kept()
+_kept: Kept[StudyFolder] = Kept(files=("study.json", "label.json"))
 
 
 def _opened(path: Path) -> StudyFolder:
@@ -214,8 +217,12 @@ def _opened(path: Path) -> StudyFolder:
     return study
 
 
-def _may_wait(run: Path) -> bool:
-    return not (run / "outcome.json").exists() or (run / "queued").exists()
+def _lasts(study: StudyFolder) -> bool:
+    return study.is_readable and not study.damage  # else it comes from other files, too
+
+
+def _may_wait(run: str) -> bool:
+    return not os.path.lexists(f"{run}/outcome.json") or os.path.lexists(f"{run}/queued")
 
 
 def _sayable() -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from tl_engine.errors import StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs.kept import Kept
-from tl_engine.runs.run import Best, Run, RunState, best_of
+from tl_engine.runs.run import READ, Best, Run, RunState, best_of
 
 
 class Summary(NamedTuple):
@@ -52,7 +52,7 @@ def summarise(run: Run) -> Summary:
         raise StoreError(f"There is no run {run.id} any more: somebody deleted it.") from None
 
 
-_kept: Kept[Summary] = Kept()
+_kept: Kept[Summary] = Kept(files=("recipe.json", *READ))
 _same: dict[Recipe, Recipe] = {}
 """One recipe for all runs that have it."""
 
