@@ -5,10 +5,11 @@ import shutil
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import assert_whole, visit, words
 from tl_engine.recipe import Phase
-from tl_engine.runs import RunStore, files
+from tl_engine.runs import RunStore
 from ui.explain_parts import EARLIER, STANDING
 
 PAGE = "pages/4_Explain.py"
@@ -33,7 +34,7 @@ def rewrite(run, change):
     """Change the records of a run's phases."""
     scores = run.scores
     phases = [change(dict(phase)) for phase in scores["phases"]]
-    files.write_json(run.path / "scores.json", {**scores, "phases": phases})
+    fake_run.rewrite(run, "scores.json", {**scores, "phases": phases})
 
 
 def without(phase):

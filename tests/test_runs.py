@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import time
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from tl_engine.runs import (
     epoch_line,
     files,
     joined_history,
+    kept,
 )
 
 
@@ -145,7 +145,7 @@ def test_what_needs_no_resuming_is_refused(run, state):
         run.begin()
         commit(run, 1)
         run.append_epoch(line(run, 1))
-        run.record_results({"splits": {}}, {"test": np.zeros(1)})
+        run.record_results({"splits": {}, "phases": []}, {"test": np.zeros(1)})
         run.end(state, "Every epoch is done.", 1.0)
     with pytest.raises(StoreError, match=f"cannot be resumed: it is {state.value}"):
         run.enqueue()
@@ -285,32 +285,31 @@ def test_a_store_can_be_moved(tmp_path, store, folder):
 def test_the_history_of_a_run_that_is_over_is_read_once_until_its_folder_changes(run, monkeypatch):
     run.begin()
     run.append_epoch(line(run, 1))
+    commit(run, 1)
     run.end(RunState.STOPPED, "Somebody asked.", 1.0)
-    settled = time.time() - 10
-    os.utime(run.path, (settled, settled))
+    monkeypatch.setattr(kept, "SETTLED_NANOSECONDS", 0)
     assert list(joined_history([run])["epoch"]) == [1]
-    monkeypatch.setattr(type(run), "epochs", lambda self: [line(self, 1), line(self, 2)])
+    two = [line(run, 1), {**line(run, 1), "epoch": 2}]
+    monkeypatch.setattr(type(run), "_epochs", lambda self, sha256: two)
     assert list(joined_history([run])["epoch"]) == [1]
-    os.utime(run.path, (settled + 1, settled + 1))
+    (run.path / "something").touch()
     assert list(joined_history([run])["epoch"]) == [1, 2]
 
 
 def test_of_a_growing_history_only_new_lines_are_parsed(run, monkeypatch):
-    lines = [{"epoch": epoch, "val_accuracy": 0.5} for epoch in (1, 2, 3)]
+    lines = [{**line(run, 1), "epoch": epoch} for epoch in (1, 2, 3)]
     with run.hold():
         claimed = ClaimedRun(run)
-        for line in lines[:2]:
-            claimed.append_epoch(line)
+        for one in lines[:2]:
+            claimed.append_epoch(one)
         assert run.epochs() == lines[:2]
-        parsed, open_ = [], files._open
+        parsed, parse = [], files._parsed
         monkeypatch.setattr(
-            files,
-            "_open",
-            lambda path, text, sealed: parsed.append(text) or open_(path, text, sealed),
+            files, "_parsed", lambda path, text: parsed.append(path.name) or parse(path, text)
         )
         claimed.append_epoch(lines[2])
         assert run.epochs() == lines
-        assert len(parsed) == 1
+        assert parsed.count("history.jsonl") == 1
         run.epochs()[0]["epoch"] = 7  # what one reader changes, no other sees
         claimed.rewind_history(1)
         assert run.epochs() == lines[:1]
@@ -320,9 +319,9 @@ def test_of_a_growing_history_only_new_lines_are_parsed(run, monkeypatch):
             run.epochs()
 
 
-def test_the_history_of_a_run_that_lives_is_read_each_time(run):
+def test_the_history_of_a_run_that_lives_is_read_each_time(run, monkeypatch):
     for epoch in (1, 2):
         run.append_epoch(line(run, epoch))
-        settled = time.time() - 10
-        os.utime(run.path, (settled, settled))
+        commit(run, epoch)
+        monkeypatch.setattr(kept, "SETTLED_NANOSECONDS", 0)
         assert len(joined_history([run])) == epoch

@@ -21,7 +21,7 @@ from tl_engine.learning.batches import Learner, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
-from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped, files
+from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped
 from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
@@ -368,7 +368,7 @@ def test_a_run_goes_on_with_its_own_images_only(store, monkeypatch):
         train(run)
     monkeypatch.undo()
     met = {**run.environments[0], "fingerprint": "of other images"}
-    files.write_json(run.path / "environment.json", {"met": [met]})
+    run.records.write("environment.json", {"met": [met]})
     with pytest.raises(DataUnavailable, match="not those that this run began with"):
         train(run)
     assert len(run.epochs()) == 1

@@ -45,6 +45,10 @@ class RecipeError(ThawError):
         super().__init__(" ".join(problem.sentence for problem in self.problems))
 
 
+RECIPE_ERRORS = (RecipeError, LookupError, TypeError, AttributeError, ValueError, ArithmeticError)
+"""What reading a recipe or study raises that no Thaw wrote."""
+
+
 class CatalogError(ThawError):
     """A name that is not in the catalog; the message lists the names that are."""
 
@@ -74,7 +78,7 @@ class DamagedError(StoreError):
 
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
-        super().__init__(f"{path.parent.name}/{path.name} is damaged: {why}.")
+        super().__init__(f"{shown(path.parent.name)}/{shown(path.name)} is damaged: {why}.")
 
 
 class PredictionError(ThawError):
@@ -83,3 +87,8 @@ class PredictionError(ThawError):
 
 class ComparisonError(ThawError):
     """Runs that cannot be set side by side; says in what they differ."""
+
+
+def shown(name: str) -> str:
+    """A file's name as it can be printed: what is no UTF-8 or no visible sign becomes "?"."""
+    return "".join(sign if sign.isprintable() else "?" for sign in name)

@@ -14,6 +14,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -28,6 +29,51 @@ watch: Watch | None = None
 the name that a file is about to take. What it raises, the step raises."""
 LITTER = (".making-", ".deleted-", ".saving-")
 ABANDONED_SECONDS = 86_400.0
+
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NoFileError(OSError):
+    """What lies at the path is no file.
+
+    Attributes:
+        what: what it is, such as "it is a pipe, not a file".
+    """
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(errno.EINVAL, what, str(path))
+        self.what = what
+
+
+def open_file(path: Path, flags: int) -> int:
+    """Open a file and nothing else: a pipe would make us wait for whoever is at its other end.
+
+    Raises:
+        NoFileError: where something else lies there.
+        OSError: where it cannot be opened.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        _refuse_other(path, os.stat(path).st_mode)  # a device may act on being opened
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o600)
+    try:
+        _refuse_other(path, os.fstat(descriptor).st_mode)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_other(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        what = KINDS.get(stat.S_IFMT(mode), "something else")
+        raise NoFileError(path, f"it is {what}, not a file")
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
@@ -94,7 +140,7 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
         ValueError: for a number that is none (NaN, infinity), which JSON does not know.
     """
     line = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         length = os.fstat(descriptor).st_size
         if length and os.pread(descriptor, 1, length - 1) != b"\n":
@@ -123,7 +169,7 @@ def overwrite(path: Path, data: bytes) -> None:
     The one write that can be torn: for signs of life of a fixed size, which are renewed every
     second and must get through on a full disk, where no new block is to be had.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    descriptor = open_file(path, os.O_WRONLY | os.O_CREAT)
     try:
         _write_all(descriptor, data)
     finally:
@@ -136,7 +182,7 @@ def touch(path: Path) -> None:
     At once under its name: a temporary one might be swept by the process that owns the folder.
     """
     _step("touch", path)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+    os.close(open_file(path, os.O_WRONLY | os.O_CREAT))
     _sync_folder(path.parent)
 
 
@@ -221,15 +267,16 @@ def sweep(folder: Path, *, live: bool) -> None:
     """
     for path in folder.iterdir():
         if path.name.startswith(".") and _is_abandoned(path, live):
-            if path.is_dir():
+            if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def open_log(path: Path) -> IO[bytes]:
     """A log to append to, for a process's standard output; readable by its owner only."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    descriptor = open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     return os.fdopen(descriptor, "ab", buffering=0)
 
 
@@ -237,8 +284,8 @@ def _is_abandoned(path: Path, live: bool) -> bool:
     deleted = path.name.startswith(".deleted-")
     temporary = path.name.startswith(LITTER) or path.name.count(".") > 1
     try:
-        old = time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-    except FileNotFoundError:
+        old = time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
+    except OSError:
         return False
     return deleted or (temporary and (old or not live))
 

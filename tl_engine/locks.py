@@ -6,12 +6,16 @@ where a stored pid is not (zombies, reuse). POSIX only: Linux, macOS, WSL.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tl_engine import fsio
+from tl_engine.errors import DamagedError
 
 PROBE_SECONDS = 0.5
 """How long a writer tries before it believes that another one holds the lock: readers probe
@@ -24,8 +28,11 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[bool]:
 
     Args:
         wait: wait until it is free, instead.
+
+    Raises:
+        DamagedError: where what lies there is no file that this account may open.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
     try:
         yield _acquire(descriptor, wait)
     finally:
@@ -35,7 +42,7 @@ def hold(path: Path, *, wait: bool = False) -> Iterator[bool]:
 def take(path: Path) -> int | None:
     """Take the lock for a process that is about to be started: the descriptor to hand to it,
     which holds the lock for as long as either has it open; None where it is held."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
     if _acquire(descriptor, wait=False):
         return descriptor
     os.close(descriptor)
@@ -53,9 +60,13 @@ def adopt(descriptor: int) -> Iterator[bool]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock."""
+    """Whether a living process holds the lock.
+
+    Raises:
+        DamagedError: where what lies there is no file that this account may open.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = _open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
@@ -66,6 +77,25 @@ def is_held(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path, flags: int) -> int:
+    """
+    Raises:
+        FileNotFoundError: where there is no such file or folder.
+        DamagedError: where something else lies there, or this account may not open it.
+        OSError: where the disk is full or refuses to be written.
+    """
+    try:
+        return fsio.open_file(path, flags)
+    except fsio.NoFileError as error:
+        raise DamagedError(path, error.what) from error
+    except (PermissionError, NotADirectoryError) as error:
+        raise DamagedError(path, f"it cannot be opened ({error.strerror})") from error
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise DamagedError(path, f"it cannot be opened ({error.strerror})") from error
 
 
 def _acquire(descriptor: int, wait: bool) -> bool:

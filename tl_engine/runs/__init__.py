@@ -43,7 +43,7 @@ from tl_engine.runs.claimed import ClaimedRun, GaveUp, Stopped
 from tl_engine.runs.evaluation import Evaluation
 from tl_engine.runs.features import Features
 from tl_engine.runs.history import COSTS, HISTORY_COLUMNS, epoch_line
-from tl_engine.runs.joined import joined_history
+from tl_engine.runs.joined import joined_history, split_sound
 from tl_engine.runs.openings import Opening
 from tl_engine.runs.run import Best, Run, RunState
 from tl_engine.runs.store import RunStore
@@ -71,5 +71,6 @@ __all__ = [
     "Summary",
     "epoch_line",
     "joined_history",
+    "split_sound",
     "summarise",
 ]

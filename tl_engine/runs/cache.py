@@ -22,6 +22,7 @@ from tl_engine import fsio
 from tl_engine.errors import StoreError
 from tl_engine.runs import files
 from tl_engine.runs.kept import Kept
+from tl_engine.runs.shapes import FACTS
 
 FOLDER = ".cache"
 MANIFEST = "entry.json"
@@ -49,14 +50,14 @@ class Cache:
 
     def entries(self, kind: str, key: str) -> list[Entry]:
         """The sound entries of that kind and key, their files checked once in each process."""
-        found = (self._open(path) for path in sorted(self._folder.glob(f"{kind}-{key}-*")))
+        found = (self._open(path, kind) for path in sorted(self._folder.glob(f"{kind}-{key}-*")))
         return [entry for entry in found if entry]
 
     def facts(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """(key, facts) of each entry of that kind, its files unchecked."""
         for path in self._folder.glob(f"{kind}-*"):
             with contextlib.suppress(FileNotFoundError, StoreError):  # dropped, or will be
-                known = _facts.get(path, partial(files.read_json, path / MANIFEST, required=True))
+                known = _facts.get(path, partial(_manifest, path, kind))
                 yield path.name.split("-")[-2], known["facts"]
 
     def put(
@@ -97,9 +98,9 @@ class Cache:
         for _, path, _ in list(self._sizes()):
             _drop(path)
 
-    def _open(self, path: Path) -> Entry | None:
+    def _open(self, path: Path, kind: str) -> Entry | None:
         try:
-            manifest = files.read_json(path / MANIFEST, required=True)
+            manifest = _manifest(path, kind)
             if path not in _checked:
                 for name, sha256 in manifest["files"].items():
                     files.check_sha256(path / name, sha256)
@@ -123,14 +124,20 @@ class Cache:
     def _sizes(self) -> Iterator[tuple[float, Path, int]]:
         """(last use, folder, bytes) of each entry."""
         for path in self._folder.glob("*-*"):
-            with contextlib.suppress(FileNotFoundError):  # another process dropped it
-                size = sum(file.stat().st_size for file in path.iterdir())
+            with contextlib.suppress(OSError):  # another process dropped it, or it is no entry
+                size = sum(file.lstat().st_size for file in path.iterdir())
                 yield (path / MANIFEST).stat().st_mtime, path, size
 
 
-_facts: Kept[dict[str, Any]] = Kept()
+_facts: Kept[dict[str, Any]] = Kept(files=(MANIFEST,))
 _checked: set[Path] = set()
 """Entries that this process has checked or written; their names are never used again."""
+
+
+def _manifest(path: Path, kind: str) -> dict[str, Any]:
+    manifest = files.read_json(path / MANIFEST, required=True)
+    files.valid(path / MANIFEST, manifest["facts"], FACTS.get(kind, dict[str, Any]))
+    return manifest
 
 
 def _drop(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,8 +11,10 @@ import numpy as np
 
 from tl_engine import fsio
 from tl_engine.runs import files
+from tl_engine.runs.files import Records
 
 MANIFEST = "checkpoint.json"
+ENVIRONMENT = "environment.json"
 MODEL, FREE, OPTIMIZER = "model", "free", "optimizer"
 KINDS = (MODEL, FREE, OPTIMIZER)
 
@@ -37,21 +40,21 @@ class Checkpoint(NamedTuple):
     partial: bool = False
 
 
-def commit(folder: Path, state: Checkpoint) -> None:
+def commit(records: Records, state: Checkpoint) -> None:
     """Make this the state to go on from, then drop the one before."""
-    entries = {}
+    entries, folder = {}, records.folder
     kinds = {FREE if state.partial else MODEL: state.model, OPTIMIZER: state.optimizer}
     if state.partial:
-        entries[MODEL] = files.read_json(folder / MANIFEST, sealed=False)["files"][MODEL]
+        entries[MODEL] = records.read(MANIFEST)["files"][MODEL]
     for kind, arrays in kinds.items():
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
         fsio.write_arrays(path, arrays)
         entries[kind] = {"file": path.name, "sha256": files.sha256_of(path)}
-    _write(folder, state.epoch, state.step, state.notes, entries)
+    _write(records, state.epoch, state.step, state.notes, entries)
 
 
 def adopt(
-    folder: Path, source: Path, epoch: int, notes: dict[str, Any], entries: dict[str, Any]
+    records: Records, source: Path, epoch: int, notes: dict[str, Any], entries: dict[str, Any]
 ) -> None:
     """Make the state that files of another folder hold the one to go on from.
 
@@ -59,47 +62,51 @@ def adopt(
         entries: those files, by kind: `file` and `sha256`.
     """
     for entry in entries.values():
-        fsio.remove(folder / entry["file"])
-        fsio.link(source / entry["file"], folder / entry["file"])
-    _write(folder, epoch, 0, notes, entries)
+        fsio.remove(records.folder / entry["file"])
+        fsio.link(source / entry["file"], records.folder / entry["file"])
+    _write(records, epoch, 0, notes, entries)
 
 
-def recover(folder: Path, *, sealed: bool = True) -> None:
+def recover(records: Records) -> None:
     """Remove what a process left that died between two commits; the caller holds the lock."""
-    fsio.sweep(folder, live=False)
-    _clean(folder, files.read_json(folder / MANIFEST, sealed=sealed))
+    fsio.sweep(records.folder, live=False)
+    _clean(records.folder, records.read(MANIFEST))
 
 
-def position(folder: Path, *, sealed: bool = True) -> tuple[int, int]:
+def position(records: Records) -> tuple[int, int]:
     """(epoch, step) of the last commit; (0, 0) before the first.
 
     Raises:
         DamagedError: where the manifest is not what was written.
     """
-    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
+    return position_in(records.read(MANIFEST))
+
+
+def position_in(manifest: Mapping[str, Any]) -> tuple[int, int]:
+    """The same of a manifest that was read; empty before the first commit."""
     return manifest.get("epoch", 0), manifest.get("step", 0)
 
 
-def read(folder: Path, *, sealed: bool = True) -> Checkpoint | None:
+def read(records: Records) -> Checkpoint | None:
     """The last committed state; None before the first epoch.
 
     Raises:
         DamagedError: where a file is missing or does not match its sha256.
     """
-    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
+    manifest = records.read(MANIFEST)
     if not manifest:
         return None
-    model = model_in(folder, manifest["files"])
-    optimizer = _arrays(folder, manifest["files"], OPTIMIZER)
+    model = model_in(records.folder, manifest["files"])
+    optimizer = _arrays(records.folder, manifest["files"], OPTIMIZER)
     notes = manifest.get("notes", {})
     step, partial = manifest.get("step", 0), FREE in manifest["files"]
     return Checkpoint(manifest["epoch"], step, model, optimizer, notes, partial)
 
 
-def read_model(folder: Path, *, sealed: bool = True) -> dict[str, np.ndarray] | None:
+def read_model(records: Records) -> dict[str, np.ndarray] | None:
     """The model's variables alone; otherwise as `read`."""
-    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
-    return model_in(folder, manifest["files"]) if manifest else None
+    manifest = records.read(MANIFEST)
+    return model_in(records.folder, manifest["files"]) if manifest else None
 
 
 def model_in(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -111,30 +118,29 @@ def model_in(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {**_arrays(folder, entries, MODEL), **_arrays(folder, entries, FREE)}
 
 
-def drop_optimizer(folder: Path, *, sealed: bool = True) -> None:
+def drop_optimizer(records: Records) -> None:
     """Forget the optimizer's variables, which nobody needs once a run is finished."""
-    manifest = files.read_json(folder / MANIFEST, sealed=sealed)
+    manifest = records.read(MANIFEST)
     if manifest.get("files", {}).pop(OPTIMIZER, None):
-        files.write_json(folder / MANIFEST, manifest)
-    _clean(folder, manifest)
+        records.write(MANIFEST, manifest)
+    _clean(records.folder, manifest)
 
 
 def _write(
-    folder: Path, epoch: int, step: int, notes: dict[str, Any], entries: Mapping[str, Any]
+    records: Records, epoch: int, step: int, notes: dict[str, Any], entries: Mapping[str, Any]
 ) -> None:
     manifest = {"epoch": epoch, "step": step, "notes": notes, "files": dict(entries)}
-    files.write_json(folder / MANIFEST, manifest)
-    _clean(folder, manifest)
+    # Whoever loses it afterwards must not pass for a run that one machine trained.
+    manifest["environment"] = os.path.lexists(records.folder / ENVIRONMENT)
+    records.write(MANIFEST, manifest)
+    _clean(records.folder, manifest)
 
 
 def _arrays(folder: Path, entries: Mapping[str, Any], kind: str) -> dict[str, np.ndarray]:
     entry = entries.get(kind)
     if entry is None:
         return {}
-    path = folder / entry["file"]
-    files.check_sha256(path, entry["sha256"])
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+    return files.read_arrays(folder / entry["file"], entry["sha256"])
 
 
 def _clean(folder: Path, manifest: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from tl_engine.runs.cache import Cache
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.phase_ends import PhaseEnd
 from tl_engine.runs.pulse import Heart
-from tl_engine.runs.run import Run, RunState
+from tl_engine.runs.run import LEFT, Run, RunState
 from tl_engine.runs.times import spent_before
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -63,19 +64,21 @@ class ClaimedRun(Run):
             yield
 
     def begin(self) -> None:
-        """Leave the queue and note the attempt.
+        """Leave the queue and note the attempt; write down what it is asked where that is gone.
 
         Raises:
             GaveUp: where the run died too often without anybody asking for it again.
             DamagedError: where what it would go on from is not what was written.
         """
-        self._keep(lambda: checkpoint.recover(self.path, sealed=self.is_sealed))
-        epoch, step = checkpoint.position(self.path, sealed=self.is_sealed)
+        if not os.path.lexists(self.path / "recipe.json"):
+            self._keep(lambda: files.write_json(self.path / "recipe.json", self.asked))
+        self._keep(lambda: checkpoint.recover(self.records))
+        epoch, step = checkpoint.position(self.records)
         attempts = [] if self.is_queued else self.attempts_since_asked()
         self._check_patience(attempts, epoch, step)
         attempt = {"at": files.now(), "asked": self.is_queued, "epoch": epoch, "step": step}
         attempt["before"] = self._before
-        self._keep(lambda: files.append_line(self.path / "attempts.jsonl", attempt))
+        self._keep(lambda: self.records.append("attempts.jsonl", attempt))
         self.leave_queue()
 
     def leave_queue(self) -> None:
@@ -93,26 +96,26 @@ class ClaimedRun(Run):
 
     def record_environment(self, environment: dict[str, Any]) -> None:
         """Note what this process met; what others met before it is kept where it differs."""
-        begins = checkpoint.position(self.path, sealed=self.is_sealed) == (0, 0)
+        begins = checkpoint.position(self.records) == (0, 0)
         met = [] if begins else self.environments
         if environment not in met:
             value = {"met": [*met, environment]}
-            self._keep(lambda: files.write_json(self.path / "environment.json", value))
+            self._keep(lambda: self.records.write("environment.json", value))
 
     def append_epoch(self, epoch: dict[str, Any]) -> None:
         """Append a history line."""
-        self._keep(lambda: files.append_line(self.path / "history.jsonl", epoch))
+        self._keep(lambda: self.records.append("history.jsonl", epoch))
 
     def rewind_history(self, epoch: int) -> None:
         """Drop history lines after `epoch`: they were never committed."""
-        kept = [files.seal(line) for line in self.epochs() if line["epoch"] <= epoch]
-        self._keep(lambda: fsio.rewrite_lines(self.path / "history.jsonl", kept))
+        kept = [line for line in self.epochs() if line["epoch"] <= epoch]
+        self._keep(lambda: self.records.rewrite("history.jsonl", kept))
 
     def commit(self, state: Checkpoint) -> None:
         """Make this the state to go on from, and drop the one before."""
         arrays = [*state.model.values(), *state.optimizer.values()]
         size = sum(array.nbytes for array in arrays)
-        self._keep(lambda: checkpoint.commit(self.path, state), size)
+        self._keep(lambda: checkpoint.commit(self.records, state), size)
 
     def adopt(self, end: PhaseEnd) -> None:
         """Go on from where another run's phase ended: its history, marked as shared, and its
@@ -121,10 +124,9 @@ class ClaimedRun(Run):
             {**line, "seconds": 0.0, "shared": line.get("shared", end.run)} for line in end.lines
         ]
         phases = [{**phase, "shared": phase.get("shared", end.run)} for phase in end.phases]
-        sealed = [files.seal(line) for line in lines]
-        self._keep(lambda: fsio.rewrite_lines(self.path / "history.jsonl", sealed))
+        self._keep(lambda: self.records.rewrite("history.jsonl", lines))
         state = (end.folder, len(lines), {"phases": phases}, end.files)
-        self._keep(lambda: checkpoint.adopt(self.path, *state))
+        self._keep(lambda: checkpoint.adopt(self.records, *state))
 
     def keep_phase_end(
         self, name: str, phases: list[dict[str, Any]], environment: dict[str, Any]
@@ -132,7 +134,7 @@ class ClaimedRun(Run):
         """Keep the state of the last commit for other runs; a disk that is full has none."""
         known = {"lines": self.epochs(), "phases": phases, "environment": environment}
         with contextlib.suppress(OSError):
-            phase_ends.keep(self.cache, name, phase_ends.of_run(self.path, self.id, **known))
+            phase_ends.keep(self.cache, name, phase_ends.of_run(self.records, self.id, **known))
 
     @property
     def cache(self) -> Cache:
@@ -145,7 +147,7 @@ class ClaimedRun(Run):
         size = sum(array.nbytes for array in probabilities.values())
         self._keep(lambda: fsio.write_arrays(path, probabilities), size)
         value = {**scores, "files": {path.name: files.sha256_of(path)}}
-        self._keep(lambda: files.write_json(self.path / "scores.json", value))
+        self._keep(lambda: self.records.write("scores.json", value))
 
     def save_model(self, save: Callable[[Path], object], suffix: str = "keras") -> None:
         """Keep model.keras or model.h5, written by `save(path)`."""
@@ -159,7 +161,7 @@ class ClaimedRun(Run):
     def end(self, state: RunState, sentence: str, seconds: float) -> None:
         """Write how it ended; last of all, since nobody tidies a run that is over."""
         if state is RunState.FINISHED:
-            self._keep(lambda: checkpoint.drop_optimizer(self.path, sealed=self.is_sealed))
+            self._keep(lambda: checkpoint.drop_optimizer(self.records))
         self._heart.say(self._said)  # what it took outlasts the outcome, which Resume removes
         value: dict[str, Any] = {
             "state": state.value,
@@ -168,9 +170,10 @@ class ClaimedRun(Run):
             "seconds": round(seconds, 3),
             "total_seconds": self._heart.spent,
         }
-        if state is RunState.FINISHED and (model := self.keras_file):
-            value["files"] = {model.name: files.sha256_of(model)}
-        self._keep(lambda: files.write_json(self.path / "outcome.json", value))
+        if state is RunState.FINISHED:
+            left = [self.path / name for name in LEFT if os.path.lexists(self.path / name)]
+            value["files"] = {path.name: files.sha256_of(path) for path in left}
+        self._keep(lambda: self.records.write("outcome.json", value))
 
     def open_log(self) -> IO[bytes]:
         """The log, to append to."""

@@ -11,7 +11,7 @@ from tl_engine.errors import StoreError
 from tl_engine.runs.evidence import arm_keys, distinct_runs
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.kept import Kept
-from tl_engine.runs.run import Run, RunState
+from tl_engine.runs.run import READ, Run, RunState
 from tl_engine.runs.summary import summarise
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ Columns = dict[str, np.ndarray]
 def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
     """The histories of several runs in one tidy frame; empty, with its columns, for none. Arms of
     several studies that have one recipe are one arm, the first of them, and of runs of one
-    observation the one that counts is read.
+    observation the one that counts is read. Each history comes from `Run.facts`, so what is shown
+    of a run was read and checked together.
 
     Raises:
         StoreError: where a run is gone, or its history is not what was written.
@@ -52,15 +53,16 @@ def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
     )
 
 
-def split_sound(runs: list[Run]) -> tuple[list[Run], list[tuple[Run, str]]]:
-    """The runs that can be read, and those that are damaged, each with the sentence about it."""
+def split_sound(runs: Iterable[Run]) -> tuple[list[Run], list[tuple[Run, str]]]:
+    """The runs that can be compared, and those that cannot be read, each with the sentence about
+    it; the former are those that `joined_history` takes."""
     sound, damaged = [], []
     for run in runs:
         try:
             known = summarise(run)
             if known.state is RunState.DAMAGED:
                 raise StoreError(known.sentence)
-            _history(run)
+            _history(run)  # of one that a process holds, too
         except StoreError as error:
             damaged.append((run, str(error)))
         else:
@@ -68,7 +70,7 @@ def split_sound(runs: list[Run]) -> tuple[list[Run], list[tuple[Run, str]]]:
     return sound, damaged
 
 
-_kept: Kept[Columns] = Kept(MAXIMUM_RUNS)
+_kept: Kept[Columns] = Kept(MAXIMUM_RUNS, ("recipe.json", *READ))
 
 
 def _history(run: Run) -> Columns:

@@ -19,6 +19,7 @@ from tl_engine import fsio
 from tl_engine.recipe import Recipe
 from tl_engine.runs import checkpoint, files
 from tl_engine.runs.cache import Cache, Entry
+from tl_engine.runs.files import Records
 from tl_engine.study import Seeds
 
 KIND = "phase-end"
@@ -93,15 +94,15 @@ def variables_of(end: PhaseEnd) -> dict[str, np.ndarray]:
     return checkpoint.model_in(end.folder, end.files)
 
 
-def of_run(folder: Path, run: str, **known: Any) -> PhaseEnd:
+def of_run(records: Records, run: str, **known: Any) -> PhaseEnd:
     """The state that a run's last commit holds.
 
     Args:
         known: lines, phases and environment.
     """
-    manifest = files.read_json(folder / checkpoint.MANIFEST, sealed=False)
+    manifest = records.read(checkpoint.MANIFEST)
     kept = {kind: e for kind, e in manifest["files"].items() if kind != checkpoint.OPTIMIZER}
-    return PhaseEnd(run=run, files=kept, folder=folder, **known)
+    return PhaseEnd(run=run, files=kept, folder=records.folder, **known)
 
 
 def _of(entry: Entry) -> PhaseEnd:

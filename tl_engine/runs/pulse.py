@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from tl_engine import fsio
-from tl_engine.errors import DamagedError
+from tl_engine.errors import DamagedError, StoreError
 from tl_engine.runs import files
 
 FILE = "pulse"
@@ -122,6 +122,8 @@ def read(folder: Path) -> Pulse | None:
         except DamagedError:
             time.sleep(0.002)
             continue
+        except StoreError:
+            return None
         if not value:
             return None
         same = value["boot"] == _boot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 from collections.abc import Sequence
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tl_engine import fsio, locks
-from tl_engine.errors import DamagedError, RecipeError, StoreError
+from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint, evaluation, files, pulse
+from tl_engine.runs import checkpoint, evaluation, files, pulse, shapes
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.evaluation import Evaluation
+from tl_engine.runs.files import Records
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.pulse import Pulse
 from tl_engine.study import Seeds
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
     from tl_engine.runs.study_folder import StudyFolder
 
 QUARANTINE = "quarantine"
-KEPT_ON_RESTART = ("recipe.json", "queued", "lock", "log.txt", "pulse", QUARANTINE)
+KEPT_ON_RESTART = ("recipe.json", "queued", "lock", "log.txt", "pulse")
+READ = ("outcome.json", "checkpoint.json", "history.jsonl", "scores.json", "environment.json")
+"""What everything that is shown of a run comes from, beside its recipe."""
+LEFT = (*READ[1:], "probabilities.npz", "model.keras")
+"""What a finished run has left; its outcome names each with its sha256."""
+FILES = frozenset({*READ, *LEFT, "recipe.json", *KEPT_ON_RESTART, "stop", "attempts.jsonl"})
 
 
 class RunState(enum.Enum):
@@ -87,11 +94,12 @@ class Best:
 
 
 class Facts(NamedTuple):
-    """What the sealed files of a run say: how it ended, its epochs, its scores."""
+    """What the files of a run say: how it ended, its epochs, its scores, what it met."""
 
     outcome: dict[str, Any]
     epochs: list[dict[str, Any]]
     scores: dict[str, Any]
+    environments: list[dict[str, Any]]
 
 
 class Observation(NamedTuple):
@@ -117,21 +125,62 @@ class Run:
 
     @cached_property
     def asked(self) -> dict[str, Any]:
-        """What recipe.json says: recipe, arm, pair, seeds, threads, versions."""
-        return files.read_json(self.path / "recipe.json", required=True, sealed=False)
+        """What recipe.json says: recipe, arm, pair, seeds, threads, versions; where it is missing,
+        what follows from the study.
+
+        Raises:
+            DamagedError: where it is not what was written, or that of another run.
+        """
+        path = self.path / "recipe.json"
+        asked = Records(self.path, checked=False).read(path.name) or self._rebuilt()
+        place = (asked["pair"], asked["arm"], asked.get("study", ""))
+        if place != (self.pair, self.arm, self.study.written_id):
+            raise DamagedError(path, "it is that of another run")
+        if asked.get("format", 1) < self.study.format:
+            raise DamagedError(path, "it is older than its study")
+        return asked
+
+    def _rebuilt(self) -> dict[str, Any]:
+        """What the run was asked, from what its study and the other runs were. Where it has
+        results, their checksums tell whether this is true; before format 3 nothing does."""
+        asked, path = self.study.asked_of(self.arm_index, self.pair), self.path / "recipe.json"
+        results = any(map(self._has, READ))
+        if (results and asked["format"] < 3) or not (results or self.is_queued):
+            raise DamagedError(path, "it is missing")
+        return asked
 
     @property
     def is_sealed(self) -> bool:
-        """Whether its files carry seals; those of format 1 do not."""
+        """Whether its files carry checksums; those of format 1 do not."""
         return "format" in self.asked
 
     @cached_property
+    def records(self) -> Records:
+        """Its JSON files."""
+        asked, owner = self.asked, ""
+        if asked.get("format", 1) >= 3:
+            names = ("study", "recipe", "arm", "pair", "seeds")
+            owner = files.checksum({name: asked[name] for name in names})
+        return Records(self.path, owner, checked=self.is_sealed)
+
+    @cached_property
     def recipe(self) -> Recipe:
-        """What is trained."""
+        """What is trained.
+
+        Raises:
+            StoreError: where it cannot be read, or is not its arm's.
+        """
+        of_arm = self.study.study.arms[self.arm_index].recipe
+        asked = self.asked["recipe"]
+        if asked == self.study.recipe_as_written(self.arm_index):
+            return of_arm  # already read
         try:
-            return Recipe.from_dict(self.asked["recipe"])
-        except (RecipeError, KeyError, TypeError, AttributeError) as error:
+            recipe = Recipe.from_dict(asked)
+        except RECIPE_ERRORS as error:
             raise StoreError(f"The recipe of run {self.id} cannot be read: {error}") from error
+        if recipe != of_arm:
+            raise DamagedError(self.path / "recipe.json", "it is that of another run")
+        return recipe
 
     @property
     def arm_index(self) -> int:
@@ -166,8 +215,9 @@ class Run:
     def observe(self) -> Observation:
         """Its state and what there is to say about it, derived from facts in an order that no
         change in between can mislead."""
-        queued, held = self.is_queued, locks.is_held(self.path / "lock")
+        queued, held = self.is_queued, False
         try:
+            held = locks.is_held(self.path / "lock")
             facts, damage = self.facts(), ""
         except StoreError as error:
             facts, damage = None, str(error)
@@ -180,7 +230,7 @@ class Run:
     @property
     def is_waiting(self) -> bool:
         """Whether a worker should train it: queued, or interrupted; cheap to ask of many."""
-        if (self.path / "outcome.json").exists() and not self.is_queued:
+        if self._has("outcome.json") and not self.is_queued:
             return False
         return self.state.is_waiting
 
@@ -195,15 +245,24 @@ class Run:
         return ""
 
     def facts(self) -> Facts:
-        """What its sealed files say, read together and checked against one another.
+        """What its files say, read together and checked against one another.
 
         Raises:
             StoreError: for the first of them that is not what was written.
         """
         _ = self.recipe
+        there = self._names()
+        outcome = self.outcome
+        left = outcome.get("files", {})
         # Before the epochs, which a living process writes first.
-        committed, _ = checkpoint.position(self.path, sealed=self.is_sealed)
-        facts = Facts(self.outcome, self.epochs(), self.scores)
+        manifest = self.records.read(checkpoint.MANIFEST, sha256=left.get(checkpoint.MANIFEST, ""))
+        committed, _ = checkpoint.position_in(manifest)
+        facts = Facts(
+            outcome,
+            self._epochs(left.get("history.jsonl", "")),
+            self._scores(left.get("scores.json", "")),
+            self._environments(left.get("environment.json", "")),
+        )
         if len(facts.epochs) < committed:
             found = f"it has {len(facts.epochs)} of {committed} epochs"
             raise DamagedError(self.path / "history.jsonl", found)
@@ -212,11 +271,33 @@ class Run:
         if len(unknown) > 1 and not all("shared" in line for line in unknown):
             found = f"it has {committed} of {len(facts.epochs)} epochs"
             raise DamagedError(self.path / checkpoint.MANIFEST, found)
-        if facts.outcome.get("state") == RunState.FINISHED.value:
-            for name, there in {"scores.json": facts.scores, "checkpoint.json": committed}.items():
-                if not there:
-                    raise DamagedError(self.path / name, "it is missing")
+        finished = outcome.get("state") == RunState.FINISHED.value
+        # Before format 3 no commit says so, and each was made after it was written.
+        met = manifest.get("environment", committed and self.study.format < 3)
+        needed = {checkpoint.ENVIRONMENT} if met else set()
+        if finished:
+            needed |= {"scores.json", checkpoint.MANIFEST, *left}
+            if not self.records.owner:
+                files.valid(self.path / "scores.json", facts.scores, shapes.WholeScores)
+        for name in sorted(needed - there):
+            raise DamagedError(self.path / name, "it is missing")
         return facts
+
+    def _names(self) -> set[str]:
+        """What lies in its folder.
+
+        Raises:
+            DamagedError: where something that is no file has the name of one of its files.
+        """
+        names = set()
+        for entry in files.names_in(self.path):
+            names.add(entry.name)
+            if entry.name in FILES:
+                files.require_file(entry)
+        return names
+
+    def _has(self, name: str) -> bool:
+        return os.path.lexists(self.path / name)
 
     @property
     def outcome(self) -> dict[str, Any]:
@@ -244,8 +325,12 @@ class Run:
     def environments(self) -> list[dict[str, Any]]:
         """Machine, device, versions and data fingerprint, as its processes met them: one, or
         several where a run went on under others."""
-        value = self._read("environment.json")
-        return value.get("met", [value] if value else [])
+        return self._environments()
+
+    def _environments(self, sha256: str = "") -> list[dict[str, Any]]:
+        value = self.records.read(checkpoint.ENVIRONMENT, sha256=sha256)
+        met = value.get("met", [value] if value else [])
+        return files.valid(self.path / checkpoint.ENVIRONMENT, met, list[shapes.Met])
 
     @property
     def is_bit_comparable(self) -> bool:
@@ -257,16 +342,21 @@ class Run:
     def scores(self) -> dict[str, Any]:
         """Counts, loss and confusion of validation, audit and timings; empty until finished. Test
         results, which an earlier version kept with them, are left out."""
-        scores = self._read("scores.json")
-        if isinstance(splits := scores.get("splits"), dict):  # format 1 vouches for nothing
-            splits.pop("test", None)
+        return self._scores()
+
+    def _scores(self, sha256: str = "") -> dict[str, Any]:
+        scores = self.records.read("scores.json", sha256=sha256)
+        scores.get("splits", {}).pop("test", None)
         return scores
 
     def attempts(self) -> list[dict[str, Any]]:
         """Its processes, oldest first: at, asked (by a person), epoch and step they began at,
         before (seconds that those before it took); damaged lines are passed over, they only tell
         when to give up."""
-        return files.readable_lines(self.path / "attempts.jsonl")
+        try:
+            return self.records.readable_lines("attempts.jsonl")
+        except StoreError:
+            return []
 
     def attempts_since_asked(self) -> list[dict[str, Any]]:
         """The attempts since somebody last asked for it, that one included."""
@@ -281,19 +371,29 @@ class Run:
         Raises:
             DamagedError: for a history that is not what was written.
         """
-        epochs = self._lines("history.jsonl")
-        if [line.get("epoch") for line in epochs] != list(range(1, len(epochs) + 1)):
-            raise DamagedError(self.path / "history.jsonl", "an epoch is missing or twice there")
+        return self._epochs()
+
+    def _epochs(self, sha256: str = "") -> list[dict[str, Any]]:
+        path, phases = self.path / "history.jsonl", len(self.recipe.phases)
+        epochs = self.records.lines(path.name, sha256=sha256)
+        if [line["epoch"] for line in epochs] != list(range(1, len(epochs) + 1)):
+            raise DamagedError(path, "an epoch is missing or twice there")
+        if any(line["phase"] >= phases for line in epochs):
+            raise DamagedError(path, f"it has an epoch of a phase beyond the recipe's {phases}")
         return epochs
 
     def history(self) -> pd.DataFrame:
-        """The epochs as a tidy frame with HISTORY_COLUMNS."""
+        """The epochs as a tidy frame with HISTORY_COLUMNS.
+
+        Raises:
+            StoreError: for a run that is damaged.
+        """
         import pandas as pd  # half a second that who only runs or reads pictures need not wait
 
         named = {"study": self.study.id, "arm": self.arm, "seed": self.pair, "run": self.id}
         rows = [
             {**named, "cold_seconds": epoch.get("seconds"), "shared": "", **epoch}
-            for epoch in self.epochs()
+            for epoch in self.facts().epochs
         ]
         return pd.DataFrame(rows, columns=list(HISTORY_COLUMNS))
 
@@ -316,10 +416,7 @@ class Run:
         scores = self.scores
         if not scores:
             raise StoreError(f"Run {self.id} has no probabilities yet: it is {self.state.value}.")
-        if "files" in scores:
-            files.check_sha256(path, scores["files"][path.name])
-        with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+        return files.read_arrays(path, scores.get("files", {}).get(path.name, ""))
 
     def answer(self, kind: Evaluation) -> dict[str, Any] | None:
         """What it said when it was asked after training; None where it was not asked.
@@ -351,13 +448,14 @@ class Run:
 
     def _earlier_test(self) -> dict[str, Any] | None:
         """What a version measured that did so at the end of each run."""
-        splits = self._read("scores.json").get("splits")
-        return splits.get("test") if isinstance(splits, dict) else None
+        if not self._has("scores.json"):
+            return None
+        return self._read("scores.json").get("splits", {}).get("test")
 
     def log_tail(self, lines: int = 40) -> str:
         """The end of the log."""
         try:
-            with open(self.path / "log.txt", "rb") as file:
+            with os.fdopen(fsio.open_file(self.path / "log.txt", os.O_RDONLY), "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
                 text = file.read().decode(errors="replace")
         except OSError:
@@ -368,7 +466,7 @@ class Run:
     def keras_file(self) -> Path | None:
         """The finished run's model.keras; None until then."""
         path = self.path / "model.keras"
-        return path if path.exists() else None
+        return path if os.path.isfile(path) else None
 
     def model_bytes(self, suffix: str) -> bytes:
         """What model.keras or model.h5 holds.
@@ -378,19 +476,22 @@ class Run:
         """
         path = self.path / f"model.{suffix}"
         known = self.outcome.get("files", {})
-        if path.name in known:
-            files.check_sha256(path, known[path.name])
-        return path.read_bytes()
+        return files.read_bytes(path, known.get(path.name, ""))
 
     @property
     def h5_file(self) -> Path | None:
         """The model as model.h5; None unless somebody asked for it."""
         path = self.path / "model.h5"
-        return path if path.exists() else None
+        return path if os.path.isfile(path) else None
 
     def bytes_on_disk(self) -> int:
         """What the run takes, in bytes."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        size = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    size += os.lstat(os.path.join(folder, name)).st_size
+        return size
 
     def checkpoint(self) -> Checkpoint | None:
         """The last committed state; None before the first epoch.
@@ -398,7 +499,7 @@ class Run:
         Raises:
             DamagedError: where a file is missing or does not match its sha256.
         """
-        return checkpoint.read(self.path, sealed=self.is_sealed)
+        return checkpoint.read(self.records)
 
     def model_arrays(self) -> dict[str, np.ndarray]:
         """All variables of the model at the last committed epoch, in the model's order.
@@ -406,7 +507,7 @@ class Run:
         Raises:
             StoreError: where there is none or it does not match its sha256.
         """
-        arrays = checkpoint.read_model(self.path, sealed=self.is_sealed)
+        arrays = checkpoint.read_model(self.records)
         if arrays is None:
             raise StoreError(f"Run {self.id} has no trained model yet: it is {self.state.value}.")
         return arrays
@@ -458,18 +559,20 @@ class Run:
     @property
     def is_queued(self) -> bool:
         """Whether it waits for a worker."""
-        return (self.path / "queued").exists()
+        return self._has("queued")
 
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked the run to stop."""
-        return (self.path / "stop").exists()
+        return self._has("stop")
 
     def _intend(self, intent: str) -> None:
         try:
             fsio.touch(self.path / intent)
         except FileNotFoundError:
             raise StoreError(f"There is no run {self.id} any more: somebody deleted it.") from None
+        except fsio.NoFileError as error:
+            raise DamagedError(self.path / intent, error.what) from error
 
     @staticmethod
     def _living(beat: Pulse | None, facts: Facts | None) -> Observation:
@@ -506,16 +609,17 @@ class Run:
 
     def _set_aside(self) -> None:
         """Move what its processes wrote into quarantine/; the caller holds the lock."""
+        quarantine = self.path / QUARANTINE
+        if os.path.lexists(quarantine) and not quarantine.is_dir():
+            raise DamagedError(quarantine, "it is not a folder")
         # The manifest last: without it, whoever dies in between would leave a run that looks new.
         for path in sorted(self.path.iterdir(), key=lambda path: path.name == checkpoint.MANIFEST):
-            if path.name not in KEPT_ON_RESTART:
-                fsio.set_aside(path, self.path / QUARANTINE)
+            kept = path.name in KEPT_ON_RESTART and path.is_file()
+            if not kept and path.name != QUARANTINE:
+                fsio.set_aside(path, quarantine)
 
     def _read(self, name: str) -> dict[str, Any]:
-        return files.read_json(self.path / name, sealed=self.is_sealed)
-
-    def _lines(self, name: str) -> list[dict[str, Any]]:
-        return files.read_lines(self.path / name, sealed=self.is_sealed)
+        return self.records.read(name)
 
 
 def best_of(accuracies: Sequence[float]) -> Best | None:

@@ -43,17 +43,19 @@ class RunStore:
         path = self.root / f"{now:%Y%m%d-%H%M%S}-{_sayable()}"
         shared = {"threads": threads or os.cpu_count() or 1, "versions": files.versions()}
         before = Evidence(self).seen_runs(study)
+        known = {"format": files.FORMAT, "id": path.name, **shared}
 
         def fill(folder: Path) -> None:
             asked = {"study": study.to_dict(), "created": now.isoformat(timespec="seconds")}
-            files.write_json(folder / "study.json", {"format": files.FORMAT, **asked})
+            files.write_json(folder / "study.json", {**known, **asked})
             for arm, pair in study.runs():
                 run = folder / run_name(arm, pair)
                 fsio.make_folder(run)
                 # One copy among its runs is enough to find a damaged study.json again.
                 of = {"of": asked} if pair == study.first_pair else {}
                 seen = (recipe_id(study.arms[arm].recipe), pair) in before
-                fill_run(run, study, arm, pair, {**shared, "computed_before": seen, **of})
+                more = {**shared, "study": path.name, "computed_before": seen, **of}
+                fill_run(run, study, arm, pair, more)
 
         fsio.publish_folder(path, fill)
         return StudyFolder(path)
@@ -78,7 +80,7 @@ class RunStore:
             StoreError: where there is none.
         """
         path = self.root / study_id
-        if not study_id or study_id != path.name or not _is_folder(path) or study_id[0] == ".":
+        if not study_id or study_id != path.name or not files.is_folder(path) or study_id[0] == ".":
             newest = max((one.name for one in self._study_paths()), default="")
             hint = f"the newest is {newest}" if newest else "it holds none yet"
             raise StoreError(f"There is no study {study_id!r:.60} in {self.root}: {hint}.")
@@ -115,11 +117,13 @@ class RunStore:
         """The run to train next, queued or interrupted: oldest study first, in its order
         of training."""
         for path in sorted(self._study_paths()):
-            if any(_may_wait(run) for run in path.glob("arm*-pair*")):
-                study = StudyFolder(path)
-                runs = study.runs_as_trained() if study.is_readable else []
-                if run := next((run for run in runs if run.is_waiting), None):
-                    return run
+            with contextlib.suppress(StoreError):  # it is listed as what cannot be read
+                names = [entry.path for entry in files.names_in(path) if entry.name[:3] == "arm"]
+                if any(map(_may_wait, names)):
+                    study = StudyFolder(path)
+                    runs = study.runs_as_trained() if study.is_readable else []
+                    if run := next((run for run in runs if run.is_waiting), None):
+                        return run
         return None
 
     @property
@@ -205,16 +209,16 @@ class RunStore:
     def _folders(self) -> Iterator[StudyFolder]:
         for path in sorted(self._study_paths(), reverse=True):
             with contextlib.suppress(FileNotFoundError):  # deleted a moment ago
-                yield _kept.get(path, partial(_opened, path), lambda s: s.is_readable)
+                yield _kept.get(path, partial(_opened, path), _lasts)
 
     def _study_paths(self) -> Iterator[Path]:
         with os.scandir(self.root) as entries:
             for entry in entries:
-                if entry.is_dir() and not entry.name.startswith("."):
+                if not entry.name.startswith(".") and files.is_folder(entry.path):
                     yield Path(entry.path)
 
 
-_kept: Kept[StudyFolder] = Kept()
+_kept: Kept[StudyFolder] = Kept(files=("study.json", "label.json"))
 
 
 def _opened(path: Path) -> StudyFolder:
@@ -224,15 +228,12 @@ def _opened(path: Path) -> StudyFolder:
     return study
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # such as a name that is too long
-        return False
+def _lasts(study: StudyFolder) -> bool:
+    return study.is_readable and not study.damage  # else it comes from other files, too
 
 
-def _may_wait(run: Path) -> bool:
-    return not (run / "outcome.json").exists() or (run / "queued").exists()
+def _may_wait(run: str) -> bool:
+    return not os.path.lexists(f"{run}/outcome.json") or os.path.lexists(f"{run}/queued")
 
 
 def _sayable() -> str:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tl_engine import fsio, locks
-from tl_engine.errors import DamagedError, RecipeError, StoreError
+from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError, shown
 from tl_engine.runs import evidence, files
+from tl_engine.runs.files import Records
 from tl_engine.runs.openings import Opening
 from tl_engine.runs.run import QUARANTINE, Run
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
@@ -31,7 +32,7 @@ class StudyFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.id = path.name
+        self.id = shown(path.name)
 
     @cached_property
     def _asked(self) -> dict[str, Any]:
@@ -39,18 +40,56 @@ class StudyFolder:
         try:
             return files.read_json(self.path / "study.json", required=True, sealed=False)
         except DamagedError:
-            for path in sorted(self.path.glob("arm*-pair*/recipe.json")):
+            for path in sorted(Path(entry.path) for entry in files.names_in(self.path)):
                 with contextlib.suppress(StoreError, KeyError):
-                    asked = files.read_json(path, sealed=False)
-                    return {"format": asked["format"], **asked["of"]}
+                    asked = files.read_json(path / "recipe.json", sealed=False)
+                    shared = {name: asked[name] for name in ("format", "threads", "versions")}
+                    return {**shared, "id": asked.get("study", ""), **asked["of"]}
             raise
+
+    @property
+    def format(self) -> int:
+        """Of its study.json."""
+        return self._asked.get("format", 1)
+
+    @property
+    def written_id(self) -> str:
+        """The id that it was made with, which a copy in another folder has, too; empty before
+        format 3."""
+        return self._asked.get("id", "")
+
+    def recipe_as_written(self, arm: int) -> dict[str, Any]:
+        """What study.json says of an arm's recipe."""
+        return self._asked["study"]["arms"][arm]["recipe"]
+
+    def asked_of(self, arm: int, pair: int) -> dict[str, Any]:
+        """What a run is asked whose recipe.json is missing, as `fill_run` writes it.
+
+        Raises:
+            DamagedError: where neither study.json nor another run says its threads.
+        """
+        told: dict[str, Any] | None = self._asked
+        if "threads" not in self._asked:
+            beside = [run for run in self.runs() if files.is_there(run.path / "recipe.json")]
+            told = next((run.asked for run in beside), None)
+        if told is None:
+            raise DamagedError(self.path / run_name(arm, pair) / "recipe.json", "it is missing")
+        return {
+            "format": self.format,
+            "study": self.written_id,
+            "recipe": self.recipe_as_written(arm),
+            "arm": self.study.arms[arm].name,
+            "pair": pair,
+            "seeds": Seeds.of_pair(pair)._asdict(),
+            **{name: told[name] for name in ("threads", "versions")},
+        }
 
     @property
     def is_readable(self) -> bool:
         """Whether what was asked can be understood."""
         try:
             _ = self.study, self.created
-        except (StoreError, ValueError, KeyError):
+        except StoreError:
             return False
         return True
 
@@ -59,10 +98,21 @@ class StudyFolder:
         """The sentence about the first of its own files that is not what was written."""
         try:
             files.read_json(self.path / "study.json", required=True, sealed=False)
-            _ = self._label
+            _ = self.study, self.created, self._label
+            self._refuse_foreign()
         except StoreError as error:
             return str(error)
         return ""
+
+    def _refuse_foreign(self) -> None:
+        """
+        Raises:
+            DamagedError: for what looks like a run and is none of the study's.
+        """
+        ours = {path.name for path in self._run_paths}
+        for name in sorted(entry.name for entry in files.names_in(self.path)):
+            if name.startswith("arm") and name not in ours:
+                raise DamagedError(self.path / name, "it is none of the study's runs")
 
     @cached_property
     def study(self) -> Study:
@@ -73,13 +123,20 @@ class StudyFolder:
         """
         try:
             return Study.from_dict(self._asked["study"])
-        except (RecipeError, KeyError, TypeError, AttributeError) as error:
+        except RECIPE_ERRORS as error:
             raise StoreError(f"Study {self.id} cannot be read: {error}") from error
 
     @property
     def created(self) -> datetime:
-        """When it was launched, in local time with its zone."""
-        return datetime.fromisoformat(self._asked["created"])
+        """When it was launched, in local time with its zone.
+
+        Raises:
+            StoreError: where study.json cannot be read.
+        """
+        try:
+            return datetime.fromisoformat(self._asked["created"])
+        except ValueError as error:
+            raise DamagedError(self.path / "study.json", f"created: {error}") from error
 
     @property
     def title(self) -> str:
@@ -107,9 +164,9 @@ class StudyFolder:
         path = self.path / "label.json"
         try:
             _ = self._label
-        except DamagedError:
+        except StoreError:
             fsio.set_aside(path, self.path / QUARANTINE)
-        files.write_json(path, {"title": title, "note": note})
+        self._records.write(path.name, {"title": title, "note": note})
         self.__dict__.pop("_label", None)
 
     @cached_property
@@ -118,7 +175,7 @@ class StudyFolder:
         planned, arms, paths = self.study.pair_numbers, range(len(self.study.arms)), []
         for pair in range(planned.start, planned.start + MAXIMUM_PAIRS):
             there = [self.path / run_name(arm, pair) for arm in arms]
-            there = [path for path in there if path.is_dir()]
+            there = [path for path in there if files.is_there(path)]
             if pair >= planned.stop and not there:
                 break
             paths += there
@@ -156,6 +213,7 @@ class StudyFolder:
     def _publish(self, pairs: range) -> None:
         """Write the runs of these pairs that are not there yet."""
         shared = {name: self.runs()[0].asked[name] for name in ("threads", "versions")}
+        shared["study"] = self.written_id
         seen = evidence.of_store(self.path.parent)
         before = seen.seen_runs(replace(self.study, first_pair=pairs.start, pairs=len(pairs)))
         for pair in pairs:
@@ -169,13 +227,17 @@ class StudyFolder:
 
     @cached_property
     def _label(self) -> dict[str, Any]:
-        return files.read_json(self.path / "label.json", sealed="format" in self._asked)
+        return self._records.read("label.json")
+
+    @property
+    def _records(self) -> Records:
+        return Records(self.path, self.written_id, checked="format" in self._asked)
 
     @property
     def _label_or_none(self) -> dict[str, Any]:
         try:
             return self._label
-        except DamagedError:
+        except StoreError:
             return {}
 
     def runs(self) -> list[Run]:
@@ -203,11 +265,14 @@ class StudyFolder:
             StoreError: where there is none.
         """
         path = self.path / name
-        if not RUN_NAME.fullmatch(name) or not path.is_dir():
+        if not RUN_NAME.fullmatch(name) or not files.is_there(path) or self._is_foreign(path):
             there = [one.path.name for one in self.runs()] if self.is_readable else []
             hint = f": it has {there[0]} to {there[-1]}" if there else ""
             raise StoreError(f"Study {self.id} has no run {name!r:.60}{hint}.")
         return Run(path, self)
+
+    def _is_foreign(self, path: Path) -> bool:
+        return self.is_readable and path not in self._run_paths
 
 
 def fill_run(folder: Path, study: Study, arm: int, pair: int, more: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from tl_engine.errors import StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.pulse import Pulse
-from tl_engine.runs.run import Best, Facts, Run, RunState, best_of
+from tl_engine.runs.run import READ, Best, Facts, Run, RunState, best_of
 from tl_engine.runs.times import Times, times_of, total_of
 
 
@@ -54,7 +54,7 @@ def summarise(run: Run) -> Summary:
         raise StoreError(f"There is no run {run.id} any more: somebody deleted it.") from None
 
 
-_kept: Kept[Summary] = Kept()
+_kept: Kept[Summary] = Kept(files=("recipe.json", *READ))
 _same: dict[Recipe, Recipe] = {}
 """One recipe for all runs that have it."""
 

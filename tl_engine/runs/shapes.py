@@ -1,0 +1,276 @@
+"""What each file under runs/ holds: names, types and ranges, as msgspec checks them.
+
+Fields that are not named here are allowed: a later version may write more.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, NamedTuple, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from tl_engine.study import MAXIMUM_PAIRS
+
+SMALL, LARGE = 2**20, 2**26
+"""Bytes: a person's words or a state's facts; a line per epoch, or a count per pair of classes."""
+MAXIMUM_EPOCHS = 1_000_000
+MAXIMUM_PAIR = 1_000_000
+
+Words = Annotated[str, Meta(max_length=10_000)]
+Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
+Positive = Annotated[float, Meta(ge=0, le=1e300)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=0, le=2**53)]
+Index = Annotated[int, Meta(ge=0, le=MAXIMUM_EPOCHS)]
+Time = Annotated[str, Meta(pattern=r"^(19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d$")]
+Seed = Annotated[int, Meta(ge=0, lt=2**31)]
+Hashes = dict[str, Hash]
+Setting = bool | int | float | str | None
+
+
+class Phase(TypedDict):
+    trainable: str
+    epochs: Index
+    learning_rate: Number
+
+
+class Recipe(TypedDict):
+    phases: list[Phase]
+
+
+class Arm(TypedDict):
+    name: Words
+    recipe: Recipe
+
+
+class Expectation(TypedDict):
+    arm: Words
+    by: Number
+
+
+class Asked(TypedDict):
+    title: Words
+    arms: list[Arm]
+    pairs: NotRequired[Annotated[int, Meta(ge=1, le=MAXIMUM_PAIRS)]]
+    metric: NotRequired[str]
+    smallest_difference: NotRequired[Number]
+    expectation: NotRequired[Expectation | None]
+
+
+class Study(TypedDict):
+    format: NotRequired[Count]
+    id: NotRequired[Words]
+    study: Asked
+    created: Time
+    threads: NotRequired[Annotated[int, Meta(ge=1, le=4096)]]
+    versions: NotRequired[dict[str, str]]
+
+
+class Label(TypedDict):
+    title: Annotated[str, Meta(min_length=1, max_length=10_000)]
+    note: Words
+
+
+class Seeds(TypedDict):
+    data: Seed
+    head: Seed
+    order: Seed
+
+
+class Of(TypedDict):
+    study: Asked
+    created: Time
+
+
+class Run(TypedDict):
+    format: NotRequired[Count]
+    study: NotRequired[Words]
+    recipe: Recipe
+    arm: Words
+    pair: Annotated[int, Meta(ge=1, le=MAXIMUM_PAIR)]
+    seeds: Seeds
+    threads: Annotated[int, Meta(ge=1, le=4096)]
+    versions: NotRequired[dict[str, str]]
+    of: NotRequired[Of]
+    added: NotRequired[Time]
+
+
+class Epoch(TypedDict):
+    epoch: Annotated[int, Meta(ge=1, le=MAXIMUM_EPOCHS)]
+    phase: Index
+    trainable: Words
+    learning_rate: Number
+    seconds: Positive
+    images: Count
+    loss: Number
+    accuracy: Share
+    val_loss: Number
+    val_accuracy: Share
+    running_loss: NotRequired[Number]
+    cold_seconds: NotRequired[Positive]
+    shared: NotRequired[Words]
+
+
+class Outcome(TypedDict):
+    state: Annotated[str, Meta(pattern="^(finished|stopped|failed|damaged)$")]
+    sentence: Words
+    ended: Time
+    seconds: Positive
+    total_seconds: NotRequired[Positive | None]
+    files: NotRequired[Hashes]
+
+
+class Split(TypedDict, total=False):
+    correct: Count
+    total: Count
+    loss: Number
+    accuracy: Share
+    confusion: list[list[Count]]
+
+
+class Scores(TypedDict):
+    splits: dict[str, Split]
+    phases: list[dict[str, Any]]
+    files: NotRequired[Hashes]
+
+
+class Test(TypedDict):
+    correct: Count
+    total: Count
+    loss: Number
+    accuracy: Share
+    confusion: list[list[Count]]
+    files: NotRequired[Hashes]
+
+
+class WholeSplits(TypedDict):
+    validation: Test
+
+
+class WholeScores(TypedDict):
+    splits: WholeSplits
+
+
+class Part(TypedDict):
+    file: Annotated[str, Meta(pattern=r"^(model|free|optimizer)-\d{4,}(-\d{6,})?\.npz$")]
+    sha256: Hash
+
+
+class Checkpoint(TypedDict):
+    epoch: Index
+    step: NotRequired[Count]
+    notes: NotRequired[dict[str, Any]]
+    environment: NotRequired[bool]
+    files: dict[str, Part]
+
+
+class Met(TypedDict):
+    fingerprint: Words
+    threads: NotRequired[Count]
+    versions: NotRequired[dict[str, str]]
+
+
+class Environments(TypedDict, total=False):
+    met: Annotated[list[Met], Meta(min_length=1)]
+    fingerprint: Words  # of format 1, which knew one environment alone
+
+
+class Attempt(TypedDict):
+    at: Words
+    asked: bool
+    epoch: Index
+    step: Count
+    before: NotRequired[Positive | None]
+
+
+class Progress(TypedDict, total=False):
+    stage: Words
+    phase: Index
+    epoch: Index
+    epochs: Index
+    run: Count
+    runs: Count
+    fraction: Share
+    seconds_left: Positive | None
+    paused: Words
+    ended: Words
+
+
+class Pulse(TypedDict):
+    boot: str
+    beat: Positive
+    pid: Count
+    started: Number
+    spent: NotRequired[Positive | None]
+    progress: Progress
+
+
+class Robustness(TypedDict):
+    total: Count
+    sample: Words
+    clean: Count
+    corrupted: dict[str, list[Count]]
+
+
+class Opening(TypedDict):
+    number: Annotated[int, Meta(ge=1, le=10**9)]
+    at: Words
+    runs: list[str]
+
+
+class Measurement(TypedDict, total=False):
+    backbone: str
+    train_seconds_per_image: Positive
+    reading_seconds_per_image: Positive
+    forward_seconds_per_image: Positive
+    setup_seconds: Positive
+    startup_seconds: Positive
+
+
+class Entry(TypedDict):
+    facts: dict[str, Any]
+    files: Hashes
+
+
+class FeaturesFacts(TypedDict):
+    images: Annotated[int, Meta(ge=1, le=10**9)]
+    seconds: Positive
+    tracing: NotRequired[Positive]
+
+
+class PhaseEndFacts(TypedDict):
+    run: Words
+    lines: list[Epoch]
+    phases: list[dict[str, Any]]
+    environment: dict[str, Any]
+    files: dict[str, Part]
+
+
+class Shape(NamedTuple):
+    """What a file, or each of its lines, holds, and how many bytes it has at most."""
+
+    of: Any
+    limit: int
+
+
+SHAPES = {
+    "study.json": Shape(Study, 4 * SMALL),
+    "label.json": Shape(Label, SMALL),
+    "recipe.json": Shape(Run, 4 * SMALL),
+    "history.jsonl": Shape(Epoch, LARGE),
+    "outcome.json": Shape(Outcome, SMALL),
+    "scores.json": Shape(Scores, LARGE),
+    "checkpoint.json": Shape(Checkpoint, LARGE),
+    "environment.json": Shape(Environments, SMALL),
+    "attempts.jsonl": Shape(Attempt, LARGE),
+    "pulse": Shape(Pulse, SMALL),
+    "test.json": Shape(Test, LARGE),
+    "robustness.json": Shape(Robustness, SMALL),
+    "openings.jsonl": Shape(Opening, LARGE),
+    "measurements.jsonl": Shape(Measurement, LARGE),
+    "entry.json": Shape(Entry, LARGE),
+}
+ANYTHING = Shape(dict[str, Any], LARGE)
+FACTS: dict[str, Any] = {"features": FeaturesFacts, "phase-end": PhaseEndFacts}
+"""Of an entry of the cache, by its kind."""
