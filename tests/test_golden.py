@@ -1,7 +1,7 @@
 """Stores that other versions wrote: older ones open and go on, newer ones are left alone.
 
 tests/golden/format-1 was written by the first release: one finished run, one killed after its
-first epoch.
+first epoch. tests/golden/format-2 was written by 0.1.0, with the same two runs.
 """
 
 import json
@@ -66,6 +66,37 @@ def test_runs_of_format_1_go_on_and_classify(old):
     done = command("classify", finished.id, str(picture), "--json", "--runs-dir", str(old.root))
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)[0]["top"]) == 5
+
+
+@pytest.fixture
+def second(tmp_path):
+    """A store of format 2, whose checksums are bound to no run."""
+    shutil.copytree(PROJECT / "tests" / "golden" / "format-2", tmp_path / "runs")
+    return RunStore(tmp_path / "runs")
+
+
+def test_a_store_of_format_2_opens_and_compares(second, capsys):
+    before = contents(second.root)
+    (study,) = second.studies()
+    assert study.damage == ""
+    finished, other = study.runs()
+    assert (finished.state, other.state) == (RunState.FINISHED, RunState.INTERRUPTED)
+    assert [len(run.epochs()) for run in study.runs()] == [2, 1]
+    assert finished.probabilities()["validation"].shape[1] == 10
+    for words in (["list"], ["show", finished.id], ["show", other.id], ["compare", study.id]):
+        assert main([*words, "--runs-dir", str(second.root)]) == 0
+    assert "Fine-tune first" in capsys.readouterr().out
+    assert contents(second.root) == before
+
+
+@pytest.mark.long
+def test_a_run_of_format_2_goes_on(second):
+    _, killed = second.studies()[0].runs()
+    first = killed.epochs()
+    drain_in_a_process(second)
+    assert killed.state is RunState.FINISHED, killed.log_tail()
+    assert killed.epochs()[:1] == first
+    assert killed.scores["splits"]["validation"]["total"] > 0
 
 
 @pytest.fixture
