@@ -9,7 +9,7 @@ import streamlit as st
 from tl_engine.analysis.budgets import per_epoch
 from tl_engine.analysis.curves import WORK
 from tl_engine.analysis.settings import differences
-from tl_engine.runs import joined_history, summarise
+from tl_engine.runs import joined_history, split_sound, summarise
 from ui import contrast, frame, robustness, test_split, verdicts
 from ui.agreement import show_agreement
 from ui.calibration import show_calibration
@@ -32,7 +32,7 @@ from ui.figures import (
     per_class,
 )
 from ui.mistakes import show_mistakes
-from ui.selection import choose_runs, say_broken, split_sound
+from ui.selection import choose_runs, say_broken
 from ui.text import duration, escape, percent, settings_table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from tl_engine.errors import StoreError
-from tl_engine.runs import Run, RunState, RunStore, StudyFolder, summarise
+from tl_engine.runs import Run, RunState, RunStore, StudyFolder, split_sound, summarise
 from ui import address
 from ui.runs_table import SYMBOLS
 from ui.text import escape, plain
@@ -83,8 +83,9 @@ def choose_runs(
     return _within_limits(ids, choice)
 
 
-def split_sound(runs: Iterable[Run]) -> tuple[list[Run], list[tuple[Run, str]]]:
-    """The runs that can be read, and those that cannot with the reason."""
+def _by_summary(runs: Iterable[Run]) -> tuple[list[Run], list[tuple[Run, str]]]:
+    """The runs whose summary can be read, and those whose cannot with the reason; cheap to ask of
+    all runs of a store, where `split_sound` reads histories."""
     sound, broken = [], []
     for run in runs:
         try:
@@ -121,7 +122,7 @@ def _choice(
     for study in folders.values():
         if len(titles) >= OFFERED and study.id not in wanted:
             continue
-        sound, broken = split_sound(study.runs())
+        sound, broken = _by_summary(study.runs())
         damaged += len(broken)
         runs = [run for run in sound if _is_allowed(run, allowed)]
         if studies and runs:

@@ -31,7 +31,8 @@
     runs/.cache/                      features and ends of phases: may be deleted at any time
     runs/worker.lock, slot.lock, worker.txt
 
-JSON objects and lines are sealed (`files.py`), arrays are named with their sha256 by a sealed file.
+JSON objects and lines carry checksums (`files.py`), arrays are named with their sha256 by such
+a file.
 A missing file has a meaning and the meaning stands above. Every file has one writer: the app
 writes study.json, label.json, recipe.json, queued and stop; the process that asks finished runs
 writes openings, test and robustness; the worker writes the rest.
