@@ -68,9 +68,10 @@ def _offer(
     if cost and _pressed(key) in st.session_state:
         _confirm(kind, asked, label, key, cost)
     elif access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
-        if not cost:
-            _start(kind, asked)
-        st.session_state[_pressed(key)] = True
+        for study, runs in asked if not cost else []:
+            start(store(), study, kind, runs)
+        if cost:
+            st.session_state[_pressed(key)] = True
         st.rerun()
     seconds = evaluation_seconds([r.recipe for r in missing], kind, store().measurements())
     takes = f"about {duration(seconds)} here" if seconds else "a time that is not known yet here"
@@ -78,12 +79,6 @@ def _offer(
         f"It measures {_count(missing)}; that takes {takes}, and begins when nothing else trains."
     )
     access.explain()
-
-
-def _start(kind: Evaluation, asked: list[tuple[StudyFolder, list[Run]]]) -> None:
-    for study, runs in asked:
-        start(store(), study, kind, runs)
-    st.rerun()
 
 
 def _confirm(
@@ -103,7 +98,9 @@ def _confirm(
                 label, type="primary", icon=":material/lock_open:", key=f"{key}-confirm"
             ):
                 del st.session_state[_pressed(key)]
-                _start(kind, asked)
+                for study, runs in asked:
+                    start(store(), study, kind, runs)
+                st.rerun()
             if st.button("Not now", key=f"{key}-no"):
                 del st.session_state[_pressed(key)]
                 st.rerun()

@@ -14,7 +14,7 @@ import pytest
 from tests.attack.__main__ import Attack, summary
 from tests.attack.store import build
 
-CASES = 45 * int(os.environ.get("THAW_ATTACKS", "1"))
+CASES = 12 * int(os.environ.get("THAW_ATTACKS", "1"))
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ Setting = bool | int | float | str | None
 
 
 class Phase(TypedDict):
-    trainable: str
+    trainable: str | Annotated[int, Meta(ge=1, le=10_000)]  # the top blocks
     epochs: Index
     learning_rate: Number
 
