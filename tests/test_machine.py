@@ -49,3 +49,13 @@ def test_xla_trains_the_same_way_each_time_but_not_as_without_it(store, monkeypa
     monkeypatch.setenv("THAW_CACHE_GB", "1")
     for _ in range(2):  # cold, then warm
         assert bits(trained(store, *PHASES, xla=True)) == bits(compiled)
+
+
+@pytest.mark.parametrize(
+    ("flags", "kernels"), [("fma avx avx2", "oneDNN"), ("avx2 avx512_vnni", None), ("", "oneDNN")]
+)
+def test_kernels_are_recorded_where_they_are_others_than_tensorflow_s_own_choice(
+    flags, kernels, monkeypatch
+):
+    monkeypatch.setattr(machine, "_processor_flags", lambda: set(flags.split()))
+    assert machine.description().get("kernels") == kernels

@@ -154,7 +154,9 @@ def test_images_that_are_not_the_same_are_refused_in_a_sentence(finished, tmp_pa
     run = study.runs()[1]
     arrays = {**run.probabilities()}
     arrays["validation_indices"] = arrays["validation_indices"][::-1]
-    ClaimedRun(run).record_results({**run.scores}, arrays)
+    claimed = ClaimedRun(run)
+    claimed.record_results({**run.scores}, arrays)
+    claimed.end(RunState.FINISHED, "Every epoch is done.", 1.0)  # it names what is there
     app = visit(root, "agreement")
     assert "the indices of 1,000 of 1,000 rows differ" in words(app)
     assert not app.exception

@@ -23,7 +23,7 @@ from tl_engine.analysis.evidence import (
     family_of,
 )
 from tl_engine.analysis.health import Health, RunFacts, health_of, withheld
-from tl_engine.analysis.scores import finals_of
+from tl_engine.analysis.scores import finals_of, pairs_of
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide_all, holm
 from tl_engine.health import facts_of, gains_at_chance
 from tl_engine.metric import ACCURACY, METRICS, Metric
@@ -207,6 +207,7 @@ def judge(
     """
     budgets = budgets_of(arms, history)
     pooled = Pool(arms, question.metric, any_budget)
+    finals = finals_of(finished(arms, scored), question.metric)
     judged = []
     for first, second in combinations(range(len(arms)), 2):
         one, other = arms[first], arms[second]
@@ -214,11 +215,12 @@ def judge(
         met = contrast(one.runs[0].recipe, other.runs[0].recipe, costs)
         refusal = met.refusal(one.title, other.title, any_budget=any_budget)
         found = pooled.found(pooled.ids[first], pooled.ids[second])
-        pairs = _frame(found, question.metric)
+        pairs = (
+            _frame(found, question.metric) if found else _own_pairs(one, other, finals, question)
+        )
         asked = pooled.question(question.study, pooled.ids[first], pooled.ids[second])
         one_judged = Judged(first, second, met, pairs, refusal)
         judged.append(one_judged._replace(found=found, asked=asked))
-    finals = finals_of(finished(arms, scored), question.metric)
     return _decided(arms, judged, question, pooled, finals)
 
 
@@ -278,10 +280,10 @@ class Pool:
         """Whether the ledger of deleted studies is damaged."""
         return self._evidence.is_damaged
 
-    def found(self, first: str, second: str) -> Found:
-        """The evidence of a comparison."""
-        if first == second:  # a recipe against itself: two arms of one study
-            return Found([], 0, None, (), 0)
+    def found(self, first: str, second: str) -> Found | None:
+        """The evidence of a comparison; None of a recipe with itself, two arms of one study."""
+        if first == second:
+            return None
         known = {one.data for one in self._observed if one.recipe in (first, second)}
         data = self._data if self._data in known else max(known, default="")
         observed = [one for one in self._observed if one.data == data]
@@ -319,6 +321,16 @@ def _frame(found: Found, metric: Metric) -> pd.DataFrame:
     return pd.DataFrame({"seed": seeds, "first": first, "second": second, "gain": gain})
 
 
+def _own_pairs(
+    one: ArmOfRuns, other: ArmOfRuns, finals: Finals, question: Question
+) -> pd.DataFrame:
+    """The pairs of two arms as they were chosen, without those of other studies."""
+    import pandas as pd
+
+    none = pd.Series(dtype=float)
+    return pairs_of(finals.get(one.key, none), finals.get(other.key, none), question.metric)
+
+
 def _pairs(found: Found, first: str, second: str, metric: Metric) -> Pairs:
     def gains(pairs: list[tuple[Observed, Observed]]) -> np.ndarray:
         return np.array([metric.sign * (one.score - two.score) for one, two in pairs], float)
@@ -327,15 +339,16 @@ def _pairs(found: Found, first: str, second: str, metric: Metric) -> Pairs:
     return Pairs(gains(found.pairs), first, second, found.planned, plan)
 
 
-def pairs_in(one: Judged, first: str, second: str, metric: Metric) -> Pairs:
+def pairs_in(one: Judged, first: str, second: str, question: Question) -> Pairs:
     """The evidence of a contrast as its verdict takes it.
 
     Args:
         first, second: what the arms are called.
     """
-    if one.found is None:
-        return Pairs(one.pairs["gain"].to_numpy(float), first, second)
-    return _pairs(one.found, first, second, metric)
+    if one.found is not None:
+        return _pairs(one.found, first, second, question.metric)
+    gains, planned = one.pairs["gain"].to_numpy(float), question.planned or 0
+    return Pairs(gains, first, second, planned, gains if len(gains) == planned else None)
 
 
 Finals = Mapping[tuple[str, str], "pd.Series"]
@@ -356,11 +369,11 @@ def _decided(
     shown = {frozenset((ids[judged[n].first], ids[judged[n].second])) for n in comparable}
     hidden = [sorted(one) for one in sorted(pooled.family - shown, key=sorted)]
     family = [
-        _pairs(one.found, arms[one.first].title, arms[one.second].title, question.metric)
+        pairs_in(one, arms[one.first].title, arms[one.second].title, question)
         for one in (judged[place] for place in comparable)
-        if one.found
     ]
-    unseen = [_pairs(pooled.found(a, b), a, b, question.metric) for a, b in hidden]
+    evidence = ((pooled.found(a, b), a, b) for a, b in hidden)
+    unseen = [_pairs(found, a, b, question.metric) for found, a, b in evidence if found]
     # Those of too few pairs will be looked at later, at what is left of the level.
     few = sum(len(one.differences) < LEAST_PAIRS for one in (*family, *unseen))
     others = few + pooled.others
@@ -421,7 +434,11 @@ def _at_chance(
     )
     if not len(lost):
         return pairs
-    return pairs._replace(differences=np.concatenate([pairs.differences, lost]))
+    gains = np.concatenate([pairs.differences, lost])
+    plan = pairs.planned_differences
+    if plan is None and len(gains) == pairs.planned:  # with them all planned pairs are in
+        plan = gains
+    return pairs._replace(differences=gains, planned_differences=plan)
 
 
 def _called(runs: Sequence[Run]) -> str:

@@ -79,7 +79,7 @@ def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Ques
 def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Question) -> None:
     """How the difference settles as pairs come in."""
     mistake = judged.verdict.mistake if judged.verdict else MISTAKE
-    fan = confidence_fan(pairs_in(judged, first.title, second.title, question.metric), mistake)
+    fan = confidence_fan(pairs_in(judged, first.title, second.title, question), mistake)
     drawn = figures.confidence_fan(
         fan,
         first.title,
