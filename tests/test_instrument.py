@@ -59,6 +59,7 @@ def test_a_question_is_launched_watched_answered_and_looked_behind(tmp_path):
         page.reload()
         page.get_by_role("radio", name="Test split").click()
         page.get_by_role("button", name="Open the test split").click()
+        page.locator(".st-key-test-confirm button").click()
         page.get_by_text("Test opened 1 time").wait_for()
         page.get_by_text("Test split opened 1 time").wait_for()
         wait_until(lambda: page.wait_for_timeout(200) or is_tested(store.study(study.id)), 90)
