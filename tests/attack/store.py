@@ -43,8 +43,8 @@ def build(root: Path) -> Path:
     commands(
         root,
         ["worker", "--linger", "0"],
-        ["open-test", asked.id],
-        ["open-test", witness.id],
+        ["open-test", "--yes", asked.id],
+        ["open-test", "--yes", witness.id],
         ["robustness", asked.id],
     )
     asked.label(title="Asked three times", note="What a person wrote.\nIn two lines.")

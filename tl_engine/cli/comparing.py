@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from tl_engine.cli.printing import add_command, print_json
+from tl_engine.errors import StoreError
 from tl_engine.judgement import arms_of, judge, question_of, table_of, why_none
 from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
 from tl_engine.runs.joined import split_sound
+from tl_engine.text import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,20 +73,23 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]:
-    """The runs that ids of studies and runs name, and what of them is damaged.
+    """The runs that ids of studies and runs name, and what of them is damaged or not there.
 
     Raises:
-        StoreError: for an id that is not there.
+        StoreError: where no id names anything that can be read.
     """
     chosen: dict[str, Run] = {}
     unreadable: Damaged = []
     for wanted in ids:
-        folder = store.study(wanted.partition("/")[0])
-        if folder.is_readable:
+        try:
+            folder = store.study(wanted.partition("/")[0])
+            if not folder.is_readable:
+                raise StoreError(folder.damage or "It cannot be read.")
             chosen |= {run.id: run for run in store.select([wanted])}
-        else:
-            sentence = folder.damage or "It cannot be read."
-            unreadable.append({"id": folder.id, "sentence": sentence})
+        except StoreError as error:
+            unreadable.append({"id": plain(wanted, 100), "sentence": str(error)})
+    if unreadable and not chosen:
+        raise StoreError(unreadable[0]["sentence"])
     sound, damaged = split_sound(list(chosen.values()))
     return sound, [*unreadable, *({"id": run.id, "sentence": why} for run, why in damaged)]
 
