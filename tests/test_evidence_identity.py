@@ -1,5 +1,6 @@
 """The identity of evidence: the same recipe and seeds are one observation, wherever they stand."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -171,3 +172,14 @@ def test_a_clone_has_fresh_seeds_unless_somebody_declines(store, monkeypatch):
     app.button(key="launch").click().run()
     assert store.studies()[0].study.first_pair in (1, 5)
     assert {one.study.first_pair for one in store.studies()} == {1, 5}
+
+
+def test_a_clone_on_the_command_line_has_fresh_seeds_unless_they_are_declined(store, capsys):
+    original = launched(store, 2)
+    for more, pairs in (([], [3, 4]), (["--same-seeds"], [1, 2])):
+        words = ["clone", original.id, "--detach", "--json", *more]
+        assert cli.main([*words, "--runs-dir", str(store.root)]) == 0
+        said = capsys.readouterr()
+        clone = store.study(json.loads(said.out)["study"])
+        assert list(clone.study.pair_numbers) == pairs
+        assert ("computed before" in said.err) == (not more)

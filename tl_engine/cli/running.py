@@ -14,6 +14,7 @@ from tl_engine.cli.printing import add_command, percent, say, whole
 from tl_engine.errors import StoreError
 from tl_engine.launchers.local import ensure_worker, launch, resume
 from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.runs.evidence import Evidence
 from tl_engine.study import Study
 from tl_engine.text import plain
 
@@ -30,6 +31,9 @@ def add_to(commands: Any) -> None:
     made.add_argument("study", metavar="STUDY")
     made.add_argument("--pairs", type=whole, help="number of paired seeds (as many as it had)")
     made.add_argument("--title", help="what to call the new study (the same)")
+    made.add_argument(
+        "--same-seeds", action="store_true", help="repeat pairs that were computed before"
+    )
     made.add_argument("--detach", action="store_true", help="return at once")
     text = "go on with a run, or all of a study that can, from the last commit"
     made = add_command(commands, "resume", resume_runs, text, json=True)
@@ -49,8 +53,24 @@ def run(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def clone(options: argparse.Namespace, store: RunStore) -> int:
-    """Launch a study's question again."""
-    return _launch(options, store, again(store.study(options.study).study, options))
+    """Launch a study's question again, with seeds that no study of its recipes has used."""
+    study = again(store.study(options.study).study, options)
+    if not options.same_seeds:
+        study = _with_fresh_seeds(study, Evidence(store))
+    return _launch(options, store, study)
+
+
+def _with_fresh_seeds(study: Study, known: Evidence) -> Study:
+    seen = known.seen_runs(study)
+    if not seen:
+        return study
+    fresh = dataclasses.replace(study, first_pair=known.fresh_pair(study))
+    print(
+        f"Fresh seeds, from pair {fresh.first_pair} on: {len(seen)} of the runs were computed "
+        "before. --same-seeds repeats them.",
+        file=sys.stderr,
+    )
+    return fresh
 
 
 def again(study: Study, options: argparse.Namespace) -> Study:
