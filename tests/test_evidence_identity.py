@@ -102,8 +102,9 @@ def test_the_same_comparison_has_one_verdict_wherever_it_is_shown(store, monkeyp
     assert len(together) == 6
     assert len(all_of_them) == 15
     assert cli.main(["compare", "--runs-dir", str(store.root), many.id, two.id]) == 0
-    shown = capsys.readouterr().out.split("Verdicts\n")[1].split("\n\n")[0]
-    assert len(shown.split("\n")) == 15
+    said = capsys.readouterr().out
+    assert len(said.split("Verdicts\n")[1].split("\n\n")[0].split("\n")) == 15
+    assert said.count("pooled: 4 pairs from 2 studies; 8 runs stand in a further study") == 1
     app = visit("app.py", store, monkeypatch)
     assert_whole(app)
     assert len(re.findall("pooled: 4 pairs from 2 studies", words(app))) == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import StoreError
-from tl_engine.judgement import arms_of, judge, question_of, table_of, why_none
+from tl_engine.judgement import arms_of, judge, question_of, rests_on, table_of, why_none
 from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
 from tl_engine.runs.joined import split_sound
@@ -122,12 +122,17 @@ def _verdicts(
         return pd.DataFrame([{"verdict": reason}])
     question = question_of(arms, scored)
     judged = judge(arms, scored, history, question, any_budget=any_budget)
-    return with_images(table_of(arms, judged), arms, judged, question)
+    table = table_of(arms, judged).assign(rests_on=[rests_on(one, question) for one in judged])
+    return with_images(table, arms, judged, question)
 
 
 def _print_beside(verdicts: pd.DataFrame) -> None:
-    """What stands beside each verdict: the health check, and the interval over images."""
+    """What stands beside each verdict: where its pairs come from, the health check, and the
+    interval over images."""
     if "health" in verdicts:
+        print("\nRests on")
+        for row in verdicts.itertuples():
+            print(f"{row.first} against {row.second}: {row.rests_on}")
         print("\nHealth check")
         for row in verdicts.itertuples():
             print(f"{row.first} against {row.second}, {row.health}: {row.health_says}")
