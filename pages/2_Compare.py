@@ -89,7 +89,7 @@ def judged(runs, chosen, scored, history):
     """The verdict on a contrast, with what it rests on."""
     arms = shown_arms(runs)
     said = verdicts.show(arms, chosen, scored, history)
-    if said is None or said[0].refusal:
+    if said[0].refusal:
         return
     contrast.show_story(*chosen, history)
     halves = st.grid(2, min_column_width=480, gap="medium")

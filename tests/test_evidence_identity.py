@@ -13,6 +13,7 @@ from tl_engine import cli
 from tl_engine.judgement import arms_of, judge, question_of, why_none
 from tl_engine.runs import joined_history
 from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
+from tl_engine.runs.joined import split_sound
 from tl_engine.runs.openings import count, note
 from tl_engine.study import Expectation, Study, name_arms
 from ui.compare_parts import scores_of
@@ -49,7 +50,7 @@ def six(store):
 def judged(*folders):
     runs = [run for folder in folders for run in folder.runs()]
     arms, history = arms_of(runs), joined_history(runs)
-    assert why_none(arms) == ""
+    assert not any(map(why_none, arms))
     scored = scores_of(history, runs)
     return arms, judge(arms, scored, history, question_of(arms, scored))
 
@@ -184,3 +185,24 @@ def test_a_clone_on_the_command_line_has_fresh_seeds_unless_they_are_declined(st
         clone = store.study(json.loads(said.out)["study"])
         assert list(clone.study.pair_numbers) == pairs
         assert ("computed before" in said.err) == (not more)
+
+
+def test_a_damaged_run_takes_the_verdict_of_its_own_arm_only(store, monkeypatch):
+    many = six(store)
+    run = many.runs()[0]
+    history = run.path / "history.jsonl"
+    history.write_bytes(history.read_bytes()[:-9])
+    runs, _ = split_sound(many.runs())
+    arms, history = arms_of(runs), joined_history(runs)
+    scored = scores_of(history, runs)
+    hurt = next(n for n, arm in enumerate(arms) if arm.key == (many.id, run.arm))
+    comparable = 0
+    for one in judge(arms, scored, history, question_of(arms, scored)):
+        if not one.contrast.refusal("", ""):
+            is_hurt = hurt in (one.first, one.second)
+            assert ("is damaged: restart it" in one.refusal) == is_hurt
+            comparable += not is_hurt
+    assert comparable > 1
+    shown = visit("pages/2_Compare.py", store, monkeypatch, ids=many.id)
+    assert_whole(shown)
+    assert "restart it for a verdict" in words(shown)

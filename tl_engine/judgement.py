@@ -92,7 +92,7 @@ class Judged(NamedTuple):
     Attributes:
         first, second: places of the arms among those that were given.
         pairs: their scores, as `analysis.scores.pairs_of` gives them.
-        refusal: why they cannot be compared; empty where they can.
+        refusal: why they cannot be compared, or not now; empty where they can.
         adjusted_p: the verdict's p, adjusted for the number of contrasts (Holm); NaN without one.
         found: its evidence in all studies of the store, which the pairs are; None outside a store.
         asked: what the study that is shown asked, with what was computed before; None where several
@@ -175,11 +175,14 @@ def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
     return scored[scored["run"].isin(done)].dropna(subset="final")
 
 
-def why_none(arms: Sequence[ArmOfRuns]) -> str:
-    """Why nothing can be said of the chosen runs; empty where something can."""
-    chosen = observations([run for arm in arms for run in arm.runs])
-    for folder in {run.study.id: run.study for arm in arms for run in arm.runs}.values():
-        left_out = [run for run in folder.runs() if not observations([run]) <= chosen]
+def why_none(arm: ArmOfRuns) -> str:
+    """Why nothing can be said of an arm; empty where something can: runs of it are damaged, or
+    left out by whoever chose."""
+    chosen = observations(arm.runs)
+    names = {(run.study.id, run.arm) for run in arm.runs}
+    for folder in {run.study.id: run.study for run in arm.runs}.values():
+        ours = [run for run in folder.runs() if (folder.id, run.arm) in names]
+        left_out = [run for run in ours if not observations([run]) <= chosen]
         if any(summarise(run).state is RunState.DAMAGED for run in left_out):
             return f"A run of {folder.title} is damaged: restart it for a verdict (see Overview)."
         if left_out:
@@ -208,12 +211,14 @@ def judge(
     budgets = budgets_of(arms, history)
     pooled = Pool(arms, question.metric, any_budget)
     finals = finals_of(finished(arms, scored), question.metric)
+    missing = [why_none(arm) for arm in arms]
     judged = []
     for first, second in combinations(range(len(arms)), 2):
         one, other = arms[first], arms[second]
         costs = budgets[first], budgets[second]
         met = contrast(one.runs[0].recipe, other.runs[0].recipe, costs)
         refusal = met.refusal(one.title, other.title, any_budget=any_budget)
+        refusal = refusal or missing[first] or missing[second]
         found = pooled.found(pooled.ids[first], pooled.ids[second])
         pairs = (
             _frame(found, question.metric) if found else _own_pairs(one, other, finals, question)

@@ -21,7 +21,6 @@ from tl_engine.judgement import (
     question_of,
     rests_on,
     seen_before,
-    why_none,
 )
 from tl_engine.launchers import local
 from tl_engine.metric import Metric
@@ -100,12 +99,8 @@ def show(
     chosen: tuple[ShownArm, ShownArm],
     scored: pd.DataFrame,
     history: pd.DataFrame,
-) -> tuple[Judged, Question] | None:
-    """The verdict on the chosen contrast, and a table of all where there are several; None where
-    nothing can be said."""
-    if reason := why_none(arms):
-        st.info(escape(reason, 400), icon=":material/rule:")
-        return None
+) -> tuple[Judged, Question]:
+    """The verdict on the chosen contrast, and a table of all where there are several."""
     question = question_of(arms, scored)
     any_budget = bool(st.session_state.get("any-budget", False))
     judged = judge(arms, scored, history, question, any_budget=any_budget)
@@ -251,7 +246,7 @@ def _more_pairs(one: Judged, question: Question) -> None:
 
 def _fair(one: Judged, first: ShownArm) -> None:
     """Launch what can be compared, where the two cannot: the first, and it with one change."""
-    recipes = one.contrast.fair() if one.refusal else None
+    recipes = one.contrast.fair() if one.contrast.refusal("", "") else None
     if recipes is None:
         return
     runs = 2 * len(first.runs)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import StoreError
-from tl_engine.judgement import arms_of, judge, question_of, rests_on, table_of, why_none
+from tl_engine.judgement import arms_of, judge, question_of, rests_on, table_of
 from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
 from tl_engine.runs.joined import split_sound
@@ -117,9 +117,8 @@ def _verdicts(
     import pandas as pd
 
     arms = arms_of(runs)
-    reason = "One arm: nothing to compare it with." if len(arms) < 2 else why_none(arms)
-    if reason:
-        return pd.DataFrame([{"verdict": reason}])
+    if len(arms) < 2:
+        return pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
     question = question_of(arms, scored)
     judged = judge(arms, scored, history, question, any_budget=any_budget)
     table = table_of(arms, judged).assign(rests_on=[rests_on(one, question) for one in judged])
