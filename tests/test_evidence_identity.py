@@ -1,6 +1,7 @@
 """The identity of evidence: the same recipe and seeds are one observation, wherever they stand."""
 
 import json
+import os
 import re
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli
+from tl_engine.cli.comparing import verdicts_of
 from tl_engine.judgement import arms_of, judge, question_of, why_none
 from tl_engine.runs import joined_history
 from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
@@ -206,3 +208,30 @@ def test_a_damaged_run_takes_the_verdict_of_its_own_arm_only(store, monkeypatch)
     shown = visit("pages/2_Compare.py", store, monkeypatch, ids=many.id)
     assert_whole(shown)
     assert "restart it for a verdict" in words(shown)
+
+
+def test_a_folder_that_may_not_be_read_takes_the_verdict_of_its_own_arm_only(store, monkeypatch):
+    many = six(store)
+    closed = many.runs()[0].path
+    scandir, stat, really_open = os.scandir, os.stat, os.open
+
+    def refusing(really):
+        def refuse(path, *rest, **options):
+            if not isinstance(path, int) and os.fspath(path).startswith(f"{closed}/"):
+                raise PermissionError(13, "Permission denied", str(path))
+            return really(path, *rest, **options)
+
+        return refuse
+
+    def refuse_to_list(path="."):
+        if os.fspath(path) == os.fspath(closed):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse_to_list)
+    monkeypatch.setattr(os, "stat", refusing(stat))
+    monkeypatch.setattr(os, "open", refusing(really_open))
+    rows, damaged = verdicts_of(many.runs())
+    assert [one["id"] for one in damaged] == [many.runs()[0].id]
+    assert any("is damaged: restart it" in row["verdict"] for row in rows)
+    assert any(row["pairs"] == 4 and row["difference"] is not None for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,6 @@ def _facts(title: str, pair: int, run: Run | None) -> RunFacts:
         met = tuple(run.environments) if state == FINISHED else ()
         versions = run.asked.get("versions", {})
     except StoreError as error:  # its folder went, or one of its files is not what was written
-        is_there = run.path.is_dir()
+        is_there = os.path.isdir(run.path)
         return RunFacts(title, pair, DAMAGED if is_there else MISSING, str(error))
     return RunFacts(title, pair, state, sentence, met, versions)

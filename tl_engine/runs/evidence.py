@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -258,7 +259,9 @@ class Evidence:
 
 def final_of(run: Run) -> Final | None:
     """A finished run as evidence; None of any other, or of one that is not what was written."""
-    if not (run.path / "outcome.json").exists():  # of those in the queue nothing is kept in memory
+    if not os.path.exists(
+        run.path / "outcome.json"
+    ):  # of those in the queue nothing is kept in memory
         return None
     try:
         if summarise(run).state is not RunState.FINISHED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -60,7 +61,7 @@ class StudyEvaluation:
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked its process to stop."""
-        return (self._folder / "stop").exists()
+        return os.path.exists(self._folder / "stop")
 
     # What its process does.
 
