@@ -229,7 +229,8 @@ class Oracle:
         # Where people's title cannot be read, arms of several studies have other names.
         # Arms of damaged runs have no verdict, which changes how many Holm corrects for.
         sound = not self._case.is_sealed and not self._studies and not self._named
-        sound = sound and not now["damaged"]
+        # Of a file that comes and goes, scores and the health check may have seen either.
+        sound = sound and not now["damaged"] and not self._case.is_live
         if sound and rows.keys() == olds.keys() and not found:
             for name in ("arms", "verdicts"):
                 if now.get(name) != then.get(name):
