@@ -20,7 +20,7 @@ from ui import access, address, frame, study_form
 from ui.engine import store
 from ui.phases_form import trainable_title
 from ui.run_card import phases_of
-from ui.text import duration, escape, plain, settings_table
+from ui.text import about, duration, escape, plain, settings_table
 
 SETTLED_SECONDS = 1.5
 
@@ -107,9 +107,8 @@ def times_words(study, fresh):
     reused, new = plan(study, *known), plan(fresh, *known)
     if reused is None or new is None:
         return ""
-    return (
-        f"About {duration(reused.seconds)} with these seeds, {duration(new.seconds)} with fresh. "
-    )
+    words = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
+    return words[0].upper() + words[1:]
 
 
 def show_arm(study, arm, expected):
@@ -131,7 +130,7 @@ def show_arm(study, arm, expected):
         st.markdown(f":material/hourglass_top: {doing}")
         return
     each = f" per run, {study.pairs} runs" if study.pairs > 1 else ""
-    st.markdown(f":material/timer: about **{duration(expected.seconds)}**{each}")
+    st.markdown(f":material/timer: **{about(expected.seconds)}**{each}")
     speeds = [
         f"{speed:,.0f}" + (" on kept features" if recipe.keeps_features(phase) else "")
         for phase, speed in zip(recipe.phases, expected.images_per_second, strict=True)
@@ -153,7 +152,7 @@ def show_total(planned):
     """How long everything takes, and what need not be computed."""
     if planned is None:
         return
-    words = f":material/timer: All runs together: about **{duration(planned.seconds)}**"
+    words = f":material/timer: All runs together: **{about(planned.seconds)}**"
     if planned.cold_seconds > 1.05 * planned.seconds:
         words += f" instead of {duration(planned.cold_seconds)}"
     if planned.shared:

@@ -15,7 +15,7 @@ from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.errors import RecipeError, StoreError
 from tl_engine.study import Arm, Study
 from tl_engine.text import WORD_JOINER, cell, escape, lines, markup, plain
-from ui.text import result
+from ui.text import about, result
 
 ANYTHING = st.text(st.characters(), max_size=400)  # lone surrogates too
 SHOWN_BY = {"plain": plain, "escape": escape, "markup": markup, "cell": cell}
@@ -186,3 +186,11 @@ def test_pages_show_given_text_through_one_way_only(path):
         assert not [
             what for part in (*widget.args, *widget.keywords) for what in passed_round(part)
         ], f"{path.name}:{widget.lineno}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "less than 1 s"), (8, "about 8 s"), (125, "about 2 min 5 s"), (None, "")],
+)
+def test_an_estimate_is_about_some_time_or_less_than_a_second(seconds, words):
+    assert about(seconds) == words

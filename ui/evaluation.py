@@ -14,7 +14,7 @@ from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFold
 from tl_engine.work import evaluation_seconds
 from ui import access, frame
 from ui.engine import store
-from ui.text import duration, escape, percent, table
+from ui.text import about, duration, escape, percent, table
 
 LOOK = f"Fewer than {LEAST_PAIRS} pairs are a look, not evidence."
 
@@ -74,7 +74,7 @@ def _offer(
             st.session_state[_pressed(key)] = True
         st.rerun()
     seconds = evaluation_seconds([r.recipe for r in missing], kind, store().measurements())
-    takes = f"about {duration(seconds)} here" if seconds else "a time that is not known yet here"
+    takes = f"{about(seconds)} here" if seconds else "a time that is not known yet here"
     st.caption(
         f"It measures {_count(missing)}; that takes {takes}, and begins when nothing else trains."
     )

@@ -72,6 +72,12 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def about(seconds: float | None) -> str:
+    """An estimate in words: "about 8 s", or "less than 1 s"."""
+    words = duration(seconds)
+    return f"about {words}" if words and not words.startswith("less") else words
+
+
 def percent(share: float | None) -> str:
     """A share as a percentage with one decimal; a dash for none and for one not measured."""
     return "–" if share is None or isnan(share) else f"{share:.1%}"
