@@ -8,6 +8,7 @@ import pytest
 from tests.attacks import TIMES
 from tests.test_cli import out
 from tests.test_corruption import spoilings, world  # noqa: F401
+from tl_engine.cli import comparing
 from tl_engine.runs import RunState
 from tl_engine.runs.kept import Kept
 
@@ -101,3 +102,23 @@ def test_a_study_that_cannot_be_read_is_named_and_the_others_are_compared(
     assert [one["id"] for one in said["damaged"]] == [broken.name]
     assert len(said["runs"]) == 2
     assert f"{broken.name} is left out" in error
+
+
+def test_what_is_damaged_while_it_is_compared_is_left_out_and_named(world, capsys, monkeypatch):  # noqa: F811
+    victim = world.studies()[-1].runs()[0]
+    scores = victim.path / "scores.json"
+    whole, split = scores.read_bytes(), comparing.split_sound
+
+    def split_and_damage(runs):
+        found = split(runs)
+        scores.write_bytes(b"{}")
+        return found
+
+    monkeypatch.setattr(comparing, "split_sound", split_and_damage)
+    try:
+        code, said, error = compared(world, capsys)
+    finally:
+        scores.write_bytes(whole)
+    assert code == 1
+    assert [one["id"] for one in said["damaged"]] == [victim.id]
+    assert error.count("is left out") == 1

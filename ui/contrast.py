@@ -79,13 +79,14 @@ def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Ques
 def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Question) -> None:
     """How the difference settles as pairs come in."""
     mistake = judged.verdict.mistake if judged.verdict else MISTAKE
-    fan = confidence_fan(pairs_in(judged, first.title, second.title, question), mistake)
+    pairs = pairs_in(judged, first.title, second.title, question)
+    fan = confidence_fan(pairs, mistake)
     drawn = figures.confidence_fan(
         fan,
         first.title,
         second.title,
         question.smallest,
-        question.planned or len(judged.pairs),
+        question.planned or pairs.planned,
         _words(judged, question),
         question.metric,
         judged.verdict.interval if judged.verdict and question.is_planned else None,

@@ -34,7 +34,7 @@ def confidence_fan(
         fan: as analysis.fan.confidence_fan gives it; where its band is infinite none is drawn.
         first, second: what the arms are called.
         smallest: the smallest difference that matters, in the metric's column: the dashed lines.
-        planned: pairs of the study: the dotted line.
+        planned: pairs that were planned: the dotted line; 0 where nobody fixed a number.
         words: what the subtitle says of n, split and metric.
         final: the verdict's interval once all planned pairs are in: narrower, for it holds at that
             number alone.
@@ -104,6 +104,8 @@ def _add_lines(made: go.Figure, smallest: float, planned: int) -> None:
     """No difference, the smallest that matters on either side, and where the plan ends."""
     for place, dash in ((0.0, "solid"), (smallest, "dash"), (-smallest, "dash")):
         made.add_hline(y=place, line={"color": NEUTRAL, "width": 1.5, "dash": dash})
+    if not planned:
+        return
     made.add_vline(x=planned, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
     made.add_annotation(
         text=f"{planned} planned",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import StoreError
@@ -26,6 +26,7 @@ NAMES = {
 """Times are called what they are everywhere (docs/glossary.md)."""
 Damaged = list[dict[str, str]]
 """Per run or study that was left out: its id, and the sentence about its damage."""
+MOST_LOOKS = 3
 
 
 def add_to(commands: Any) -> None:
@@ -41,22 +42,32 @@ def add_to(commands: Any) -> None:
     )
 
 
+class Compared(NamedTuple):
+    """What is printed.
+
+    Attributes:
+        scores, verdicts: a row per run, and per contrast.
+    """
+
+    runs: list[Run]
+    damaged: Damaged
+    scores: pd.DataFrame
+    verdicts: pd.DataFrame
+
+
 def compare(options: argparse.Namespace, store: RunStore) -> int:
     """Print verdicts on several runs or studies, their scores and the settings that differ."""
     from tl_engine.analysis.scores import arm_summary
     from tl_engine.analysis.settings import differences
 
-    runs, damaged = sound_runs(store, options.ids)
+    runs, damaged, scores, verdicts = _compared(store, options.ids, options.any_budget)
     for one in damaged:
         print(f"{one['id']} is left out: {one['sentence']}", file=sys.stderr)
     if damaged and not runs:
         print("Nothing that is sound is left to compare.", file=sys.stderr)
         return 2
-    history = joined_history(runs)
-    table = _scores(runs, history)
     settings = differences({run.arm: run.recipe.to_dict() for run in runs})
-    arms, verdicts = arm_summary(table), _verdicts(runs, table, history, options.any_budget)
-    table, arms = table.rename(columns=NAMES), arms.rename(columns=NAMES)
+    table, arms = scores.rename(columns=NAMES), arm_summary(scores).rename(columns=NAMES)
     if options.json:
         parts = {"runs": table, "arms": arms, "verdicts": verdicts}
         rows = {name: _rows(t) for name, t in {**parts, "settings": settings.reset_index()}.items()}
@@ -70,6 +81,21 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
         differing = settings.to_string() if len(settings) else "none"
         print("\nSettings that differ\n", differing, sep="")
     return 1 if damaged else 0
+
+
+def _compared(
+    store: RunStore, ids: Sequence[str], any_budget: bool, looks: int = MOST_LOOKS
+) -> Compared:
+    """What was sound may be damaged or deleted before all of it is read: then one looks again."""
+    try:
+        runs, damaged = sound_runs(store, ids)
+        history = joined_history(runs)
+        scores = _scores(runs, history)
+        return Compared(runs, damaged, scores, _verdicts(runs, scores, history, any_budget))
+    except StoreError:
+        if looks == 1:
+            raise
+        return _compared(store, ids, any_budget, looks - 1)
 
 
 def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]:
