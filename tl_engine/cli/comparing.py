@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import StoreError
@@ -27,6 +28,7 @@ NAMES = {
 Damaged = list[dict[str, str]]
 """Per run or study that was left out: its id, and the sentence about its damage."""
 MOST_LOOKS = 3
+Value = TypeVar("Value")
 
 
 def add_to(commands: Any) -> None:
@@ -60,7 +62,9 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     from tl_engine.analysis.scores import arm_summary
     from tl_engine.analysis.settings import differences
 
-    runs, damaged, scores, verdicts = _compared(store, options.ids, options.any_budget)
+    runs, damaged, scores, verdicts = _steady(
+        lambda: _compared(store, options.ids, options.any_budget)
+    )
     for one in damaged:
         print(f"{one['id']} is left out: {one['sentence']}", file=sys.stderr)
     if damaged and not runs:
@@ -83,19 +87,19 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     return 1 if damaged else 0
 
 
-def _compared(
-    store: RunStore, ids: Sequence[str], any_budget: bool, looks: int = MOST_LOOKS
-) -> Compared:
+def _compared(store: RunStore, ids: Sequence[str], any_budget: bool) -> Compared:
+    runs, damaged = sound_runs(store, ids)
+    history = joined_history(runs)
+    scores = _scores(runs, history)
+    return Compared(runs, damaged, scores, _verdicts(runs, scores, history, any_budget))
+
+
+def _steady(read: Callable[[], Value]) -> Value:
     """What was sound may be damaged or deleted before all of it is read: then one looks again."""
-    try:
-        runs, damaged = sound_runs(store, ids)
-        history = joined_history(runs)
-        scores = _scores(runs, history)
-        return Compared(runs, damaged, scores, _verdicts(runs, scores, history, any_budget))
-    except StoreError:
-        if looks == 1:
-            raise
-        return _compared(store, ids, any_budget, looks - 1)
+    for _ in range(MOST_LOOKS - 1):
+        with contextlib.suppress(StoreError):
+            return read()
+    return read()
 
 
 def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]:
@@ -122,6 +126,10 @@ def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]
 
 def verdicts_of(runs: list[Run]) -> tuple[list[dict[str, Any]], Damaged]:
     """The verdicts on runs, a row each, and which of them were left out as damaged."""
+    return _steady(lambda: _verdicts_of(runs))
+
+
+def _verdicts_of(runs: list[Run]) -> tuple[list[dict[str, Any]], Damaged]:
     sound, left_out = split_sound(runs)
     damaged = [{"id": run.id, "sentence": why} for run, why in left_out]
     if not sound:
