@@ -113,7 +113,7 @@ def _file(random: Random, root: Path, suffix: tuple[str, ...] = ()) -> str:
     folders += [f"{s}/{r}" for s in studies(root) for r in _runs(root, s)] * 2
     folders += [f"{s}/test" for s in studies(root) if (root / s / "test").is_dir()]
     if random.random() < 0.04:
-        folders = [""]
+        folders = ["", *folders[:1]]  # that of the store, which may hold no such file
     while True:
         folder = random.choice(folders)
         names = sorted(p.name for p in (root / folder).iterdir() if p.is_file())
