@@ -112,14 +112,15 @@ def _file(random: Random, root: Path, suffix: tuple[str, ...] = ()) -> str:
     folders = [s for s in studies(root)]
     folders += [f"{s}/{r}" for s in studies(root) for r in _runs(root, s)] * 2
     folders += [f"{s}/test" for s in studies(root) if (root / s / "test").is_dir()]
-    if random.random() < 0.04:
-        folders = ["", *folders[:1]]  # that of the store, which may hold no such file
-    while True:
-        folder = random.choice(folders)
+    in_root = random.random() < 0.04
+    for _ in range(200):
+        folder = "" if in_root else random.choice(folders)
         names = sorted(p.name for p in (root / folder).iterdir() if p.is_file())
         names = [name for name in names if not suffix or name.endswith(suffix)]
         if names:
             return f"{folder}/{random.choice(names)}".lstrip("/")
+        in_root = False
+    return _file(random, root)  # of that kind there is none
 
 
 def _overwrite(path: Path, content: bytes) -> None:
