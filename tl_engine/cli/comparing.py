@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tl_engine.cli.printing import add_command, print_json
-from tl_engine.errors import StoreError
+from tl_engine.errors import DamagedError, StoreError
 from tl_engine.judgement import arms_of, judge, question_of, rests_on, table_of
 from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
@@ -27,8 +26,6 @@ NAMES = {
 """Times are called what they are everywhere (docs/glossary.md)."""
 Damaged = list[dict[str, str]]
 """Per run or study that was left out: its id, and the sentence about its damage."""
-MOST_LOOKS = 3
-Value = TypeVar("Value")
 
 
 def add_to(commands: Any) -> None:
@@ -62,9 +59,7 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     from tl_engine.analysis.scores import arm_summary
     from tl_engine.analysis.settings import differences
 
-    runs, damaged, scores, verdicts = _steady(
-        lambda: _compared(store, options.ids, options.any_budget)
-    )
+    runs, damaged, scores, verdicts = _compared(*sound_runs(store, options.ids), options.any_budget)
     for one in damaged:
         print(f"{one['id']} is left out: {one['sentence']}", file=sys.stderr)
     if damaged and not runs:
@@ -87,19 +82,18 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     return 1 if damaged else 0
 
 
-def _compared(store: RunStore, ids: Sequence[str], any_budget: bool) -> Compared:
-    runs, damaged = sound_runs(store, ids)
-    history = joined_history(runs)
-    scores = _scores(runs, history)
-    return Compared(runs, damaged, scores, _verdicts(runs, scores, history, any_budget))
-
-
-def _steady(read: Callable[[], Value]) -> Value:
-    """What was sound may be damaged or deleted before all of it is read: then one looks again."""
-    for _ in range(MOST_LOOKS - 1):
-        with contextlib.suppress(StoreError):
-            return read()
-    return read()
+def _compared(runs: list[Run], damaged: Damaged, any_budget: bool) -> Compared:
+    """What was sound may be damaged before all of it is read: then it is left out, too."""
+    try:
+        history = joined_history(runs)
+        scores = _scores(runs, history)
+        return Compared(runs, damaged, scores, _verdicts(runs, scores, history, any_budget))
+    except DamagedError as error:
+        sound = [run for run in runs if run.path not in error.path.parents]
+        if len(sound) == len(runs):
+            raise
+        hurt = [{"id": run.id, "sentence": str(error)} for run in runs if run not in sound]
+        return _compared(sound, [*damaged, *hurt], any_budget)
 
 
 def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]:
@@ -126,16 +120,12 @@ def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]
 
 def verdicts_of(runs: list[Run]) -> tuple[list[dict[str, Any]], Damaged]:
     """The verdicts on runs, a row each, and which of them were left out as damaged."""
-    return _steady(lambda: _verdicts_of(runs))
-
-
-def _verdicts_of(runs: list[Run]) -> tuple[list[dict[str, Any]], Damaged]:
     sound, left_out = split_sound(runs)
     damaged = [{"id": run.id, "sentence": why} for run, why in left_out]
-    if not sound:
-        return [{"verdict": "Every run is damaged."}], damaged
-    history = joined_history(sound)
-    return _rows(_verdicts(sound, _scores(sound, history), history, False)), damaged
+    found = _compared(sound, damaged, False)
+    if not found.runs:
+        return [{"verdict": "Every run is damaged."}], found.damaged
+    return _rows(found.verdicts), found.damaged
 
 
 def _scores(runs: list[Run], history: pd.DataFrame) -> pd.DataFrame:
