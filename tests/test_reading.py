@@ -11,13 +11,32 @@ from hypothesis import strategies as st
 
 from tests import fake_run
 from tests.conftest import tiny_study
+from tests.test_recipe import recipes
 from tl_engine import locks
 from tl_engine.errors import StoreError, ThawError
-from tl_engine.runs import ClaimedRun, Run, RunState, RunStore, files, joined_history, summarise
+from tl_engine.runs import (
+    ClaimedRun,
+    Run,
+    RunState,
+    RunStore,
+    epoch_line,
+    files,
+    joined_history,
+    summarise,
+)
 from tl_engine.runs.joined import split_sound
 from tl_engine.runs.run import LEFT
+from tl_engine.study import Study, name_arms
 
 OF_A_RUN = ("recipe.json", "outcome.json", "pulse", "attempts.jsonl", "lock", *LEFT)
+MEASURED = {
+    "loss": 1.0,
+    "accuracy": 0.5,
+    "val_loss": 1.0,
+    "val_accuracy": 0.5,
+    "seconds": 1.0,
+    "images": 100,
+}
 OF_A_STUDY = ("study.json", "label.json", "openings.jsonl")
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -276,3 +295,17 @@ def test_a_folder_that_may_not_be_read_is_one_damaged_run(world, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     assert [run.path.name for run in look(store.root, *studies)] == ["arm2-pair01"]
     assert isinstance(Run(closed, studies[0]).sentence, str)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(recipe=recipes)
+def test_every_recipe_is_read_as_it_was_asked(store, recipe):
+    folder = store.create(Study("Any", name_arms([recipe])))
+    (run,) = RunStore(store.root).study(folder.id).runs()
+    assert run.recipe == recipe
+    claimed = ClaimedRun(run)
+    phase, trains = recipe.phase_at(1)
+    with run.hold():
+        claimed.begin()
+        claimed.append_epoch(epoch_line(1, phase, trains, MEASURED))
+    assert run.epochs()[0]["trainable"] == trains.trainable_label
