@@ -79,10 +79,11 @@ def evidence(runs, chosen):
 
 
 def still_there(chosen, runs):
-    """The arms of the contrast with those of their runs that are left; None where one has none."""
-    left = {arm.key: arm for arm in shown_arms(runs)}
-    both = [left.get(arm.key) for arm in chosen or ()]
-    return tuple(both) if both and all(both) else None
+    """The arms of the contrast with those of their runs that are left, in the order in which all
+    arms stand now; None where one has none."""
+    keys = {arm.key for arm in chosen or ()}
+    left = tuple(arm for arm in shown_arms(runs) if arm.key in keys)
+    return left if len(left) == 2 else None
 
 
 def judged(runs, chosen, scored, history):

@@ -10,7 +10,7 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
-from tl_engine import cli
+from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
 from tl_engine.judgement import arms_of, judge, question_of, why_none
 from tl_engine.runs import joined_history
@@ -235,3 +235,18 @@ def test_a_folder_that_may_not_be_read_takes_the_verdict_of_its_own_arm_only(sto
     assert [one["id"] for one in damaged] == [many.runs()[0].id]
     assert any("is damaged: restart it" in row["verdict"] for row in rows)
     assert any(row["pairs"] == 4 and row["difference"] is not None for row in rows)
+
+
+def test_a_run_that_is_damaged_while_compare_is_drawn_changes_the_order_of_arms_only(
+    store, monkeypatch
+):
+    folder = launched(store, 4)
+    hurt = folder.runs()[0]
+
+    def late(chosen):
+        return [run for run in chosen if run.id != hurt.id], [(hurt, "It is damaged.")]
+
+    monkeypatch.setattr(runs, "split_sound", late)  # the choice was made before
+    app = visit("pages/2_Compare.py", store, monkeypatch, ids=folder.id)
+    assert_whole(app)
+    assert "are left out, and whoever chose" in words(app)

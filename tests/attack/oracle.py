@@ -140,6 +140,10 @@ class Oracle:
             and row["val_accuracy"] is not None
         ]
 
+    def _stands_as_before(self, run: str) -> bool:
+        states = {row["run"]: row["state"] for row in json.loads(self._references[LIST]["out"])}
+        return (self._listed or {}).get(run, {}).get("state") == states.get(run)
+
     def _list(self, step: Step, now: Any, then: Any, said: str) -> list[Failure]:
         listed = {row["run"]: row for row in now}
         self._listed = listed
@@ -229,8 +233,10 @@ class Oracle:
         # Where people's title cannot be read, arms of several studies have other names.
         # Arms of damaged runs have no verdict, which changes how many Holm corrects for.
         sound = not self._case.is_sealed and not self._studies and not self._named
-        # Of a file that comes and goes, scores and the health check may have seen either.
+        # Of a file that comes and goes, scores and the health check may have seen either. A run
+        # that is not over any more (its outcome is gone) is no evidence until it has gone on.
         sound = sound and not now["damaged"] and not self._case.is_live
+        sound = sound and all(map(self._stands_as_before, self._runs))
         if sound and rows.keys() == olds.keys() and not found:
             for name in ("arms", "verdicts"):
                 old, new = ([_stable(row) for row in answer[name]] for answer in (then, now))
