@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tl_engine.analysis.evidence import Asked, Observed, Place
 from tl_engine.errors import RecipeError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import ledger, openings
+from tl_engine.runs import files, ledger, openings
 from tl_engine.runs.kept import Kept
 from tl_engine.runs.openings import Opening
 from tl_engine.runs.run import Run, RunState
@@ -33,7 +34,7 @@ METRICS = ("val_accuracy", "val_loss")
 
 
 class Final(NamedTuple):
-    """What a finished run is as evidence: when it ended, scores by metric, fingerprint of its
+    """What a finished run is as evidence: when it ended (UTC), scores by metric, fingerprint of its
     images (empty where it was not noted)."""
 
     ended: str
@@ -67,25 +68,28 @@ class Evidence:
     Runs are read only where their recipe is asked for."""
 
     def __init__(self, store: RunStore) -> None:
-        self._store = store
-        self._ledger = ledger.read(store.root)
         self._folders = {folder.id: folder for folder in store.studies()}
+        known = ledger.read(store.root)
+        self._is_damaged = known.is_damaged
+        # A line is written before its study is deleted: whoever died in between left both.
+        there = (one for one in known.lines if not files.is_there(store.root / one["study"]))
+        self._deleted = [_with_ids(one) for one in there]
 
     @property
     def is_damaged(self) -> bool:
         """Whether the ledger of deleted studies is damaged: then everything counts as seen."""
-        return self._ledger.is_damaged
+        return self._is_damaged
 
     def title(self, study_id: str) -> str:
         """What people call a study, a deleted one too."""
         if folder := self._folders.get(study_id):
             return folder.title
-        return next((str(o["title"]) for o in self._ledger.lines if o["study"] == study_id), "")
+        return next((str(one["title"]) for one in self._deleted if one["study"] == study_id), "")
 
     def recipes(self) -> dict[str, Recipe]:
         """By id, every recipe that was ever asked and can be read."""
         found = {}
-        for line in self._ledger.lines:
+        for line in self._deleted:
             for told in line["recipes"]:
                 with_id = _recipe(json.dumps(told))
                 if with_id:
@@ -113,10 +117,10 @@ class Evidence:
     def asked(self) -> list[Asked]:
         """Every study that was ever asked. Where its runs do not say what had been computed before
         (an earlier version), what ended before it was created is."""
-        return [_asked_of_line(line) for line in self._ledger.lines] + [
+        return [_asked_of_line(line) for line in self._deleted] + [
             Asked(
                 folder.id,
-                folder.created.isoformat(),
+                _utc(folder.created),
                 _ids(folder.study),
                 tuple(folder.study.pair_numbers),
                 folder.study.metric,
@@ -140,7 +144,7 @@ class Evidence:
         wanted = set(recipes)
         found = [
             Observed(one["recipe"], one["pair"], one["ended"], line["study"], score, one["data"])
-            for line in self._ledger.lines
+            for line in self._deleted
             for one in line["runs"]
             if one["recipe"] in wanted and (score := one["scores"].get(metric)) is not None
         ]
@@ -156,7 +160,7 @@ class Evidence:
         wanted = set(recipes)
         found = {
             (one["recipe"], one["pair"])
-            for line in self._ledger.lines
+            for line in self._deleted
             for one in line["runs"]
             if one["recipe"] in wanted
         }
@@ -172,10 +176,7 @@ class Evidence:
         """The first pair above all that any study ever used with one of its recipes."""
         ids = set(_ids(study))
         used = [
-            one["pair"]
-            for line in self._ledger.lines
-            for one in line["runs"]
-            if one["recipe"] in ids
+            one["pair"] for line in self._deleted for one in line["runs"] if one["recipe"] in ids
         ]
         used += [pair for one in self.asked() if ids & set(one.recipes) for pair in one.pairs]
         used += [run.pair for run, _ in self._runs(ids)]
@@ -191,9 +192,9 @@ class Evidence:
         ours = {(recipe_id(run.recipe), run.pair) for run in study.runs()}
         ids = {recipe for recipe, _ in ours}
         found = openings.read(study)
-        for line in self._ledger.lines:
+        for line in self._deleted:
             for one in line["openings"]:
-                if ours & {(recipe, pair) for recipe, pair in one["runs"]}:
+                if ours & set(one["runs"]):
                     found.append(Opening(1, one["at"], (), str(line["title"])))
         for folder in self._folders.values():
             if folder.id == study.id or not ids & set(_ids(folder.study)):
@@ -205,27 +206,34 @@ class Evidence:
 
     def leaves(self, study: StudyFolder) -> dict[str, Any] | None:
         """The ledger's line of a study that is about to be deleted; None where it leaves nothing:
-        no epoch was committed, no test image read."""
-        runs = [_left_by(run) for run in study.runs() if _has_begun(run)]
+        no epoch was committed, no run was lost, no test image read."""
+        runs = [_left_by(run) for run in study.runs() if _has_begun(run) or _is_lost(run)]
+        places = {run.path.name: (run.arm_index, run.pair) for run in study.runs()}
         looked: list[dict[str, Any]] = []
         try:
             for one in openings.read(study):
-                looked.append({"at": one.at, "runs": sorted(_places(study, one.runs))})
+                theirs = sorted(places[name] for name in one.runs if name in places)
+                looked.append({"at": one.at, "runs": theirs})
         except StoreError:
-            every = [(recipe_id(run.recipe), run.pair) for run in study.runs()]
-            looked.append({"at": "", "runs": every})
+            looked.append({"at": "", "runs": sorted(places.values())})
         if not runs and not looked:
             return None
-        # Whoever died while deleting it left a line about it, too.
-        asked = next(one for one in self.asked() if one.study == study.id)
+        (asked,) = (one for one in self.asked() if one.study == study.id)
+        seen = self.with_seen(asked).computed_before
+        before = [
+            (arm, pair)
+            for arm, recipe in enumerate(asked.recipes)
+            for pair in asked.pairs
+            if (recipe, pair) in seen
+        ]
         return {
             "study": study.id,
             "title": study.title,
-            "created": asked.created,
+            "created": study.created.isoformat(),
             "recipes": [arm.recipe.to_dict() for arm in study.study.arms],
             "pairs": list(asked.pairs),
             "metric": asked.metric,
-            "computed_before": sorted(self.with_seen(asked).computed_before),
+            "computed_before": before,
             "runs": runs,
             "openings": looked,
         }
@@ -248,7 +256,7 @@ class Evidence:
             elif said:
                 yield place
         if untold:
-            created = folder.created.isoformat()
+            created = _utc(folder.created)
             ended = {
                 (one.recipe, one.pair)
                 for one in self.observed(ids, METRICS[0])
@@ -324,18 +332,30 @@ def _final(run: Run) -> Final:
     met = run.environments
     scores = {name: last[name] for name in METRICS if last.get(name) is not None}
     data = str(met[-1].get("fingerprint", "")) if met else ""
-    return Final(str(run.outcome["ended"]), scores, data)
+    return Final(_utc(datetime.fromisoformat(run.outcome["ended"])), scores, data)
+
+
+def _utc(time: datetime) -> str:
+    """A time of any zone as text that sorts."""
+    return time.astimezone(UTC).isoformat()
 
 
 def _left_by(run: Run) -> dict[str, Any]:
     known = final_of(run) or Final("", {}, "")
-    return {"recipe": recipe_id(run.recipe), "pair": run.pair, **known._asdict()}
+    summary = summarise(run)
+    ended = {"state": summary.state.value, "sentence": summary.sentence}
+    return {"recipe": run.arm_index, "pair": run.pair, **ended, **known._asdict()}
 
 
 def _has_begun(run: Run) -> bool:
     """Whether an epoch was ever committed; of a damaged run nobody knows, so it counts as seen."""
     known = summarise(run)
     return bool(known.accuracies) or known.state is RunState.DAMAGED
+
+
+def _is_lost(run: Run) -> bool:
+    """Whether it failed or was stopped, perhaps before its first epoch."""
+    return summarise(run).state in (RunState.FAILED, RunState.STOPPED)
 
 
 def _said_before(run: Run) -> bool | None:
@@ -358,13 +378,30 @@ def _places(folder: StudyFolder, names: Iterable[str]) -> set[Place]:
     return {(ids[r.arm_index], r.pair) for r in folder.runs() if r.path.name in wanted}
 
 
+def _with_ids(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of the ledger whose places name recipes by their ids."""
+    ids = [recipe_id(one) if (one := _recipe(json.dumps(told))) else "" for told in line["recipes"]]
+
+    def named(places: Iterable[tuple[int, int]]) -> list[Place]:
+        return [(ids[arm], pair) for arm, pair in places if arm < len(ids)]
+
+    return {
+        **line,
+        "ids": tuple(filter(None, ids)),
+        "computed_before": named(line["computed_before"]),
+        "runs": [
+            {**run, "recipe": ids[run["recipe"]]}
+            for run in line["runs"]
+            if run["recipe"] < len(ids)
+        ],
+        "openings": [{**one, "runs": named(one["runs"])} for one in line["openings"]],
+    }
+
+
 def _asked_of_line(line: dict[str, Any]) -> Asked:
-    recipes = tuple(
-        recipe_id(one) for told in line["recipes"] if (one := _recipe(json.dumps(told)))
-    )
-    before = frozenset((recipe, pair) for recipe, pair in line.get("computed_before", ()))
-    asked = (line["study"], line["created"], recipes, tuple(line["pairs"]), line["metric"])
-    return Asked(*asked, before)
+    created = _utc(datetime.fromisoformat(line["created"]))
+    asked = (line["study"], created, line["ids"], tuple(line["pairs"]), line["metric"])
+    return Asked(*asked, frozenset(line["computed_before"]))
 
 
 @lru_cache(maxsize=1000)

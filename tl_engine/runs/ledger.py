@@ -2,7 +2,9 @@
 unseen.
 
 A sealed line per deleted study. Its finished runs keep their last scores there and go on counting
-as evidence: whoever deletes what displeases would choose otherwise.
+as evidence, its failed and stopped ones go on being lost: whoever deletes what displeases would
+choose otherwise. Places in a line are numbers of its recipes, since what identifies a recipe
+changes with every setting that a later version adds.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ class Ledger(NamedTuple):
 
     Attributes:
         lines: of each deleted study id, title, created, recipes, pairs, metric, computed_before,
-            runs (recipe, pair, ended, scores, data) and openings (at, runs).
+            runs (recipe, pair, state, sentence, ended, scores, data) and openings (at, runs); see
+            `shapes.Left`.
         is_damaged: a line is not what was written; then everything counts as seen.
     """
 
@@ -35,15 +38,10 @@ def read(root: Path) -> Ledger:
     """The ledger of a store; empty where nothing was deleted. Half a last line belongs to a study
     that was not deleted then, and is no damage."""
     path = root / FILE
-    lines = [line for line in files.readable_lines(path) if _is_whole(line)]
     try:
-        written = path.read_bytes()
-    except FileNotFoundError:
-        return Ledger([], False)
-    except OSError:
-        return Ledger([], True)
-    complete = written[: written.rfind(b"\n") + 1].splitlines()
-    return Ledger(lines, len(lines) < len(complete))
+        return Ledger(files.read_lines(path), False)
+    except StoreError:
+        return Ledger(files.readable_lines(path), True)
 
 
 def add(root: Path, line: Mapping[str, Any]) -> None:
@@ -60,10 +58,6 @@ def add(root: Path, line: Mapping[str, Any]) -> None:
         if known.is_damaged:  # what is damaged stays, and goes on being said
             files.append_line(root / FILE, line)
         else:
-            sealed = [files.seal(one) for one in [*known.lines, line]]
-            fsio.rewrite_lines(root / FILE, sealed)
-
-
-def _is_whole(line: Mapping[str, Any]) -> bool:
-    names = ("study", "title", "created", "recipes", "pairs", "metric", "runs", "openings")
-    return all(name in line for name in names)
+            # Whoever died while deleting it wrote a line about it, too.
+            others = [one for one in known.lines if one["study"] != line["study"]]
+            fsio.rewrite_lines(root / FILE, [files.seal(one) for one in [*others, line]])

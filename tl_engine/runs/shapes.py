@@ -219,6 +219,38 @@ class Opening(TypedDict):
     runs: list[str]
 
 
+Pair = Annotated[int, Meta(ge=1, le=MAXIMUM_PAIR)]
+LeftPlace = tuple[Index, Pair]
+"""The number of a recipe among its line's, and a pair."""
+
+
+class LeftRun(TypedDict):
+    recipe: Index
+    pair: Pair
+    state: Words
+    sentence: Words
+    ended: Words
+    scores: dict[str, Number]
+    data: Words
+
+
+class LeftOpening(TypedDict):
+    at: Words
+    runs: list[LeftPlace]
+
+
+class Left(TypedDict):
+    study: Words
+    title: Words
+    created: Time
+    recipes: list[dict[str, Any]]
+    pairs: list[Pair]
+    metric: Words
+    computed_before: list[LeftPlace]
+    runs: list[LeftRun]
+    openings: list[LeftOpening]
+
+
 class Measurement(TypedDict, total=False):
     backbone: str
     train_seconds_per_image: Positive
@@ -268,6 +300,7 @@ SHAPES = {
     "test.json": Shape(Test, LARGE),
     "robustness.json": Shape(Robustness, SMALL),
     "openings.jsonl": Shape(Opening, LARGE),
+    "evidence.jsonl": Shape(Left, LARGE),
     "measurements.jsonl": Shape(Measurement, LARGE),
     "entry.json": Shape(Entry, LARGE),
 }
