@@ -4,7 +4,9 @@ import json
 import math
 import re
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests import fake_run
@@ -12,9 +14,11 @@ from tests.conftest import tiny_study
 from tests.test_evidence import no_real_processes  # noqa: F401 - for every test here
 from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli
-from tl_engine.analysis.health import Level, RunFacts, chance_score, health_of
+from tl_engine.analysis.health import Level, RunFacts, chance_score, health_of, withheld
+from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.scores import score_table
-from tl_engine.analysis.verdict import Outcome
+from tl_engine.analysis.verdict import Outcome, decide
+from tl_engine.health import Side, with_lost
 from tl_engine.judgement import arms_of, judge, question_of
 from tl_engine.metric import METRICS
 from tl_engine.runs import ClaimedRun, RunState, joined_history
@@ -29,9 +33,10 @@ def fail(run, sentence=NAN, state=RunState.FAILED):
     claimed.end(state, sentence, 1.0)
 
 
-def with_failures(store, failed=(2, 5), state=RunState.FAILED, pairs=10, both=False):
+def with_failures(store, failed=(2, 5), state=RunState.FAILED, pairs=10, both=False, first_pair=1):
     """A study whose first arm is clearly ahead where it finishes, and fails in some pairs."""
-    made = store.create(tiny_study(*fake_run.PHASES, pairs=pairs))
+    study = tiny_study(*fake_run.PHASES, pairs=pairs)
+    made = store.create(replace(study, first_pair=first_pair))
     first = made.study.arms[0].name
     for run in made.runs():
         if run.pair in failed and (both or run.arm == first):
@@ -41,8 +46,8 @@ def with_failures(store, failed=(2, 5), state=RunState.FAILED, pairs=10, both=Fa
     return made
 
 
-def judged(study):
-    runs = study.runs()
+def judged(*studies):
+    runs = [run for study in studies for run in study.runs()]
     history = joined_history(runs)
     scored = score_table(history, {run.id: 1000 for run in runs})
     arms = arms_of(runs)
@@ -123,6 +128,67 @@ def test_a_deleted_run_is_counted_and_named(store):
     one = judged(store.study(study.id))
     assert one.verdict.outcome is Outcome.WITHHELD
     assert "2 of 10 runs of Fine-tune first are missing" in one.verdict.sentence
+
+
+def test_runs_that_failed_in_another_study_of_the_same_comparison_are_counted_too(store):
+    fine = with_failures(store, failed=(), pairs=4)
+    assert judged(fine).verdict.outcome is Outcome.BETTER
+    failed = with_failures(store, failed=(6, 8), pairs=6, first_pair=5)
+    for shown in ((fine,), (failed,), (fine, failed)):
+        one = judged(*shown)
+        assert one.verdict.outcome is Outcome.WITHHELD
+        assert "2 of 10 runs of Fine-tune first failed" in one.health.words
+
+
+def test_deleting_a_study_does_not_make_its_failed_runs_unseen(store):
+    store.delete(with_failures(store).id)
+    again = with_failures(store, failed=(), pairs=4, first_pair=11)
+    one = judged(again)
+    assert len(one.pairs) == 12
+    assert one.verdict.outcome is Outcome.WITHHELD
+    assert "2 of 14 runs of Fine-tune first failed (The loss became nan" in one.health.words
+    with_failures(store, failed=(), pairs=10)  # their seeds, launched again
+    assert judged(again).verdict.outcome is Outcome.BETTER
+
+
+def test_the_health_check_is_of_the_runs_that_count(store):
+    study = tiny_study(*fake_run.PHASES, pairs=4)
+    alone = store.create(replace(study, arms=study.arms[:1]))
+    shown = store.create(study)
+    for folder, threads in ((alone, 8), (shown, 2)):
+        for run in folder.runs():
+            finish(run, 0.02 * (1 + 0.01 * run.pair) * (run.arm == "Freeze first"))
+            ClaimedRun(run).record_environment({**HERE, "threads": threads})
+    one = judged(shown)
+    assert [first.study for first, _ in one.found.pairs] == [alone.id] * 4
+    assert "In 4 of 4 pairs the two runs differ in threads (2 and 8)" in one.health.words
+
+
+def test_runs_that_cannot_be_counted_are_not_called_counted(store):
+    one = judged(with_failures(store, state=RunState.STOPPED, both=True))
+    assert "counted at chance" not in one.health.words
+    assert "None is counted" in one.health.words
+
+
+def test_a_comparison_whose_share_of_the_error_rests_on_lost_runs_is_withheld_too():
+    """Holm lends the level of a claim to the next one, and takes it back with it."""
+    clear = decide(Pairs(np.full(10, 0.02) + np.arange(10) * 1e-4, "B", "C", 10), 0.005)
+    open_ = clear._replace(outcome=Outcome.OPEN, sentence="Cannot tell yet.")
+    fine = health_of(both())
+    verdict, _ = withheld(clear, open_, fine, is_counted=False)
+    assert verdict.outcome is Outcome.WITHHELD
+    assert "runs of other comparisons of the family were lost" in verdict.sentence
+    assert withheld(clear, clear, fine, is_counted=False) == (clear, fine)
+
+
+def test_a_lost_run_never_counts_more_than_the_worst_that_finished():
+    """A loss of ln(10) is better than what a network that went astray ends with."""
+    loss = METRICS["val_loss"]
+    failed = {1: facts("A", 1, "failed"), 2: facts("A", 2)}
+    there = {pair: facts("B", pair) for pair in (1, 2)}
+    pairs = Pairs(np.array([0.7]), "A", "B", 2)
+    sides = Side(failed, {2: 2.3}, 10), Side(there, {1: 3.0, 2: 3.0}, 10)
+    assert with_lost(pairs, *sides, loss).differences.tolist() == [0.7, 0.0]
 
 
 def test_fewer_than_four_pairs_stay_a_look(store):

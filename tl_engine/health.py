@@ -1,10 +1,12 @@
-"""Facts for the health check of a contrast, from the folders of its runs."""
+"""Facts for the health check of a contrast, from the folders of its runs and from the ledger."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
 
 from tl_engine.analysis.health import (
     COMING,
@@ -17,20 +19,30 @@ from tl_engine.analysis.health import (
     chance_score,
     counted_at_chance,
 )
-from tl_engine.catalog.datasets import dataset
+from tl_engine.analysis.rule import Pairs
 from tl_engine.errors import StoreError
 from tl_engine.metric import Metric
 from tl_engine.runs import Run, summarise
-
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+from tl_engine.runs.evidence import Evidence, final_of
 
 
-def facts_of(title: str, runs: Sequence[Run]) -> list[RunFacts]:
-    """A row per run of an arm that was planned or added, pair by pair; those whose folder is gone
-    are missing, those that nobody chose are there. Of runs of the same pair in several studies one
-    that finished counts.
+class Side(NamedTuple):
+    """One arm of a contrast as evidence.
+
+    Attributes:
+        facts: of every run by pair: of several of one pair the one that counts.
+        scores: by pair, of the finished runs that count.
+        classes: of its dataset.
+    """
+
+    facts: Mapping[int, RunFacts]
+    scores: Mapping[int, float]
+    classes: int
+
+
+def facts_of(title: str, runs: Sequence[Run]) -> dict[int, RunFacts]:
+    """Of every run of an arm that its studies planned or somebody added, by pair; those whose
+    folder is gone are missing. Of several of one pair one that finished counts.
 
     Args:
         runs: of one arm, at least one, of one or several studies.
@@ -43,31 +55,84 @@ def facts_of(title: str, runs: Sequence[Run]) -> list[RunFacts]:
             found = _facts(title, pair, there.get(pair))
             if pair not in facts or found.state == FINISHED:
                 facts[pair] = found
-    return [facts[pair] for pair in sorted(facts)]
+    return facts
 
 
-def gains_at_chance(
-    runs: tuple[Run, Run],
-    facts: tuple[Sequence[RunFacts], Sequence[RunFacts]],
-    scores: tuple[pd.Series, pd.Series],
-    done: Collection[int],
-    metric: Metric,
-) -> np.ndarray:
-    """Gains (n,) of the first arm in the pairs of which a run was lost, at chance
-    (`counted_at_chance`).
+def facts_in_store(title: str, recipe: str, evidence: Evidence, data: str) -> dict[int, RunFacts]:
+    """Of every run of a recipe in all studies of a store, deleted ones too, by pair: of several of
+    one pair the finished one that counts as evidence, else the one that was lost.
 
     Args:
-        runs: one of each arm.
-        facts: of each arm's runs.
-        scores: each arm's final scores by pair.
-        done: pairs of which both runs have a score.
+        title: what the arm is called.
+        data: fingerprint of the images that are compared.
     """
-    states = [{run.pair: run.state for run in ours if run.pair not in done} for ours in facts]
-    guesses = [chance_score(metric, len(dataset(run.recipe.dataset).class_names)) for run in runs]
-    known = [dict(zip(one.index.astype(int), one.astype(float), strict=True)) for one in scores]
-    return counted_at_chance(
-        known[0], known[1], (states[0], states[1]), (guesses[0], guesses[1]), metric.sign
+    best: dict[int, tuple[Rank, RunFacts]] = {}
+    for rank, facts in (*_standing(title, recipe, evidence), *_deleted(title, recipe, evidence)):
+        place = (WORST_LAST.index(facts.state), rank.data != data, rank.ended, rank.study)
+        known = best.get(facts.pair)
+        if known is None or place < known[0]:
+            best[facts.pair] = place, facts
+    return {pair: best[pair][1] for pair in sorted(best)}
+
+
+def with_lost(pairs: Pairs, first: Side, second: Side, metric: Metric) -> Pairs:
+    """The pairs with those added in which a run was lost, at chance (`counted_at_chance`), judged
+    by the same plan.
+
+    Args:
+        pairs: those of which both runs have a score.
+    """
+    sides, done = (first, second), first.scores.keys() & second.scores.keys()
+    states = [{n: run.state for n, run in side.facts.items() if n not in done} for side in sides]
+    lost = counted_at_chance(
+        first.scores,
+        second.scores,
+        (states[0], states[1]),
+        (_guess(first, sides, metric), _guess(second, sides, metric)),
+        metric.sign,
     )
+    if not len(lost):
+        return pairs
+    gains = np.concatenate([pairs.differences, lost])
+    plan = pairs.planned_differences
+    if plan is None and len(gains) == pairs.planned:  # with them all planned pairs are in
+        plan = gains
+    return pairs._replace(differences=gains, planned_differences=plan)
+
+
+def _guess(side: Side, sides: Sequence[Side], metric: Metric) -> float:
+    """What a lost run counts as: a guess, or the worst that finished where that is worse."""
+    guess = chance_score(metric, side.classes)
+    scores = [guess, *(score for one in sides for score in one.scores.values())]
+    return min(scores) if metric.sign > 0 else max(scores)
+
+
+class Known(NamedTuple):
+    """What decides which run of a pair counts: fingerprint of its images, when it ended, study."""
+
+    data: str
+    ended: str
+    study: str
+
+
+Rank = tuple[int, bool, str, str]
+WORST_LAST = (FINISHED, FAILED, COMING, STOPPED, DAMAGED, MISSING)
+"""Which of several runs of one pair tells how it stands."""
+
+
+def _standing(title: str, recipe: str, evidence: Evidence) -> Iterator[tuple[Known, RunFacts]]:
+    for pair, run in evidence.standing(recipe):
+        facts = _facts(title, pair, run)
+        final = final_of(run) if run and facts.state == FINISHED else None
+        study = run.study.id if run else ""
+        yield Known(final.data if final else "", final.ended if final else "", study), facts
+
+
+def _deleted(title: str, recipe: str, evidence: Evidence) -> Iterator[tuple[Known, RunFacts]]:
+    for run in evidence.deleted(recipe):
+        state = run["state"] if run["state"] in WORST_LAST else COMING
+        facts = RunFacts(title, run["pair"], state, run["sentence"])
+        yield Known(run["data"], run["ended"], run["study"]), facts
 
 
 def _facts(title: str, pair: int, run: Run | None) -> RunFacts:

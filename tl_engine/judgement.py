@@ -19,13 +19,15 @@ from tl_engine.analysis.evidence import (
     Found,
     Observed,
     comparisons_of,
+    distinct,
     evidence_of,
     family_of,
 )
-from tl_engine.analysis.health import Health, RunFacts, health_of, withheld
+from tl_engine.analysis.health import Health, health_of, withheld
 from tl_engine.analysis.scores import finals_of, pairs_of
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Verdict, decide_all, holm
-from tl_engine.health import facts_of, gains_at_chance
+from tl_engine.catalog.datasets import dataset
+from tl_engine.health import Side, facts_in_store, facts_of, with_lost
 from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
@@ -219,7 +221,8 @@ def judge(
         met = contrast(one.runs[0].recipe, other.runs[0].recipe, costs)
         refusal = met.refusal(one.title, other.title, any_budget=any_budget)
         refusal = refusal or missing[first] or missing[second]
-        found = pooled.found(pooled.ids[first], pooled.ids[second])
+        ids = pooled.ids[first], pooled.ids[second]
+        found = pooled.found(*ids) if ids[0] != ids[1] else None  # two arms of one recipe
         pairs = (
             _frame(found, question.metric) if found else _own_pairs(one, other, finals, question)
         )
@@ -277,6 +280,7 @@ class Pool:
         ]
         self._observed = self._evidence.observed(together, metric.name)
         self._data = _data_of(arms)
+        self._sides: dict[tuple[str, str, str], Side] = {}
         other = [one.metric for one in self._asked if one.metric != metric.name]
         self.others = len(self.family) * len(set(other))
 
@@ -285,14 +289,48 @@ class Pool:
         """Whether the ledger of deleted studies is damaged."""
         return self._evidence.is_damaged
 
-    def found(self, first: str, second: str) -> Found | None:
-        """The evidence of a comparison; None of a recipe with itself, two arms of one study."""
-        if first == second:
-            return None
-        known = {one.data for one in self._observed if one.recipe in (first, second)}
-        data = self._data if self._data in known else max(known, default="")
+    def found(self, first: str, second: str) -> Found:
+        """The evidence of a comparison of two different recipes."""
+        data = self._data_of(first, second)
         observed = [one for one in self._observed if one.data == data]
         return evidence_of(first, second, self._asked, observed, self._metric.name)
+
+    def comparison(self, one: Judged) -> Comparison:
+        """Its two recipes."""
+        return frozenset((self.ids[one.first], self.ids[one.second]))
+
+    def hidden(self, shown: set[Comparison]) -> list[tuple[str, str]]:
+        """The comparisons of the family that are not shown."""
+        return [(one[0], one[-1]) for one in sorted(map(sorted, self.family - shown))]
+
+    def sides(
+        self, first: str, second: str, arms: tuple[ArmOfRuns, ArmOfRuns] | None = None
+    ) -> tuple[Side, Side]:
+        """Both recipes of a comparison as evidence.
+
+        Args:
+            arms: the arms that have them, where they are shown.
+        """
+        data = self._data_of(first, second)
+        titles = [arm.title for arm in arms] if arms else ["", ""]
+        one, other = (self._side(*two, data) for two in zip(titles, (first, second), strict=True))
+        return one, other
+
+    def _side(self, title: str, recipe: str, data: str) -> Side:
+        known = self._sides.get((title, recipe, data))
+        if known is None:
+            ours = (one for one in self._observed if (one.recipe, one.data) == (recipe, data))
+            scores = {one.pair: one.score for one in distinct(ours).values()}
+            facts = facts_in_store(title, recipe, self._evidence, data)
+            classes = len(dataset(self._recipes[recipe].dataset).class_names)
+            known = self._sides[title, recipe, data] = Side(facts, scores, classes)
+        return known
+
+    def _data_of(self, first: str, second: str) -> str:
+        """Fingerprint of the images on which two recipes are compared: those of the shown runs, if
+        they have any."""
+        known = {one.data for one in self._observed if one.recipe in (first, second)}
+        return self._data if self._data in known else max(known, default="")
 
     def question(self, study: StudyFolder | None, first: str, second: str) -> Asked | None:
         """What the study asked of two recipes."""
@@ -369,81 +407,76 @@ def _decided(
     """The verdicts; each comparison of the family is decided with its own evidence, shown or not,
     so that a verdict is the same wherever it stands. A verdict that lost runs, counted at chance,
     would change is withheld: the whole family is decided again with them, at its own levels."""
+    metric = question.metric
     comparable = [place for place, one in enumerate(judged) if not one.refusal]
-    ids = pooled.ids
-    shown = {frozenset((ids[judged[n].first], ids[judged[n].second])) for n in comparable}
-    hidden = [sorted(one) for one in sorted(pooled.family - shown, key=sorted)]
-    family = [
+    sides = [_sides(one, arms, pooled, finals) for one in judged]
+    shown = [
         pairs_in(one, arms[one.first].title, arms[one.second].title, question)
         for one in (judged[place] for place in comparable)
     ]
-    evidence = ((pooled.found(a, b), a, b) for a, b in hidden)
-    unseen = [_pairs(found, a, b, question.metric) for found, a, b in evidence if found]
-    # Those of too few pairs will be looked at later, at what is left of the level.
-    few = sum(len(one.differences) < LEAST_PAIRS for one in (*family, *unseen))
-    others = few + pooled.others
-
-    def decided(of_shown: list[Pairs]) -> list[Verdict]:
-        everything = [*of_shown, *unseen]
-        return decide_all(everything, question.smallest, metric=question.metric, others=others)
-
-    verdicts = decided(family)
-    adjusted = holm(np.array([*(verdict.p for verdict in verdicts), *[1.0] * others]))
-    facts = [facts_of(arm.title, arm.runs) for arm in arms]
+    hidden = pooled.hidden({pooled.comparison(judged[place]) for place in comparable})
+    unseen = [_pairs(pooled.found(one, other), one, other, metric) for one, other in hidden]
     at_chance = [
-        _at_chance(judged[place], pairs, arms, facts, finals, question.metric)
-        for place, pairs in zip(comparable, family, strict=True)
+        with_lost(pairs, *two, metric)
+        for pairs, two in zip(
+            (*shown, *unseen),
+            (*(sides[place] for place in comparable), *(pooled.sides(*two) for two in hidden)),
+            strict=True,
+        )
     ]
-    changed = any(
-        len(one.differences) != len(other.differences)
-        for one, other in zip(family, at_chance, strict=True)
-    )
-    again = decided(at_chance) if changed else verdicts
-    judged = [
-        one._replace(health=health_of(facts[one.first] + facts[one.second])) for one in judged
-    ]
-    for place, verdict, counted, p in zip(comparable, verdicts, again, adjusted, strict=False):
-        one = judged[place]
+    verdicts, adjusted = _decide([*shown, *unseen], pooled.others, question)
+    again, _ = _decide(at_chance, pooled.others, question)
+    judged = [one._replace(health=_health_of(*two)) for one, two in zip(judged, sides, strict=True)]
+    of_all = len(verdicts) + pooled.others
+    for number, place in enumerate(comparable):
+        one, verdict, p = judged[place], verdicts[number], adjusted[number]
+        is_counted = len(at_chance[number].differences) > len(shown[number].differences)
         if one.health:
-            verdict, health = withheld(verdict, counted, one.health)
+            verdict, health = withheld(verdict, again[number], one.health, is_counted=is_counted)
             one = one._replace(health=health)
-        p = math.nan if verdict.outcome is Outcome.WITHHELD else float(p)
-        of_all = len(family) + len(unseen) + pooled.others
+        p = math.nan if verdict.outcome is Outcome.WITHHELD else p
         judged[place] = one._replace(verdict=verdict, adjusted_p=p, family=of_all)
     return judged
 
 
-def _at_chance(
-    one: Judged,
-    pairs: Pairs,
-    arms: Sequence[ArmOfRuns],
-    facts: Sequence[list[RunFacts]],
-    finals: Finals,
-    metric: Metric,
-) -> Pairs:
-    """The pairs with those added in which a run was lost, at chance, judged by the same plan."""
-    import pandas as pd
+def _decide(
+    family: list[Pairs], others: int, question: Question
+) -> tuple[list[Verdict], list[float]]:
+    """The verdicts on all comparisons of a family, and their p, adjusted.
 
-    scores = []
-    for column, at in (("first", one.first), ("second", one.second)):
-        pooled = one.pairs.set_index("seed")[column]
-        alone = finals.get(arms[at].key, pd.Series(dtype=float))
-        scores.append(pooled.combine_first(alone))
-    first, second = arms[one.first], arms[one.second]
-    lost = gains_at_chance(
-        (first.runs[0], second.runs[0]),
-        (facts[one.first], facts[one.second]),
-        (scores[0], scores[1]),
-        set(map(int, one.pairs["seed"])),
-        metric,
-    )
-    if not len(lost):
-        return pairs
-    gains = np.concatenate([pairs.differences, lost])
-    plan = pairs.planned_differences
-    if plan is None and len(gains) == pairs.planned:  # with them all planned pairs are in
-        plan = gains
-    return pairs._replace(differences=gains, planned_differences=plan)
+    Args:
+        others: comparisons of the family that are decided by another metric.
+    """
+    # Those of too few pairs will be looked at later, at what is left of the level.
+    others += sum(len(one.differences) < LEAST_PAIRS for one in family)
+    verdicts = decide_all(family, question.smallest, metric=question.metric, others=others)
+    adjusted = holm(np.array([*(verdict.p for verdict in verdicts), *[1.0] * others]))
+    return verdicts, [float(p) for p in adjusted]
+
+
+def _sides(
+    one: Judged, arms: Sequence[ArmOfRuns], pooled: Pool, finals: Finals
+) -> tuple[Side, Side]:
+    """Both arms as evidence: in the whole store, or, where they are one recipe, in their study."""
+    two = arms[one.first], arms[one.second]
+    if one.found is not None:
+        return pooled.sides(pooled.ids[one.first], pooled.ids[one.second], two)
+    first, second = (_own_side(arm, finals) for arm in two)
+    return first, second
+
+
+def _own_side(arm: ArmOfRuns, finals: Finals) -> Side:
+    known = finals.get(arm.key)
+    scores = {} if known is None else dict(zip(known.index.astype(int), known, strict=True))
+    recipe = arm.runs[0].recipe
+    return Side(facts_of(arm.title, arm.runs), scores, len(dataset(recipe.dataset).class_names))
+
+
+def _health_of(first: Side, second: Side) -> Health | None:
+    """What befell the runs of the pairs that both arms have; of all where they have none."""
+    both = first.facts.keys() & second.facts.keys() or first.facts.keys() | second.facts.keys()
+    runs = [side.facts[n] for side in (first, second) for n in sorted(both & side.facts.keys())]
+    return health_of(runs) if runs else None
 
 
 def _called(runs: Sequence[Run]) -> str:

@@ -151,7 +151,7 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     if verdict.outcome is Outcome.LOOK:
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
     elif verdict.outcome is Outcome.WITHHELD:
-        words.append("resume or restart the lost runs on Overview")
+        words.append("resume or restart the lost runs on Overview, or launch their seeds again")
     else:
         words.append(f"{verdict.procedure} over seeds")
         is_at_end = verdict.procedure in (Procedure.PLANNED, Procedure.PLANNED_SKEWED)

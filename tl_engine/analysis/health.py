@@ -148,20 +148,28 @@ def counted_at_chance(
     return np.array(gains, float)
 
 
-def withheld(verdict: Verdict, counted: Verdict, health: Health) -> tuple[Verdict, Health]:
-    """The verdict, or none where the lost runs, counted at chance, would change what is said.
+def withheld(
+    verdict: Verdict, counted: Verdict, health: Health, *, is_counted: bool
+) -> tuple[Verdict, Health]:
+    """The verdict, or none where lost runs, counted at chance, would change what is said.
 
     Args:
         verdict: of the pairs that finished.
-        counted: of all pairs, lost runs at chance.
+        counted: with lost runs at chance, in all comparisons of the family.
+        is_counted: whether pairs of this comparison were added; else only its share of the error
+            may have changed.
     """
-    if not health.lost or verdict.outcome is Outcome.LOOK:
+    if verdict.outcome is Outcome.LOOK:
         return verdict, health
     if _claim(verdict) == _claim(counted):
+        if not health.lost:
+            return verdict, health
         same = "The verdict is the same with them counted at chance."
-        return verdict, health.with_finding(Level.PROBLEM, same)
+        none = "None is counted: the other runs of their pairs say nothing, or are still coming."
+        return verdict, health.with_finding(Level.PROBLEM, same if is_counted else none)
+    lost = health.lost if is_counted else ("runs of other comparisons of the family were lost",)
     sentence = (
-        f"Withheld: {'; '.join(health.lost)}. Without them: {verdict.sentence} "
+        f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} "
         f"Counted at chance: {counted.sentence}"
     )
     nothing = verdict._replace(interval=None, p=math.nan, more_pairs=None)
@@ -214,7 +222,13 @@ def _machines(runs: Sequence[RunFacts]) -> Iterator[Finding]:
         mixed = sum(len({value for value in theirs if value}) > 1 for theirs in whole)
         title = "images (fingerprint)" if name == IMAGES else name
         listed = f"{', '.join(known[:-1])} and {known[-1]}"
-        if mixed:
+        if name == IMAGES:
+            yield Finding(
+                Level.PROBLEM,
+                f"Runs were computed on other images (fingerprints {listed}): only pairs on the "
+                "same images are compared, the others are left out.",
+            )
+        elif mixed:
             yield Finding(
                 Level.PROBLEM,
                 f"In {mixed} of {len(whole)} pairs the two runs differ in {title} ({listed}): "

@@ -155,6 +155,27 @@ class Evidence:
                 found.append(Observed(*place, known.scores[metric], known.data))
         return found
 
+    def standing(self, recipe: str) -> Iterable[tuple[int, Run | None]]:
+        """(pair, run) of every run of a recipe that a study planned or somebody added; None where
+        its folder is gone."""
+        for folder in self._folders.values():
+            ids = _ids(folder.study)
+            if recipe not in ids:
+                continue
+            there = folder.runs()
+            for arm in (arm for arm, one in enumerate(ids) if one == recipe):
+                ours = {run.pair: run for run in there if run.arm_index == arm}
+                for pair in sorted({*folder.study.pair_numbers, *ours}):
+                    yield pair, ours.get(pair)
+
+    def deleted(self, recipe: str) -> Iterable[dict[str, Any]]:
+        """What the ledger tells of the deleted runs of a recipe (`shapes.LeftRun`), with the id of
+        their study."""
+        for line in self._deleted:
+            for run in line["runs"]:
+                if run["recipe"] == recipe:
+                    yield {**run, "study": line["study"]}
+
     def computed(self, recipes: Iterable[str]) -> set[Place]:
         """Of these recipes, every (recipe, pair) of which an epoch was ever committed."""
         wanted = set(recipes)
@@ -183,24 +204,30 @@ class Evidence:
         return max(used, default=0) + 1
 
     def openings(self, study: StudyFolder) -> list[Opening]:
-        """Who looked at the test images with a study's evidence, in whatever study; its own
-        openings as they are, those of others with their study named, oldest first.
+        """Who looked at the test images with a study's evidence; see `looks`."""
+        return self.looks({(recipe_id(run.recipe), run.pair) for run in study.runs()}, study)
+
+    def looks(self, places: set[Place], study: StudyFolder | None = None) -> list[Opening]:
+        """Who looked at the test images with this evidence, in whatever study, oldest first.
+
+        Args:
+            places: (recipe, pair) of its runs.
+            study: whose own openings are given as they are, all others with their study named.
 
         Raises:
             DamagedError: for a log that is not what was written.
         """
-        ours = {(recipe_id(run.recipe), run.pair) for run in study.runs()}
-        ids = {recipe for recipe, _ in ours}
-        found = openings.read(study)
+        ids = {recipe for recipe, _ in places}
+        found = openings.read(study) if study else []
         for line in self._deleted:
             for one in line["openings"]:
-                if ours & set(one["runs"]):
+                if places & set(one["runs"]):
                     found.append(Opening(1, one["at"], (), str(line["title"])))
         for folder in self._folders.values():
-            if folder.id == study.id or not ids & set(_ids(folder.study)):
+            if (study and folder.id == study.id) or not ids & set(_ids(folder.study)):
                 continue
             for other in openings.read(folder):
-                if ours & _places(folder, other.runs):
+                if places & _places(folder, other.runs):
                     found.append(other._replace(runs=(), study=folder.title, number=1))
         return sorted(found, key=lambda one: one.at)
 
