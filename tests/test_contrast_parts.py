@@ -108,7 +108,7 @@ def test_a_run_that_has_not_finished_counts_in_no_pair(store):
         finish(run, "Freeze first", epochs=2 if run.pair == 4 else fake_run.EPOCHS)
     app = page(store)
     subtitle = json_of(app.get("plotly_chart")[0])["layout"]["title"]["subtitle"]["text"]
-    assert "3 of 4 pairs" in subtitle and "interval" not in subtitle
+    assert "3 of 4 planned pairs" in subtitle and "interval" not in subtitle
     assert "Means of 3 to 4 pairs" in words(app)
 
 

@@ -22,6 +22,7 @@ from tl_engine.analysis.evidence import (
     distinct,
     evidence_of,
     family_of,
+    plan_of,
 )
 from tl_engine.analysis.health import Health, health_of, withheld
 from tl_engine.analysis.scores import finals_of, pairs_of
@@ -141,17 +142,19 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
 
 
 def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
-    """What the arms' study asked.
+    """What the arms' study asked; of several studies their metric, or accuracy where they have
+    different ones, with the largest of their smallest differences that matter.
 
     Args:
         scored: rows of `analysis.scores.score_table`.
     """
     studies = {run.study.id: run.study for arm in arms for run in arm.runs}
     if len(studies) > 1:
-        asked = {(one.study.metric, one.study.smallest_difference) for one in studies.values()}
-        if len(asked) > 1:
-            return Question(None, ACCURACY, ACCURACY.smallest, False)
-        ((name, smallest),) = asked
+        asked = [(one.study.metric, one.study.smallest_difference) for one in studies.values()]
+        names = {name for name, _ in asked}
+        name = names.pop() if len(names) == 1 else ACCURACY.name
+        margins = [smallest for one, smallest in asked if one == name]
+        smallest = max(margins, default=ACCURACY.smallest)
         return Question(None, METRICS[name], smallest, False)
     (folder,) = studies.values()
     metric = METRICS[folder.study.metric]
@@ -162,13 +165,28 @@ def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
 
 
 def is_planned(arms: Sequence[ArmOfRuns], pairs: int) -> bool:
-    """Whether so many pairs of the arms are all that their study was launched with, and none was
-    added or computed before: only then was their number fixed before anybody looked."""
+    """Whether so many pairs of the arms are all that their study was launched with, none was added
+    or computed before, and no earlier study had asked: only then was their number fixed before
+    anybody looked."""
     folder = arms[0].runs[0].study
     runs = [run for arm in arms for run in arm.runs]
     alone = all(run.study.id == folder.id for run in runs)
     seen = any(run.asked.get("computed_before") for run in runs)
-    return alone and not seen and pairs == folder.study.pairs and not folder.added_pairs
+    if not alone or seen or pairs != folder.study.pairs or folder.added_pairs:
+        return False
+    return pairs < LEAST_PAIRS or _asked_first(arms, folder)
+
+
+def _asked_first(arms: Sequence[ArmOfRuns], folder: StudyFolder) -> bool:
+    """Whether the planned analysis of every comparison of the arms is that of this study."""
+    recipes = {recipe_id(arm.runs[0].recipe) for arm in arms}
+    known = of_store(folder.path.parent)
+    asked = [known.with_seen(one) for one in known.asked() if len(recipes & {*one.recipes}) > 1]
+    numbers = tuple(folder.study.pair_numbers)
+    return all(
+        plan_of(comparison, asked, folder.study.metric) == numbers
+        for comparison in comparisons_of(recipes)
+    )
 
 
 def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
@@ -483,31 +501,6 @@ def _called(runs: Sequence[Run]) -> str:
     """An arm's name; where studies call the same recipe differently, all of its names."""
     names = list(dict.fromkeys(run.arm for run in runs))
     return names[0] if len(names) == 1 else " / ".join(names)
-
-
-def rests_on(one: Judged, question: Question) -> str:
-    """How many pairs a comparison has, and where they come from."""
-    found, pairs = one.found, len(one.pairs)
-    counted = "1 pair" if pairs == 1 else f"{pairs} pairs"
-    if found is None or len(found.studies) < 2:
-        study = question.study
-        if study and not study.added_pairs and pairs <= study.study.pairs:
-            return f"{pairs} of {study.study.pairs} planned pairs"
-        return counted
-    words = f"pooled: {counted} from {len(found.studies)} studies"
-    if found.copies:
-        runs = "1 run stands" if found.copies == 1 else f"{found.copies} runs stand"
-        verb = "counts" if found.copies == 1 else "count"
-        words += f"; {runs} in a further study and {verb} once"
-    return words
-
-
-def seen_before(one: Judged) -> int:
-    """Planned pairs of the shown study of which a run had been computed when it was asked."""
-    if one.asked is None:
-        return 0
-    both = (recipe_id(one.contrast.first), recipe_id(one.contrast.second))
-    return one.asked.had_seen(frozenset(both))
 
 
 def budgets_of(arms: Sequence[ArmOfRuns], history: pd.DataFrame) -> list[Budget]:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tl_engine.analysis.over_images import OverImages, PairImages, in_images, over_images
+from tl_engine.analysis.rule import AT_END, analyses
+from tl_engine.analysis.verdict import Interval
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import ComparisonError, StoreError, ThawError
-from tl_engine.judgement import ArmOfRuns, Judged, Question
+from tl_engine.judgement import ArmOfRuns, Judged, Question, pairs_in
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.runs import Run
 from tl_engine.runs.kept import Kept
@@ -37,23 +39,26 @@ def over_images_of(arms: Sequence[ArmOfRuns], one: Judged, question: Question) -
     if one.verdict is None or one.verdict.interval is None:
         return None
     first, second = ({run.pair: run for run in arms[at].runs} for at in (one.first, one.second))
-    if set(map(int, one.pairs["seed"])) - (first.keys() & second.keys()):
+    seeds, narrow = _decided_by(one, question)
+    if set(seeds) - (first.keys() & second.keys()):
         raise ComparisonError(
             "The comparison is pooled with pairs of studies that are not chosen or were deleted: "
             "the interval over images needs their probabilities. Choose these studies too."
         )
-    pairs = [
-        _pair(first[int(seed)], second[int(seed)], question.metric) for seed in one.pairs["seed"]
-    ]
-    gains = one.pairs["gain"].to_numpy(float)
-    return over_images(
-        one.verdict,
-        gains,
-        pairs,
-        question.smallest,
-        all_in=question.is_planned,
-        metric=question.metric,
-    )
+    pairs = [_pair(first[seed], second[seed], question.metric) for seed in seeds]
+    return over_images(one.verdict, pairs, question.smallest, narrow=narrow, metric=question.metric)
+
+
+def _decided_by(one: Judged, question: Question) -> tuple[list[int], Interval | None]:
+    """The pairs that a verdict is of, and, where they were planned, the interval that shows
+    equivalence."""
+    every = [int(seed) for seed in one.pairs["seed"]]
+    if one.verdict is None or one.verdict.procedure not in AT_END:
+        return every, None
+    planned = next(a for a in analyses(pairs_in(one, "", "", question)) if a.variance is None)
+    plan = one.found.plan if one.found else None
+    seeds = [first.pair for first, _ in plan] if plan else every
+    return seeds, planned.equivalence_interval(one.verdict.mistake)
 
 
 def about_seeds(run: Run, question: Question) -> str:

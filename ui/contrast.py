@@ -22,6 +22,7 @@ from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.settings import MISSING
 from tl_engine.analysis.verdict import MISTAKE
+from tl_engine.basis import rests_on
 from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
 from tl_engine.judgement import Judged, Question, budgets_of, finished, pairs_in
 from tl_engine.recipe import SETTINGS, Recipe
@@ -189,10 +190,7 @@ def _styles(arms: Sequence[ShownArm]) -> dict[ArmKey, ArmStyle]:
 
 
 def _words(judged: Judged, question: Question) -> str:
-    pairs, planned = len(judged.pairs), question.planned or 0
-    words = f"{pairs} of {planned} pairs" if pairs <= planned else f"{pairs} pairs"
-    added = f", {pairs - planned} of them added" if 0 < planned < pairs else ""
-    return f"{words}{added}, validation split, last epoch"
+    return f"{rests_on(judged, question)}, validation split, last epoch"
 
 
 def _amount(measure: str, value: float) -> str:

@@ -10,9 +10,10 @@ import streamlit as st
 
 from tl_engine.analysis.contrast import ORDER
 from tl_engine.analysis.verdict import Outcome, Verdict
+from tl_engine.basis import rests_on
 from tl_engine.charts.strip import interval_svg
 from tl_engine.errors import StoreError
-from tl_engine.judgement import Judged, Question, judge, question_of, rests_on
+from tl_engine.judgement import Judged, Question, judge, question_of
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.evidence import recipe_id
 from ui import health
@@ -73,19 +74,18 @@ def _studies(known: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
     """The runs of each of the newest studies in which two arms have a finished run."""
     runs: dict[str, list[Run]] = {}
     done: dict[str, set[int]] = {}
-    damaged: set[str] = set()  # nothing can be said of such studies
     for run, summary in known:
         if run.study.id not in runs and len(runs) == LOOKED_AT:
             break
-        runs.setdefault(run.study.id, []).append(run)
+        ours = runs.setdefault(run.study.id, [])
+        if summary.state is not RunState.DAMAGED:  # nothing is said of its arm
+            ours.append(run)
         if summary.state is RunState.FINISHED:
             done.setdefault(run.study.id, set()).add(run.arm_index)
-        if summary.state is RunState.DAMAGED:
-            damaged.add(run.study.id)
     return [
         ours
         for study, ours in runs.items()
-        if len(done.get(study, ())) > 1 and len(ours) <= MOST_RUNS and study not in damaged
+        if len(done.get(study, ())) > 1 and len(ours) <= MOST_RUNS
     ]
 
 

@@ -12,20 +12,19 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
+from tl_engine.analysis.rule import AT_END
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
-from tl_engine.errors import StoreError
+from tl_engine.basis import known_before, looks_at_test, rests_on, seen_before
 from tl_engine.judgement import (
     Judged,
     Question,
     judge,
     question_of,
-    rests_on,
-    seen_before,
 )
 from tl_engine.launchers import local
 from tl_engine.metric import Metric
-from tl_engine.runs import Run, StudyFolder, summarise
-from tl_engine.runs.openings import count
+from tl_engine.runs import Run, summarise
+from tl_engine.runs.evidence import of_store
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access, address, health, over_images
 from ui.compare_parts import ShownArm, show_table
@@ -107,7 +106,7 @@ def show(
     places = [next(n for n, arm in enumerate(arms) if arm.key == one.key) for one in chosen]
     one = next(each for each in judged if [each.first, each.second] == places)
     health.show(one.health)
-    _card(one, chosen, question, sum(not each.refusal for each in judged))
+    _card(one, arms, chosen, question, sum(not each.refusal for each in judged))
     over_images.show(arms, one, question)
     # Drawn whichever contrast is looked at: Streamlit forgets what is not drawn.
     if any(not each.contrast.has_equal_budgets for each in judged):
@@ -123,7 +122,11 @@ def show(
 
 
 def _card(
-    one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question, contrasts: int
+    one: Judged,
+    arms: Sequence[ShownArm],
+    chosen: tuple[ShownArm, ShownArm],
+    question: Question,
+    contrasts: int,
 ) -> None:
     with st.container(border=True):
         if one.verdict is None:
@@ -131,7 +134,8 @@ def _card(
         else:
             mark = MARKS[one.verdict.outcome]
             st.markdown(f"{mark} **{escape(one.verdict.sentence, 1600)}**")
-            st.caption(_evidence(one, one.verdict, question, contrasts))
+            test = looks_at_test(arms, one, question)
+            st.caption(f"{_evidence(one, one.verdict, question, contrasts)} {escape(test, 300)}")
             for said in (
                 escape(one.verdict.reason, 600),
                 _as_planned(one, chosen, question),
@@ -146,7 +150,6 @@ def _card(
 
 def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int) -> str:
     """What the sentence rests on."""
-    study = question.study
     words = [rests_on(one, question), f"{question.metric.title}, last epoch"]
     if verdict.outcome is Outcome.LOOK:
         words.append(f"a verdict takes at least {LEAST_PAIRS}")
@@ -154,9 +157,8 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
         words.append("resume or restart the lost runs on Overview, or launch their seeds again")
     else:
         words.append(f"{verdict.procedure} over seeds")
-        is_at_end = verdict.procedure in (Procedure.PLANNED, Procedure.PLANNED_SKEWED)
-        if is_at_end and verdict.pairs < len(one.pairs):
-            words.append(f"added pairs: {Procedure.SEQUENCE}")
+        if verdict.procedure in AT_END and verdict.pairs < len(one.pairs):
+            words.append(f"all {len(one.pairs)} pairs: {Procedure.SEQUENCE}")
     if seen := seen_before(one):
         words.append(f"{seen} planned pairs had been computed before the question was fixed")
     if (family := max(contrasts, one.family)) > 1:
@@ -165,23 +167,7 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
     differs = f"They differ in {factors[0]} alone" if factors else "Nothing differs"
     if not one.contrast.has_equal_budgets:
         differs += ", and what the arms cost"
-    return escape(f"{'; '.join(words)}. {differs}.{_test_words(study)}", 600)
-
-
-def _test_words(study: StudyFolder | None) -> str:
-    """How often somebody has looked at the test split."""
-    if study is None:
-        return ""
-    try:
-        openings = study.openings()
-        times = count(openings)
-    except StoreError:
-        return " How often the test split was opened cannot be read."
-    if not times:
-        return " Test split locked."
-    others = ", ".join(dict.fromkeys(plain(one.study, 60) for one in openings if one.study))
-    where = f" (in {others})" if others else ""
-    return f" Test split opened {times} time{'s' if times > 1 else ''}{where}."
+    return escape(f"{'; '.join(words)}. {differs}.", 600)
 
 
 def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
@@ -206,7 +192,7 @@ def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questio
     metric = question.metric
     seen = f"found: {metric.gain(found)} {metric.unit}" if len(one.pairs) else "nothing found yet"
     expected_by = f"{metric.gain(expected.by)} {metric.unit}"
-    before = seen_before(one)
+    before = known_before(one)
     pairs = "1 of its pairs" if before == 1 else f"{before} of its pairs"
     when = f"after {pairs} had been computed" if before else "before the first run"
     return f"Expected {when}: {escape(expected.arm)} ahead by {expected_by}; {seen}."
@@ -228,18 +214,28 @@ def _more_pairs(one: Judged, question: Question) -> None:
     more = min(wanted, ONE_CLICK_PAIRS, MAXIMUM_PAIRS - there)
     if more < 1 or any(not summarise(run).state.is_over for run in study.runs()):
         return
+    adds = of_store(study.path.parent).pairs_to_add(study, more)
+    more -= max(there + adds - MAXIMUM_PAIRS, 0)
+    adds = min(adds, MAXIMUM_PAIRS - there)
+    if more < 1:
+        return
     runs = more * len(study.study.arms)
     is_part = more < wanted <= MAXIMUM_PAIRS - there
     some = f"{more} of {wanted}" if is_part else f"{more}"
+    taken = (
+        f" {adds - more} more were computed in another study: they are taken over."
+        if adds > more
+        else ""
+    )
     if access.button(
         f"Run {some} more pair" + ("" if wanted == 1 else "s") + f" ({runs} runs)",
         icon=":material/add_circle:",
         key="more-pairs",
         help="Pairs of all arms of the study. Those that are added after a look are judged "
         "by an interval that allows for looking, which is wider; what the planned pairs said stays "
-        "on this card.",
+        f"on this card.{taken}",
     ):
-        study.add_pairs(more)
+        study.add_pairs(adds)
         local.ensure_worker(store())
         st.rerun()
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tl_engine.analysis.rule import AT_END
 from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.metric import Metric
 
@@ -161,16 +162,19 @@ def withheld(
     """
     if verdict.outcome is Outcome.LOOK:
         return verdict, health
-    if _claim(verdict) == _claim(counted):
+    less = _rests_on_less(verdict, counted)
+    if _claim(verdict) == _claim(counted) and not less:
         if not health.lost:
             return verdict, health
         same = "The verdict is the same with them counted at chance."
         none = "None is counted: the other runs of their pairs say nothing, or are still coming."
         return verdict, health.with_finding(Level.PROBLEM, same if is_counted else none)
     lost = health.lost if is_counted else ("runs of other comparisons of the family were lost",)
+    says = counted.sentence
+    if less:
+        says = f"the {counted.pairs} planned pairs alone decide. {says}"
     sentence = (
-        f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} "
-        f"Counted at chance: {counted.sentence}"
+        f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} Counted at chance: {says}"
     )
     nothing = verdict._replace(interval=None, p=math.nan, more_pairs=None)
     return nothing._replace(outcome=Outcome.WITHHELD, sentence=sentence), health
@@ -180,6 +184,12 @@ def _claim(verdict: Verdict) -> tuple[Outcome, bool]:
     """What is said, and of which arm."""
     names_one = verdict.outcome in (Outcome.BETTER, Outcome.SMALL)
     return verdict.outcome, names_one and verdict.difference < 0
+
+
+def _rests_on_less(verdict: Verdict, counted: Verdict) -> bool:
+    """Whether only the planned pairs, of which none was lost, still show what all pairs did."""
+    at_end = counted.procedure in AT_END and verdict.procedure not in AT_END
+    return at_end and counted.pairs < verdict.pairs
 
 
 def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.verdict import Interval, Outcome, Verdict, t_interval
+from tl_engine.analysis.verdict import Interval, Outcome, Verdict
 from tl_engine.metric import ACCURACY, Metric
 
 
@@ -89,27 +89,26 @@ def widened(interval: Interval, difference: float, part: ImagePart, mistake: flo
 
 def over_images(
     verdict: Verdict,
-    gains: np.ndarray,
     pairs: Sequence[PairImages],
     smallest: float,
     *,
-    all_in: bool,
+    narrow: Interval | None = None,
     metric: Metric = ACCURACY,
 ) -> OverImages | None:
     """The verdict's interval over seeds and images; None where the verdict has none.
 
     Args:
-        gains: (pairs,) that the verdict is of.
-        pairs: the same pairs, image by image.
-        all_in: the verdict's interval is the paired t interval.
+        pairs: those that the verdict is of, image by image.
+        narrow: the interval at twice the verdict's level that must lie within the smallest
+            difference for two arms to be equivalent (two one-sided tests), where pairs were
+            planned; None where the verdict's own must.
     """
     if verdict.interval is None or len(pairs) < 2:
         return None
     part = image_part(pairs)
     wide = widened(verdict.interval, verdict.difference, part, verdict.mistake)
     inner = wide
-    if all_in:  # two one-sided tests: the interval at twice the level lies within
-        narrow = t_interval(gains, 2 * verdict.mistake)
+    if narrow is not None:
         inner = widened(narrow, verdict.difference, part, 2 * verdict.mistake)
     stands = _stands(verdict.outcome, wide, inner, smallest)
     says = (

@@ -39,6 +39,9 @@ class Procedure(StrEnum):
     SEQUENCE_SKEWED = "an interval that may be looked at at any time and allows for skewness"
 
 
+AT_END = (Procedure.PLANNED, Procedure.PLANNED_SKEWED)
+
+
 class Pairs(NamedTuple):
     """What is known of one contrast.
 

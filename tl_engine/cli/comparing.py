@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tl_engine.basis import looks_at_test, rests_on, seen_before
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.judgement import arms_of, judge, question_of, rests_on, table_of
+from tl_engine.judgement import ArmOfRuns, Judged, Question, arms_of, judge, question_of, table_of
 from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
 from tl_engine.runs.joined import split_sound
@@ -145,8 +146,17 @@ def _verdicts(
         return pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
     question = question_of(arms, scored)
     judged = judge(arms, scored, history, question, any_budget=any_budget)
-    table = table_of(arms, judged).assign(rests_on=[rests_on(one, question) for one in judged])
+    bases = [_basis(arms, one, question) for one in judged]
+    table = table_of(arms, judged).assign(rests_on=bases)
     return with_images(table, arms, judged, question)
+
+
+def _basis(arms: Sequence[ArmOfRuns], one: Judged, question: Question) -> str:
+    """What a verdict rests on, in sentences."""
+    words = f"{rests_on(one, question)}. "
+    if seen := seen_before(one):
+        words += f"{seen} planned pairs had been computed before the question was fixed. "
+    return words + looks_at_test(arms, one, question)
 
 
 def _print_beside(verdicts: pd.DataFrame) -> None:

@@ -203,6 +203,17 @@ class Evidence:
         used += [run.pair for run, _ in self._runs(ids)]
         return max(used, default=0) + 1
 
+    def pairs_to_add(self, study: StudyFolder, new: int) -> int:
+        """How many pairs to add to a study so that so many of them have a run that was computed
+        nowhere yet: pairs follow one another, and some may stand in other studies."""
+        ids = set(_ids(study.study))
+        computed, pair, added = self.computed(ids), study.study.pair_numbers.stop, 0
+        pair += study.added_pairs
+        while new > 0:
+            new -= any((recipe, pair + added) not in computed for recipe in ids)
+            added += 1
+        return added
+
     def openings(self, study: StudyFolder) -> list[Opening]:
         """Who looked at the test images with a study's evidence; see `looks`."""
         return self.looks({(recipe_id(run.recipe), run.pair) for run in study.runs()}, study)
