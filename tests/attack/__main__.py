@@ -140,7 +140,7 @@ def main() -> int:
             try:
                 case, failures = attack.case(number)
             except Exception as error:  # a case that cannot be done is no finding
-                print(f"case {number} cannot be done: {error!r}", file=sys.stderr)
+                print(f"case {number} cannot be done: {error!r:.300}", file=sys.stderr)
                 continue
             line = {
                 "number": number,

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -595,14 +596,22 @@ def _fifo_study(path: bytes) -> None:
 
 
 def _copy(source: Path, path: bytes) -> None:
-    shutil.copytree(source, os.fsdecode(path), symlinks=True)
+    _copy_in(path, lambda aside: shutil.copytree(source, aside, symlinks=True))
 
 
 def _nested_store(store: Path, path: bytes) -> None:
-    names = [one for one in studies(store)][:2]
-    os.mkdir(path)
-    for name in names:
-        shutil.copytree(store / name, Path(os.fsdecode(path)) / name, symlinks=True)
+    def fill(aside: Path) -> None:
+        for name in studies(store)[:2]:
+            shutil.copytree(store / name, aside / name, symlinks=True)
+
+    _copy_in(path, fill)
+
+
+def _copy_in(path: bytes, fill: Callable[[Path], Any]) -> None:
+    """By way of a folder aside: the place may lie within what is copied."""
+    with tempfile.TemporaryDirectory() as folder:
+        fill(Path(folder) / "aside")
+        shutil.move(Path(folder) / "aside", os.fsdecode(path))
 
 
 def _folder_link(random: Random, root: Path) -> Case:

@@ -290,6 +290,8 @@ class Oracle:
         untouched = study not in self._studies
         untouched = untouched and not any(run.startswith(f"{study}/") for run in self._runs)
         now, then = _run_rows(answer), _run_rows(reference)
+        if self._case.is_live and not now and "is damaged" in str(answer["errors"]):
+            return []  # it was sound when the page began to read it
         if then and not now and untouched:
             said = answer["errors"] + answer["text"]
             return [Failure("others hidden", step.name, "no scores", str(said)[:3000])]
