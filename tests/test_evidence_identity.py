@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
-from tl_engine import cli, runs
+from tl_engine import cli, fsio, runs
 from tl_engine.cli.comparing import verdicts_of
-from tl_engine.judgement import arms_of, judge, question_of, why_none
+from tl_engine.judgement import arms_of, is_planned, judge, question_of, why_none
 from tl_engine.runs import joined_history
 from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
 from tl_engine.runs.joined import split_sound
@@ -250,3 +251,85 @@ def test_a_run_that_is_damaged_while_compare_is_drawn_changes_the_order_of_arms_
     app = visit("pages/2_Compare.py", store, monkeypatch, ids=folder.id)
     assert_whole(app)
     assert "are left out, and whoever chose" in words(app)
+
+
+def test_what_is_expected_of_fresh_seeds_was_expected_after_the_old_ones_had_been_seen(
+    store, monkeypatch
+):
+    launched(store, 4)
+    time.sleep(1.1)
+    expected = Expectation("Fine-tune first", 0.01)
+    fresh = launched(store, 4, first_pair=5, expectation=expected)
+    said = words(visit("pages/2_Compare.py", store, monkeypatch, ids=fresh.id))
+    assert "Expected after 4 of its pairs had been computed" in said
+    assert "Expected before the first run" not in said
+
+
+def test_a_verdict_names_looks_at_the_test_split_with_any_of_its_pairs(store, monkeypatch, capsys):
+    first, fresh = launched(store, 4), launched(store, 4, first_pair=5)
+    fresh.label("The fresh one")
+    note(fresh, fresh.runs())
+    for ids in (first.id, f"{first.id},{fresh.id}"):
+        said = words(visit("pages/2_Compare.py", store, monkeypatch, ids=ids))
+        assert "Test split opened 1 time (in The fresh one)" in said
+        assert "Test split locked" not in said
+    assert cli.main(["compare", first.id, "--runs-dir", str(store.root)]) == 0
+    assert "Test split opened 1 time (in The fresh one)" in capsys.readouterr().out
+
+
+def test_studies_of_one_metric_are_judged_by_it_whatever_matters_to_each(store):
+    folders = [
+        launched(store, 4, metric="val_loss", smallest_difference=margin, first_pair=first)
+        for margin, first in ((0.01, 1), (0.02, 5))
+    ]
+    runs = [run for folder in folders for run in folder.runs()]
+    arms = arms_of(runs)
+    question = question_of(arms, scores_of(joined_history(runs), runs))
+    assert (question.metric.name, question.smallest) == ("val_loss", 0.02)
+
+
+def test_pairs_that_another_study_computed_are_taken_over_and_new_ones_added(store):
+    folder = launched(store, 4)
+    launched(store, 3, first_pair=5)
+    known = Evidence(store)
+    assert known.pairs_to_add(folder, 2) == 5
+    added = train(folder) and folder.add_pairs(known.pairs_to_add(folder, 2))
+    assert [run.pair for run in added if not run.asked["computed_before"]] == [8, 8, 9, 9]
+
+
+def test_only_the_study_that_asked_first_has_the_planned_analysis(store):
+    first = launched(store, 4)
+    time.sleep(1.1)
+    fresh = launched(store, 4, first_pair=5)
+    for folder, is_first in ((first, True), (fresh, False)):
+        arms = arms_of(folder.runs())
+        assert is_planned(arms, 4) == is_first
+
+
+def test_a_deletion_that_was_interrupted_leaves_one_line_and_counts_nothing_twice(
+    store, monkeypatch
+):
+    folder, clone = launched(store, 4), launched(store, 4)
+    note(folder, folder.runs())
+    with monkeypatch.context() as patched:
+        patched.setattr(fsio, "delete_folder", lambda path: None)  # whoever deletes it dies
+        store.delete(folder.id)
+    assert [count(one.openings()) for one in (folder, clone)] == [1, 1]
+    store.delete(folder.id)
+    assert count(clone.openings()) == 1
+    assert len((store.root / "evidence.jsonl").read_text().splitlines()) == 1
+
+
+def test_the_first_question_is_the_first_in_any_time_zone(store, monkeypatch):
+    folders = []
+    for zone, pair in (("Etc/GMT-14", 1), ("Etc/GMT+12", 5)):  # the later one has the earlier day
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        folders.append(
+            store.create(replace(tiny_study(*fake_run.PHASES), pairs=4, first_pair=pair))
+        )
+        time.sleep(1.1)
+    monkeypatch.undo()
+    time.tzset()
+    assert folders[0].created.date() > folders[1].created.date()
+    assert [is_planned(arms_of(one.runs()), 4) for one in folders] == [True, False]

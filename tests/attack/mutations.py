@@ -10,9 +10,9 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -549,7 +549,7 @@ def _foreign(random: Random, root: Path) -> Case:
         b"-rf",
         b"%2e%2e",
         "\u202eevil".encode(),
-        b"<b>bold</b>",
+        b"<b>bold",
         b"20261126-120000-abcd",
         b"99999999-999999-zzzz",
         b"quarantine",
