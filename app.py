@@ -4,7 +4,7 @@ import streamlit as st
 
 from tl_engine.charts.phases import phases_svg
 from tl_engine.launchers import local
-from tl_engine.runs import RunState, summarise
+from tl_engine.runs import RunState, ledger, summarise
 from ui import access, evidence, frame, run_card, runs_table, server
 from ui.engine import store
 from ui.text import duration, escape
@@ -56,6 +56,12 @@ def damaged(kept):
         )
     if len(broken) > MAXIMUM_WARNINGS:
         st.caption(f"and {len(broken) - MAXIMUM_WARNINGS} more damaged studies.")
+    if ledger.read(kept.root).is_damaged:
+        st.warning(
+            f"{ledger.DAMAGED}. All runs count as computed before, and no verdict has a planned "
+            "analysis, until the file is as it was.",
+            icon=":material/warning:",
+        )
 
 
 def filtered(known):

@@ -9,7 +9,8 @@ import streamlit as st
 from tl_engine.analysis.budgets import per_epoch
 from tl_engine.analysis.curves import WORK
 from tl_engine.analysis.settings import differences
-from tl_engine.runs import joined_history, split_sound, summarise
+from tl_engine.judgement import finished
+from tl_engine.runs import RunState, joined_history, split_sound, summarise
 from ui import contrast, frame, robustness, test_split, verdicts
 from ui.agreement import show_agreement
 from ui.calibration import show_calibration
@@ -165,25 +166,26 @@ def with_costs(history, runs):
 
 
 def scores(scored, arms):
-    """Every seed as a point, and the table behind the points."""
+    """Every finished run as a point, and a table of all runs."""
     st.subheader("Scores", anchor=False)
     halves = st.grid(2, min_column_width=480, gap="medium")
+    done = finished(arms, scored)
     with halves.cell():
         of_all = tuple(arm.key for arm in arms)
-        points = final_scores(scored, of_all, budget=budget_of(arms))
-        chart(points, scored, "points", "Final validation accuracy per seed")
+        points = final_scores(done, of_all, budget=budget_of(arms))
+        chart(points, done, "points", "Final validation accuracy per seed")
     with halves.cell():
-        summary = arm_summary(scored)
+        summary = arm_summary(done)
         if (summary["n"] > 1).any():
             show_table(_readable_arms(summary))
         st.caption(
-            "Final: after the last epoch. Best: the highest of all epochs, chosen after looking, "
-            "so it flatters. The interval (Wilson, 95 %) says how far the count alone can be off; "
-            "it does not say which arm is better. Cold: with nothing computed or traced "
+            "Final: after the last epoch, of runs that finished. Best: the highest of all epochs, "
+            "chosen after looking, so it flatters. The interval (Wilson, 95 %) says how far the "
+            "count alone can be off; it does not say which arm is better. Cold: with nothing computed or traced "
             "before; spent: with what other runs had left."
         )
     with st.expander("Every run", expanded=len(scored) <= FEW):
-        show_table(_readable(scored))
+        show_table(_readable(scored, {run.id: run for arm in arms for run in arm.runs}))
 
 
 def _readable_arms(summary):
@@ -199,13 +201,15 @@ def _readable_arms(summary):
     return shown.rename(columns={"n": "Seeds", **columns}).rename_axis("Arm")
 
 
-def _readable(scored):
-    """The score table in words and percentages."""
+def _readable(scored, runs):
+    """The score table in words and percentages; runs by id tell how far each one came."""
+    done = {run.id for run in runs.values() if summarise(run).state is RunState.FINISHED}
     rows = [
         {
             "Arm": row.arm,
             "Pair": row.seed,
-            "Final": percent(row.final),
+            "Final": percent(row.final) if row.run in done else f"now {percent(row.final)}",
+            "Epochs": f"{row.epoch} of {runs[row.run].recipe.total_epochs}",
             "Right": "–" if isnan(row.correct) else f"{row.correct:,.0f} of {row.total:,}",
             "95 %": f"{percent(row.low)} – {percent(row.high)}",
             "Best": percent(row.best),
@@ -230,10 +234,10 @@ def mistakes(shown, chosen):
     ordered = chosen_first(shown, chosen)
     show_confusion(ordered)
     looked_at = chosen or shown[:2]
-    finished = {arm.key: arm.runs for arm in looked_at if confusions(arm.runs) is not None}
+    counted = {arm.key: arm.runs for arm in looked_at if confusions(arm.runs) is not None}
     titles = {arm.key: arm.title for arm in looked_at}
-    if finished:
-        classes = per_class_frame(finished, titles)
+    if counted:
+        classes = per_class_frame(counted, titles)
         titled = tuple((arm.key[0], arm.title) for arm in shown)
         drawn = per_class(classes, titled, budget=budget_of(looked_at))
         chart(drawn, classes, "per-class", "Accuracy per class and arm")
@@ -283,7 +287,8 @@ def closer(runs, shown, chosen):
 with frame.page("Compare"):
     kept = store()
     if unreadable := len(kept.unreadable()):
-        st.caption(f":material/warning: {unreadable} studies cannot be read: Overview says why.")
+        words = "1 study" if unreadable == 1 else f"{unreadable} studies"
+        st.caption(f":material/warning: {words} cannot be read: Overview says why.")
     if not any(True for _ in kept.runs()):
         frame.empty_state(
             "Nothing to compare yet. Launch both orders and watch them here.",

@@ -7,34 +7,41 @@ from collections.abc import Sequence
 
 from tl_engine.errors import StoreError
 from tl_engine.judgement import ArmOfRuns, Judged, Question
-from tl_engine.runs.evidence import of_store, recipe_id
+from tl_engine.runs import ledger
+from tl_engine.runs.evidence import Evidence, of_store, recipe_id
 from tl_engine.runs.openings import count
 from tl_engine.text import plain
 
 
 def rests_on(one: Judged, question: Question) -> str:
     """How many pairs a comparison has, and where they come from."""
-    found, pairs = one.found, len(one.pairs)
-    counted = "1 pair" if pairs == 1 else f"{pairs} pairs"
-    if found is None or len(found.studies) < 2:
-        study = question.study
-        if study and not study.added_pairs and pairs <= study.study.pairs:
-            return f"{pairs} of {study.study.pairs} planned pairs"
-        return counted
-    words = f"pooled: {counted} from {len(found.studies)} studies"
-    if found.copies:
+    found, study, pairs = one.found, question.study, len(one.pairs)
+    words = "1 pair" if pairs == 1 else f"{pairs} pairs"
+    studies = found.studies if found else ()
+    if len(studies) > 1:
+        words = f"pooled: {words} from {len(studies)} studies"
+    elif study and studies and studies[0] != study.id:
+        words += " that another study computed first"
+    elif study and not study.added_pairs and pairs <= study.study.pairs:
+        words = f"{pairs} of {study.study.pairs} planned pairs"
+    if found and found.copies:
         runs = "1 run stands" if found.copies == 1 else f"{found.copies} runs stand"
         verb = "counts" if found.copies == 1 else "count"
         words += f"; {runs} in a further study and {verb} once"
     return words
 
 
-def seen_before(one: Judged) -> int:
-    """Planned pairs of the shown study of which a run had been computed when it was asked."""
+def seen_before(one: Judged, evidence: Evidence) -> str:
+    """How many planned pairs of the shown study had been computed when it was asked, in words;
+    empty for none."""
     if one.asked is None:
-        return 0
+        return ""
+    if evidence.is_damaged:
+        return f"{ledger.DAMAGED}: all pairs count as computed before the question was fixed"
     both = (recipe_id(one.contrast.first), recipe_id(one.contrast.second))
-    return one.asked.had_seen(frozenset(both))
+    seen = one.asked.had_seen(frozenset(both))
+    pairs = "1 planned pair" if seen == 1 else f"{seen} planned pairs"
+    return f"{pairs} had been computed before the question was fixed" if seen else ""
 
 
 def known_before(one: Judged) -> int:
@@ -49,16 +56,17 @@ def known_before(one: Judged) -> int:
     )
 
 
-def looks_at_test(arms: Sequence[ArmOfRuns], one: Judged, question: Question) -> str:
+def looks_at_test(
+    arms: Sequence[ArmOfRuns], one: Judged, question: Question, evidence: Evidence
+) -> str:
     """How often somebody has looked at the test images with the evidence of a verdict, as a
     sentence."""
     both = arms[one.first], arms[one.second]
     places = {(recipe_id(run.recipe), run.pair) for arm in both for run in arm.runs}
     if one.found:
         places |= {run[:2] for two in one.found.pairs for run in two}
-    known = of_store(both[0].runs[0].study.path.parent)
     try:
-        openings = known.looks(places, question.study)
+        openings = evidence.looks(places, question.study)
     except StoreError:
         return "How often the test split was opened cannot be read."
     times = count(openings)
@@ -67,3 +75,8 @@ def looks_at_test(arms: Sequence[ArmOfRuns], one: Judged, question: Question) ->
     others = ", ".join(dict.fromkeys(plain(one.study, 60) for one in openings if one.study))
     where = f" (in {others})" if others else ""
     return f"Test split opened {times} time{'s' if times > 1 else ''}{where}."
+
+
+def evidence_of_arms(arms: Sequence[ArmOfRuns]) -> Evidence:
+    """The evidence of the store in which the arms' runs stand."""
+    return of_store(arms[0].runs[0].study.path.parent)

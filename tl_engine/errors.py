@@ -81,6 +81,18 @@ class DamagedError(StoreError):
         super().__init__(f"{shown(path.parent.name)}/{shown(path.name)} is damaged: {why}.")
 
 
+class ClosedError(DamagedError):
+    """A file or folder under runs/ that this account may not open. It is not damaged, and nothing
+    can be said of it until the account may."""
+
+    ADVICE = "give this account the right to, or use the one that made it"
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(path, why)
+        where = f"{shown(path.parent.name)}/{shown(path.name)}"
+        self.args = (f"{where} cannot be opened ({why}): {self.ADVICE}.",)
+
+
 class PredictionError(ThawError):
     """A run whose model cannot classify, or a predictor process that gave no answer."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -123,7 +123,7 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
     arms: dict[tuple[str, str], list[Run]] = {}
     runs = distinct_runs(runs)
     keys = arm_keys(runs)
-    for run in runs:
+    for run in sorted(runs, key=_place_among(runs)):
         arms.setdefault(keys[run.id], []).append(run)
     called = {key: _called(of_arm) for key, of_arm in arms.items()}
     names = Counter(called.values())
@@ -139,6 +139,13 @@ def arms_of(runs: Sequence[Run]) -> list[RunsOfArm]:
             title = f"{key[1]} ({titles[key]}, {key[0]})"
         made.append(RunsOfArm(key, title, of_arm))
     return made
+
+
+def _place_among(runs: Sequence[Run]) -> Callable[[Run], tuple[int, int]]:
+    """Studies in the order in which they were chosen, arms as they stand in their study: whatever
+    runs of them are left out."""
+    studies = {one: place for place, one in enumerate(dict.fromkeys(r.study.id for r in runs))}
+    return lambda run: (studies[run.study.id], run.arm_index)
 
 
 def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:

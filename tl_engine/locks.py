@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tl_engine import fsio
-from tl_engine.errors import DamagedError
+from tl_engine.errors import ClosedError, DamagedError
 
 PROBE_SECONDS = 0.5
 """How long a writer tries before it believes that another one holds the lock: readers probe
@@ -90,7 +90,9 @@ def _open(path: Path, flags: int) -> int:
         return fsio.open_file(path, flags)
     except fsio.NoFileError as error:
         raise DamagedError(path, error.what) from error
-    except (PermissionError, NotADirectoryError) as error:
+    except PermissionError as error:
+        raise ClosedError(path, error.strerror or "not permitted") from error
+    except NotADirectoryError as error:
         raise DamagedError(path, f"it cannot be opened ({error.strerror})") from error
     except OSError as error:
         if error.errno != errno.ELOOP:

@@ -64,7 +64,7 @@ def choose_runs(
     choice = _choice(folders, allowed, studies, {one.partition("/")[0] for one in wanted.ids})
     if choice.damaged:
         words = "1 run is" if choice.damaged == 1 else f"{choice.damaged} runs are"
-        st.caption(f":material/warning: {words} damaged and left out: Overview says why.")
+        st.caption(f":material/warning: {words} damaged and cannot be chosen: Overview says why.")
     _say_problems(store, folders, wanted, allowed)
     key = f"chosen-{label}"
     st.session_state[key] = _chosen(wanted, choice, maximum, default, studies)

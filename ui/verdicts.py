@@ -14,7 +14,13 @@ from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
 from tl_engine.analysis.rule import AT_END
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
-from tl_engine.basis import known_before, looks_at_test, rests_on, seen_before
+from tl_engine.basis import (
+    evidence_of_arms,
+    known_before,
+    looks_at_test,
+    rests_on,
+    seen_before,
+)
 from tl_engine.judgement import (
     Judged,
     Question,
@@ -24,7 +30,7 @@ from tl_engine.judgement import (
 from tl_engine.launchers import local
 from tl_engine.metric import Metric
 from tl_engine.runs import Run, summarise
-from tl_engine.runs.evidence import of_store
+from tl_engine.runs.evidence import Evidence, of_store
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access, address, health, over_images
 from ui.compare_parts import ShownArm, show_table
@@ -134,8 +140,9 @@ def _card(
         else:
             mark = MARKS[one.verdict.outcome]
             st.markdown(f"{mark} **{escape(one.verdict.sentence, 1600)}**")
-            test = looks_at_test(arms, one, question)
-            st.caption(f"{_evidence(one, one.verdict, question, contrasts)} {escape(test, 300)}")
+            evidence = evidence_of_arms(arms)
+            test = escape(looks_at_test(arms, one, question, evidence), 300)
+            st.caption(f"{_evidence(one, one.verdict, question, contrasts, evidence)} {test}")
             for said in (
                 escape(one.verdict.reason, 600),
                 _as_planned(one, chosen, question),
@@ -148,7 +155,9 @@ def _card(
             _fair(one, chosen[0])
 
 
-def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int) -> str:
+def _evidence(
+    one: Judged, verdict: Verdict, question: Question, contrasts: int, evidence: Evidence
+) -> str:
     """What the sentence rests on."""
     words = [rests_on(one, question), f"{question.metric.title}, last epoch"]
     if verdict.outcome is Outcome.LOOK:
@@ -159,8 +168,8 @@ def _evidence(one: Judged, verdict: Verdict, question: Question, contrasts: int)
         words.append(f"{verdict.procedure} over seeds")
         if verdict.procedure in AT_END and verdict.pairs < len(one.pairs):
             words.append(f"all {len(one.pairs)} pairs: {Procedure.SEQUENCE}")
-    if seen := seen_before(one):
-        words.append(f"{seen} planned pairs had been computed before the question was fixed")
+    if seen := seen_before(one, evidence):
+        words.append(seen)
     if (family := max(contrasts, one.family)) > 1:
         words.append(f"one of {family} contrasts: Holm's correction")
     factors = one.contrast.factors

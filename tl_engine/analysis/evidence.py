@@ -81,7 +81,7 @@ class Found(NamedTuple):
         pairs: every distinct pair (first, second), in the order in which they were computed.
         planned: number of pairs fixed before the first of them was computed; 0 without such.
         plan: observations of exactly these, once all are in; None otherwise.
-        studies: ids of the studies in which its runs stand.
+        studies: ids of the studies that computed them first.
         copies: runs that stand in a further study and do not count again.
     """
 
@@ -129,7 +129,7 @@ def evidence_of(
     pairs.sort(key=lambda two: (max(one.ended for one in two), two[0].pair))
     matched = {one[:2] for two in pairs for one in two}
     standing = [one for one in ours if one[:2] in matched]
-    studies = tuple(dict.fromkeys(one.study for one in standing))
+    studies = tuple(dict.fromkeys(one.study for two in pairs for one in two))
     copies = len(standing) - 2 * len(pairs)
     numbers = plan_of(comparison, asked, metric)
     plan = [two for two in pairs if two[0].pair in set(numbers)]

@@ -87,8 +87,8 @@ def _interval(correct: float, total: int) -> tuple[float, float]:
 
 
 def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Per arm: number of seeds with a final score, and mean, lowest and highest of the final and
-    best scores."""
+    """Per arm: number of seeds with a final score; mean, lowest and highest of the final and best
+    scores; means of the times."""
     grouped = table.groupby(["study", "arm"], sort=False)
     return grouped.agg(
         n=("final", "count"),
@@ -99,6 +99,7 @@ def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
         lowest_best=("best", "min"),
         highest_best=("best", "max"),
         mean_seconds=("seconds", "mean"),
+        mean_cold_seconds=("cold_seconds", "mean"),
     ).reset_index()
 
 

@@ -52,7 +52,7 @@ def final_scores(table: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
         margin_t=ABOVE,
     )
     if table.empty:
-        return say_empty(made, "No epoch has ended yet.")
+        return say_empty(made, "It is drawn when the first run has finished.")
     in_rows = len(keys) > MOST_COLUMNS
     _lay_out(made, keys, _range(table["final"]), in_rows=in_rows)
     if len(keys) == 2 and keys[0][0] == keys[1][0]:

@@ -35,7 +35,11 @@ def study_from(options: argparse.Namespace) -> Study:
     title = base.title if options.title is None else options.title
     pairs = base.pairs if options.pairs is None else options.pairs
     varied = {name: values for name, values in base.varied.items() if name not in changed}
-    return compose(title, settings, orders, reverse, pairs, varied)
+    study = compose(title, settings, orders, reverse, pairs, varied)
+    if options.reverse and all(arm.recipe.reversed() == arm.recipe for arm in study.arms):
+        sentence = "--reverse adds no arm: these phases are the same in reversed order."
+        raise RecipeError([Problem("phases", sentence)])
+    return study
 
 
 def phase(text: str) -> Phase:

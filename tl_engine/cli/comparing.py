@@ -8,12 +8,22 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tl_engine.basis import looks_at_test, rests_on, seen_before
+from tl_engine.basis import evidence_of_arms, looks_at_test, rests_on, seen_before
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.judgement import ArmOfRuns, Judged, Question, arms_of, judge, question_of, table_of
+from tl_engine.judgement import (
+    ArmOfRuns,
+    Judged,
+    Question,
+    arms_of,
+    finished,
+    judge,
+    question_of,
+    table_of,
+)
 from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
+from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.joined import split_sound
 from tl_engine.text import plain
 
@@ -67,7 +77,8 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
         print("Nothing that is sound is left to compare.", file=sys.stderr)
         return 2
     settings = differences({run.arm: run.recipe.to_dict() for run in runs})
-    table, arms = scores.rename(columns=NAMES), arm_summary(scores).rename(columns=NAMES)
+    done = finished(arms_of(runs), scores)  # what is on its way has no final score
+    table, arms = scores.rename(columns=NAMES), arm_summary(done).rename(columns=NAMES)
     if options.json:
         parts = {"runs": table, "arms": arms, "verdicts": verdicts}
         rows = {name: _rows(t) for name, t in {**parts, "settings": settings.reset_index()}.items()}
@@ -146,17 +157,17 @@ def _verdicts(
         return pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
     question = question_of(arms, scored)
     judged = judge(arms, scored, history, question, any_budget=any_budget)
-    bases = [_basis(arms, one, question) for one in judged]
+    evidence = evidence_of_arms(arms)
+    bases = [_basis(arms, one, question, evidence) for one in judged]
     table = table_of(arms, judged).assign(rests_on=bases)
     return with_images(table, arms, judged, question)
 
 
-def _basis(arms: Sequence[ArmOfRuns], one: Judged, question: Question) -> str:
+def _basis(arms: Sequence[ArmOfRuns], one: Judged, question: Question, evidence: Evidence) -> str:
     """What a verdict rests on, in sentences."""
-    words = f"{rests_on(one, question)}. "
-    if seen := seen_before(one):
-        words += f"{seen} planned pairs had been computed before the question was fixed. "
-    return words + looks_at_test(arms, one, question)
+    seen = seen_before(one, evidence)
+    words = f"{rests_on(one, question)}. " + (f"{seen}. " if seen else "")
+    return words + looks_at_test(arms, one, question, evidence)
 
 
 def _print_beside(verdicts: pd.DataFrame) -> None:

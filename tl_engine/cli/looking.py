@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from tl_engine.cli.printing import add_command, number, percent, print_json, print_table
-from tl_engine.errors import StoreError
+from tl_engine.errors import ClosedError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import Run, RunState, RunStore, StudyFolder, summarise
+from tl_engine.runs import Run, RunState, RunStore, StudyFolder, ledger, summarise
 from tl_engine.text import lines, plain
 
 NONE_YET = "No runs yet: start with `python -m tl_engine run --preset try-it`."
@@ -30,6 +30,8 @@ def list_runs(options: argparse.Namespace, store: RunStore) -> int:
     for study in [*store.unreadable(), *store.studies()]:
         if study.damage:
             print(f"{study.id}: {study.damage}", file=sys.stderr)
+    if ledger.read(store.root).is_damaged:
+        print(f"{ledger.DAMAGED}: all runs count as computed before.", file=sys.stderr)
     rows = [summary(run) for run in store.runs()]
     if options.json:
         return print_json(rows)
@@ -94,6 +96,8 @@ def _show_run(options: argparse.Namespace, run: Run) -> int:
     """What was asked, every epoch, the scores, the audit."""
     line = summary(run)
     if line["state"] == RunState.DAMAGED.value:
+        if ClosedError.ADVICE in line["sentence"]:
+            raise StoreError(line["sentence"])
         raise StoreError(
             f"Run {run.id} is damaged. {line['sentence']} `python -m tl_engine resume {run.id}` "
             "begins it again and keeps what is damaged aside."

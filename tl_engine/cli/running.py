@@ -91,9 +91,18 @@ def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
         raise StoreError(
             f"Study {options.run} has no run to resume: none was stopped, failed or is damaged."
         )
+    resumed, refused = [], []
     for run in runs:
-        resume(run.id, store)
-    return _follow(options, store, [store.run(run.id) for run in runs])
+        try:
+            resume(run.id, store)
+            resumed.append(store.run(run.id))
+        except StoreError as error:
+            refused.append(str(error))
+    if not resumed:
+        raise StoreError(" ".join(refused))
+    for sentence in refused:
+        print(sentence, file=sys.stderr)
+    return _follow(options, store, resumed) or int(bool(refused))
 
 
 def stop(options: argparse.Namespace, store: RunStore) -> int:

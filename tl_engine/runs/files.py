@@ -27,7 +27,7 @@ import msgspec
 import numpy as np
 
 from tl_engine import fsio
-from tl_engine.errors import DamagedError, StoreError
+from tl_engine.errors import ClosedError, DamagedError, StoreError
 from tl_engine.runs.shapes import ANYTHING, SHAPES
 
 VERSIONED_PACKAGES = ("tensorflow", "keras", "numpy")
@@ -221,7 +221,7 @@ def read_arrays(path: Path, sha256: str = "") -> dict[str, np.ndarray]:
         with opened as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except OSError as error:
-        raise DamagedError(path, _refusal(error)) from error
+        raise _refused(path, error) from error
     except Exception as error:  # zipfile and numpy raise whatever the bytes lead them to
         raise DamagedError(path, WRONG) from error
 
@@ -254,7 +254,7 @@ def check_sha256(path: Path, expected: str) -> None:
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise DamagedError(path, _refusal(error)) from error
+        raise _refused(path, error) from error
     if found != expected:
         raise DamagedError(path, WRONG)
 
@@ -269,7 +269,7 @@ def names_in(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise DamagedError(folder, _refusal(error)) from error
+        raise _refused(folder, error) from error
 
 
 def is_folder(path: Path | str) -> bool:
@@ -300,7 +300,7 @@ def require_file(entry: os.DirEntry[str]) -> None:
         os.close(fsio.open_file(Path(entry.path), os.O_RDONLY))
     except OSError as error:
         if not isinstance(error, FileNotFoundError) or os.path.lexists(entry.path):
-            raise DamagedError(Path(entry.path), _refusal(error)) from error
+            raise _refused(Path(entry.path), error) from error
 
 
 def now() -> str:
@@ -335,15 +335,17 @@ def _text(path: Path, limit: int = 0) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DamagedError(path, _refusal(error)) from error
+        raise _refused(path, error) from error
 
 
-def _refusal(error: OSError) -> str:
+def _refused(path: Path, error: OSError) -> DamagedError:
     if isinstance(error, FileNotFoundError):
-        return "it is missing"
+        return DamagedError(path, "it is missing")
     if isinstance(error, fsio.NoFileError):
-        return error.what
-    return f"it cannot be read ({error.strerror})"
+        return DamagedError(path, error.what)
+    if isinstance(error, PermissionError):
+        return ClosedError(path, error.strerror or "not permitted")
+    return DamagedError(path, f"it cannot be read ({error.strerror})")
 
 
 def _parsed(path: Path, text: bytes) -> dict[str, Any]:

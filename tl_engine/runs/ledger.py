@@ -18,6 +18,7 @@ from tl_engine.errors import StoreError
 from tl_engine.runs import files
 
 FILE = "evidence.jsonl"
+DAMAGED = f"What deleted studies computed cannot be read ({FILE} is damaged)"
 
 
 class Ledger(NamedTuple):

@@ -145,7 +145,8 @@ class Run:
         results, their checksums tell whether this is true; before format 3 nothing does."""
         asked, path = self.study.asked_of(self.arm_index, self.pair), self.path / "recipe.json"
         results = any(map(self._has, READ))
-        if (results and asked["format"] < 3) or not (results or self.is_queued):
+        is_asked = self.is_queued or self._has("stop")
+        if (results and asked["format"] < 3) or not (results or is_asked):
             raise DamagedError(path, "it is missing")
         return asked
 
