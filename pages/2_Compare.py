@@ -181,8 +181,8 @@ def scores(scored, arms):
         st.caption(
             "Final: after the last epoch, of runs that finished. Best: the highest of all epochs, "
             "chosen after looking, so it flatters. The interval (Wilson, 95 %) says how far the "
-            "count alone can be off; it does not say which arm is better. Cold: with nothing computed or traced "
-            "before; spent: with what other runs had left."
+            "count alone can be off; it does not say which arm is better. Cold: with nothing "
+            "computed or traced before; spent: with what other runs had left."
         )
     with st.expander("Every run", expanded=len(scored) <= FEW):
         show_table(_readable(scored, {run.id: run for arm in arms for run in arm.runs}))
