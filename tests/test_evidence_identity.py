@@ -110,7 +110,7 @@ def test_the_same_comparison_has_one_verdict_wherever_it_is_shown(store, monkeyp
     assert cli.main(["compare", "--runs-dir", str(store.root), many.id, two.id]) == 0
     said = capsys.readouterr().out
     assert len(said.split("Verdicts\n")[1].split("\n\n")[0].split("\n")) == 15
-    assert said.count("4 pairs; 8 runs stand in a further study and count once") == 1
+    assert said.count("4 of 4 planned pairs; 8 runs stand in a further study and count once") == 1
     app = visit("app.py", store, monkeypatch)
     assert_whole(app)
     assert len(re.findall("8 runs stand in a further study and count once", words(app))) == 1
