@@ -17,7 +17,8 @@ from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tests.helpers import command
 from tests.test_uploads import many_passes
 from tl_engine.cli import main, study_from
-from tl_engine.runs import ClaimedRun, RunState
+from tl_engine.errors import StoreError
+from tl_engine.runs import ClaimedRun, Run, RunState
 from tl_engine.study import Arm, Study
 
 TINY = ["--set", "backbone=tiny", "--set", "pretrained=false", "--set", "image_size=16"]
@@ -282,6 +283,49 @@ def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeyp
     code, said, _ = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
     assert code == 0
     assert [row["run"] for row in json.loads(said)["runs"]] == [first.id]
+
+
+def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(capsys, store, monkeypatch):
+    study = store.create(fake_run.study(pairs=2))
+    first, second = study.runs()
+    for run in (first, second):
+        run.request_stop()
+    enqueue = Run.enqueue
+
+    def refuse_first(run):
+        if run.id == first.id:
+            raise StoreError("It is closed.")
+        enqueue(run)
+
+    def drain(store):
+        if second.state is RunState.QUEUED:
+            with second.hold():
+                fake_run.train(ClaimedRun(second))
+
+    monkeypatch.setattr(Run, "enqueue", refuse_first)
+    monkeypatch.setattr("tl_engine.launchers.local.ensure_worker", drain)
+    code, said, error = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
+    assert code == 1
+    assert [row["run"] for row in json.loads(said)["runs"]] == [second.id]
+    assert "It is closed." in error
+
+
+def test_a_reverse_that_adds_no_arm_is_refused(capsys, store):
+    words = ["run", "--phase", "head:1:1e-3", "--reverse", "--detach", "--runs-dir", store.root]
+    code, said, error = out(capsys, *words)
+    assert (code, said) == (2, "")
+    assert "--reverse adds no arm" in error
+
+
+def test_a_damaged_ledger_of_deleted_studies_is_named(capsys, store):
+    (store.root / "evidence.jsonl").write_text("no line of ours\n")
+    study = store.create(tiny_study(pairs=4))
+    where = ["--runs-dir", store.root]
+    assert "evidence.jsonl is damaged" in out(capsys, "list", *where)[2]
+    assert (
+        "evidence.jsonl is damaged): all pairs count as"
+        in out(capsys, "compare", study.id, *where)[1]
+    )
 
 
 def test_people_rename_and_note(capsys, store):

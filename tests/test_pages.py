@@ -482,3 +482,27 @@ def test_compare_gives_a_verdict_on_whole_studies_only(store, monkeypatch):
     chosen = said(",".join(run.id for run in runs if run.pair != 2))
     assert "is better than" not in chosen
     assert "whoever chose may have known them" in chosen
+
+
+def test_overview_names_a_damaged_ledger_of_deleted_studies(store, monkeypatch):
+    store.create(tiny_study())
+    (store.root / "evidence.jsonl").write_text("no line of ours\n")
+    app = visit("app.py", store, monkeypatch)
+    assert_whole(app)
+    assert "evidence.jsonl is damaged" in words(app).replace("\\", "")
+
+
+def test_a_run_on_its_way_has_no_final_score(store, monkeypatch):
+    study = store.create(tiny_study(*fake_run.PHASES, pairs=2))
+    for run in study.runs()[:3]:
+        finish(run, 0.0)
+    last = study.runs()[3]
+    with last.hold():
+        fake_run.train(ClaimedRun(last), last=2)
+    last.request_stop()
+    app = visit("pages/2_Compare.py", store, monkeypatch, ids=study.id)
+    assert_whole(app)
+    table = next(one for one in words(app).split("| Arm") if "Epochs" in one)
+    assert table.count("4 of 4") == 3
+    assert table.count("2 of 4") == 1
+    assert "now 65.0%" in table.replace("\\", "")

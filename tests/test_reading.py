@@ -248,6 +248,17 @@ def test_a_queued_run_without_its_recipe_is_asked_again_what_its_study_says(worl
     fake_run.assert_finished(again)
 
 
+def test_a_run_that_was_stopped_before_it_began_has_what_its_study_asked(world):
+    *_, queued = world
+    (run,) = queued.runs()
+    (run.path / "recipe.json").unlink()
+    RunStore(queued.path.parent).study(queued.id).runs()[0].request_stop()
+    (again,) = RunStore(queued.path.parent).study(queued.id).runs()
+    assert again.state is RunState.STOPPED
+    again.enqueue()
+    assert again.state is RunState.QUEUED
+
+
 def test_a_history_that_is_cut_while_its_summary_is_in_memory_is_damaged(world, monkeypatch):
     monkeypatch.setattr("tl_engine.runs.kept.SETTLED_NANOSECONDS", 0)
     _, *studies = world
@@ -277,7 +288,10 @@ def test_a_lock_of_another_account_damages_its_own_run(world, monkeypatch):
 
     monkeypatch.setattr(os, "open", refuse)
     assert [run.path.name for run in look(store.root, *studies)] == ["arm2-pair01"]
-    assert studies[0].runs()[0].state is RunState.DAMAGED
+    run = studies[0].runs()[0]
+    assert run.state is RunState.DAMAGED
+    assert run.sentence.endswith("give this account the right to, or use the one that made it.")
+    assert "is damaged" not in run.sentence
     with pytest.raises(ThawError), locks.hold(lock):
         pass
 

@@ -78,7 +78,11 @@ class DamagedError(StoreError):
 
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
-        super().__init__(f"{shown(path.parent.name)}/{shown(path.name)} is damaged: {why}.")
+        super().__init__(self._sentence(f"{shown(path.parent.name)}/{shown(path.name)}", why))
+
+    @staticmethod
+    def _sentence(where: str, why: str) -> str:
+        return f"{where} is damaged: {why}."
 
 
 class ClosedError(DamagedError):
@@ -87,10 +91,9 @@ class ClosedError(DamagedError):
 
     ADVICE = "give this account the right to, or use the one that made it"
 
-    def __init__(self, path: Path, why: str) -> None:
-        super().__init__(path, why)
-        where = f"{shown(path.parent.name)}/{shown(path.name)}"
-        self.args = (f"{where} cannot be opened ({why}): {self.ADVICE}.",)
+    @staticmethod
+    def _sentence(where: str, why: str) -> str:
+        return f"{where} cannot be opened ({why}): {ClosedError.ADVICE}."
 
 
 class PredictionError(ThawError):
