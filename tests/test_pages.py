@@ -165,7 +165,7 @@ def test_a_damaged_run_is_said_left_out_and_restarted(store, finished, monkeypat
     assert app.button(key="resume").label == "Restart 1 run"
     app.switch_page("pages/2_Compare.py").run()
     assert_whole(app)
-    assert "1 run is damaged and left out" in words(app)
+    assert "1 run is damaged and cannot be chosen" in words(app)
     assert app.multiselect[0].options[1:] == [f"✓ {sound.arm}, pair 1 · {finished.title}"]
 
 
