@@ -27,10 +27,11 @@ LIMIT_SECONDS = 240
 
 
 def fill(store: RunStore, studies: int, runs: int) -> None:
-    """Write studies of finished runs, two arms each."""
-    recipe = Recipe((Phase("all", 2, 1e-5), Phase("head", 4, 1e-3)))
-    arms = name_arms(with_reversed([recipe]))
+    """Write studies of finished runs, two arms each, of recipes that no other study has."""
     for number in range(studies):
+        rate = 1e-5 * (1 + number / 1000)
+        recipe = Recipe((Phase("all", 2, rate), Phase("head", 4, 1e-3)))
+        arms = name_arms(with_reversed([recipe]))
         finish_all(store.create(Study(f"Study {number}", arms, runs // 2)))
 
 

@@ -47,7 +47,15 @@ def tiny_study(*phases: Phase, pairs: int = 1, both: bool = True, **changes: Any
     return Study("Which order?", name_arms(recipes if both else recipes[:1]), pairs)
 
 
-LONGEST = ("test_torture.py", "test_browser.py", "test_training.py", "test_kills.py")
+LONGEST = (
+    "test_torture.py",
+    "test_browser.py",
+    "test_instrument.py",
+    "test_attack.py",
+    "test_hostile_text.py",
+    "test_training.py",
+    "test_kills.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

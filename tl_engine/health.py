@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from tl_engine.analysis.rule import Pairs
 from tl_engine.errors import StoreError
 from tl_engine.metric import Metric
 from tl_engine.runs import Run, summarise
-from tl_engine.runs.evidence import Evidence, final_of
+from tl_engine.runs.evidence import Evidence
 
 
 class Side(NamedTuple):
@@ -66,13 +66,13 @@ def facts_in_store(title: str, recipe: str, evidence: Evidence, data: str) -> di
         title: what the arm is called.
         data: fingerprint of the images that are compared.
     """
-    best: dict[int, tuple[Rank, RunFacts]] = {}
-    for rank, facts in (*_standing(title, recipe, evidence), *_deleted(title, recipe, evidence)):
-        place = (WORST_LAST.index(facts.state), rank.data != data, rank.ended, rank.study)
-        known = best.get(facts.pair)
-        if known is None or place < known[0]:
-            best[facts.pair] = place, facts
-    return {pair: best[pair][1] for pair in sorted(best)}
+    best: dict[int, Candidate] = {}
+    for one in (*_standing(recipe, evidence, data), *_deleted(recipe, evidence, data)):
+        known = best.get(one.pair)
+        if known is None or one.rank < known.rank:
+            best[one.pair] = one
+    # Only of those that count more is read than what is in memory.
+    return {pair: best[pair].facts(title) for pair in sorted(best)}
 
 
 def with_lost(pairs: Pairs, first: Side, second: Side, metric: Metric) -> Pairs:
@@ -107,32 +107,56 @@ def _guess(side: Side, sides: Sequence[Side], metric: Metric) -> float:
     return min(scores) if metric.sign > 0 else max(scores)
 
 
-class Known(NamedTuple):
-    """What decides which run of a pair counts: fingerprint of its images, when it ended, study."""
-
-    data: str
-    ended: str
-    study: str
-
-
-Rank = tuple[int, bool, str, str]
 WORST_LAST = (FINISHED, FAILED, COMING, STOPPED, DAMAGED, MISSING)
 """Which of several runs of one pair tells how it stands."""
 
 
-def _standing(title: str, recipe: str, evidence: Evidence) -> Iterator[tuple[Known, RunFacts]]:
+class Candidate(NamedTuple):
+    """One of several runs of a pair.
+
+    Attributes:
+        rank: the lowest counts: place of its state in WORST_LAST, whether its images are others,
+            when it ended, study.
+        run: None where its folder is gone.
+        left: what the ledger tells of a deleted one, else None.
+    """
+
+    pair: int
+    rank: tuple[int, bool, str, str]
+    run: Run | None
+    left: Mapping[str, Any] | None = None
+
+    def facts(self, title: str) -> RunFacts:
+        """What the health check sees of it."""
+        if self.left is None:
+            return _facts(title, self.pair, self.run)
+        return RunFacts(title, self.pair, WORST_LAST[self.rank[0]], self.left["sentence"])
+
+
+def _standing(recipe: str, evidence: Evidence, data: str) -> Iterator[Candidate]:
     for pair, run in evidence.standing(recipe):
-        facts = _facts(title, pair, run)
-        final = final_of(run) if run and facts.state == FINISHED else None
-        study = run.study.id if run else ""
-        yield Known(final.data if final else "", final.ended if final else "", study), facts
+        final = evidence.final(run) if run else None
+        state = FINISHED if final else _state(run)
+        place, study = WORST_LAST.index(state), run.study.id if run else ""
+        other, ended = (final.data != data, final.ended) if final else (True, "")
+        yield Candidate(pair, (place, other, ended, study), run)
 
 
-def _deleted(title: str, recipe: str, evidence: Evidence) -> Iterator[tuple[Known, RunFacts]]:
-    for run in evidence.deleted(recipe):
-        state = run["state"] if run["state"] in WORST_LAST else COMING
-        facts = RunFacts(title, run["pair"], state, run["sentence"])
-        yield Known(run["data"], run["ended"], run["study"]), facts
+def _deleted(recipe: str, evidence: Evidence, data: str) -> Iterator[Candidate]:
+    for left in evidence.deleted(recipe):
+        state = left["state"] if left["state"] in WORST_LAST else COMING
+        rank = (WORST_LAST.index(state), left["data"] != data, left["ended"], left["study"])
+        yield Candidate(left["pair"], rank, None, left)
+
+
+def _state(run: Run | None) -> str:
+    if run is None:
+        return MISSING
+    try:
+        state = summarise(run).state.value
+    except StoreError:
+        return DAMAGED if os.path.isdir(run.path) else MISSING
+    return state if state in (FINISHED, FAILED, STOPPED, DAMAGED) else COMING
 
 
 def _facts(title: str, pair: int, run: Run | None) -> RunFacts:

@@ -9,6 +9,7 @@ from itertools import islice
 import streamlit as st
 
 from tl_engine.analysis.contrast import ORDER
+from tl_engine.analysis.evidence import comparisons_of
 from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.basis import rests_on
 from tl_engine.charts.strip import interval_svg
@@ -52,6 +53,9 @@ def _told(studies: list[list[Run]]) -> Iterator[Told]:
     """What each study has to say of a comparison that no newer one asks."""
     said: set[frozenset[str]] = set()
     for runs in studies:
+        asked = comparisons_of(map(recipe_id, {run.recipe for run in runs}))
+        if asked and asked <= said:
+            continue
         if known := _tell(runs):
             arms, question, judged = known
             new = [one for one in judged if _recipes(one) not in said]

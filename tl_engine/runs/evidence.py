@@ -74,6 +74,7 @@ class Evidence:
         # A line is written before its study is deleted: whoever died in between left both.
         there = (one for one in known.lines if not files.is_there(store.root / one["study"]))
         self._deleted = [_with_ids(one) for one in there]
+        self._finals: dict[Path, Final | None] = {}
 
     @property
     def is_damaged(self) -> bool:
@@ -149,11 +150,17 @@ class Evidence:
             if one["recipe"] in wanted and (score := one["scores"].get(metric)) is not None
         ]
         for run, recipe in self._runs(wanted):
-            known = final_of(run)
+            known = self.final(run)
             if known and known.scores.get(metric) is not None:
                 place = (recipe, run.pair, known.ended, run.study.id)
                 found.append(Observed(*place, known.scores[metric], known.data))
         return found
+
+    def final(self, run: Run) -> Final | None:
+        """`final_of`, asked once of each run."""
+        if run.path not in self._finals:
+            self._finals[run.path] = final_of(run)
+        return self._finals[run.path]
 
     def standing(self, recipe: str) -> Iterable[tuple[int, Run | None]]:
         """(pair, run) of every run of a recipe that a study planned or somebody added; None where
