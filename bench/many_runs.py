@@ -36,10 +36,12 @@ VISITS = 5
 
 
 def fill(store: RunStore, runs: int, epochs: int = EPOCHS) -> None:
-    """Write finished runs as the engine writes them, without waiting for the disk each time."""
-    recipe = Recipe((Phase("all", 2, 1e-5), Phase("head", epochs - 2, 1e-3)))
-    arms = name_arms(with_reversed([recipe]))
+    """Write finished runs as the engine writes them, without waiting for the disk each time; each
+    study asks of recipes of its own."""
     for number in range(-(-runs // RUNS_PER_STUDY)):
+        rate = 1e-5 * (1 + number / 1000)
+        recipe = Recipe((Phase("all", 2, rate), Phase("head", epochs - 2, 1e-3)))
+        arms = name_arms(with_reversed([recipe]))
         finish_all(store.create(Study(f"Study {number}", arms, RUNS_PER_STUDY // 2)))
 
 
