@@ -24,6 +24,11 @@ from tl_engine.errors import StoreError
 from tl_engine.metric import Metric
 from tl_engine.runs import Run, summarise
 from tl_engine.runs.evidence import Evidence
+from tl_engine.runs.kept import Kept
+from tl_engine.runs.run import READ
+
+MAXIMUM_KEPT = 5000
+"""Runs of which the facts stay in memory."""
 
 
 class Side(NamedTuple):
@@ -163,13 +168,24 @@ def _facts(title: str, pair: int, run: Run | None) -> RunFacts:
     if run is None:
         return RunFacts(title, pair, MISSING)
     try:
+        known = _kept.get(run.path, lambda: _read(run), lambda facts: facts.state == FINISHED)
+    except FileNotFoundError:
+        return RunFacts(title, pair, MISSING)
+    return known._replace(arm=title)
+
+
+_kept: Kept[RunFacts] = Kept(MAXIMUM_KEPT, ("recipe.json", *READ))
+
+
+def _read(run: Run) -> RunFacts:
+    try:
         summary = summarise(run)
         state, sentence = summary.state.value, summary.sentence
         if state not in (FINISHED, FAILED, STOPPED, DAMAGED):
-            return RunFacts(title, pair, COMING)
+            return RunFacts("", run.pair, COMING)
         met = tuple(run.environments) if state == FINISHED else ()
         versions = run.asked.get("versions", {})
     except StoreError as error:  # its folder went, or one of its files is not what was written
         is_there = os.path.isdir(run.path)
-        return RunFacts(title, pair, DAMAGED if is_there else MISSING, str(error))
-    return RunFacts(title, pair, state, sentence, met, versions)
+        return RunFacts("", run.pair, DAMAGED if is_there else MISSING, str(error))
+    return RunFacts("", run.pair, state, sentence, met, versions)

@@ -205,11 +205,12 @@ def finished(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> pd.DataFrame:
 def why_none(arm: ArmOfRuns) -> str:
     """Why nothing can be said of an arm; empty where something can: runs of it are damaged, or
     left out by whoever chose."""
-    chosen = observations(arm.runs)
+    chosen = set(observations(arm.runs).values())
     names = {(run.study.id, run.arm) for run in arm.runs}
     for folder in {run.study.id: run.study for run in arm.runs}.values():
         ours = [run for run in folder.runs() if (folder.id, run.arm) in names]
-        left_out = [run for run in ours if not observations([run]) <= chosen]
+        known = observations(ours)
+        left_out = [run for run in ours if known[run.id] not in chosen]
         if any(summarise(run).state is RunState.DAMAGED for run in left_out):
             return f"A run of {folder.title} is damaged: restart it for a verdict (see Overview)."
         if left_out:
@@ -450,7 +451,8 @@ def _decided(
         )
     ]
     verdicts, adjusted = _decide([*shown, *unseen], pooled.others, question)
-    again, _ = _decide(at_chance, pooled.others, question)
+    lost = any(one is not other for one, other in zip(at_chance, [*shown, *unseen], strict=True))
+    again = _decide(at_chance, pooled.others, question)[0] if lost else verdicts
     judged = [one._replace(health=_health_of(*two)) for one, two in zip(judged, sides, strict=True)]
     of_all = len(verdicts) + pooled.others
     for number, place in enumerate(comparable):

@@ -75,6 +75,7 @@ class Evidence:
         there = (one for one in known.lines if not files.is_there(store.root / one["study"]))
         self._deleted = [_with_ids(one) for one in there]
         self._finals: dict[Path, Final | None] = {}
+        self._runs_of = lru_cache(maxsize=None)(lambda study: self._folders[study].runs())
 
     @property
     def is_damaged(self) -> bool:
@@ -169,7 +170,7 @@ class Evidence:
             ids = _ids(folder.study)
             if recipe not in ids:
                 continue
-            there = folder.runs()
+            there = self._runs_of(folder.id)
             for arm in (arm for arm, one in enumerate(ids) if one == recipe):
                 ours = {run.pair: run for run in there if run.arm_index == arm}
                 for pair in sorted({*folder.study.pair_numbers, *ours}):
@@ -287,7 +288,7 @@ class Evidence:
         for folder in self._folders.values():
             ids = _ids(folder.study)
             if recipes & set(ids):
-                for run in folder.runs():
+                for run in self._runs_of(folder.id):
                     if ids[run.arm_index] in recipes:
                         yield run, ids[run.arm_index]
 
@@ -337,11 +338,11 @@ def distinct_runs(runs: Sequence[Run]) -> list[Run]:
     return [run for run in runs if run.id in counting]
 
 
-def observations(runs: Sequence[Run]) -> set[tuple[str, int, int]]:
-    """What the runs are as observations: recipe, place among its study's arms of that recipe,
-    pair."""
+def observations(runs: Sequence[Run]) -> dict[str, tuple[str, int, int]]:
+    """By id what each run is as an observation: recipe, place among its study's arms of that
+    recipe, pair."""
     places = _arm_places(runs)
-    return {(*place, run.pair) for run, place in zip(runs, places, strict=True)}
+    return {run.id: (*place, run.pair) for run, place in zip(runs, places, strict=True)}
 
 
 def arm_keys(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -631,6 +631,7 @@ def best_of(accuracies: Sequence[float]) -> Best | None:
     return Best(top, accuracies.index(top) + 1)
 
 
+@lru_cache(maxsize=20_000)
 def _numbers(name: str) -> tuple[int, int]:
     """(arm, pair) of a run's folder, both 1-based."""
     arm, _, pair = name.removeprefix("arm").partition("-pair")
