@@ -246,3 +246,9 @@ def test_no_spread_is_no_evidence_and_no_difference_is_none():
         assert (said.outcome, said.p) == (Outcome.OPEN, 1.0)
     assert verdict([]).sentence == "0 pairs: a look, not evidence."
     assert math.isnan(verdict([]).difference)
+
+
+def test_more_pairs_than_anybody_runs_are_no_estimate():
+    wild = np.array([0.3, -0.4, 0.5, -0.6])
+    said = decide(Pairs(wild, "A", "B", 4, wild), 0.0001).sentence
+    assert "No fewer than 10,000 more pairs would find" in said

@@ -355,6 +355,8 @@ def _run_rows(answer: Answer) -> dict[tuple[str, str], dict[str, str]]:
             for cells in body[1:]:
                 row = dict(zip(head, cells, strict=False))
                 kept = {n: c for n, c in row.items() if not TIMES.search(n)}
+                # Of a run that is not finished any more, its last epoch.
+                kept["Final"] = kept.get("Final", "").removeprefix("now ")
                 rows[row["Arm"], row["Pair"]] = kept
     return rows
 

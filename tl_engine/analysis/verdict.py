@@ -24,7 +24,14 @@ from tl_engine.analysis.interval import (
     sample_of,
     t_interval,
 )
-from tl_engine.analysis.power import MorePairs, detectable, more_pairs, pairs_needed, power
+from tl_engine.analysis.power import (
+    MOST_PAIRS,
+    MorePairs,
+    detectable,
+    more_pairs,
+    pairs_needed,
+    power,
+)
 from tl_engine.analysis.rule import Analysis, Pairs, Procedure, analyses, p_value
 from tl_engine.analysis.sequence import confidence_sequence
 from tl_engine.metric import ACCURACY, Metric
@@ -258,5 +265,7 @@ def _sentence(verdict: Verdict, pairs: Pairs, smallest: float, metric: Metric) -
 
 def _more_words(more: MorePairs | None) -> str:
     low, likely, high = more or MorePairs(1, 1, 1)
+    if likely >= MOST_PAIRS:
+        return f"No fewer than {MOST_PAIRS:,} more pairs"
     words = "About 1 more pair" if likely == 1 else f"About {likely:,} more pairs"
     return words if low == high else f"{words} ({low:,} to {high:,})"
