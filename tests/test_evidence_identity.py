@@ -336,3 +336,10 @@ def test_the_first_question_is_the_first_in_any_time_zone(store, monkeypatch):
     time.tzset()
     assert folders[0].created.date() > folders[1].created.date()
     assert [is_planned(arms_of(one.runs()), 4) for one in folders] == [True, False]
+
+
+def test_the_interval_over_images_names_the_studies_that_it_needs(store, capsys):
+    launched(store, 4, title="The old seeds")
+    fresh = launched(store, 4, first_pair=5)
+    assert cli.main(["compare", fresh.id, "--runs-dir", str(store.root)]) == 0
+    assert "pooled with pairs of The old seeds: the interval" in capsys.readouterr().out

@@ -16,7 +16,9 @@ from tl_engine.errors import ComparisonError, StoreError, ThawError
 from tl_engine.judgement import ArmOfRuns, Judged, Question, pairs_in
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.runs import Run
+from tl_engine.runs.evidence import of_store
 from tl_engine.runs.kept import Kept
+from tl_engine.text import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,13 +42,24 @@ def over_images_of(arms: Sequence[ArmOfRuns], one: Judged, question: Question) -
         return None
     first, second = ({run.pair: run for run in arms[at].runs} for at in (one.first, one.second))
     seeds, narrow = _decided_by(one, question)
-    if set(seeds) - (first.keys() & second.keys()):
+    if missing := set(seeds) - (first.keys() & second.keys()):
         raise ComparisonError(
-            "The comparison is pooled with pairs of studies that are not chosen or were deleted: "
-            "the interval over images needs their probabilities. Choose these studies too."
+            f"The comparison is pooled with pairs of {_studies_of(missing, arms, one)}: the "
+            "interval over images needs their probabilities. Choose these studies too; without "
+            "those that were deleted there is no such interval."
         )
     pairs = [_pair(first[seed], second[seed], question.metric) for seed in seeds]
     return over_images(one.verdict, pairs, question.smallest, narrow=narrow, metric=question.metric)
+
+
+def _studies_of(pairs: set[int], arms: Sequence[ArmOfRuns], one: Judged) -> str:
+    """The titles of the studies that computed these pairs, but for the chosen ones."""
+    chosen = {run.study.id for at in (one.first, one.second) for run in arms[at].runs}
+    runs = (run for two in (one.found.pairs if one.found else ()) for run in two)
+    studies = dict.fromkeys(run.study for run in runs if run.pair in pairs)
+    known = of_store(arms[one.first].runs[0].study.path.parent)
+    titles = [plain(known.title(study), 60) for study in studies if study not in chosen]
+    return ", ".join(titles) or "other studies"
 
 
 def _decided_by(one: Judged, question: Question) -> tuple[list[int], Interval | None]:
