@@ -180,6 +180,8 @@ class Oracle:
                 continue
             was = old.get(name)
             absurd = name in ("val_accuracy", "best") and not 0 <= value <= 1
+            if name == "total_seconds" and new["state"] != old["state"]:
+                continue  # without its outcome, of its last heartbeat
             changed = value != was and name not in UNSTABLE and not self._case.is_sealed
             if absurd or changed:
                 wrong[name] = (was, value if abs(value) < 1e50 else "huge")
