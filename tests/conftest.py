@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,15 @@ def own_main_module() -> Iterator[None]:
     known = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = known
+
+
+@pytest.fixture(autouse=True)
+def one_look_for_components() -> None:
+    """AppTest looks through all installed packages for components of Streamlit at each run of a
+    page (0.2 s); what is installed does not change while tests run."""
+    scanner: Any = sys.modules.get("streamlit.components.v2.manifest_scanner")
+    if scanner and not hasattr(scanner.scan_component_manifests, "cache_info"):
+        scanner.scan_component_manifests = functools.cache(scanner.scan_component_manifests)
 
 
 @pytest.fixture

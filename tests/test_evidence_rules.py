@@ -4,7 +4,9 @@ more often than who does not."""
 import numpy as np
 import pytest
 
+from tl_engine.analysis import verdict
 from tl_engine.analysis.evidence import Asked, Observed, comparisons_of, evidence_of, family_of
+from tl_engine.analysis.power import MorePairs
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, decide_all
 
 USERS = 2000
@@ -89,11 +91,13 @@ class User:
         if few < len(told):
             verdicts = decide_all(told, 0.001, others=few)
             claims = (Outcome.BETTER, Outcome.SMALL)
-            self.said = any(verdict.outcome in claims for verdict in verdicts)
+            self.said = any(one.outcome in claims for one in verdicts)
 
 
 @pytest.mark.long
-def test_of_2_000_users_at_most_5_percent_ever_see_a_false_claim():
+def test_of_2_000_users_at_most_5_percent_ever_see_a_false_claim(monkeypatch):
+    # How many more pairs an open verdict asks for is no claim, and takes a third of the time.
+    monkeypatch.setattr(verdict, "more_pairs", lambda *_: MorePairs(1, 1, 1))
     misled = 0
     for seed in range(USERS):
         user = User(seed)

@@ -8,6 +8,7 @@ is of no more use then, and says so.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import logging
@@ -94,9 +95,13 @@ def page(
     name: str, query: dict[str, str], logged: Logged, patience: float = PATIENCE_SECONDS
 ) -> dict[str, Any]:
     """One page, as a first visitor sees it."""
+    from streamlit.components.v2 import manifest_scanner as scanner
     from streamlit.testing.v1 import AppTest
 
     logged.found.clear()
+    if not hasattr(scanner.scan_component_manifests, "cache_info"):
+        # Else all installed packages are looked through at each visit.
+        scanner.scan_component_manifests = functools.cache(scanner.scan_component_manifests)
     app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=patience)
     app.query_params.update(query)
     if name != "app.py":
