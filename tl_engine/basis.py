@@ -44,7 +44,7 @@ def seen_before(one: Judged, evidence: Evidence) -> str:
     return f"{pairs} had been computed before the question was fixed" if seen else ""
 
 
-def known_before(one: Judged) -> int:
+def pairs_computed_before(one: Judged) -> int:
     """Pairs of the verdict of which a run had been computed when the shown study was asked, in
     whatever study."""
     if one.asked is None or one.found is None:
@@ -72,7 +72,7 @@ def looks_at_test(
     times = count(openings)
     if not times:
         return "Test split locked."
-    others = ", ".join(dict.fromkeys(plain(one.study, 60) for one in openings if one.study))
+    others = ", ".join(dict.fromkeys(plain(look.study, 60) for look in openings if look.study))
     where = f" (in {others})" if others else ""
     return f"Test split opened {times} time{'s' if times > 1 else ''}{where}."
 

@@ -296,6 +296,8 @@ class Pool:
         self._evidence = of_store(arms[0].runs[0].study.path.parent)
         self._recipes = self._evidence.recipes()
         self.ids = [recipe_id(arm.runs[0].recipe) for arm in arms]
+        # A study that is shown may have been deleted a moment ago.
+        self._recipes |= dict(zip(self.ids, (arm.runs[0].recipe for arm in arms), strict=True))
         shown = comparisons_of(self.ids)
         asked = self._evidence.asked()
         self.family = family_of(shown, asked, self._is_comparable)

@@ -16,8 +16,8 @@ from tl_engine.analysis.rule import AT_END
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
 from tl_engine.basis import (
     evidence_of_arms,
-    known_before,
     looks_at_test,
+    pairs_computed_before,
     rests_on,
     seen_before,
 )
@@ -201,7 +201,7 @@ def _predicted(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questio
     metric = question.metric
     seen = f"found: {metric.gain(found)} {metric.unit}" if len(one.pairs) else "nothing found yet"
     expected_by = f"{metric.gain(expected.by)} {metric.unit}"
-    before = known_before(one)
+    before = pairs_computed_before(one)
     pairs = "1 of its pairs" if before == 1 else f"{before} of its pairs"
     when = f"after {pairs} had been computed" if before else "before the first run"
     return f"Expected {when}: {escape(expected.arm)} ahead by {expected_by}; {seen}."
