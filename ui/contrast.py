@@ -87,7 +87,7 @@ def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Questi
         first.title,
         second.title,
         question.smallest,
-        question.planned or pairs.planned,
+        pairs.planned,  # of the comparison: a clone with fresh seeds has no plan of its own
         _words(judged, question),
         question.metric,
         judged.verdict.interval if judged.verdict and question.is_planned else None,
@@ -190,7 +190,8 @@ def _styles(arms: Sequence[ShownArm]) -> dict[ArmKey, ArmStyle]:
 
 
 def _words(judged: Judged, question: Question) -> str:
-    return f"{rests_on(judged, question)}, validation split, last epoch"
+    pairs = rests_on(judged, question).partition(";")[0].removeprefix("pooled: ")  # a short line
+    return f"{pairs}, validation split, last epoch"
 
 
 def _amount(measure: str, value: float) -> str:
