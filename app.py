@@ -3,11 +3,12 @@
 import streamlit as st
 
 from tl_engine.charts.phases import phases_svg
-from tl_engine.launchers import local
+from tl_engine.execution import local
 from tl_engine.runs import RunState, ledger, summarise
-from ui import access, evidence, frame, run_card, runs_table, server
+from ui import access, frame, runs_table, server
 from ui.engine import store
-from ui.text import duration, escape
+from ui.overview import question_cards, run_card
+from ui.words import duration, escape
 
 REFRESH = "2s"
 SHOWN = 300
@@ -104,7 +105,7 @@ def overview(read):
             local.ensure_worker(kept)
         running_now((run, summary) for run, summary in known if summary.state.is_alive)
         damaged(kept)
-        evidence.show(known)
+        question_cards.show(known)
         shown = filtered(known)
         if shown:
             rows = [runs_table.row(run, summary) for run, summary in shown[:SHOWN]]

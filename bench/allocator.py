@@ -15,7 +15,7 @@ PROGRAM = """
 import sys, time
 from tl_engine.catalog.presets import preset
 from tl_engine.learning import device
-from tl_engine.learning.measurement import _pixels
+from tl_engine.learning.timing import _pixels
 from tl_engine.learning.network import Network
 from tl_engine.study import Seeds
 if sys.argv[1] == "plain":

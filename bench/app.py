@@ -19,8 +19,8 @@ import numpy as np
 import psutil
 
 from tests.server import PROJECT, browser, server
-from tl_engine.launchers.local import launch
-from tl_engine.predictor import Predictor
+from tl_engine.execution.local import launch
+from tl_engine.execution.predictor import Predictor
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore
 from tl_engine.study import Study, name_arms, with_reversed

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _drained(store: RunStore, study: Study) -> list[tuple[str, int, float, float]]:
-    from tl_engine import worker
+    from tl_engine.execution import worker
 
     made = store.create(study)
     worker.drain(store, linger=0)

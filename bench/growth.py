@@ -43,7 +43,7 @@ def study(what: str, size: int) -> Study:
 
 def drain(what: str, size: int) -> None:
     """Train the study in this process' worker and print the seconds after the first step."""
-    from tl_engine import worker
+    from tl_engine.execution import worker
 
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs")

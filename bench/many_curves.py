@@ -28,7 +28,7 @@ REPETITIONS = 5
 DRAWING = """
 import sys, time
 import plotly, pandas, plotly.graph_objects
-from tl_engine.charts.curves import learning_curves
+from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.runs import RunStore, joined_history
 runs = list(RunStore(sys.argv[1]).runs())[: int(sys.argv[2])]
 began = time.perf_counter()

@@ -18,10 +18,10 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tl_engine.analysis.verdict import Outcome, Pairs, decide
+from tl_engine.execution.worker import drain
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunStore, StudyFolder
 from tl_engine.study import Arm, Study
-from tl_engine.worker import drain
 
 RECIPES, SEEDS, PAIRS = 10, 100, 5
 SMALLEST = 0.005

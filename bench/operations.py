@@ -19,11 +19,11 @@ import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from bench.speed import SIZES, recipe_of
-from tl_engine import data
+from tl_engine.data import sources
+from tl_engine.data.splits import split
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import Network
 from tl_engine.recipe import Phase
-from tl_engine.splits import split
 from tl_engine.study import Seeds
 
 IMAGES, SHOWN = 512, 12
@@ -39,7 +39,7 @@ def main() -> None:
     prepare_device(2)
     seeds = Seeds.of_pair(1)
     stage = Network(recipe, seeds).enter(recipe, recipe.phases[0], features=False)
-    train = split(data.load(recipe.dataset), IMAGES, seeds.data).train
+    train = split(sources.load(recipe.dataset), IMAGES, seeds.data).train
     epoch = (train, train.labels, np.arange(IMAGES), recipe.batch_size, lambda done: None)
     stage.learner.train(*epoch)
     with tempfile.TemporaryDirectory() as folder:

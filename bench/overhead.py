@@ -20,7 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 
 from tl_engine.catalog.backbones import BACKBONES, Backbone
-from tl_engine.learning import backbones
+from tl_engine.learning import architectures
 from tl_engine.learning.batches import Learner
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase, Recipe
@@ -31,7 +31,7 @@ LINES = 200
 
 
 def _random(described: Backbone, with_top: bool) -> keras.Model:
-    return backbones._construct(described, described.input_size, with_top, weights=None)
+    return architectures._construct(described, described.input_size, with_top, weights=None)
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="efficientnet-lite0", choices=sorted(BACKBONES))
     backbone = parser.parse_args().backbone
     if not BACKBONES[backbone].offline:
-        backbones._published = functools.cache(_random)
+        architectures._published = functools.cache(_random)
     phases = (Phase("all", 1, 1e-5), Phase("head", 1, 1e-3))
     recipe = Recipe(phases, backbone=backbone, train_images=128)
     steps: list[float] = []

@@ -19,11 +19,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
-from tl_engine import data
 from tl_engine.catalog.backbones import backbone
-from tl_engine.learning.backbones import build_backbone
+from tl_engine.data import sources
+from tl_engine.data.splits import split
+from tl_engine.learning.architectures import build_backbone
 from tl_engine.recipe import Recipe
-from tl_engine.splits import split
 from tl_engine.study import Seeds
 
 
@@ -43,7 +43,7 @@ class Epochs(keras.callbacks.Callback):
 
 def train(recipe: Recipe) -> dict[str, object]:
     """Train it; seconds of building, and of each phase its compilation and its epochs."""
-    images = data.load(recipe.dataset)
+    images = sources.load(recipe.dataset)
     splits = split(images, recipe.train_images, Seeds.of_pair(1).data)
     x, y = np.array(splits.train.images), splits.train.labels
     validation = np.array(splits.validation.images), splits.validation.labels

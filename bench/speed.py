@@ -80,7 +80,7 @@ STUDIES = {"tune": fine_tuning, "two": two_orders, "six": six_orders, "sweep": s
 
 def drain(name: str, backbone: str) -> dict[str, Any]:
     """Train a study in this process' worker; seconds, and what its runs say of their epochs."""
-    from tl_engine import worker
+    from tl_engine.execution import worker
     from tl_engine.runs import RunState, RunStore
 
     with tempfile.TemporaryDirectory() as folder:

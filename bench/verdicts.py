@@ -14,12 +14,12 @@ from pathlib import Path
 
 from bench.app import say
 from bench.many_runs import finish_all
-from tl_engine.analysis.scores import score_table
-from tl_engine.judgement import arms_of, judge, question_of
+from tl_engine.analysis.score_table import score_table
+from tl_engine.execution.cost import sizes_of
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.report.judgement import arms_of, judge, question_of
 from tl_engine.runs import RunStore, joined_history
 from tl_engine.study import Arm, Study
-from tl_engine.work import sizes_of
 
 REPETITIONS = 20
 

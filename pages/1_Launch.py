@@ -9,18 +9,19 @@ from itertools import cycle
 import streamlit as st
 
 from tl_engine.analysis.loss_floor import floor_warning
-from tl_engine.analysis.settings import differences
+from tl_engine.analysis.settings_diff import differences
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
-from tl_engine.launchers import local
+from tl_engine.execution import local
+from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
-from tl_engine.work import estimate, missing_rates, plan, sizes_of
-from ui import access, address, frame, study_form
+from ui import access, address, frame
 from ui.engine import store
-from ui.phases_form import trainable_title
-from ui.run_card import phases_of
-from ui.text import about, duration, escape, plain, settings_table
+from ui.launch import study_form
+from ui.launch.phases_form import trainable_title
+from ui.overview.run_card import phases_of
+from ui.words import about, duration, escape, plain, settings_table
 
 SETTLED_SECONDS = 1.5
 

@@ -7,23 +7,18 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.analysis.budgets import per_epoch
-from tl_engine.analysis.curves import WORK
-from tl_engine.analysis.settings import differences
-from tl_engine.judgement import finished
+from tl_engine.analysis.curve_means import WORK
+from tl_engine.analysis.settings_diff import differences
+from tl_engine.report.judgement import finished
 from tl_engine.runs import RunState, joined_history, split_sound, summarise
-from ui import contrast, frame, robustness, test_split, verdicts
-from ui.agreement import show_agreement
-from ui.calibration import show_calibration
-from ui.classes import show_classes
-from ui.compare_parts import (
-    budget_of,
-    confusions,
-    per_class_frame,
-    scores_of,
-    show_table,
-    shown_arms,
-)
-from ui.confusion import show_confusion
+from ui import frame
+from ui.arms import budget_of, confusions, per_class_frame, scores_of, show_table, shown_arms
+from ui.compare import contrast_view, robustness_view, test_split_view, verdict_view
+from ui.compare.agreement_view import show_agreement
+from ui.compare.calibration_view import show_calibration
+from ui.compare.classes_view import show_classes
+from ui.compare.confusion_view import show_confusion
+from ui.compare.mistakes_view import show_mistakes
 from ui.engine import store
 from ui.export import chart
 from ui.figures import (
@@ -32,9 +27,8 @@ from ui.figures import (
     learning_curves,
     per_class,
 )
-from ui.mistakes import show_mistakes
 from ui.selection import choose_runs, say_broken
-from ui.text import duration, escape, percent, settings_table
+from ui.words import duration, escape, percent, settings_table
 
 METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss"}
 FEW = 10
@@ -90,15 +84,15 @@ def still_there(chosen, runs):
 def judged(runs, chosen, scored, history):
     """The verdict on a contrast, with what it rests on."""
     arms = shown_arms(runs)
-    said = verdicts.show(arms, chosen, scored, history)
+    said = verdict_view.show(arms, chosen, scored, history)
     if said[0].refusal:
         return
-    contrast.show_story(*chosen, history)
+    contrast_view.show_story(*chosen, history)
     halves = st.grid(2, min_column_width=480, gap="medium")
     with halves.cell():
-        contrast.show_pairs(*chosen, *said)
+        contrast_view.show_pairs(*chosen, *said)
     with halves.cell():
-        contrast.show_fan(*chosen, *said)
+        contrast_view.show_fan(*chosen, *said)
 
 
 def curves(history, runs):
@@ -258,10 +252,10 @@ def costs(runs, shown, chosen):
         return
     scored = scores_of(history, runs)
     if chosen:
-        contrast.show_budgets(*chosen, history)
-    contrast.show_budget_curve(shown, scored)
-    contrast.show_frontier(shown, scored)
-    contrast.show_factors(shown, scored)
+        contrast_view.show_budgets(*chosen, history)
+    contrast_view.show_budget_curve(shown, scored)
+    contrast_view.show_frontier(shown, scored)
+    contrast_view.show_factors(shown, scored)
 
 
 def closer(runs, shown, chosen):
@@ -271,8 +265,8 @@ def closer(runs, shown, chosen):
         "Agreement": lambda: agreement(chosen),
         "Costs": lambda: costs(runs, shown, chosen),
         "Calibration": lambda: show_calibration(chosen_first(shown, chosen)),
-        "Corrupted images": lambda: robustness.show(*(chosen or shown[:1])),
-        "Test split": lambda: test_split.show(shown[0].runs[0].study, shown),
+        "Corrupted images": lambda: robustness_view.show(*(chosen or shown[:1])),
+        "Test split": lambda: test_split_view.show(shown[0].runs[0].study, shown),
     }
     offered = [part for part in parts if chosen or part != "Agreement"]
     few = len(shown) <= MANY
@@ -303,9 +297,9 @@ with frame.page("Compare"):
         else:
             st.session_state["was-live"] = is_live(runs)
             shown = shown_arms(runs)
-            chosen = verdicts.choose(shown)
+            chosen = verdict_view.choose(shown)
             if len(shown) == 1:
-                verdicts.offer_twin(runs[0], "twin")
+                verdict_view.offer_twin(runs[0], "twin")
             st.fragment(evidence, run_every="1s" if is_live(runs) else None)(runs, chosen)
             st.subheader("Settings that differ", anchor=False)
             settings = differences({arm.title: arm.runs[0].recipe.to_dict() for arm in shown})

@@ -3,20 +3,20 @@
 import numpy as np
 import streamlit as st
 
-from tl_engine import data
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.probabilities import top_bars
 from tl_engine.charts.style import ARMS
+from tl_engine.data import sources
+from tl_engine.data.decoding import to_png
+from tl_engine.data.sandbox import read_upload
 from tl_engine.errors import DataUnavailable, ImageError
-from tl_engine.images import to_png
-from tl_engine.predictor import ranked
-from tl_engine.reader import read_upload
+from tl_engine.execution.predictor import ranked
 from tl_engine.runs import RunState
 from ui import frame
+from ui.classify.gallery import Gallery, choose_picture
 from ui.engine import predictor, store
-from ui.gallery import Gallery, choose_picture
 from ui.selection import choose_runs
-from ui.text import escape
+from ui.words import escape
 
 SOURCES = {
     "validation": ":material/photo_library: Validation images",
@@ -29,7 +29,7 @@ SEEN_PX = 160
 def from_validation(runs, described):
     """A validation image and its true class, or None."""
     try:
-        images = data.load(described.name)
+        images = sources.load(described.name)
     except DataUnavailable as error:
         st.info(escape(str(error)), icon=":material/cloud_off:")
         return None

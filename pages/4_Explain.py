@@ -4,11 +4,11 @@ import streamlit as st
 
 from tl_engine.runs import RunState, summarise
 from ui import frame
-from ui.compare_parts import shown_arms
+from ui.arms import shown_arms
 from ui.engine import store
-from ui.explain_parts import explain
+from ui.explain.parts import explain
 from ui.selection import choose_runs
-from ui.text import escape
+from ui.words import escape
 
 MOST_ARMS = 8
 

@@ -17,10 +17,10 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tl_engine.locks import hold
 from tl_engine.machine import use_onednn
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunStore, StudyFolder
+from tl_engine.storage.locks import hold
 from tl_engine.study import Study, name_arms, with_reversed
 
 use_onednn()  # before any test loads TensorFlow

@@ -1,7 +1,7 @@
 """A disk that forgets, when the power is cut, what nobody waited for.
 
-It is told of every step that `tl_engine.fsio` takes and keeps two states: what processes see, and
-what is bound to survive. Data survives once its file is synced, a name once its folder is. What
+It sees every step that `tl_engine.storage.atomic` takes and keeps two states: what processes see,
+and what is bound to survive. Data survives once its file is synced, a name once its folder is. What
 is in between may survive or not, so a power cut has several outcomes; all of them are built.
 """
 

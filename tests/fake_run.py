@@ -13,7 +13,8 @@ import numpy as np
 
 from tests.conftest import tiny_study
 from tl_engine.recipe import Phase
-from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, epoch_line, files
+from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, epoch_line
+from tl_engine.storage import record_files
 
 PHASES = (Phase("all", 2, 1e-3), Phase("head", 2, 1e-2))
 EPOCHS = 4
@@ -72,7 +73,7 @@ def rewrite(run: Run, name: str, value: dict | list) -> None:
         run.records.write(name, value)
     outcome = run.outcome
     if name in outcome.get("files", {}):
-        outcome["files"][name] = files.sha256_of(run.path / name)
+        outcome["files"][name] = record_files.sha256_of(run.path / name)
         run.records.write("outcome.json", outcome)
 
 
@@ -89,7 +90,7 @@ def take_over(run: Run, source: Run) -> None:
         else:
             shutil.copy(file, run.path)
     outcome = source.outcome
-    outcome["files"] = {name: files.sha256_of(run.path / name) for name in outcome["files"]}
+    outcome["files"] = {name: record_files.sha256_of(run.path / name) for name in outcome["files"]}
     run.records.write("outcome.json", outcome)
 
 

@@ -35,8 +35,8 @@ CHANGING = {
 @pytest.fixture(autouse=True)
 def started(monkeypatch):
     """What pages start instead of real processes."""
-    from tl_engine.launchers import local
-    from tl_engine.predictor import Predictor
+    from tl_engine.execution import local
+    from tl_engine.execution.predictor import Predictor
 
     started = []
     monkeypatch.setattr(local, "start", lambda *arguments, **_: started.append(arguments))

@@ -15,14 +15,14 @@ from tl_engine.analysis.confusion import (
     per_class_accuracy,
     row_shares,
 )
-from tl_engine.analysis.curves import mean_curves, thinned, with_axes
-from tl_engine.analysis.scores import arm_summary, score_table, wilson_interval
-from tl_engine.analysis.settings import differences
+from tl_engine.analysis.curve_means import mean_curves, thinned, with_axes
+from tl_engine.analysis.score_table import arm_summary, score_table, wilson_interval
+from tl_engine.analysis.settings_diff import differences
+from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of, total_work
 from tl_engine.recipe import Phase
 from tl_engine.runs import HISTORY_COLUMNS
 from tl_engine.runs.phase_ends import names_of
 from tl_engine.study import Study
-from tl_engine.work import estimate, missing_rates, plan, sizes_of, total_work
 
 
 def history(accuracies, study="s", images=100):
@@ -175,7 +175,7 @@ def test_a_mean_ends_where_its_slowest_seed_ends():
 
 
 def rates(recipe, train, forward):
-    from tl_engine.work import rate_key
+    from tl_engine.execution.cost import rate_key
 
     return [
         {

@@ -17,8 +17,8 @@ from PIL import Image
 
 from tl_engine.catalog.backbones import BACKBONES, backbone
 from tl_engine.errors import CatalogError, WeightsUnavailable
-from tl_engine.learning import backbones, efficientnet_lite
-from tl_engine.learning.backbones import FACTORIES, build_backbone
+from tl_engine.learning import architectures, efficientnet_lite
+from tl_engine.learning.architectures import FACTORIES, build_backbone
 from tl_engine.learning.torch_file import MAGIC, read_state_dict
 from tools.describe_backbones import counts, title_of
 
@@ -95,8 +95,8 @@ def publish(model, name, with_top, home):
     for layer in layers_with_variables(model):
         if isinstance(layer, keras.layers.Normalization):
             # What the published file holds: tensorflow issue 49930.
-            layer.adapt_mean.assign(backbones.IMAGENET_MEAN)
-            layer.adapt_variance.assign(backbones.IMAGENET_DEVIATION)
+            layer.adapt_mean.assign(architectures.IMAGENET_MEAN)
+            layer.adapt_variance.assign(architectures.IMAGENET_DEVIATION)
             layer.finalize_state()
             continue
         for variable in layer.weights:

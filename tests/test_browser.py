@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.helpers import wait_until
 from tests.server import CHROMIUM, PROJECT, browser, server
-from tl_engine import data
+from tl_engine.data import sources
 from tl_engine.runs import RunState, RunStore
 
 PICTURES = Path(os.environ.get("THAW_PICTURES", PROJECT / "tests" / "output"))
@@ -63,7 +63,7 @@ def photograph(page, name, width=1280):
 
 def boot():
     """An upload: a boot from the test split as a phone would send it, on its side, with EXIF."""
-    images = data.load("fashion-mini").test
+    images = sources.load("fashion-mini").test
     position = int((images.labels == 9).argmax())
     picture = Image.fromarray(images.images[position].copy()).resize((280, 280))
     exif = Image.Exif()

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 
 from tests.conftest import tiny_recipe, tiny_study
-from tl_engine import fsio
+from tl_engine.execution.kill_test import bits
 from tl_engine.learning import training
 from tl_engine.learning.batches import Graph, Reader
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import Phase
 from tl_engine.runs import Cache, ClaimedRun, RunState, RunStore
-from tl_engine.runs import features as kept_features
 from tl_engine.runs.claimed import Stopped
 from tl_engine.runs.phase_ends import names_of
+from tl_engine.storage import atomic
+from tl_engine.storage import feature_cache as kept_features
 from tl_engine.study import Arm, Study
-from tl_engine.torture import bits
 
 prepare_device(os.cpu_count() or 1)
 ALL, HEAD, TOP = Phase("all", 1, 1e-3), Phase("head", 2, 1e-2), Phase(1, 2, 1e-3)
@@ -184,7 +184,7 @@ def test_one_flipped_byte_is_computed_again(store, undisturbed, kind):
         victim.unlink()  # a phase's end may have another name in its run
         victim.write_bytes(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tl_engine.runs.cache._checked", set())  # as another process meets it
+        patch.setattr("tl_engine.storage.cache._checked", set())  # as another process meets it
         run = trained(store, *ORDERS["freeze first"])
     assert bits(run) == undisturbed["freeze first"]
     assert shared(run) == [None] * 5
@@ -199,7 +199,7 @@ def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(
         if ".cache" in path.parts:
             raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(fsio, "watch", watch)
+    monkeypatch.setattr(atomic, "watch", watch)
     run = trained(store, *ORDERS["freeze first"])
     assert bits(run) == undisturbed["freeze first"]
     assert not entries(store, "features")
@@ -217,7 +217,7 @@ def test_a_process_that_dies_while_it_takes_over_leaves_a_run_that_begins_again(
             raise Ended
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fsio, "watch", watch)
+        patch.setattr(atomic, "watch", watch)
         with pytest.raises(Ended):
             train(run)
     assert steps
@@ -234,7 +234,7 @@ def test_the_unused_go_first(tmp_path):
     cache = Cache(tmp_path, limit=2500)
 
     def put(key):
-        cache.put("thing", key, {}, lambda folder: fsio.write(folder / "x", _thousand))
+        cache.put("thing", key, {}, lambda folder: atomic.write(folder / "x", _thousand))
 
     for number, key in enumerate("ab"):
         put(key)

@@ -9,16 +9,16 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.test_analysis import history
-from tl_engine.analysis.scores import score_table
+from tl_engine.analysis.score_table import score_table
 from tl_engine.charts import style
-from tl_engine.charts.classes import per_class
-from tl_engine.charts.confusion import confusion_difference, confusion_matrix
-from tl_engine.charts.curves import AXES, learning_curves
+from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
+from tl_engine.charts.final_points import final_scores
+from tl_engine.charts.learning_curves import AXES, learning_curves
+from tl_engine.charts.per_class import per_class
+from tl_engine.charts.phase_tree import shares, tree_svg
 from tl_engine.charts.phases import phase_label, phases_svg
-from tl_engine.charts.points import final_scores
 from tl_engine.charts.probabilities import top_bars
 from tl_engine.charts.style import ARMS, NEUTRAL, ON_PHASE, arm_colours, phase_colour
-from tl_engine.charts.tree import shares, tree_svg
 from tl_engine.text import markup
 
 HOSTILE = ["<b>bold</b>", "<a href='javascript:alert(1)'>x</a>", "x" * 10_000, "\x00\n", "&lt;"]

@@ -279,7 +279,7 @@ def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeyp
             with first.hold():
                 fake_run.train(ClaimedRun(first))
 
-    monkeypatch.setattr("tl_engine.launchers.local.ensure_worker", drain)
+    monkeypatch.setattr("tl_engine.execution.local.ensure_worker", drain)
     code, said, _ = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
     assert code == 0
     assert [row["run"] for row in json.loads(said)["runs"]] == [first.id]
@@ -303,7 +303,7 @@ def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(capsys, stor
                 fake_run.train(ClaimedRun(second))
 
     monkeypatch.setattr(Run, "enqueue", refuse_first)
-    monkeypatch.setattr("tl_engine.launchers.local.ensure_worker", drain)
+    monkeypatch.setattr("tl_engine.execution.local.ensure_worker", drain)
     code, said, error = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
     assert code == 1
     assert [row["run"] for row in json.loads(said)["runs"]] == [second.id]
@@ -378,7 +378,7 @@ def test_opening_the_test_split_asks_first(capsys, store):
 
 
 def test_a_study_is_cloned_with_changes(capsys, store, monkeypatch):
-    monkeypatch.setattr("tl_engine.launchers.local.ensure_worker", lambda store: None)
+    monkeypatch.setattr("tl_engine.execution.local.ensure_worker", lambda store: None)
     study = store.create(tiny_study())
     words = ["clone", study.id, "--pairs", "3", "--title", "Again", "--detach", "--json"]
     code, said, _ = out(capsys, *words, "--runs-dir", store.root)

@@ -10,7 +10,7 @@ from tests.test_cli import out
 from tests.test_corruption import spoilings, world  # noqa: F401
 from tl_engine.cli import comparing
 from tl_engine.runs import RunState
-from tl_engine.runs.kept import Kept
+from tl_engine.storage.memory import Kept
 
 KINDS = ("recipe.json", "history.jsonl", "checkpoint.json", "outcome.json", "scores.json", "pulse")
 STEP = 4 if TIMES == 1 else 1

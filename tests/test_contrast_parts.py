@@ -32,10 +32,10 @@ def finish(run, slower, epochs=fake_run.EPOCHS):
 
 def draw(root):
     """The page that calls the parts."""
+    from tl_engine.execution.cost import sizes_of
     from tl_engine.runs import RunStore, joined_history, summarise
-    from tl_engine.work import sizes_of
-    from ui import contrast, verdicts
-    from ui.compare_parts import shown_arms
+    from ui.arms import shown_arms
+    from ui.compare import contrast_view, verdict_view
     from ui.figures import score_table
 
     folder = RunStore(root).studies()[0]
@@ -45,14 +45,14 @@ def draw(root):
     images = {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
     scored = score_table(history, images)
     first, second = shown[:2]
-    contrast.show_story(first, second, history)
-    if said := verdicts.show(shown, (first, second), scored, history):
-        contrast.show_pairs(first, second, *said)
-        contrast.show_fan(first, second, *said)
-    contrast.show_budgets(first, second, history)
-    contrast.show_budget_curve(shown, scored)
-    contrast.show_frontier(shown, scored)
-    contrast.show_factors(shown, scored)
+    contrast_view.show_story(first, second, history)
+    if said := verdict_view.show(shown, (first, second), scored, history):
+        contrast_view.show_pairs(first, second, *said)
+        contrast_view.show_fan(first, second, *said)
+    contrast_view.show_budgets(first, second, history)
+    contrast_view.show_budget_curve(shown, scored)
+    contrast_view.show_frontier(shown, scored)
+    contrast_view.show_factors(shown, scored)
 
 
 def page(store):

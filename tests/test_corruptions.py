@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tl_engine import data
-from tl_engine.analysis.pairs import paired_scores
+from tl_engine.analysis.paired_scores import paired_scores
 from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
 from tl_engine.analysis.verdict import confidence_sequence, is_constant, t_interval
-from tl_engine.charts.robustness import robustness_accuracy, robustness_difference
-from tl_engine.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES, corrupted, sample_of
-from tl_engine.splits import Split, split
+from tl_engine.charts.corruption_heatmap import robustness_accuracy, robustness_difference
+from tl_engine.data import sources
+from tl_engine.data.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES, corrupted, sample_of
+from tl_engine.data.splits import Split, split
 
-IMAGES = data.load("fashion-mini")
+IMAGES = sources.load("fashion-mini")
 SOME = np.array(IMAGES.train.images[:16])
 COLOUR = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 HOSTILE = "<b>x</b>" * 9

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from tl_engine import data
 from tl_engine.catalog.datasets import DATASETS, dataset
+from tl_engine.data import sources
 from tl_engine.errors import CatalogError, DataUnavailable
 from tl_engine.learning import downloads
 from tools import build_fashion_mini
 
-DEBIAN = data.DEBIAN
+DEBIAN = sources.DEBIAN
 WITHOUT_DEBIAN = "Debian's package dataset-fashion-mnist is not installed"
 FETCHED = tuple(downloads.LOADERS)
 SHIPPED_FINGERPRINT = "a8068803ca5743db7ac3a97380de23fff6352d5e74c94ed47aefd82e761a1b1a"
@@ -55,14 +55,14 @@ def write_idx(path, array):
 
 
 def write_four_idx(folder):
-    for array, file in data.IDX.items():
+    for array, file in sources.IDX.items():
         write_idx(folder / file, SMALL[array])
 
 
 def write_prepared(name):
     for array, values in SMALL.items():
-        data.prepared_folder(name).mkdir(parents=True, exist_ok=True)
-        np.save(data.prepared_folder(name) / f"{array}.npy", values)
+        sources.prepared_folder(name).mkdir(parents=True, exist_ok=True)
+        np.save(sources.prepared_folder(name) / f"{array}.npy", values)
 
 
 def write_tar(path, files):
@@ -129,11 +129,11 @@ def keras_home(tmp_path, monkeypatch):
     for scheme in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(scheme, "http://127.0.0.1:9")
     monkeypatch.setattr(urllib.request, "_opener", None)
-    monkeypatch.setattr(data, "DEBIAN", tmp_path / "no-debian")
+    monkeypatch.setattr(sources, "DEBIAN", tmp_path / "no-debian")
     keras_finds_files_in(monkeypatch, home)
-    data._load.cache_clear()
+    sources._load.cache_clear()
     yield home
-    data._load.cache_clear()
+    sources._load.cache_clear()
     shutil.rmtree(home)
 
 
@@ -178,9 +178,9 @@ def test_validation_is_carved_only_where_none_is_published():
 
 @pytest.mark.parametrize("name", ["fashion-mini", "fashion-mnist"])
 def test_the_images_are_as_many_as_the_catalog_says_and_balanced(name):
-    if not data.available(name):
+    if not sources.available(name):
         pytest.skip(WITHOUT_DEBIAN)
-    images, described = data.load(name), dataset(name)
+    images, described = sources.load(name), dataset(name)
     parts = {"train": images.train, "validation": images.validation, "test": images.test}
     for part, expected in ((part, getattr(described, part)) for part in parts):
         if expected:
@@ -191,15 +191,15 @@ def test_the_images_are_as_many_as_the_catalog_says_and_balanced(name):
 
 
 def test_the_shipped_images_are_small_and_never_change():
-    assert data.SHIPPED.stat().st_size < 5_000_000
-    assert data.load("fashion-mini").fingerprint == SHIPPED_FINGERPRINT
+    assert sources.SHIPPED.stat().st_size < 5_000_000
+    assert sources.load("fashion-mini").fingerprint == SHIPPED_FINGERPRINT
 
 
 def test_the_shipped_images_are_rebuilt_byte_for_byte(tmp_path):
-    if not all((DEBIAN / file).exists() for file in data.IDX.values()):
+    if not all((DEBIAN / file).exists() for file in sources.IDX.values()):
         pytest.skip(WITHOUT_DEBIAN)
     build_fashion_mini.main(tmp_path / "rebuilt.npz")
-    assert (tmp_path / "rebuilt.npz").read_bytes() == data.SHIPPED.read_bytes()
+    assert (tmp_path / "rebuilt.npz").read_bytes() == sources.SHIPPED.read_bytes()
 
 
 def test_the_shipped_splits_take_their_images_from_the_right_files_and_share_none():
@@ -222,35 +222,36 @@ def test_the_shipped_splits_take_their_images_from_the_right_files_and_share_non
 
 def test_a_damaged_shipped_file_says_what_to_do(tmp_path, monkeypatch):
     damaged = tmp_path / "fashion-mini.npz"
-    damaged.write_bytes(data.SHIPPED.read_bytes()[:100_000])
-    monkeypatch.setattr(data, "SHIPPED", damaged)
-    data._load.cache_clear()
+    damaged.write_bytes(sources.SHIPPED.read_bytes()[:100_000])
+    monkeypatch.setattr(sources, "SHIPPED", damaged)
+    sources._load.cache_clear()
     with pytest.raises(DataUnavailable, match=r"restore fashion-mini\.npz from Thaw's repository"):
-        data.load("fashion-mini")
+        sources.load("fashion-mini")
 
 
 # Loading
 
 
 def test_grey_images_have_three_equal_channels_without_a_copy():
-    images = data.load("fashion-mini").train.images
+    images = sources.load("fashion-mini").train.images
     assert images.dtype == np.uint8
     assert images.strides[-1] == 0
     assert np.array_equal(images[7, :, :, 0], images[7, :, :, 2])
 
 
 def test_shared_images_and_labels_cannot_be_changed_by_accident():
-    train = data.load("fashion-mini").train
+    train = sources.load("fashion-mini").train
     for array in (train.images, train.labels):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0
 
 
 def test_threads_that_ask_at_once_share_one_copy():
-    data._load.cache_clear()
+    sources._load.cache_clear()
     found = []
     threads = [
-        threading.Thread(target=lambda: found.append(data.load("fashion-mini"))) for _ in range(8)
+        threading.Thread(target=lambda: found.append(sources.load("fashion-mini")))
+        for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -261,11 +262,11 @@ def test_threads_that_ask_at_once_share_one_copy():
 
 
 def test_the_original_files_are_read(keras_home, monkeypatch):
-    monkeypatch.setattr(data, "DEBIAN", keras_home / "debian")
-    assert not data.available("fashion-mnist")
-    write_four_idx(data.DEBIAN)
-    assert data.available("fashion-mnist")
-    images = data.load("fashion-mnist")
+    monkeypatch.setattr(sources, "DEBIAN", keras_home / "debian")
+    assert not sources.available("fashion-mnist")
+    write_four_idx(sources.DEBIAN)
+    assert sources.available("fashion-mnist")
+    images = sources.load("fashion-mnist")
     assert np.array_equal(images.train.images[..., 1], SMALL["train_images"])
     assert np.array_equal(images.test.labels, SMALL["test_labels"])
     assert images.train.labels.dtype == np.int64
@@ -275,39 +276,39 @@ def test_the_original_files_are_read(keras_home, monkeypatch):
 
 def test_the_fingerprint_is_the_same_for_every_source(keras_home, monkeypatch):
     write_prepared("fashion-mnist")
-    prepared = data.load("fashion-mnist")
-    monkeypatch.setattr(data, "DEBIAN", keras_home / "debian")
-    write_four_idx(data.DEBIAN)
-    data._load.cache_clear()
-    assert data.load("fashion-mnist").fingerprint == prepared.fingerprint
+    prepared = sources.load("fashion-mnist")
+    monkeypatch.setattr(sources, "DEBIAN", keras_home / "debian")
+    write_four_idx(sources.DEBIAN)
+    sources._load.cache_clear()
+    assert sources.load("fashion-mnist").fingerprint == prepared.fingerprint
 
 
-@pytest.mark.parametrize("array", data.ARRAYS)
+@pytest.mark.parametrize("array", sources.ARRAYS)
 def test_one_other_value_gives_another_fingerprint(keras_home, array):
     write_prepared("mnist")
-    before = data.load("mnist").fingerprint
+    before = sources.load("mnist").fingerprint
     values = SMALL[array].copy()
     values.flat[-1] ^= 1
-    np.save(data.prepared_folder("mnist") / f"{array}.npy", values)
-    data._load.cache_clear()
-    assert data.load("mnist").fingerprint != before
+    np.save(sources.prepared_folder("mnist") / f"{array}.npy", values)
+    sources._load.cache_clear()
+    assert sources.load("mnist").fingerprint != before
 
 
 @pytest.mark.parametrize("name", FETCHED)
 def test_a_dataset_that_is_not_here_says_so_in_a_sentence(keras_home, name):
-    assert not data.available(name)
+    assert not sources.available(name)
     with pytest.raises(DataUnavailable, match=f"{dataset(name).title} is not on this machine yet"):
-        data.load(name)
+        sources.load(name)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 40, -200])
 def test_a_truncated_original_file_is_refused_with_its_remedy(keras_home, monkeypatch, kept):
-    monkeypatch.setattr(data, "DEBIAN", keras_home / "debian")
-    write_four_idx(data.DEBIAN)
-    file = data.DEBIAN / data.IDX["train_images"]
+    monkeypatch.setattr(sources, "DEBIAN", keras_home / "debian")
+    write_four_idx(sources.DEBIAN)
+    file = sources.DEBIAN / sources.IDX["train_images"]
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(DataUnavailable, match="reinstall Debian's package dataset-fashion-mnist"):
-        data.load("fashion-mnist")
+        sources.load("fashion-mnist")
 
 
 @pytest.mark.parametrize(
@@ -323,42 +324,42 @@ def test_a_truncated_original_file_is_refused_with_its_remedy(keras_home, monkey
 )
 def test_arrays_that_do_not_fit_the_catalog_are_refused(keras_home, array, values, words):
     write_prepared("mnist")
-    np.save(data.prepared_folder("mnist") / f"{array}.npy", values)
+    np.save(sources.prepared_folder("mnist") / f"{array}.npy", values)
     with pytest.raises(DataUnavailable, match=f"MNIST cannot be read .*{words}.*: remove "):
-        data.load("mnist")
+        sources.load("mnist")
 
 
 def test_empty_arrays_are_refused(keras_home):
     write_prepared("mnist")
     for array in ("test_images", "test_labels"):
-        np.save(data.prepared_folder("mnist") / f"{array}.npy", SMALL[array][:0])
+        np.save(sources.prepared_folder("mnist") / f"{array}.npy", SMALL[array][:0])
     with pytest.raises(DataUnavailable, match="test labels should be 0 to 9, got none"):
-        data.load("mnist")
+        sources.load("mnist")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example("test_labels", b"PK\x03\x04", 0, False)  # an array that says it is a zip archive
-@given(st.sampled_from(data.ARRAYS), st.binary(max_size=200), st.integers(0, 200), st.booleans())
+@given(st.sampled_from(sources.ARRAYS), st.binary(max_size=200), st.integers(0, 200), st.booleans())
 def test_damaged_files_are_read_or_refused_with_a_sentence(
     keras_home, monkeypatch, array, wrong, place, packed
 ):
     if packed:
-        monkeypatch.setattr(data, "DEBIAN", keras_home / "debian")
-        write_four_idx(data.DEBIAN)
-        file = data.DEBIAN / data.IDX[array]
+        monkeypatch.setattr(sources, "DEBIAN", keras_home / "debian")
+        write_four_idx(sources.DEBIAN)
+        file = sources.DEBIAN / sources.IDX[array]
         content = bytearray(gzip.decompress(file.read_bytes()))
         content[place : place + len(wrong)] = wrong
         file.write_bytes(gzip.compress(content))
     else:
-        monkeypatch.setattr(data, "DEBIAN", keras_home / "no-debian")
+        monkeypatch.setattr(sources, "DEBIAN", keras_home / "no-debian")
         write_prepared("fashion-mnist")
-        file = data.prepared_folder("fashion-mnist") / f"{array}.npy"
+        file = sources.prepared_folder("fashion-mnist") / f"{array}.npy"
         content = bytearray(file.read_bytes())
         content[place : place + len(wrong)] = wrong
         file.write_bytes(content)
-    data._load.cache_clear()
+    sources._load.cache_clear()
     try:
-        assert len(data.load("fashion-mnist").fingerprint) == 64
+        assert len(sources.load("fashion-mnist").fingerprint) == 64
     except DataUnavailable as error:
         assert str(error).startswith("The images of Fashion-MNIST cannot be read (")
 
@@ -373,8 +374,8 @@ def test_a_published_file_put_where_keras_looks_is_prepared(keras_home, monkeypa
 
     downloads.prepare(name)
 
-    assert data.available(name)
-    images, described = data.load(name), dataset(name)
+    assert sources.available(name)
+    images, described = sources.load(name), dataset(name)
     assert images.train.images.shape[1:] == (described.height, described.width, 3)
     if described.channels == 1:
         assert np.array_equal(images.test.images[..., 2], SMALL["test_images"])
@@ -399,7 +400,7 @@ def test_without_a_network_one_sentence_says_which_file_goes_where(keras_home, n
         assert file.published in sentence
         assert file.name in sentence
         assert str(datasets / file.folder) in sentence
-    assert not data.available(name)
+    assert not sources.available(name)
 
 
 def test_keras_insists_on_the_original_archive(keras_home):
@@ -418,20 +419,20 @@ def test_a_damaged_download_is_named_and_can_be_removed(keras_home, monkeypatch,
     with pytest.raises(DataUnavailable, match=f"are damaged .*: remove {place.name}.* from ") as no:
         downloads.prepare(name)
     assert str(place.parent) in str(no.value)
-    assert not data.available(name)
+    assert not sources.available(name)
     del no
     gc.collect()  # NumPy leaves a damaged mnist.npz open until then, and Python says so
 
 
-@pytest.mark.parametrize("missing", data.ARRAYS)
+@pytest.mark.parametrize("missing", sources.ARRAYS)
 def test_what_a_killed_process_left_half_prepared_is_completed(keras_home, monkeypatch, missing):
     keras_finds_files_in(monkeypatch, keras_home, file_hash=None)
     write_published("mnist", keras_home / "datasets")
     write_prepared("mnist")
-    (data.prepared_folder("mnist") / f"{missing}.npy").unlink()
-    assert not data.available("mnist")
+    (sources.prepared_folder("mnist") / f"{missing}.npy").unlink()
+    assert not sources.available("mnist")
     downloads.prepare("mnist")
-    assert len(data.load("mnist").train) == 30
+    assert len(sources.load("mnist").train) == 30
 
 
 def test_of_several_at_once_one_fetches(keras_home, monkeypatch):
@@ -445,8 +446,8 @@ def test_of_several_at_once_one_fetches(keras_home, monkeypatch):
     for thread in threads:
         thread.join()
     assert fetched == [1]
-    names = {path.name for path in data.prepared_folder("mnist").iterdir()}
-    assert names == {".lock", *(f"{array}.npy" for array in data.ARRAYS)}
+    names = {path.name for path in sources.prepared_folder("mnist").iterdir()}
+    assert names == {".lock", *(f"{array}.npy" for array in sources.ARRAYS)}
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_fetched(
@@ -466,6 +467,6 @@ def test_what_ships_needs_no_fetching(keras_home):
 
 def test_the_folder_of_keras_may_begin_with_a_tilde(monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "~/models")
-    assert data.prepared_folder("mnist") == Path.home() / "models/datasets/thaw-mnist"
+    assert sources.prepared_folder("mnist") == Path.home() / "models/datasets/thaw-mnist"
     monkeypatch.delenv("KERAS_HOME")
-    assert data.prepared_folder("mnist") == Path.home() / ".keras/datasets/thaw-mnist"
+    assert sources.prepared_folder("mnist") == Path.home() / ".keras/datasets/thaw-mnist"

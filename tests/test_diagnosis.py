@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import tiny_recipe
-from tl_engine.analysis import diagnosis, readout
+from tl_engine.analysis import phase_tables, readout
 from tl_engine.analysis.cka import linear_cka
-from tl_engine.analysis.diagnosis import Told
 from tl_engine.analysis.loss_floor import HIGH, floor_warning, loss_floor, reach_of
+from tl_engine.analysis.phase_tables import Told
 from tl_engine.catalog.presets import PRESETS
-from tl_engine.charts import diagnosis as charts
-from tl_engine.charts import switch
-from tl_engine.charts.diagnosis import Drawn
-from tl_engine.probe import IMAGES, Probe, corrupted, size_for
+from tl_engine.charts import phase_effects as charts
+from tl_engine.charts import phase_switch
+from tl_engine.charts.phase_effects import Drawn
+from tl_engine.data.diagnostic_images import IMAGES, Probe, corrupted, size_for
+from tl_engine.data.splits import Split
+from tl_engine.execution.cost import sizes_of, total_work
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.splits import Split
-from tl_engine.work import sizes_of, total_work
 
 HEAD, ALL = Phase("head", 4, 1e-3), Phase("all", 2, 1e-5)
 RANDOM = np.random.default_rng(0)
@@ -169,7 +169,7 @@ def test_a_run_that_is_too_short_is_not_looked_at():
 
 
 def state(**changes):
-    names = dict.fromkeys(diagnosis.STATE_COLUMNS, 0.5) | {"floor": None} | changes
+    names = dict.fromkeys(phase_tables.STATE_COLUMNS, 0.5) | {"floor": None} | changes
     block = {"drift": 0.1, "means_drift": 0.0, "variances_drift": 0.0, "cka": None}
     return {**names, "blocks": [{"title": title, **block} for title in ("a", "b")]}
 
@@ -190,14 +190,14 @@ TOLD = [Told("s", "a", pair, f"s/{pair}", PHASES) for pair in (1, 2)]
 
 
 def test_each_phase_tells_how_it_began_and_ended_and_what_was_trained_before():
-    states = diagnosis.states(TOLD[:1])
+    states = phase_tables.states(TOLD[:1])
     assert list(states["phase"]) == [0, 0, 1, 1]
     assert list(states["stage"]) == [0, 1, 1, 2]
     assert list(states["is_end"]) == [False, True, False, True]
     assert list(states["trained"]) == ["", "all", "all", "head"]
     assert list(states["accuracy"]) == [0.5, 0.7, 0.7, 0.5]
     assert states["floor"].isna().all()
-    assert len(diagnosis.blocks(TOLD)) == 2 * 4 * 2
+    assert len(phase_tables.blocks(TOLD)) == 2 * 4 * 2
 
 
 def test_a_phase_is_never_measured_against_another_phase_s_probe():
@@ -205,23 +205,23 @@ def test_a_phase_is_never_measured_against_another_phase_s_probe():
     second = record(1, began, state(accuracy=0.65, refitted=0.6))
     second["diagnosis"]["images"] = 96  # the phase before was looked at in another run
     told = [one._replace(phases=[PHASES[0], second]) for one in TOLD]
-    assert list(diagnosis.by_phase(told)["loss"]) == [0.5, 0.9, 0.5, 0.9]
-    drawn = charts.refit_lines(diagnosis.states(told), ARMS)
+    assert list(phase_tables.by_phase(told)["loss"]) == [0.5, 0.9, 0.5, 0.9]
+    drawn = charts.refit_lines(phase_tables.states(told), ARMS)
     thick = [trace for trace in drawn.data if trace.line.width == 3 and trace.line.dash == "solid"]
     assert [[*trace.x, *trace.y] for trace in thick] == [[0, 1, 0.5, 0.7], [1, 2, 0.6, 0.65]]
 
 
 def test_a_barrier_is_the_rise_above_the_straight_line():
-    assert list(diagnosis.barriers(diagnosis.paths(TOLD))["barrier"]) == [1.5, 1.5]
+    assert list(phase_tables.barriers(phase_tables.paths(TOLD))["barrier"]) == [1.5, 1.5]
 
 
 def test_a_switch_that_raised_the_loss_tells_when_it_was_made_good():
-    told = diagnosis.switches(TOLD[:1]).iloc[0]
+    told = phase_tables.switches(TOLD[:1]).iloc[0]
     assert (told["phase"], told["spike"], told["recovered"]) == (1, pytest.approx(2), 6)
     high = {**PHASES[1], "steps": {"first": [3.0] * 9, "last": [3.0] * 9}}
     never = TOLD[0]._replace(phases=[PHASES[0], high])
-    assert np.isnan(diagnosis.switches([never]).iloc[0]["recovered"])
-    around = diagnosis.around_switches(TOLD[:1])
+    assert np.isnan(phase_tables.switches([never]).iloc[0]["recovered"])
+    around = phase_tables.around_switches(TOLD[:1])
     assert list(around["step"]) == [*range(-10, 0), *range(1, 15)]
     assert list(around["loss"]) == [*[1.0] * 10, *[3.0] * 5, *[1.0] * 9]
 
@@ -229,29 +229,29 @@ def test_a_switch_that_raised_the_loss_tells_when_it_was_made_good():
 def test_runs_whose_steps_were_not_kept_have_no_switches():
     earlier = [{k: v for k, v in phase.items() if k != "steps"} for phase in PHASES]
     told = [TOLD[0]._replace(phases=earlier)]
-    assert diagnosis.switches(told).empty
-    assert diagnosis.around_switches(told).empty
+    assert phase_tables.switches(told).empty
+    assert phase_tables.around_switches(told).empty
 
 
 def test_phases_are_joined_with_all_that_is_known_of_them():
-    rows = diagnosis.by_phase(TOLD)
+    rows = phase_tables.by_phase(TOLD)
     assert list(rows["phase"]) == [0, 1, 0, 1]
     assert rows["barrier"].isna().tolist() == [False, True, False, True]
     assert rows["spike"].isna().tolist() == [True, False, True, False]
 
 
 def test_runs_of_earlier_versions_have_no_diagnosis():
-    assert not diagnosis.has_diagnosis([{"phase": 0, "trainable": "all"}])
+    assert not phase_tables.has_diagnosis([{"phase": 0, "trainable": "all"}])
     skipped = [{"phase": 0, "trainable": "all", "diagnosis": {"skipped": "Too short."}}]
-    assert not diagnosis.has_diagnosis(skipped)
-    assert diagnosis.why_not(skipped) == "Too short."
-    assert diagnosis.states([TOLD[0]._replace(phases=skipped)]).empty
-    assert diagnosis.by_phase([TOLD[0]._replace(phases=skipped)]).empty
+    assert not phase_tables.has_diagnosis(skipped)
+    assert phase_tables.why_not(skipped) == "Too short."
+    assert phase_tables.states([TOLD[0]._replace(phases=skipped)]).empty
+    assert phase_tables.by_phase([TOLD[0]._replace(phases=skipped)]).empty
 
 
 HOSTILE = "<b>x</b>"
 ARMS = {("s", "a"): Drawn(HOSTILE, "#7C5CD6")}
-STATES, BLOCKS = diagnosis.states(TOLD), diagnosis.blocks(TOLD)
+STATES, BLOCKS = phase_tables.states(TOLD), phase_tables.blocks(TOLD)
 
 
 @pytest.mark.parametrize(
@@ -260,11 +260,11 @@ STATES, BLOCKS = diagnosis.states(TOLD), diagnosis.blocks(TOLD)
         (charts.refit_lines, STATES),
         (charts.distortion_bars, STATES),
         (charts.head_lines, STATES),
-        (charts.path_lines, diagnosis.paths(TOLD)),
+        (charts.path_lines, phase_tables.paths(TOLD)),
         (charts.alike_lines, BLOCKS.assign(cka=0.5)),
         (lambda rows, arms: charts.drift_map(rows, arms["s", "a"], 0.1), BLOCKS),
-        (switch.losses, diagnosis.around_switches(TOLD)),
-        (switch.gradients, diagnosis.gradients(TOLD)),
+        (phase_switch.losses, phase_tables.around_switches(TOLD)),
+        (phase_switch.gradients, phase_tables.gradients(TOLD)),
     ],
 )
 def test_each_chart_says_what_it_rests_on_and_draws_nothing_of_nothing(draw, frame):
@@ -287,12 +287,12 @@ def test_every_seed_can_be_seen_beside_their_mean():
 def test_records_survive_json():
     again = Told("s", "a", 1, "r", json.loads(json.dumps(PHASES)))
     pd.testing.assert_frame_equal(
-        diagnosis.states([again]), diagnosis.states([TOLD[0]._replace(run="r")])
+        phase_tables.states([again]), phase_tables.states([TOLD[0]._replace(run="r")])
     )
 
 
 def test_the_head_stands_above_all_blocks_whichever_phase_freed_fewer_first():
-    rows = diagnosis.gradients(TOLD[:1])
+    rows = phase_tables.gradients(TOLD[:1])
     few = rows[rows["block"].isin(["b", "Head"])].assign(phase=-1)
-    made = switch.gradients(pd.concat([few, rows]), ARMS)
+    made = phase_switch.gradients(pd.concat([few, rows]), ARMS)
     assert list(made.layout.yaxis.ticktext) == ["a", "b", "Head"]

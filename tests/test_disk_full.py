@@ -10,9 +10,9 @@ import pytest
 
 from tests import fake_run
 from tests.attacks import some
-from tl_engine import fsio
 from tl_engine.cli import main
 from tl_engine.runs import ClaimedRun, Run, RunState, RunStore, Stopped, StudyFolder
+from tl_engine.storage import atomic
 
 FULL = r"Disk full: 1 MB needed, [\d]+ MB free\."
 REFUSED = "The disk refuses to be written: {}."
@@ -52,9 +52,9 @@ def new_run(store):
 def steps_of(action, monkeypatch):
     """How many steps an action takes."""
     watch = Refusing()
-    monkeypatch.setattr(fsio, "watch", watch)
+    monkeypatch.setattr(atomic, "watch", watch)
     action()
-    monkeypatch.setattr(fsio, "watch", None)
+    monkeypatch.setattr(atomic, "watch", None)
     return watch.seen
 
 
@@ -108,9 +108,9 @@ def watch_while_refused(run, watch, monkeypatch):
 
     watch.look = look
     with run.hold():
-        monkeypatch.setattr(fsio, "watch", watch)
+        monkeypatch.setattr(atomic, "watch", watch)
         fake_run.train(run)
-        monkeypatch.setattr(fsio, "watch", None)
+        monkeypatch.setattr(atomic, "watch", None)
         assert "paused" not in seen.progress
     return shown
 
@@ -119,11 +119,11 @@ def test_a_run_that_waits_for_the_disk_can_be_stopped(store, monkeypatch):
     run, watch = new_run(store), Refusing(60, 10_000)
     watch.look = lambda: watch.seen > 70 and (run.path / "stop").touch()
     with run.hold(), pytest.raises(Stopped):
-        monkeypatch.setattr(fsio, "watch", watch)
+        monkeypatch.setattr(atomic, "watch", watch)
         fake_run.train(run)
     assert run.state is RunState.STOPPED
     assert fake_run.assert_prefix(run) == 1
-    monkeypatch.setattr(fsio, "watch", None)
+    monkeypatch.setattr(atomic, "watch", None)
     run.enqueue()
     fake_run.train(run)
     fake_run.assert_finished(run)
@@ -178,10 +178,10 @@ def test_what_people_wish_for_on_a_full_disk_is_done_or_not_and_they_are_told(
     for first in range(steps):
         store = next(stores)
         folder = prepare(store)
-        monkeypatch.setattr(fsio, "watch", Refusing(first))
+        monkeypatch.setattr(atomic, "watch", Refusing(first))
         with pytest.raises(OSError, match="No space left"):
             act(folder, store)
-        monkeypatch.setattr(fsio, "watch", None)
+        monkeypatch.setattr(atomic, "watch", None)
         assert shown(store) in (before, after)
         if shown(store) == before:
             act(store.studies()[0], store)
@@ -191,7 +191,7 @@ def test_what_people_wish_for_on_a_full_disk_is_done_or_not_and_they_are_told(
 
 def test_the_command_line_says_it_in_a_sentence(store, monkeypatch, capsys):
     study = queued(store)
-    monkeypatch.setattr(fsio, "watch", Refusing(0))
+    monkeypatch.setattr(atomic, "watch", Refusing(0))
     assert main(["stop", study.id, "--runs-dir", str(store.root)]) == 2
     said = capsys.readouterr().err
     assert said.startswith("The disk refuses to be written: No space left on device.")

@@ -16,23 +16,23 @@ import pytest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_recipe
 from tests.helpers import command, wait_until
-from tl_engine import evaluation, fsio
 from tl_engine.cli import main
-from tl_engine.corruptions import sample_of
-from tl_engine.data import load as load_images
+from tl_engine.data.corruptions import sample_of
+from tl_engine.data.sources import load as load_images
+from tl_engine.data.splits import split
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.evaluation import evaluate, start
-from tl_engine.launchers import local
+from tl_engine.execution import evaluation, local
+from tl_engine.execution.cost import evaluation_seconds, evaluation_work, rate_key
+from tl_engine.execution.evaluation import evaluate, start
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, Evaluation, RunState, RunStore, StudyEvaluation
-from tl_engine.runs.evaluation import keep
-from tl_engine.runs.openings import count
+from tl_engine.runs.evaluation_results import keep
 from tl_engine.runs.study_evaluation import DIED
-from tl_engine.splits import split
+from tl_engine.runs.test_access import count
+from tl_engine.storage import atomic
 from tl_engine.study import Study, name_arms
-from tl_engine.work import evaluation_seconds, evaluation_work, rate_key
 
 prepare_device(os.cpu_count() or 1)
 
@@ -149,7 +149,7 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
 
 
 def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
-    from tl_engine.learning.prediction import load
+    from tl_engine.learning.prediction_server import load
 
     first, second = copy.studies()[0].runs()
     pixels = np.array(load_images("fashion-mini").train.images[:8])
@@ -195,7 +195,7 @@ def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
 
 
 def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path):
-    from tl_engine.learning.prediction import load
+    from tl_engine.learning.prediction_server import load
 
     shutil.copytree(PROJECT / "tests" / "golden" / "format-1", tmp_path / "runs")
     run, _ = RunStore(tmp_path / "runs").studies()[0].runs()
@@ -236,12 +236,12 @@ def test_a_full_disk_ends_it_with_a_sentence_and_leaves_whole_answers(store, stu
         if name == "rename" and detail == second.path / "test.npz":
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fsio, "watch", full)
+    monkeypatch.setattr(atomic, "watch", full)
     ended = evaluate(store, study, TEST, study.runs())
     assert ended.startswith("The disk refuses to be written: No space left on device.")
     assert StudyEvaluation(study, TEST).progress == {"ended": ended}
     assert [run.test_scores() is not None for run in study.runs()] == [True] + [False] * 3
-    monkeypatch.setattr(fsio, "watch", None)
+    monkeypatch.setattr(atomic, "watch", None)
     assert evaluate(store, study, TEST, study.runs()) == ""
     assert count(study.openings()) == 1
 
@@ -254,7 +254,7 @@ def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, mon
         if name == "rename" and detail == study.path / "openings.jsonl":
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fsio, "watch", full)
+    monkeypatch.setattr(atomic, "watch", full)
     assert "The disk refuses" in evaluate(store, study, TEST, study.runs())
     assert asked == []
     assert study.openings() == []
@@ -262,7 +262,7 @@ def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, mon
 
 def test_whoever_dies_while_an_answer_is_kept_leaves_all_of_it_or_none(study, monkeypatch):
     run, steps = study.runs()[0], []
-    monkeypatch.setattr(fsio, "watch", lambda *step: steps.append(step))
+    monkeypatch.setattr(atomic, "watch", lambda *step: steps.append(step))
     keep(run, TEST, SCORES, ARRAYS)
     for life in range(len(steps)):
         for path in run.path.glob("test.*"):
@@ -273,10 +273,10 @@ def test_whoever_dies_while_an_answer_is_kept_leaves_all_of_it_or_none(study, mo
             if next(left, None) is None:
                 raise Death
 
-        monkeypatch.setattr(fsio, "watch", dies)
+        monkeypatch.setattr(atomic, "watch", dies)
         with pytest.raises(Death):
             keep(run, TEST, SCORES, ARRAYS)
-        monkeypatch.setattr(fsio, "watch", None)
+        monkeypatch.setattr(atomic, "watch", None)
         if scores := run.test_scores():
             assert scores["correct"] == SCORES["correct"]
             fake_run.same(run.test_probabilities(), ARRAYS)

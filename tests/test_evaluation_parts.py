@@ -9,23 +9,23 @@ from streamlit.testing.v1 import AppTest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import tables, words
-from tl_engine.corruptions import CORRUPTIONS
+from tl_engine.data.corruptions import CORRUPTIONS
 from tl_engine.runs import ClaimedRun, Evaluation, StudyEvaluation
-from tl_engine.runs.evaluation import keep
-from tl_engine.runs.openings import note
-from ui import evaluation
+from tl_engine.runs.evaluation_results import keep
+from tl_engine.runs.test_access import note
+from ui.compare import evaluation_control
 
 
 def parts():
     """Both parts, for the newest study."""
-    from ui import robustness, test_split
-    from ui.compare_parts import shown_arms
+    from ui.arms import shown_arms
+    from ui.compare import robustness_view, test_split_view
     from ui.engine import store
 
     study = store().studies()[0]
     shown = shown_arms(study.runs())
-    robustness.show(*shown[:2])
-    test_split.show(study, shown)
+    robustness_view.show(*shown[:2])
+    test_split_view.show(study, shown)
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def shown():
 
 def test_what_was_not_measured_yet_is_offered_and_the_test_split_is_locked(study, monkeypatch):
     started = []
-    monkeypatch.setattr(evaluation, "start", lambda *given: started.append(given))
+    monkeypatch.setattr(evaluation_control, "start", lambda *given: started.append(given))
     app = shown()
     assert "The test split is locked" in words(app)
     assert "No run was measured on corrupted images yet" in words(app)
@@ -107,7 +107,7 @@ def test_fewer_than_four_pairs_are_a_look_and_the_rest_is_another_opening(study)
 def test_an_opening_that_was_not_finished_goes_on(study, monkeypatch):
     note(study, study.runs())
     started = []
-    monkeypatch.setattr(evaluation, "start", lambda *given: started.append(given))
+    monkeypatch.setattr(evaluation_control, "start", lambda *given: started.append(given))
     app = shown()
     assert app.button(key="test-start").label == "Go on with opening it"
     app.button(key="test-start").click().run()
@@ -116,7 +116,7 @@ def test_an_opening_that_was_not_finished_goes_on(study, monkeypatch):
 
 def test_whoever_leaves_the_test_split_locked_has_written_nothing(study, monkeypatch):
     started = []
-    monkeypatch.setattr(evaluation, "start", lambda *given: started.append(given))
+    monkeypatch.setattr(evaluation_control, "start", lambda *given: started.append(given))
     app = shown()
     app.button(key="test-start").click().run()
     app.button(key="test-no").click().run()

@@ -7,10 +7,10 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
-from tl_engine.charts.strip import EDGE, WIDTH, interval_svg
+from tl_engine.charts.interval_strip import EDGE, WIDTH, interval_svg
 from tl_engine.errors import StoreError
 from tl_engine.study import Study, name_arms
-from ui import evidence
+from ui.overview import question_cards
 
 HEADING = "What the evidence says"
 
@@ -18,7 +18,7 @@ HEADING = "What the evidence says"
 @pytest.fixture(autouse=True)
 def no_real_processes(monkeypatch):
     """A page starts real workers and measurements; these tests look at pages only."""
-    from tl_engine.launchers import local
+    from tl_engine.execution import local
 
     monkeypatch.setattr(local, "start", lambda *arguments, **_: None)
 
@@ -66,10 +66,11 @@ def test_a_look_is_called_a_look(store, monkeypatch):
 
 
 def test_only_the_newest_studies_are_told_of(store, monkeypatch):
-    for size in range(evidence.SHOWN + 1):
+    for size in range(question_cards.SHOWN + 1):
         trained(store, study=tiny_study(*fake_run.PHASES, pairs=2, batch_size=8 + size))
     assert (
-        words(visit("app.py", store, monkeypatch)).count("a look, not evidence") == evidence.SHOWN
+        words(visit("app.py", store, monkeypatch)).count("a look, not evidence")
+        == question_cards.SHOWN
     )
 
 
@@ -92,8 +93,8 @@ def test_a_run_that_is_gone_when_it_is_read_takes_nothing_with_it(store, monkeyp
     def gone(runs):
         raise StoreError("There is no run any more.")
 
-    monkeypatch.setattr(evidence, "joined_history", gone)
-    assert evidence._tell(study.runs()) is None
+    monkeypatch.setattr(question_cards, "joined_history", gone)
+    assert question_cards._tell(study.runs()) is None
 
 
 def places(svg):

@@ -11,21 +11,22 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
-from tl_engine import cli, fsio, runs
+from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
-from tl_engine.judgement import arms_of, is_planned, judge, question_of, why_none
+from tl_engine.report.judgement import arms_of, is_planned, judge, question_of, why_none
 from tl_engine.runs import joined_history
 from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
-from tl_engine.runs.joined import split_sound
-from tl_engine.runs.openings import count, note
+from tl_engine.runs.joined_history import split_sound
+from tl_engine.runs.test_access import count, note
+from tl_engine.storage import atomic
 from tl_engine.study import Expectation, Study, name_arms
-from ui.compare_parts import scores_of
+from ui.arms import scores_of
 
 
 @pytest.fixture(autouse=True)
 def no_real_processes(monkeypatch):
     """A page starts real workers and measurements; these tests look at pages only."""
-    from tl_engine.launchers import local
+    from tl_engine.execution import local
 
     monkeypatch.setattr(local, "start", lambda *arguments, **_: None)
 
@@ -315,7 +316,7 @@ def test_a_deletion_that_was_interrupted_leaves_one_line_and_counts_nothing_twic
     folder, clone = launched(store, 4), launched(store, 4)
     note(folder, folder.runs())
     with monkeypatch.context() as patched:
-        patched.setattr(fsio, "delete_folder", lambda path: None)  # whoever deletes it dies
+        patched.setattr(atomic, "delete_folder", lambda path: None)  # whoever deletes it dies
         store.delete(folder.id)
     assert [count(one.openings()) for one in (folder, clone)] == [1, 1]
     store.delete(folder.id)

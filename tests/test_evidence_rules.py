@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tl_engine.analysis import verdict
-from tl_engine.analysis.evidence import Asked, Observed, comparisons_of, evidence_of, family_of
+from tl_engine.analysis.pooling import Asked, Observed, comparisons_of, evidence_of, family_of
 from tl_engine.analysis.power import MorePairs
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, decide_all
 

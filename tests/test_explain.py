@@ -10,7 +10,7 @@ from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import assert_whole, visit, words
 from tl_engine.recipe import Phase
 from tl_engine.runs import RunStore
-from ui.explain_parts import EARLIER, STANDING
+from ui.explain.parts import EARLIER, STANDING
 
 PAGE = "pages/4_Explain.py"
 
@@ -18,7 +18,7 @@ PAGE = "pages/4_Explain.py"
 @pytest.fixture(autouse=True)
 def no_real_processes(monkeypatch):
     """A page starts real workers and measurements; these tests look at pages only."""
-    from tl_engine.launchers import local
+    from tl_engine.execution import local
 
     monkeypatch.setattr(local, "start", lambda *arguments, **_: None)
 

@@ -10,11 +10,11 @@ import pytest
 
 from tests.attacks import some
 from tl_engine.catalog.backbones import BACKBONES
+from tl_engine.data.splits import Split
 from tl_engine.learning import model as networks
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import Network
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
 prepare_device(os.cpu_count() or 1)

@@ -14,8 +14,9 @@ from tests.conftest import PROJECT
 from tests.helpers import command, drain_in_a_process
 from tl_engine.cli import main
 from tl_engine.errors import StoreError
-from tl_engine.runs import RunState, RunStore, files, joined_history
-from tl_engine.runs.files import FORMAT
+from tl_engine.runs import RunState, RunStore, joined_history
+from tl_engine.storage import record_files
+from tl_engine.storage.record_files import FORMAT
 
 
 @pytest.fixture
@@ -104,8 +105,12 @@ def newer(store):
     """A store with a study of a format that nobody knows yet, and one of today's."""
     future = store.create(fake_run.study())
     for path in [future.path / "study.json", *future.path.glob("*/recipe.json")]:
-        value = {**files.read_json(path), "format": FORMAT + 1, "what it says": "nobody knows"}
-        path.write_text(json.dumps(files.seal(value)))
+        value = {
+            **record_files.read_json(path),
+            "format": FORMAT + 1,
+            "what it says": "nobody knows",
+        }
+        path.write_text(json.dumps(record_files.seal(value)))
     return store.study(future.id)
 
 

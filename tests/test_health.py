@@ -17,11 +17,11 @@ from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli
 from tl_engine.analysis.health import Level, RunFacts, chance_score, health_of, withheld
 from tl_engine.analysis.rule import Pairs
-from tl_engine.analysis.scores import score_table
+from tl_engine.analysis.score_table import score_table
 from tl_engine.analysis.verdict import Outcome, decide
-from tl_engine.health import Side, with_lost
-from tl_engine.judgement import arms_of, judge, question_of
 from tl_engine.metric import METRICS
+from tl_engine.report.arm_evidence import Side, with_lost
+from tl_engine.report.judgement import arms_of, judge, question_of
 from tl_engine.runs import ClaimedRun, RunState, joined_history
 
 NAN = "The loss became nan in epoch 2: try a smaller learning rate than 0.001."

@@ -17,9 +17,9 @@ from tests.conftest import tiny_recipe
 from tests.helpers import wait_until
 from tests.server import CHROMIUM, browser, server
 from tests.test_pages import with_rates
-from tl_engine.locks import hold
 from tl_engine.recipe import Phase
 from tl_engine.runs import RunStore
+from tl_engine.storage.locks import hold
 from tl_engine.study import Arm, Study
 from tl_engine.text import WORD_JOINER, cell, plain
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tl_engine import data
 from tl_engine.catalog.datasets import dataset
+from tl_engine.data import sources
+from tl_engine.data.decoding import FORMATS, MAXIMUM_BYTES, fit, read_image, to_png
 from tl_engine.errors import ImageError
-from tl_engine.images import FORMATS, MAXIMUM_BYTES, fit, read_image, to_png
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 ORIENTATION = 0x0112
@@ -293,7 +293,7 @@ def test_inverting_swaps_light_and_dark():
 
 @pytest.mark.parametrize("position", [0, 7])
 def test_an_image_of_the_dataset_passes_unchanged(position):
-    image = data.load(GREY.name).test.images[position]
+    image = sources.load(GREY.name).test.images[position]
     assert np.array_equal(fit(image, GREY), image)
     assert np.array_equal(fit(read_image(to_png(image)), GREY), image)
 

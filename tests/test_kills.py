@@ -22,11 +22,11 @@ import tl_engine.runs
 from tests.attacks import some
 from tests.conftest import tiny_study
 from tests.helpers import wait_until
-from tl_engine import fsio
+from tl_engine.execution.worker import execute
 from tl_engine.recipe import Phase
 from tl_engine.runs import COSTS, RunState, RunStore
 from tl_engine.runs.claimed import MAXIMUM_RESUMES
-from tl_engine.worker import execute
+from tl_engine.storage import atomic
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 PHASES = (Phase("all", 2, 1e-3), Phase("head", 2, 1e-2))
@@ -61,7 +61,7 @@ def train_and_count(root, run_id, file):
         places.see(step, path, detail)
         steps[str(places.now)] += 1
 
-    fsio.watch = see
+    atomic.watch = see
     execute(root, run_id)
     with open(file, "w") as target:
         json.dump(steps, target)
@@ -76,7 +76,7 @@ def train_and_die(root, run_id, place, number):
         if places.now == place and next(steps) == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    fsio.watch = see
+    atomic.watch = see
     execute(root, run_id)
 
 
@@ -89,7 +89,7 @@ def train_and_keep(root, run_id, number=None):
             os.kill(os.getpid(), signal.SIGKILL)
 
     os.environ["THAW_CACHE_GB"] = "1"
-    fsio.watch = see
+    atomic.watch = see
     execute(root, run_id)
 
 
@@ -105,7 +105,7 @@ def train_and_wait(root, run_id, refused):
             refused.remove(now)
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    fsio.watch = see
+    atomic.watch = see
     execute(root, run_id)
     assert not refused
 

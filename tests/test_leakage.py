@@ -16,17 +16,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
-from tl_engine import data, leakage
-from tl_engine.analysis.duplicates import NEAR, digests, duplicates, perceptual_hash
-from tl_engine.corruptions import corrupted
+from tl_engine.data import leakage, sources
+from tl_engine.data.corruptions import corrupted
+from tl_engine.data.duplicates import NEAR, digests, duplicates, perceptual_hash
+from tl_engine.data.leakage import duplicates_of
+from tl_engine.data.splits import Split, split
 from tl_engine.errors import DamagedError
-from tl_engine.leakage import duplicates_of
-from tl_engine.runs import Cache, ClaimedRun, Evaluation, RunState, RunStore, files
-from tl_engine.runs.evaluation import keep
-from tl_engine.runs.openings import count, note
-from tl_engine.splits import Split, split
+from tl_engine.runs import Cache, ClaimedRun, Evaluation, RunState, RunStore
+from tl_engine.runs.evaluation_results import keep
+from tl_engine.runs.test_access import count, note
+from tl_engine.storage import record_files
 
-SHIPPED = data.load("fashion-mini")
+SHIPPED = sources.load("fashion-mini")
 
 
 def test_no_shipped_test_image_is_in_training_or_validation():
@@ -100,7 +101,7 @@ def keys(value):
 ANALYSIS = sorted(path.stem for path in (PROJECT / "tl_engine" / "analysis").glob("[!_]*.py"))
 
 
-@pytest.mark.parametrize("name", [name for name in ANALYSIS if name != "duplicates"])
+@pytest.mark.parametrize("name", [name for name in ANALYSIS])
 def test_no_analysis_can_be_given_the_test_split(name):
     module = importlib.import_module(f"tl_engine.analysis.{name}")
     names = {
@@ -195,11 +196,11 @@ def test_a_changed_log_of_openings_is_refused(store):
     study = store.create(fake_run.study())
     note(study, study.runs())
     path = study.path / "openings.jsonl"
-    line = files.read_lines(path)[0]
+    line = record_files.read_lines(path)[0]
     path.write_text(path.read_text().replace('"number": 1', '"number": 0'))
     with pytest.raises(DamagedError, match="openings"):
         study.openings()
-    path.write_text(2 * (json.dumps(files.seal(line)) + "\n"))
+    path.write_text(2 * (json.dumps(record_files.seal(line)) + "\n"))
     with pytest.raises(DamagedError, match="twice"):
         study.openings()
 

@@ -10,11 +10,11 @@ import pytest
 from tests.test_charts import HOSTILE
 from tl_engine.analysis.calibration import reliability
 from tl_engine.analysis.class_deltas import class_deltas
-from tl_engine.charts.agreement import agreement_matrix
-from tl_engine.charts.cells import CLICKABLE, clickable
-from tl_engine.charts.class_deltas import class_differences
-from tl_engine.charts.confusion import confusion_difference, confusion_matrix
-from tl_engine.charts.reliability import reliability_diagram
+from tl_engine.charts.agreement_matrix import agreement_matrix
+from tl_engine.charts.class_differences import class_differences
+from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
+from tl_engine.charts.heatmap_cells import CLICKABLE, clickable
+from tl_engine.charts.reliability_diagram import reliability_diagram
 from tl_engine.charts.style import ARMS, NEUTRAL
 from tl_engine.charts.thumbnails import WIDTH, Said, Thumbnail, thumbnails
 

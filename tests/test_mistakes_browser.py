@@ -18,9 +18,9 @@ pytestmark = [
 PAGE = """
 import streamlit as st
 
-from ui.agreement import show_agreement
-from ui.compare_parts import shown_arms
-from ui.confusion import show_confusion
+from ui.compare.agreement_view import show_agreement
+from ui.arms import shown_arms
+from ui.compare.confusion_view import show_confusion
 from ui.engine import store
 
 st.set_page_config(layout="wide")

@@ -9,10 +9,10 @@ from streamlit.testing.v1 import AppTest
 
 from tests import fake_run
 from tests.test_pages import assert_whole, tables, words
-from tl_engine import data
 from tl_engine.analysis.confusion import confusion_counts
+from tl_engine.data import sources
+from tl_engine.data.splits import published_validation
 from tl_engine.runs import ClaimedRun, RunState, RunStore
-from tl_engine.splits import published_validation
 from tl_engine.text import markup
 
 PARTS = ("agreement", "confusion", "mistakes", "classes", "calibration")
@@ -22,12 +22,12 @@ CLOTHES = "cell-fashion-mini"
 def draw(root, part, pairs, arms, title):
     """A page of one part; runs of other pairs are left out; the first arm may have a title."""
     from tl_engine.runs import RunStore
-    from ui.agreement import show_agreement
-    from ui.calibration import show_calibration
-    from ui.classes import show_classes
-    from ui.compare_parts import shown_arms
-    from ui.confusion import show_confusion
-    from ui.mistakes import show_mistakes
+    from ui.arms import shown_arms
+    from ui.compare.agreement_view import show_agreement
+    from ui.compare.calibration_view import show_calibration
+    from ui.compare.classes_view import show_classes
+    from ui.compare.confusion_view import show_confusion
+    from ui.compare.mistakes_view import show_mistakes
 
     runs = [run for study in RunStore(root).studies() for run in study.runs() if run.pair in pairs]
     shown = shown_arms(runs)[:arms]
@@ -188,7 +188,7 @@ def test_the_pictures_are_those_of_the_published_validation_split(finished):
     wrong = arrays["validation"].argmax(axis=1) != arrays["validation_labels"]
     sure = arrays["validation"].max(axis=1) * wrong
     position = arrays["validation_indices"][sure.argmax()]
-    pixels = published_validation(data.load("fashion-mini")).images[position]
+    pixels = published_validation(sources.load("fashion-mini")).images[position]
     image = re.search('base64,[^"]+', thumbnails([Thumbnail(pixels, "", ())])).group()
     assert image in pictures(app)[0].split("</figure>")[0]
 

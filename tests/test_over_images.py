@@ -12,7 +12,7 @@ from tests.conftest import tiny_study
 from tests.test_evidence import no_real_processes  # noqa: F401 - for every test here
 from tests.test_pages import assert_whole, visit, words
 from tl_engine import cli
-from tl_engine.analysis.over_images import PairImages, image_part, in_images, over_images
+from tl_engine.analysis.image_variance import PairImages, image_part, in_images, over_images
 from tl_engine.analysis.verdict import Pairs, decide, t_interval
 from tl_engine.metric import METRICS
 from tl_engine.runs import ClaimedRun, RunState

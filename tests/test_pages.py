@@ -14,7 +14,7 @@ from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.study import Expectation
-from ui.text import table
+from ui.words import table
 
 PAGES = [
     "app.py",
@@ -28,8 +28,8 @@ PAGES = [
 @pytest.fixture(autouse=True)
 def no_real_processes(monkeypatch):
     """A page starts real workers and measurements; these tests look at pages only."""
-    from tl_engine.launchers import local
-    from tl_engine.predictor import Predictor
+    from tl_engine.execution import local
+    from tl_engine.execution.predictor import Predictor
 
     started = []
     monkeypatch.setattr(local, "start", lambda *arguments, **_: started.append(arguments))
@@ -68,7 +68,7 @@ def assert_whole(app):
 
 def with_rates(store, study):
     """Pretend that the study's steps were measured, so that Launch can estimate."""
-    from tl_engine.work import rate_key
+    from tl_engine.execution.cost import rate_key
 
     for arm in study.arms:
         for phase in arm.recipe.phases:
@@ -174,9 +174,9 @@ def test_a_process_that_hangs_can_be_ended_from_overview(store, monkeypatch):
     with run.hold():
         run.begin()
         run.report({"stage": "Training"})
-        monkeypatch.setattr("tl_engine.runs.pulse.SILENT_SECONDS", -1.0)
+        monkeypatch.setattr("tl_engine.runs.heartbeat.SILENT_SECONDS", -1.0)
         ended = []
-        monkeypatch.setattr("tl_engine.launchers.local.end_process", ended.append)
+        monkeypatch.setattr("tl_engine.execution.local.end_process", ended.append)
         app = visit("app.py", store, monkeypatch)
         assert_whole(app)
         assert "gave no sign of life" in words(app)
@@ -430,7 +430,7 @@ def test_a_long_table_is_scrolled_and_its_names_stay_names():
     def draw():
         import pandas as pd
 
-        from ui.compare_parts import show_table
+        from ui.arms import show_table
 
         for rows in (50, 51):
             show_table(pd.DataFrame({"Arm": ["=1+1"] * rows, "Final": "50 %"}).set_index("Arm"))

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from tests.conftest import tiny_recipe, tiny_study
-from tl_engine import data
-from tl_engine.analysis.scores import score_table
-from tl_engine.judgement import arms_of, judge, question_of
+from tl_engine.analysis.score_table import score_table
+from tl_engine.data import sources
+from tl_engine.data.splits import split
 from tl_engine.learning.batches import epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.model import build_model
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
+from tl_engine.report.judgement import arms_of, judge, question_of
 from tl_engine.runs import ClaimedRun, RunState, joined_history
-from tl_engine.splits import split
 from tl_engine.study import Arm
 
 prepare_device(os.cpu_count() or 1)
@@ -62,7 +62,7 @@ def test_both_arms_of_a_pair_begin_with_the_same_head_split_and_order(store, pai
         for run in (first, second)
     ]
     assert [one.tobytes() for one in heads[0]] == [other.tobytes() for other in heads[1]]
-    images = data.load("fashion-mini")
+    images = sources.load("fashion-mini")
     splits = [split(images, run.recipe.train_images, run.seeds.data) for run in (first, second)]
     for part in ("train", "validation", "test"):
         one, other = (getattr(some, part).indices for some in splits)

@@ -8,8 +8,8 @@ import pytest
 
 from tests.conftest import tiny_study
 from tests.test_layers import ENGINE, PAGES, name
-from tl_engine import fsio
 from tl_engine.runs import RunStore
+from tl_engine.storage import atomic
 
 
 def mode(path):
@@ -33,7 +33,7 @@ def test_every_folder_of_a_study_is_its_owner_s_alone(generous, tmp_path):
 
 
 def test_folders_that_had_to_be_made_above_are_private_too(generous, tmp_path):
-    fsio.make_folder(tmp_path / "a" / "b" / "c")
+    atomic.make_folder(tmp_path / "a" / "b" / "c")
     assert [mode(tmp_path / part) for part in ("a", "a/b", "a/b/c")] == [0o700] * 3
 
 

@@ -49,7 +49,7 @@ def test_the_spread_is_that_of_finished_pairs_of_the_same_recipes(store):
 
 @pytest.mark.parametrize(("arms", "contrasts"), [(2, 1), (3, 3)])
 def test_launch_reckons_with_as_many_contrasts_as_there_will_be(monkeypatch, arms, contrasts):
-    from ui import question_form
+    from ui.launch import question_form
 
     pilot = Pilot("Before", 10, 0.01)
     monkeypatch.setattr(question_form, "store", lambda: None)

@@ -11,8 +11,8 @@ import pytest
 
 from tests import fake_run
 from tests.disk import Recorder, build
-from tl_engine import fsio
 from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.storage import atomic
 
 NEW = {RunState.QUEUED, RunState.INTERRUPTED, RunState.STOPPED, RunState.FINISHED}
 
@@ -25,7 +25,7 @@ class Life:
         self.recorder = Recorder(self.store.root)
         self.promises = []
         self.promise()
-        monkeypatch.setattr(fsio, "watch", self.recorder)
+        monkeypatch.setattr(atomic, "watch", self.recorder)
 
     def promise(self, **facts):
         """From now on this holds, come what may."""
@@ -41,7 +41,7 @@ class Life:
 
     def cuts(self, folder, monkeypatch):
         """What was promised before each cut, and the store after it."""
-        monkeypatch.setattr(fsio, "watch", None)
+        monkeypatch.setattr(atomic, "watch", None)
         monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # no second cut follows
         root, known = folder / "after", []
         for steps, outcomes in self.recorder.cuts():

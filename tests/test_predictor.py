@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import tiny_recipe, tiny_study
-from tl_engine import data
+from tl_engine.data import sources
 from tl_engine.errors import PredictionError, StoreError
+from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.learning.device import prepare_device
-from tl_engine.predictor import Predictor, ranked
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.study import Study, name_arms
@@ -26,7 +26,7 @@ def predictor(finished):
 
 def test_a_predictor_says_what_the_run_said(predictor, finished):
     run = finished.runs()[0]
-    pictures = np.array(data.load("fashion-mini").validation.images[:20])
+    pictures = np.array(sources.load("fashion-mini").validation.images[:20])
     answer = predictor.classify(run, pictures)
     stored = run.probabilities()["validation"][:20]
     np.testing.assert_allclose(answer.probabilities, stored, atol=1e-3)
@@ -35,15 +35,15 @@ def test_a_predictor_says_what_the_run_said(predictor, finished):
 
 
 def test_two_models_are_kept_apart(predictor, finished):
-    picture = np.array(data.load("fashion-mini").test.images[:1])
+    picture = np.array(sources.load("fashion-mini").test.images[:1])
     one, other = (predictor.classify(run, picture).probabilities for run in finished.runs())
     assert (one != other).any()
 
 
 def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finished):
-    from tl_engine.learning.prediction import Networks, classify, load
+    from tl_engine.learning.prediction_server import Networks, classify, load
 
-    picture = np.array(data.load("fashion-mini").test.images[:1])
+    picture = np.array(sources.load("fashion-mini").test.images[:1])
     kept = Networks(RunStore(finished.path.parent))
     first, second = finished.runs()
     alone = {run.id: load(run).reader.ask(picture) for run in (first, second)}
@@ -59,7 +59,7 @@ def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finis
 def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_path):
     import shutil
 
-    from tl_engine.learning.prediction import Networks
+    from tl_engine.learning.prediction_server import Networks
 
     shutil.copytree(finished.path, tmp_path / "runs" / finished.id)
     store = RunStore(tmp_path / "runs")
@@ -75,7 +75,7 @@ def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_p
 
 def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(store, monkeypatch):
     from tl_engine.learning.batches import Reader
-    from tl_engine.learning.prediction import Networks, load
+    from tl_engine.learning.prediction_server import Networks, load
     from tl_engine.learning.training import train
 
     recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3)]
@@ -86,7 +86,7 @@ def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(s
         train(run)
         run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
     first, second, tuned = runs
-    pictures = [np.array(data.load("fashion-mini").test.images[n : n + 1]) for n in (0, 1)]
+    pictures = [np.array(sources.load("fashion-mini").test.images[n : n + 1]) for n in (0, 1)]
     alone = {(r.id, n): load(r).reader.ask(p) for r in runs for n, p in enumerate(pictures)}
     passes, ask = [], Reader.ask
 
@@ -141,7 +141,7 @@ def test_the_most_likely_classes_come_first():
 
 
 def test_an_h5_file_is_not_begun_where_the_disk_has_no_room(finished, monkeypatch):
-    from tl_engine.learning.prediction import export_h5
+    from tl_engine.learning.prediction_server import export_h5
 
     full = namedtuple("usage", "free")(1000)
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests import fake_run
 from tests.conftest import tiny_study
 from tests.test_recipe import recipes
-from tl_engine import locks
 from tl_engine.errors import StoreError, ThawError
 from tl_engine.runs import (
     ClaimedRun,
@@ -20,12 +19,12 @@ from tl_engine.runs import (
     RunState,
     RunStore,
     epoch_line,
-    files,
     joined_history,
     summarise,
 )
-from tl_engine.runs.joined import split_sound
+from tl_engine.runs.joined_history import split_sound
 from tl_engine.runs.run import LEFT
+from tl_engine.storage import locks, record_files
 from tl_engine.study import Study, name_arms
 
 OF_A_RUN = ("recipe.json", "outcome.json", "pulse", "attempts.jsonl", "lock", *LEFT)
@@ -160,9 +159,9 @@ def test_any_json_is_a_value_or_one_damaged_item(world, data):
     try:
         if name.endswith(".json") and whole and data.draw(st.booleans()):
             value = json.loads(whole)
-            value.pop(files.SEAL, None)
+            value.pop(record_files.SEAL, None)
             value[data.draw(st.sampled_from(sorted(value)))] = data.draw(ANY_JSON)
-            text = json.dumps(files.seal(value))
+            text = json.dumps(record_files.seal(value))
         else:
             text = json.dumps(data.draw(ANY_JSON))
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
@@ -260,7 +259,7 @@ def test_a_run_that_was_stopped_before_it_began_has_what_its_study_asked(world):
 
 
 def test_a_history_that_is_cut_while_its_summary_is_in_memory_is_damaged(world, monkeypatch):
-    monkeypatch.setattr("tl_engine.runs.kept.SETTLED_NANOSECONDS", 0)
+    monkeypatch.setattr("tl_engine.storage.memory.SETTLED_NANOSECONDS", 0)
     _, *studies = world
     run = studies[0].runs()[0]
     assert summarise(run).state is RunState.FINISHED

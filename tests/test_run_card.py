@@ -5,7 +5,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import assert_whole, finish, no_real_processes, words  # noqa: F401 - a fixture
-from ui import run_card
+from ui.overview import run_card
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from tests.conftest import tiny_study
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.locks import hold
 from tl_engine.runs import (
     Checkpoint,
     ClaimedRun,
@@ -17,10 +16,10 @@ from tl_engine.runs import (
     RunStore,
     StudyFolder,
     epoch_line,
-    files,
     joined_history,
-    kept,
 )
+from tl_engine.storage import memory, record_files
+from tl_engine.storage.locks import hold
 
 
 @pytest.fixture
@@ -287,7 +286,7 @@ def test_the_history_of_a_run_that_is_over_is_read_once_until_its_folder_changes
     run.append_epoch(line(run, 1))
     commit(run, 1)
     run.end(RunState.STOPPED, "Somebody asked.", 1.0)
-    monkeypatch.setattr(kept, "SETTLED_NANOSECONDS", 0)
+    monkeypatch.setattr(memory, "SETTLED_NANOSECONDS", 0)
     assert list(joined_history([run])["epoch"]) == [1]
     two = [line(run, 1), {**line(run, 1), "epoch": 2}]
     monkeypatch.setattr(type(run), "_epochs", lambda self, sha256: two)
@@ -303,9 +302,11 @@ def test_of_a_growing_history_only_new_lines_are_parsed(run, monkeypatch):
         for one in lines[:2]:
             claimed.append_epoch(one)
         assert run.epochs() == lines[:2]
-        parsed, parse = [], files._parsed
+        parsed, parse = [], record_files._parsed
         monkeypatch.setattr(
-            files, "_parsed", lambda path, text: parsed.append(path.name) or parse(path, text)
+            record_files,
+            "_parsed",
+            lambda path, text: parsed.append(path.name) or parse(path, text),
         )
         claimed.append_epoch(lines[2])
         assert run.epochs() == lines
@@ -323,5 +324,5 @@ def test_the_history_of_a_run_that_lives_is_read_each_time(run, monkeypatch):
     for epoch in (1, 2):
         run.append_epoch(line(run, epoch))
         commit(run, epoch)
-        monkeypatch.setattr(kept, "SETTLED_NANOSECONDS", 0)
+        monkeypatch.setattr(memory, "SETTLED_NANOSECONDS", 0)
         assert len(joined_history([run])) == epoch

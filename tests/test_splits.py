@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tl_engine import data
 from tl_engine.catalog.datasets import dataset
-from tl_engine.data import Images, LabelledImages
-from tl_engine.splits import Splits, shares, split
+from tl_engine.data import sources
+from tl_engine.data.sources import Images, LabelledImages
+from tl_engine.data.splits import Splits, shares, split
 
 SEEDS = st.integers(0, 2**32)
 CLASS_SIZES = st.lists(st.integers(5, 60), min_size=2, max_size=8)
@@ -152,9 +152,9 @@ def test_shares_of_a_balanced_dataset_differ_by_one_at_most():
 
 @pytest.mark.parametrize("name", ["fashion-mini", "fashion-mnist"])
 def test_the_catalog_promises_as_many_training_images_as_a_split_gives(name):
-    if not data.available(name):
+    if not sources.available(name):
         pytest.skip("Debian's package dataset-fashion-mnist is not installed")
-    splits = split(data.load(name), None, 1)
+    splits = split(sources.load(name), None, 1)
     assert len(splits.train) == dataset(name).default_train
     assert np.ptp(np.bincount(splits.train.labels)) == 0
 

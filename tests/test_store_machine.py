@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests import fake_run
 from tests.attacks import TIMES
-from tl_engine import fsio
 from tl_engine.errors import StoreError
 from tl_engine.runs import ClaimedRun, GaveUp, RunState, RunStore
+from tl_engine.storage import atomic
 
 QUEUED, RUNNING, STOPPED = RunState.QUEUED, RunState.RUNNING, RunState.STOPPED
 INTERRUPTED, FINISHED, FAILED = RunState.INTERRUPTED, RunState.FINISHED, RunState.FAILED
@@ -53,7 +53,7 @@ class Store(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="thaw-"))
         self.open = ExitStack()
         self.open.enter_context(mock.patch("os.fsync"))  # nobody cuts the power here
-        self.open.enter_context(mock.patch("tl_engine.locks.PROBE_SECONDS", 0.0))
+        self.open.enter_context(mock.patch("tl_engine.storage.locks.PROBE_SECONDS", 0.0))
         # The same game again has to come to the same order of studies.
         suffix = map("{:04}".format, count())
         self.open.enter_context(mock.patch("tl_engine.runs.store._sayable", lambda: next(suffix)))
@@ -253,7 +253,7 @@ class Store(RuleBasedStateMachine):
             if next(steps, None) is None:
                 raise Death
 
-        with mock.patch.object(fsio, "watch", watch):
+        with mock.patch.object(atomic, "watch", watch):
             try:
                 act()
             except Death:

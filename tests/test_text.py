@@ -15,7 +15,7 @@ from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.errors import RecipeError, StoreError
 from tl_engine.study import Arm, Study
 from tl_engine.text import WORD_JOINER, cell, escape, lines, markup, plain
-from ui.text import about, result
+from ui.words import about, result
 
 ANYTHING = st.text(st.characters(), max_size=400)  # lone surrogates too
 SHOWN_BY = {"plain": plain, "escape": escape, "markup": markup, "cell": cell}
@@ -153,7 +153,7 @@ def called(node):
 
 
 def passed_round(node):
-    """What is given to a widget and does not go through `ui.text`."""
+    """What is given to a widget and does not go through `ui.words`."""
     if isinstance(node, ast.Call):
         if called(node) in SAFE:
             return

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tl_engine import data
 from tl_engine.analysis.verdict import Outcome, Pairs, decide
+from tl_engine.data import sources
 
 SEEDS = 30
 INPUTS, SEEN, FEATURES, IMAGES = 30, 15, 4, 60
@@ -170,7 +170,7 @@ def _flat(images):
 def pretrained():
     """A network that knows ten kinds of clothes from both cameras."""
     random = np.random.default_rng(1)
-    source = data.load("fashion-mini").train
+    source = sources.load("fashion-mini").train
     known, labels = _pixels(source)[:4000], source.labels[:4000]
     images = _flat(np.concatenate([known, _elsewhere(known, random)]))
     widths = [*WIDTHS, 10]
@@ -180,7 +180,7 @@ def pretrained():
 
 @pytest.mark.long
 def test_with_few_images_the_head_first_is_better_where_the_new_images_do_not_look(pretrained):
-    shipped = data.load("fashion-mini")
+    shipped = sources.load("fashion-mini")
     pool, labels = _flat(_pixels(shipped.train)[4000:]), shipped.train.labels[4000:]
     chosen = [
         np.random.default_rng(pair).permutation(1000)[:TARGET_IMAGES] for pair in range(PAIRS)

@@ -8,7 +8,7 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_study
 from tl_engine.errors import StoreError
-from tl_engine.torture import Report, bits, torture
+from tl_engine.execution.kill_test import Report, bits, torture
 
 KILLS = int(os.environ.get("THAW_KILLS", "30"))
 """In the suite; `make torture` asks for more."""

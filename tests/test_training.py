@@ -13,6 +13,7 @@ import tensorflow as tf
 from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.datasets import dataset
+from tl_engine.data.splits import Split
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
 from tl_engine.learning import model as networks
 from tl_engine.learning import training
@@ -22,7 +23,6 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
 from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped
-from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
 # Threads are pinned before the first operation of a process; tests share one.
@@ -215,7 +215,7 @@ def test_the_saved_model_is_plain_keras_and_predicts_the_same(finished):
         "pixels = np.repeat(pixels[..., None], 3, -1)\n"
         "print(model.predict(pixels, verbose=0).shape, 'tl_engine' in sys.modules)"
     )
-    shipped = next((PROJECT / "tl_engine" / "catalog").glob("*.npz"))
+    shipped = next((PROJECT / "tl_engine" / "data").glob("*.npz"))
     names = np.load(shipped).files
     code = code.replace("'train'", repr(next(n for n in names if "train" in n and "im" in n)))
     done = subprocess.run(

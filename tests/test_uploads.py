@@ -17,10 +17,10 @@ from PIL import Image, ImageCms
 
 from tests.test_pages import assert_whole, no_real_processes, visit, words
 from tl_engine.catalog.datasets import dataset
+from tl_engine.data.decoding import MAXIMUM_PIXELS, PREVIEW, read_image
+from tl_engine.data.sandbox import read_upload
 from tl_engine.errors import ImageError
-from tl_engine.images import MAXIMUM_PIXELS, PREVIEW, read_image
-from tl_engine.predictor import Answer, Predictor
-from tl_engine.reader import read_upload
+from tl_engine.execution.predictor import Answer, Predictor
 from tl_engine.runs import RunStore
 
 __all__ = ["no_real_processes"]

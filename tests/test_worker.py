@@ -12,9 +12,8 @@ import pytest
 
 from tests.conftest import PROJECT, tiny_study
 from tests.helpers import drain_in_a_process, wait_until
-from tl_engine import worker
 from tl_engine.errors import StoreError
-from tl_engine.launchers import local
+from tl_engine.execution import local, worker
 from tl_engine.recipe import Phase
 from tl_engine.runs import Checkpoint, ClaimedRun, GaveUp, RunState, RunStore
 
@@ -94,7 +93,7 @@ def test_a_killed_run_is_interrupted_and_goes_on_by_itself(working, store):
 
 @pytest.mark.long
 def test_a_process_that_hangs_is_not_responding_until_it_moves_again(working, monkeypatch):
-    monkeypatch.setattr("tl_engine.runs.pulse.SILENT_SECONDS", 3.0)
+    monkeypatch.setattr("tl_engine.runs.heartbeat.SILENT_SECONDS", 3.0)
     run = working.runs()[0]
     process = training_process(run)
     process.suspend()
@@ -137,7 +136,7 @@ def test_a_worker_outlives_the_process_that_launched_it(store):
     code = (
         "import sys\n"
         "from tests.conftest import tiny_study\n"
-        "from tl_engine.launchers.local import launch\n"
+        "from tl_engine.execution.local import launch\n"
         "from tl_engine.runs import RunStore\n"
         "print(launch(tiny_study(both=False), RunStore(sys.argv[1])).id)"
     )
@@ -165,7 +164,7 @@ def test_of_many_who_ask_at_once_one_starts_a_worker(store):
     folder = store.create(tiny_study(*LONG, both=False))
     code = (
         "import sys\n"
-        "from tl_engine.launchers.local import ensure_worker\n"
+        "from tl_engine.execution.local import ensure_worker\n"
         "from tl_engine.runs import RunStore\n"
         "for _ in range(20): ensure_worker(RunStore(sys.argv[1]))"
     )

@@ -19,12 +19,12 @@ import pytest
 from tests import fake_run
 from tests.attacks import SEED, TIMES
 from tests.helpers import wait_until
-from tl_engine import fsio
 from tl_engine.errors import StoreError
-from tl_engine.launchers import local
-from tl_engine.runs import ClaimedRun, RunState, RunStore, files
-from tl_engine.runs.pulse import Heart
+from tl_engine.execution import local
+from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.runs.heartbeat import Heart
 from tl_engine.runs.run import Run
+from tl_engine.storage import atomic, record_files
 
 WRITERS = 4
 KILLS = 20 * TIMES
@@ -182,9 +182,9 @@ def test_a_worker_that_begins_disturbs_no_stop_that_is_being_written(run, monkey
             begun.append(True)
             claimed.begin()
 
-    monkeypatch.setattr(fsio, "watch", begin_now)
+    monkeypatch.setattr(atomic, "watch", begin_now)
     run.request_stop()
-    monkeypatch.setattr(fsio, "watch", None)
+    monkeypatch.setattr(atomic, "watch", None)
     assert begun
     assert run.stop_requested
 
@@ -193,9 +193,9 @@ def test_a_stranger_with_the_number_of_a_process_is_never_killed(run):
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         try:
             Heart(run.path).say({"stage": "Training"})
-            pulse = files.read_json(run.path / "pulse")
+            pulse = record_files.read_json(run.path / "pulse")
             pulse.update(pid=stranger.pid, started=psutil.Process(stranger.pid).create_time() - 100)
-            (run.path / "pulse").write_text(json.dumps(files.seal(pulse)))
+            (run.path / "pulse").write_text(json.dumps(record_files.seal(pulse)))
             with run.hold(), pytest.raises(StoreError, match="no process trains it"):
                 assert run.state is RunState.RUNNING
                 local.end_process(run)

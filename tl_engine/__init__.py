@@ -1,8 +1,8 @@
 """Thaw's engine: recipes in, trained and comparable runs out; loads neither Keras nor Streamlit."""
 
 from tl_engine.errors import ThawError
-from tl_engine.launchers.local import launch, resume
-from tl_engine.predictor import Prediction, Predictor
+from tl_engine.execution.local import launch, resume
+from tl_engine.execution.predictor import Prediction, Predictor
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunState, RunStore, StudyFolder
 from tl_engine.study import Arm, Seeds, Study

@@ -19,7 +19,7 @@ Counts = tuple[int, int, int]
 
 def describe(name: str) -> dict[str, Counts]:
     """Build the network, with its top where it has one, and count."""
-    from tl_engine.learning.backbones import build_backbone
+    from tl_engine.learning.architectures import build_backbone
 
     backbone = BACKBONES[name]
     top = (backbone.top,) if backbone.top else ()

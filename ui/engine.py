@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from tl_engine.predictor import Predictor
+from tl_engine.execution.predictor import Predictor
 from tl_engine.runs import RunStore
 
 RUNS = "THAW_RUNS_DIR"

@@ -17,7 +17,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from ui import browser
-from ui.text import cell
+from ui.words import cell
 
 Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 FORMATS = {"png": "PNG", "svg": "SVG"}

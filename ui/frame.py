@@ -12,7 +12,7 @@ import streamlit as st
 
 from tl_engine.errors import ThawError
 from ui import access, address
-from ui.text import escape
+from ui.words import escape
 
 MENU = (
     ("app.py", "Overview", ":material/home:"),

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.runs import Run, RunState, Summary
-from ui.text import cell, duration
+from ui.words import cell, duration
 
 SYMBOLS = {
     RunState.QUEUED: "○",

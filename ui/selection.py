@@ -14,7 +14,7 @@ from tl_engine.errors import StoreError
 from tl_engine.runs import Run, RunState, RunStore, StudyFolder, split_sound, summarise
 from ui import address
 from ui.runs_table import SYMBOLS
-from ui.text import escape, plain
+from ui.words import escape, plain
 
 OFFERED = 500
 """Studies and runs to choose from: the newest, and what the address names."""

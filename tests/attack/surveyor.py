@@ -208,7 +208,7 @@ class Models:
         import numpy as np
 
         from tl_engine.errors import ThawError
-        from tl_engine.predictor import Predictor
+        from tl_engine.execution.predictor import Predictor
         from tl_engine.runs import RunStore
 
         ask = Predictor._ask
@@ -232,7 +232,7 @@ class Models:
 def _start_nothing() -> None:
     import streamlit.testing.v1  # noqa: F401 - so that no step pays for it
 
-    from tl_engine.launchers import local
+    from tl_engine.execution import local
 
     for name in ("start", "ensure_worker"):
         if hasattr(local, name):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tl_engine.execution.cost import share_trained, sizes_of, total_work
 from tl_engine.recipe import Recipe
-from tl_engine.work import share_trained, sizes_of, total_work
 
 TOLERANCE = 0.05
 """Budgets that differ by more than this part of the smaller one are not comparable."""

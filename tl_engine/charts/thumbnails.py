@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.images import preview, to_png
+from tl_engine.data.decoding import preview, to_png
 from tl_engine.text import markup
 
 WIDTH = 96

@@ -5,7 +5,7 @@ study from options; `printing` prints; every other file holds commands and adds 
 (`add_to`). It may import everything but `ui`, and `learning` only inside functions.
 """
 
-from tl_engine.cli.asked import study_from
 from tl_engine.cli.entry import main
+from tl_engine.cli.study_options import study_from
 
 __all__ = ["main", "study_from"]

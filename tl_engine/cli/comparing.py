@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tl_engine.basis import evidence_of_arms, looks_at_test, rests_on, seen_before
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.judgement import (
+from tl_engine.report.basis import evidence_of_arms, looks_at_test, rests_on, seen_before
+from tl_engine.report.image_interval import with_images
+from tl_engine.report.judgement import (
     ArmOfRuns,
     Judged,
     Question,
@@ -21,10 +22,9 @@ from tl_engine.judgement import (
     question_of,
     table_of,
 )
-from tl_engine.over_images import with_images
 from tl_engine.runs import Run, RunStore, joined_history
 from tl_engine.runs.evidence import Evidence
-from tl_engine.runs.joined import split_sound
+from tl_engine.runs.joined_history import split_sound
 from tl_engine.text import plain
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Compared(NamedTuple):
 
 def compare(options: argparse.Namespace, store: RunStore) -> int:
     """Print verdicts on several runs or studies, their scores and the settings that differ."""
-    from tl_engine.analysis.scores import arm_summary
-    from tl_engine.analysis.settings import differences
+    from tl_engine.analysis.score_table import arm_summary
+    from tl_engine.analysis.settings_diff import differences
 
     runs, damaged, scores, verdicts = _compared(*sound_runs(store, options.ids), options.any_budget)
     for one in damaged:
@@ -141,7 +141,7 @@ def verdicts_of(runs: list[Run]) -> tuple[list[dict[str, Any]], Damaged]:
 
 
 def _scores(runs: list[Run], history: pd.DataFrame) -> pd.DataFrame:
-    from tl_engine.analysis.scores import score_table
+    from tl_engine.analysis.score_table import score_table
 
     return score_table(history, {run.id: validation_images(run) for run in runs})
 
@@ -193,6 +193,6 @@ def validation_images(run: Run) -> int:
     Raises:
         StoreError: where its recipe cannot be read.
     """
-    from tl_engine.work import sizes_of
+    from tl_engine.execution.cost import sizes_of
 
     return sizes_of(run.recipe).validation

@@ -41,7 +41,7 @@ def add_to(commands: Any) -> None:
 
 def explain(options: argparse.Namespace, store: RunStore) -> int:
     """Print what the phases did: per phase, when phases end, and per block."""
-    from tl_engine.analysis import diagnosis
+    from tl_engine.analysis import phase_tables
 
     runs, damaged = sound_runs(store, options.ids)
     for one in damaged:
@@ -49,9 +49,9 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
     records = [_record(run) for run in runs if summarise(run).state is RunState.FINISHED]
     if not records:
         raise StoreError("Nothing to explain yet: it begins with the first run that finishes.")
-    looked_at = [one for one in records if diagnosis.has_diagnosis(one.phases)]
+    looked_at = [one for one in records if phase_tables.has_diagnosis(one.phases)]
     missing = [one for one in records if one not in looked_at]
-    reasons = {one.run: diagnosis.why_not(one.phases) or diagnosis.EARLIER for one in missing}
+    reasons = {one.run: phase_tables.why_not(one.phases) or phase_tables.EARLIER for one in missing}
     for run, reason in reasons.items():
         print(f"{run} is left out: {reason.rstrip('.')}.", file=sys.stderr)
     tables = _tables(looked_at) if looked_at else {}
@@ -59,7 +59,7 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
         rows = {name: json.loads(t.to_json(orient="records")) for name, t in tables.items()}
         print_json({**rows, "left_out": reasons, "damaged": damaged})
         return 1 if damaged else 0
-    print(diagnosis.STANDING)
+    print(phase_tables.STANDING)
     columns = {"phases": PHASES, "states": STATES, "blocks": BLOCKS}
     titles = {
         "phases": "Each phase",
@@ -73,18 +73,18 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def _record(run: Run) -> Any:
-    from tl_engine.analysis.diagnosis import Told
+    from tl_engine.analysis.phase_tables import Told
 
     return Told(run.study.id, run.arm, run.pair, run.id, run.scores.get("phases", []))
 
 
 def _tables(records: list[Any]) -> dict[str, Any]:
-    from tl_engine.analysis import diagnosis
+    from tl_engine.analysis import phase_tables
 
     return {
-        "phases": diagnosis.by_phase(records),
-        "states": diagnosis.states(records),
-        "blocks": diagnosis.blocks(records),
+        "phases": phase_tables.by_phase(records),
+        "states": phase_tables.states(records),
+        "blocks": phase_tables.blocks(records),
     }
 
 

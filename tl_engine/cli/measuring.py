@@ -12,9 +12,9 @@ from typing import Any
 from tl_engine.analysis.robustness import Robustness
 from tl_engine.cli.printing import add_command, confirm, count, print_json, print_table, say, whole
 from tl_engine.errors import Problem, RecipeError
-from tl_engine.evaluation import evaluate
+from tl_engine.execution.evaluation import evaluate
 from tl_engine.recipe import Recipe
-from tl_engine.runs import Evaluation, RunStore, openings
+from tl_engine.runs import Evaluation, RunStore, test_access
 
 ASKED = (
     "Opening the test split of {study} is counted for ever, and every verdict says so: do it "
@@ -55,7 +55,7 @@ def robustness(options: argparse.Namespace, store: RunStore) -> int:
 
 def measure(options: argparse.Namespace, store: RunStore) -> int:
     """Measure how long steps take on this machine, for estimates."""
-    from tl_engine.worker import measure as measure_here
+    from tl_engine.execution.worker import measure as measure_here
 
     measure_here(store, [_recipe(text) for text in options.recipes])
     return 0
@@ -63,7 +63,7 @@ def measure(options: argparse.Namespace, store: RunStore) -> int:
 
 def torture(options: argparse.Namespace, store: RunStore) -> int:
     """Kill training at random in a store of its own, and compare with an undisturbed run."""
-    from tl_engine.torture import torture as torture_runs
+    from tl_engine.execution.kill_test import torture as torture_runs
 
     with tempfile.TemporaryDirectory(prefix=".torture-", dir=store.root) as folder:
         events = torture_runs(RunStore(folder), options.kills, options.seed)
@@ -92,7 +92,7 @@ def _evaluate(
     options: argparse.Namespace, store: RunStore, kind: Evaluation, ids: list[str]
 ) -> int:
     """Measure the runs that the ids name, study by study, and print what that gave."""
-    from tl_engine.worker import NICENESS
+    from tl_engine.execution.worker import NICENESS
 
     runs = store.select(ids)
     os.nice(NICENESS)
@@ -113,7 +113,7 @@ def _evaluate(
     if options.json:
         print_json(answers)
     elif kind is Evaluation.TEST:
-        times = openings.count(runs[0].study.openings())
+        times = test_access.count(runs[0].study.openings())
         print(f"The test split was opened {times} time{'' if times == 1 else 's'}.")
         rows = [[i, f"{a['correct']:,} of {a['total']:,}"] for i, a in answers.items() if a]
         print_table(["run", "test images right"], rows)

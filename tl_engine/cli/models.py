@@ -12,9 +12,9 @@ from typing import Any
 
 from tl_engine.catalog.datasets import dataset
 from tl_engine.cli.printing import add_command, print_json
+from tl_engine.data.sandbox import read_file, read_upload
 from tl_engine.errors import ImageError, StoreError
-from tl_engine.predictor import Predictor, ranked
-from tl_engine.reader import read_file, read_upload
+from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.runs import ClaimedRun, Run, RunState, RunStore
 from tl_engine.text import plain
 
@@ -51,7 +51,7 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
     run = store.run(options.run)
     _check_finished(run, "be exported")
     with _saying_it_in_the_log_of(run):
-        from tl_engine.learning.prediction import export_h5
+        from tl_engine.learning.prediction_server import export_h5
 
         export_h5(run)
     print(run.h5_file)

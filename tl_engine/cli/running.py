@@ -8,11 +8,11 @@ import sys
 import time
 from typing import Any
 
-from tl_engine.cli.asked import add_study_options, study_from
 from tl_engine.cli.looking import summary
 from tl_engine.cli.printing import add_command, percent, say, whole
+from tl_engine.cli.study_options import add_study_options, study_from
 from tl_engine.errors import StoreError
-from tl_engine.launchers.local import ensure_worker, launch, resume
+from tl_engine.execution.local import ensure_worker, launch, resume
 from tl_engine.runs import Run, RunState, RunStore
 from tl_engine.runs.evidence import Evidence
 from tl_engine.study import Study
@@ -123,7 +123,7 @@ def stop(options: argparse.Namespace, store: RunStore) -> int:
 
 def worker(options: argparse.Namespace, store: RunStore) -> int:
     """Train what is queued, then wait a while for more."""
-    from tl_engine.worker import main as work
+    from tl_engine.execution.worker import main as work
 
     work(store.root, options.linger, options.lock)
     return 0

@@ -15,14 +15,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tl_engine.data.diagnostic_images import BETWEEN, Probe, ProbeSize, size_for
+from tl_engine.data.splits import Split
 from tl_engine.errors import ThawError
 from tl_engine.learning import gradients
-from tl_engine.learning.inside import Arrays, Inside, kept
+from tl_engine.learning.activations import Arrays, Inside, kept
 from tl_engine.learning.network import Network
-from tl_engine.learning.states import States
-from tl_engine.probe import BETWEEN, Probe, ProbeSize, size_for
+from tl_engine.learning.network_states import States
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.splits import Split
 from tl_engine.study import Seeds
 
 TOO_SHORT = "The run is too short: looking inside would cost more than a tenth of its own work."

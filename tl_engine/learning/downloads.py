@@ -12,10 +12,11 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from tl_engine import data, fsio
 from tl_engine.catalog.datasets import dataset
+from tl_engine.data import sources
 from tl_engine.errors import DataUnavailable
-from tl_engine.locks import hold
+from tl_engine.storage import atomic
+from tl_engine.storage.locks import hold
 
 LOADERS = {
     "cifar10": keras.datasets.cifar10.load_data,
@@ -38,23 +39,23 @@ CACHED = {
     "cifar10": [Cached("cifar-10-python.tar.gz", "", "cifar-10-batches-py-target_archive")],
     "cifar100": [Cached("cifar-100-python.tar.gz", "", "cifar-100-python-target_archive")],
     "mnist": [Cached("mnist.npz", "", "mnist.npz")],
-    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in data.IDX.values()],
+    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in sources.IDX.values()],
 }
 
 
 def prepare(name: str) -> None:
-    """Make sure that `data.load(name)` finds its images; of several processes one fetches.
+    """Make sure that `sources.load(name)` finds its images; of several processes one fetches.
 
     Raises:
         DataUnavailable: where they cannot be fetched or kept, or what was fetched is damaged.
     """
-    if data.available(name):
+    if sources.available(name):
         return
-    folder = data.prepared_folder(name)
+    folder = sources.prepared_folder(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / ".lock", wait=True):
-            if not data.available(name):
+            if not sources.available(name):
                 for array, values in _fetch(name).items():
                     _keep(folder / f"{array}.npy", values)
     except OSError as error:
@@ -70,16 +71,16 @@ def _fetch(name: str) -> dict[str, np.ndarray]:
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise DataUnavailable(_sentence(name, error)) from error
     arrays = (train_images, train_labels.reshape(-1), test_images, test_labels.reshape(-1))
-    return dict(zip(data.ARRAYS, arrays, strict=True))
+    return dict(zip(sources.ARRAYS, arrays, strict=True))
 
 
 def _keep(path: Path, array: np.ndarray) -> None:
-    fsio.write(path, lambda file: np.save(file, array, allow_pickle=False))
+    atomic.write(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 def _sentence(name: str, error: Exception) -> str:
     title, files = dataset(name).title, CACHED[name]
-    folder = data.prepared_folder(name).parent / files[0].folder
+    folder = sources.prepared_folder(name).parent / files[0].folder
     # Keras removes what it could not fetch whole, so a file that is there is a damaged one
     if all((folder / file.name).exists() for file in files):
         names = ", ".join(file.name for file in files)

@@ -10,7 +10,7 @@ import numpy as np
 
 from tl_engine.analysis import readout
 from tl_engine.learning import model as networks
-from tl_engine.learning.inside import Arrays
+from tl_engine.learning.activations import Arrays
 from tl_engine.recipe import Phase, Recipe
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from tl_engine.catalog.backbones import Backbone, Block, backbone
 from tl_engine.catalog.datasets import dataset
-from tl_engine.learning.backbones import build_backbone
+from tl_engine.learning.architectures import build_backbone
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
 

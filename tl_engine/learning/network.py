@@ -15,7 +15,7 @@ from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
 
 if TYPE_CHECKING:
-    from tl_engine.learning.inside import Inside
+    from tl_engine.learning.activations import Inside
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tl_engine.catalog.datasets import dataset
 from tl_engine.learning import model as networks
-from tl_engine.learning.scores import counted
+from tl_engine.learning.scoring import counted
 from tl_engine.runs import ClaimedRun
 
 if TYPE_CHECKING:

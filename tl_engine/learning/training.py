@@ -9,28 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine import data
 from tl_engine.analysis.steps import kept
 from tl_engine.catalog.datasets import dataset
+from tl_engine.data import sources
+from tl_engine.data.splits import Split, split
 from tl_engine.errors import DataUnavailable, StoreError
-from tl_engine.learning import features
-from tl_engine.learning import model as networks
-from tl_engine.learning.audit import audit, hashes
-from tl_engine.learning.batches import Graph, Source, epoch_order
-from tl_engine.learning.device import prepare_device
-from tl_engine.learning.diagnosis import Diagnosis
-from tl_engine.learning.downloads import prepare
-from tl_engine.learning.features import FeatureMaker
-from tl_engine.learning.network import network_of
-from tl_engine.learning.progress import Progress
-from tl_engine.learning.results import finish
-from tl_engine.learning.scores import score
-from tl_engine.runs import Checkpoint, ClaimedRun, Run, epoch_line
-from tl_engine.runs.files import versions
-from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
-from tl_engine.schedule import Next, learning_rate, next_epoch
-from tl_engine.splits import Split, split
-from tl_engine.work import (
+from tl_engine.execution.cost import (
     TRAIN_SAMPLE,
     Sizes,
     features_work,
@@ -39,6 +23,22 @@ from tl_engine.work import (
     total_work,
     work_per_image,
 )
+from tl_engine.learning import feature_maker
+from tl_engine.learning import model as networks
+from tl_engine.learning.audit import audit, hashes
+from tl_engine.learning.batches import Graph, Source, epoch_order
+from tl_engine.learning.device import prepare_device
+from tl_engine.learning.diagnosis import Diagnosis
+from tl_engine.learning.downloads import prepare
+from tl_engine.learning.feature_maker import FeatureMaker
+from tl_engine.learning.network import network_of
+from tl_engine.learning.progress import Progress
+from tl_engine.learning.results import finish
+from tl_engine.learning.scoring import score
+from tl_engine.runs import Checkpoint, ClaimedRun, Run, epoch_line
+from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
+from tl_engine.schedule import Next, learning_rate, next_epoch
+from tl_engine.storage.record_files import versions
 
 COMMIT_SECONDS = 300.0
 """How much of a long epoch a killed process may lose."""
@@ -71,7 +71,7 @@ class Trainer:
         self.progress = Progress(run, 1.0)
         self.progress.stage(f"Loading {dataset(self.recipe.dataset).title}")
         prepare(self.recipe.dataset)
-        images = data.load(self.recipe.dataset)
+        images = sources.load(self.recipe.dataset)
         self.environment = {**device, "versions": versions(), "fingerprint": images.fingerprint}
         self.splits = split(images, self.recipe.train_images, self.seeds.data)
         self.sample = _sample(self.splits.train)
@@ -156,7 +156,7 @@ class Trainer:
         setup = time.perf_counter() - began
         # Phases before it count what they traced, also those that another run has trained.
         before = self.recipe.phases[: following.phase]
-        wanted = features.are_wanted()
+        wanted = feature_maker.are_wanted()
         self.met |= self.network.graphs_of(self.recipe, before, features=wanted)
         warm_up = self._meet(self.stage.learner) + self._meet(self.stage.reader)
         spent, cold = self._obtain_features()
@@ -184,7 +184,7 @@ class Trainer:
 
     def set_stage(self, index: int) -> None:
         phase = self.recipe.phases[index]
-        self.stage = self.network.enter(self.recipe, phase, features=features.are_wanted())
+        self.stage = self.network.enter(self.recipe, phase, features=feature_maker.are_wanted())
         self.inputs: dict[int, Source] = {}
         self._maker = None
         if self.stage.below:

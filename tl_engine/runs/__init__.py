@@ -38,19 +38,19 @@ writes study.json, label.json, recipe.json, queued and stop; the process that as
 writes openings, test and robustness; the worker writes the rest.
 """
 
-from tl_engine.runs.cache import Cache
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.claimed import ClaimedRun, GaveUp, Stopped
-from tl_engine.runs.evaluation import Evaluation
-from tl_engine.runs.features import Features
+from tl_engine.runs.evaluation_results import Evaluation
 from tl_engine.runs.history import COSTS, HISTORY_COLUMNS, epoch_line
-from tl_engine.runs.joined import joined_history, split_sound
-from tl_engine.runs.openings import Opening
+from tl_engine.runs.joined_history import joined_history, split_sound
 from tl_engine.runs.run import Best, Run, RunState
 from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import Summary, summarise
+from tl_engine.runs.test_access import Opening
+from tl_engine.storage.cache import Cache
+from tl_engine.storage.feature_cache import Features
 
 __all__ = [
     "COSTS",

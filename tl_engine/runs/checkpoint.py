@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tl_engine import fsio
-from tl_engine.runs import files
-from tl_engine.runs.files import Records
+from tl_engine.storage import atomic, record_files
+from tl_engine.storage.record_files import Records
 
 MANIFEST = "checkpoint.json"
 ENVIRONMENT = "environment.json"
@@ -48,8 +47,8 @@ def commit(records: Records, state: Checkpoint) -> None:
         entries[MODEL] = records.read(MANIFEST)["files"][MODEL]
     for kind, arrays in kinds.items():
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
-        fsio.write_arrays(path, arrays)
-        entries[kind] = {"file": path.name, "sha256": files.sha256_of(path)}
+        atomic.write_arrays(path, arrays)
+        entries[kind] = {"file": path.name, "sha256": record_files.sha256_of(path)}
     _write(records, state.epoch, state.step, state.notes, entries)
 
 
@@ -62,14 +61,14 @@ def adopt(
         entries: those files, by kind: `file` and `sha256`.
     """
     for entry in entries.values():
-        fsio.remove(records.folder / entry["file"])
-        fsio.link(source / entry["file"], records.folder / entry["file"])
+        atomic.remove(records.folder / entry["file"])
+        atomic.link(source / entry["file"], records.folder / entry["file"])
     _write(records, epoch, 0, notes, entries)
 
 
 def recover(records: Records) -> None:
     """Remove what a process left that died between two commits; the caller holds the lock."""
-    fsio.sweep(records.folder, live=False)
+    atomic.sweep(records.folder, live=False)
     _clean(records.folder, records.read(MANIFEST))
 
 
@@ -140,7 +139,7 @@ def _arrays(folder: Path, entries: Mapping[str, Any], kind: str) -> dict[str, np
     entry = entries.get(kind)
     if entry is None:
         return {}
-    return files.read_arrays(folder / entry["file"], entry["sha256"])
+    return record_files.read_arrays(folder / entry["file"], entry["sha256"])
 
 
 def _clean(folder: Path, manifest: dict[str, Any]) -> None:
@@ -148,4 +147,4 @@ def _clean(folder: Path, manifest: dict[str, Any]) -> None:
     for kind in KINDS:
         for path in folder.glob(f"{kind}-*.npz"):
             if path.name not in named:
-                fsio.remove(path)
+                atomic.remove(path)

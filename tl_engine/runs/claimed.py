@@ -14,15 +14,15 @@ from typing import IO, Any
 
 import numpy as np
 
-from tl_engine import fsio
 from tl_engine.errors import StoreError
-from tl_engine.runs import checkpoint, files, measurements, phase_ends
-from tl_engine.runs.cache import Cache
+from tl_engine.runs import checkpoint, phase_ends, timings
 from tl_engine.runs.checkpoint import Checkpoint
+from tl_engine.runs.heartbeat import Heart
 from tl_engine.runs.phase_ends import PhaseEnd
-from tl_engine.runs.pulse import Heart
 from tl_engine.runs.run import LEFT, Run, RunState
 from tl_engine.runs.times import spent_before
+from tl_engine.storage import atomic, record_files
+from tl_engine.storage.cache import Cache
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE)
@@ -71,19 +71,19 @@ class ClaimedRun(Run):
             DamagedError: where what it would go on from is not what was written.
         """
         if not os.path.lexists(self.path / "recipe.json"):
-            self._keep(lambda: files.write_json(self.path / "recipe.json", self.asked))
+            self._keep(lambda: record_files.write_json(self.path / "recipe.json", self.asked))
         self._keep(lambda: checkpoint.recover(self.records))
         epoch, step = checkpoint.position(self.records)
         attempts = [] if self.is_queued else self.attempts_since_asked()
         self._check_patience(attempts, epoch, step)
-        attempt = {"at": files.now(), "asked": self.is_queued, "epoch": epoch, "step": step}
+        attempt = {"at": record_files.now(), "asked": self.is_queued, "epoch": epoch, "step": step}
         attempt["before"] = self._before
         self._keep(lambda: self.records.append("attempts.jsonl", attempt))
         self.leave_queue()
 
     def leave_queue(self) -> None:
         """Take the run's mark out of the queue."""
-        self._keep(lambda: fsio.remove(self.path / "queued"))
+        self._keep(lambda: atomic.remove(self.path / "queued"))
 
     def end_soon(self) -> None:
         """Ask the trainer to commit what it has after its batch, and to end."""
@@ -145,18 +145,18 @@ class ClaimedRun(Run):
         """Keep the scores and the per-image probabilities of a run that is done."""
         path = self.path / "probabilities.npz"
         size = sum(array.nbytes for array in probabilities.values())
-        self._keep(lambda: fsio.write_arrays(path, probabilities), size)
-        value = {**scores, "files": {path.name: files.sha256_of(path)}}
+        self._keep(lambda: atomic.write_arrays(path, probabilities), size)
+        value = {**scores, "files": {path.name: record_files.sha256_of(path)}}
         self._keep(lambda: self.records.write("scores.json", value))
 
     def save_model(self, save: Callable[[Path], object], suffix: str = "keras") -> None:
         """Keep model.keras or model.h5, written by `save(path)`."""
         path = self.path / f"model.{suffix}"
-        self._keep(lambda: fsio.write_through(path, save), self.bytes_on_disk())
+        self._keep(lambda: atomic.write_through(path, save), self.bytes_on_disk())
 
     def add_measurement(self, measurement: dict[str, Any]) -> None:
         """Keep how long the run's steps took, for estimates."""
-        self._keep(lambda: measurements.add(self.study.path.parent, measurement))
+        self._keep(lambda: timings.add(self.study.path.parent, measurement))
 
     def end(self, state: RunState, sentence: str, seconds: float) -> None:
         """Write how it ended; last of all, since nobody tidies a run that is over."""
@@ -166,18 +166,18 @@ class ClaimedRun(Run):
         value: dict[str, Any] = {
             "state": state.value,
             "sentence": sentence,
-            "ended": files.now(),
+            "ended": record_files.now(),
             "seconds": round(seconds, 3),
             "total_seconds": self._heart.spent,
         }
         if state is RunState.FINISHED:
             left = [self.path / name for name in LEFT if os.path.lexists(self.path / name)]
-            value["files"] = {path.name: files.sha256_of(path) for path in left}
+            value["files"] = {path.name: record_files.sha256_of(path) for path in left}
         self._keep(lambda: self.records.write("outcome.json", value))
 
     def open_log(self) -> IO[bytes]:
         """The log, to append to."""
-        return fsio.open_log(self.path / "log.txt")
+        return atomic.open_log(self.path / "log.txt")
 
     def _spent_before(self) -> float | None:
         """Seconds that processes before this one took; None where that is unknown."""

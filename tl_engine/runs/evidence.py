@@ -16,14 +16,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tl_engine.analysis.evidence import Asked, Observed, Place
+from tl_engine.analysis.pooling import Asked, Observed, Place
 from tl_engine.errors import RecipeError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import files, ledger, openings
-from tl_engine.runs.kept import Kept
-from tl_engine.runs.openings import Opening
+from tl_engine.runs import ledger, test_access
 from tl_engine.runs.run import Run, RunState
 from tl_engine.runs.summary import summarise
+from tl_engine.runs.test_access import Opening
+from tl_engine.storage import record_files
+from tl_engine.storage.memory import Kept
 from tl_engine.study import Study
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Evidence:
         known = ledger.read(store.root)
         self._is_damaged = known.is_damaged
         # A line is written before its study is deleted: whoever died in between left both.
-        there = (one for one in known.lines if not files.is_there(store.root / one["study"]))
+        there = (one for one in known.lines if not record_files.is_there(store.root / one["study"]))
         self._deleted = [_with_ids(one) for one in there]
         self._finals: dict[Path, Final | None] = {}
         self._runs_of = lru_cache(maxsize=None)(lambda study: self._folders[study].runs())
@@ -237,7 +238,7 @@ class Evidence:
             DamagedError: for a log that is not what was written.
         """
         ids = {recipe for recipe, _ in places}
-        found = openings.read(study) if study else []
+        found = test_access.read(study) if study else []
         for line in self._deleted:
             for one in line["openings"]:
                 if places & set(one["runs"]):
@@ -245,7 +246,7 @@ class Evidence:
         for folder in self._folders.values():
             if (study and folder.id == study.id) or not ids & set(_ids(folder.study)):
                 continue
-            for other in openings.read(folder):
+            for other in test_access.read(folder):
                 if places & _places(folder, other.runs):
                     found.append(other._replace(runs=(), study=folder.title, number=1))
         return sorted(found, key=lambda one: one.at)
@@ -257,7 +258,7 @@ class Evidence:
         places = {run.path.name: (run.arm_index, run.pair) for run in study.runs()}
         looked: list[dict[str, Any]] = []
         try:
-            for one in openings.read(study):
+            for one in test_access.read(study):
                 theirs = sorted(places[name] for name in one.runs if name in places)
                 looked.append({"at": one.at, "runs": theirs})
         except StoreError:

@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tl_engine import fsio, locks
 from tl_engine.errors import StoreError
-from tl_engine.runs import files
+from tl_engine.storage import atomic, locks, record_files
 
 FILE = "evidence.jsonl"
 DAMAGED = f"What deleted studies computed cannot be read ({FILE} is damaged)"
@@ -40,9 +39,9 @@ def read(root: Path) -> Ledger:
     that was not deleted then, and is no damage."""
     path = root / FILE
     try:
-        return Ledger(files.read_lines(path), False)
+        return Ledger(record_files.read_lines(path), False)
     except StoreError:
-        return Ledger(files.readable_lines(path), True)
+        return Ledger(record_files.readable_lines(path), True)
 
 
 def add(root: Path, line: Mapping[str, Any]) -> None:
@@ -57,8 +56,8 @@ def add(root: Path, line: Mapping[str, Any]) -> None:
             raise StoreError("Somebody is deleting another study right now: try again.")
         known = read(root)
         if known.is_damaged:  # what is damaged stays, and goes on being said
-            files.append_line(root / FILE, line)
+            record_files.append_line(root / FILE, line)
         else:
             # Whoever died while deleting it wrote a line about it, too.
             others = [one for one in known.lines if one["study"] != line["study"]]
-            fsio.rewrite_lines(root / FILE, [files.seal(one) for one in [*others, line]])
+            atomic.rewrite_lines(root / FILE, [record_files.seal(one) for one in [*others, line]])

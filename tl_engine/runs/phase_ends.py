@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tl_engine import fsio
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint, files
-from tl_engine.runs.cache import Cache, Entry
-from tl_engine.runs.files import Records
+from tl_engine.runs import checkpoint
+from tl_engine.storage import atomic, record_files
+from tl_engine.storage.cache import Cache, Entry
+from tl_engine.storage.record_files import Records
 from tl_engine.study import Seeds
 
 KIND = "phase-end"
@@ -48,7 +48,12 @@ class PhaseEnd(NamedTuple):
 def name_of(recipe: Recipe, phases: int, seeds: Seeds, threads: int) -> str:
     """The name, 32 hex digits, of the state after the recipe's first `phases` phases."""
     settings = {**recipe.stem(phases).to_dict(), "train_images": recipe.training_images}
-    told = {"recipe": settings, "seeds": seeds, "threads": threads, "versions": files.versions()}
+    told = {
+        "recipe": settings,
+        "seeds": seeds,
+        "threads": threads,
+        "versions": record_files.versions(),
+    }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -69,7 +74,7 @@ def keep(cache: Cache, name: str, end: PhaseEnd) -> None:
 
     def fill(folder: Path) -> None:
         for entry in end.files.values():
-            fsio.link(end.folder / entry["file"], folder / entry["file"])
+            atomic.link(end.folder / entry["file"], folder / entry["file"])
 
     facts = end._asdict()
     del facts["folder"]

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tl_engine import fsio, locks
 from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint, evaluation, files, pulse, shapes
+from tl_engine.runs import checkpoint, evaluation_results, heartbeat, shapes
 from tl_engine.runs.checkpoint import Checkpoint
-from tl_engine.runs.evaluation import Evaluation
-from tl_engine.runs.files import Records
+from tl_engine.runs.evaluation_results import Evaluation
+from tl_engine.runs.heartbeat import Pulse
 from tl_engine.runs.history import HISTORY_COLUMNS
-from tl_engine.runs.pulse import Pulse
+from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage.record_files import Records
 from tl_engine.study import Seeds
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ class Run:
         asked, owner = self.asked, ""
         if asked.get("format", 1) >= 3:
             names = ("study", "recipe", "arm", "pair", "seeds")
-            owner = files.checksum({name: asked[name] for name in names})
+            owner = record_files.checksum({name: asked[name] for name in names})
         return Records(self.path, owner, checked=self.is_sealed)
 
     @cached_property
@@ -279,7 +279,7 @@ class Run:
         if finished:
             needed |= {"scores.json", checkpoint.MANIFEST, *left}
             if not self.records.owner:
-                files.valid(self.path / "scores.json", facts.scores, shapes.WholeScores)
+                record_files.valid(self.path / "scores.json", facts.scores, shapes.WholeScores)
         for name in sorted(needed - there):
             raise DamagedError(self.path / name, "it is missing")
         return facts
@@ -291,10 +291,10 @@ class Run:
             DamagedError: where something that is no file has the name of one of its files.
         """
         names = set()
-        for entry in files.names_in(self.path):
+        for entry in record_files.names_in(self.path):
             names.add(entry.name)
             if entry.name in FILES:
-                files.require_file(entry)
+                record_files.require_file(entry)
         return names
 
     def _has(self, name: str) -> bool:
@@ -314,7 +314,7 @@ class Run:
     @property
     def pulse(self) -> Pulse | None:
         """The last sign of life of the process that trains it."""
-        return pulse.read(self.path)
+        return heartbeat.read(self.path)
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -331,7 +331,7 @@ class Run:
     def _environments(self, sha256: str = "") -> list[dict[str, Any]]:
         value = self.records.read(checkpoint.ENVIRONMENT, sha256=sha256)
         met = value.get("met", [value] if value else [])
-        return files.valid(self.path / checkpoint.ENVIRONMENT, met, list[shapes.Met])
+        return record_files.valid(self.path / checkpoint.ENVIRONMENT, met, list[shapes.Met])
 
     @property
     def is_bit_comparable(self) -> bool:
@@ -417,7 +417,7 @@ class Run:
         scores = self.scores
         if not scores:
             raise StoreError(f"Run {self.id} has no probabilities yet: it is {self.state.value}.")
-        return files.read_arrays(path, scores.get("files", {}).get(path.name, ""))
+        return record_files.read_arrays(path, scores.get("files", {}).get(path.name, ""))
 
     def answer(self, kind: Evaluation) -> dict[str, Any] | None:
         """What it said when it was asked after training; None where it was not asked.
@@ -425,7 +425,7 @@ class Run:
         Raises:
             DamagedError: where it is not what was written.
         """
-        said = evaluation.answer(self, kind)
+        said = evaluation_results.answer(self, kind)
         return self._earlier_test() if said is None and kind is Evaluation.TEST else said
 
     def test_scores(self) -> dict[str, Any] | None:
@@ -439,7 +439,7 @@ class Run:
         Raises:
             DamagedError: where they are not what was written.
         """
-        if arrays := evaluation.arrays(self, Evaluation.TEST):
+        if arrays := evaluation_results.arrays(self, Evaluation.TEST):
             return arrays
         if self._earlier_test() is None:
             return None
@@ -456,7 +456,7 @@ class Run:
     def log_tail(self, lines: int = 40) -> str:
         """The end of the log."""
         try:
-            with os.fdopen(fsio.open_file(self.path / "log.txt", os.O_RDONLY), "rb") as file:
+            with os.fdopen(atomic.open_file(self.path / "log.txt", os.O_RDONLY), "rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
                 text = file.read().decode(errors="replace")
         except OSError:
@@ -477,7 +477,7 @@ class Run:
         """
         path = self.path / f"model.{suffix}"
         known = self.outcome.get("files", {})
-        return files.read_bytes(path, known.get(path.name, ""))
+        return record_files.read_bytes(path, known.get(path.name, ""))
 
     @property
     def h5_file(self) -> Path | None:
@@ -527,7 +527,7 @@ class Run:
         self._intend("stop")
         with self.hold() as ours:
             if ours:  # else its process sees the stop before its next batch
-                fsio.remove(self.path / "queued")
+                atomic.remove(self.path / "queued")
 
     def enqueue(self) -> None:
         """Let it be trained, from its last committed epoch if there is one; a damaged run begins
@@ -544,8 +544,8 @@ class Run:
             self._intend("queued")  # first of all: a full disk refuses it and changes nothing
             if state is RunState.DAMAGED:
                 self._set_aside()
-            fsio.remove(self.path / "stop")
-            fsio.remove(self.path / "outcome.json")
+            atomic.remove(self.path / "stop")
+            atomic.remove(self.path / "outcome.json")
 
     def hold(self) -> AbstractContextManager[bool]:
         """The run's lock; gives False where another process trains it.
@@ -569,10 +569,10 @@ class Run:
 
     def _intend(self, intent: str) -> None:
         try:
-            fsio.touch(self.path / intent)
+            atomic.touch(self.path / intent)
         except FileNotFoundError:
             raise StoreError(f"There is no run {self.id} any more: somebody deleted it.") from None
-        except fsio.NoFileError as error:
+        except atomic.NoFileError as error:
             raise DamagedError(self.path / intent, error.what) from error
 
     @staticmethod
@@ -617,7 +617,7 @@ class Run:
         for path in sorted(self.path.iterdir(), key=lambda path: path.name == checkpoint.MANIFEST):
             kept = path.name in KEPT_ON_RESTART and path.is_file()
             if not kept and path.name != QUARANTINE:
-                fsio.set_aside(path, quarantine)
+                atomic.set_aside(path, quarantine)
 
     def _read(self, name: str) -> dict[str, Any]:
         return self.records.read(name)

@@ -12,17 +12,18 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from tl_engine import fsio, locks, machine
+from tl_engine import machine
 from tl_engine.errors import StoreError
-from tl_engine.runs import files, ledger, measurements
-from tl_engine.runs.cache import Cache
-from tl_engine.runs.evaluation import Evaluation
+from tl_engine.runs import ledger, timings
+from tl_engine.runs.evaluation_results import Evaluation
 from tl_engine.runs.evidence import Evidence, recipe_id
-from tl_engine.runs.kept import Kept
 from tl_engine.runs.phase_ends import KIND
 from tl_engine.runs.run import Run
 from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder, fill_run, run_name
+from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage.cache import Cache
+from tl_engine.storage.memory import Kept
 from tl_engine.study import Study
 
 
@@ -31,7 +32,7 @@ class RunStore:
 
     def __init__(self, root: Path | str = "runs") -> None:
         self.root = Path(root).resolve()
-        fsio.make_folder(self.root)
+        atomic.make_folder(self.root)
 
     def create(self, study: Study, *, threads: int | None = None) -> StudyFolder:
         """Write a study with its runs, each queued.
@@ -41,23 +42,23 @@ class RunStore:
         """
         now = datetime.now().astimezone()
         path = self.root / f"{now:%Y%m%d-%H%M%S}-{_sayable()}"
-        shared = {"threads": threads or os.cpu_count() or 1, "versions": files.versions()}
+        shared = {"threads": threads or os.cpu_count() or 1, "versions": record_files.versions()}
         before = Evidence(self).seen_runs(study)
-        known = {"format": files.FORMAT, "id": path.name, **shared}
+        known = {"format": record_files.FORMAT, "id": path.name, **shared}
 
         def fill(folder: Path) -> None:
             asked = {"study": study.to_dict(), "created": now.isoformat(timespec="seconds")}
-            files.write_json(folder / "study.json", {**known, **asked})
+            record_files.write_json(folder / "study.json", {**known, **asked})
             for arm, pair in study.runs():
                 run = folder / run_name(arm, pair)
-                fsio.make_folder(run)
+                atomic.make_folder(run)
                 # One copy among its runs is enough to find a damaged study.json again.
                 of = {"of": asked} if pair == study.first_pair else {}
                 seen = (recipe_id(study.arms[arm].recipe), pair) in before
                 more = {**shared, "study": path.name, "computed_before": seen, **of}
                 fill_run(run, study, arm, pair, more)
 
-        fsio.publish_folder(path, fill)
+        atomic.publish_folder(path, fill)
         return StudyFolder(path)
 
     @property
@@ -80,7 +81,12 @@ class RunStore:
             StoreError: where there is none.
         """
         path = self.root / study_id
-        if not study_id or study_id != path.name or not files.is_folder(path) or study_id[0] == ".":
+        if (
+            not study_id
+            or study_id != path.name
+            or not record_files.is_folder(path)
+            or study_id[0] == "."
+        ):
             newest = max((one.name for one in self._study_paths()), default="")
             hint = f"the newest is {newest}" if newest else "it holds none yet"
             raise StoreError(f"There is no study {study_id!r:.60} in {self.root}: {hint}.")
@@ -118,7 +124,9 @@ class RunStore:
         of training."""
         for path in sorted(self._study_paths()):
             with contextlib.suppress(StoreError):  # it is listed as what cannot be read
-                names = [entry.path for entry in files.names_in(path) if entry.name[:3] == "arm"]
+                names = [
+                    entry.path for entry in record_files.names_in(path) if entry.name[:3] == "arm"
+                ]
                 if any(map(_may_wait, names)):
                     study = StudyFolder(path)
                     runs = study.runs_as_trained() if study.is_readable else []
@@ -156,11 +164,11 @@ class RunStore:
                 raise StoreError(f"{study.title} is being measured: stop that first.")
             if left:
                 ledger.add(self.root, left)
-            fsio.delete_folder(study.path)
+            atomic.delete_folder(study.path)
 
     def sweep(self) -> None:
         """Remove what writers left that died; for the worker, once."""
-        fsio.sweep(self.root, live=True)
+        atomic.sweep(self.root, live=True)
 
     def worker_lock(self, taken: int | None = None) -> AbstractContextManager[bool]:
         """Held by the one worker that drains this store's queue.
@@ -188,15 +196,15 @@ class RunStore:
 
     def open_worker_log(self) -> IO[bytes]:
         """Standard output and error of workers, to append to."""
-        return fsio.open_log(self.root / "worker.txt")
+        return atomic.open_log(self.root / "worker.txt")
 
     def add_measurement(self, measurement: dict[str, Any]) -> None:
         """Keep how long steps took on this machine."""
-        measurements.add(self.root, measurement)
+        timings.add(self.root, measurement)
 
     def measurements(self) -> list[dict[str, Any]]:
         """All measurements, oldest first."""
-        return measurements.read(self.root)
+        return timings.read(self.root)
 
     def measuring(self) -> AbstractContextManager[bool]:
         """Held by the one process that measures."""
@@ -214,7 +222,7 @@ class RunStore:
     def _study_paths(self) -> Iterator[Path]:
         with os.scandir(self.root) as entries:
             for entry in entries:
-                if not entry.name.startswith(".") and files.is_folder(entry.path):
+                if not entry.name.startswith(".") and record_files.is_folder(entry.path):
                     yield Path(entry.path)
 
 

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tl_engine import fsio, locks
 from tl_engine.errors import DamagedError
-from tl_engine.runs import pulse
-from tl_engine.runs.evaluation import Evaluation
+from tl_engine.runs import heartbeat
+from tl_engine.runs.evaluation_results import Evaluation
 from tl_engine.runs.run import Run, RunState
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
+from tl_engine.storage import atomic, locks
 
 DIED = "The process that measured them died; what it had measured is kept."
 
@@ -28,7 +28,7 @@ class StudyEvaluation:
     def __init__(self, study: StudyFolder, kind: Evaluation) -> None:
         self.study, self.kind = study, kind
         self._folder = study.path / kind
-        self._heart = pulse.Heart(self._folder)
+        self._heart = heartbeat.Heart(self._folder)
 
     def missing(self, runs: Iterable[Run]) -> list[Run]:
         """The finished ones of these runs that have no sound answer yet."""
@@ -50,13 +50,13 @@ class StudyEvaluation:
     def progress(self) -> dict[str, Any]:
         """Where its process is: stage, run, runs, fraction, seconds_left; or how the last one
         ended, as `ended`."""
-        beat = pulse.read(self._folder)
+        beat = heartbeat.read(self._folder)
         said = beat.progress if beat else {}
         return said if not said or self.is_alive else {"ended": said.get("ended", DIED)}
 
     def request_stop(self) -> None:
         """Ask its process to stop after its batch."""
-        fsio.touch(self._folder / "stop")
+        atomic.touch(self._folder / "stop")
 
     @property
     def stop_requested(self) -> bool:
@@ -67,10 +67,10 @@ class StudyEvaluation:
 
     def take(self) -> int | None:
         """Take its lock for a process that is about to be started; None where one lives."""
-        fsio.make_folder(self._folder)
+        atomic.make_folder(self._folder)
         descriptor = locks.take(self._folder / "lock")
         if descriptor is not None:
-            fsio.remove(self._folder / "stop")
+            atomic.remove(self._folder / "stop")
         return descriptor
 
     @contextlib.contextmanager

@@ -11,12 +11,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from tl_engine import fsio, locks
 from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError, shown
-from tl_engine.runs import evidence, files
-from tl_engine.runs.files import Records
-from tl_engine.runs.openings import Opening
+from tl_engine.runs import evidence
 from tl_engine.runs.run import QUARANTINE, Run
+from tl_engine.runs.test_access import Opening
+from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage.record_files import Records
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
 from tl_engine.text import lines
 
@@ -38,11 +38,11 @@ class StudyFolder:
     def _asked(self) -> dict[str, Any]:
         """What study.json says; where it is damaged, what the runs of its first pair say."""
         try:
-            return files.read_json(self.path / "study.json", required=True, sealed=False)
+            return record_files.read_json(self.path / "study.json", required=True, sealed=False)
         except DamagedError:
-            for path in sorted(Path(entry.path) for entry in files.names_in(self.path)):
+            for path in sorted(Path(entry.path) for entry in record_files.names_in(self.path)):
                 with contextlib.suppress(StoreError, KeyError):
-                    asked = files.read_json(path / "recipe.json", sealed=False)
+                    asked = record_files.read_json(path / "recipe.json", sealed=False)
                     shared = {name: asked[name] for name in ("format", "threads", "versions")}
                     return {**shared, "id": asked.get("study", ""), **asked["of"]}
             raise
@@ -70,7 +70,7 @@ class StudyFolder:
         """
         told: dict[str, Any] | None = self._asked
         if "threads" not in self._asked:
-            beside = [run for run in self.runs() if files.is_there(run.path / "recipe.json")]
+            beside = [run for run in self.runs() if record_files.is_there(run.path / "recipe.json")]
             told = next((run.asked for run in beside), None)
         if told is None:
             raise DamagedError(self.path / run_name(arm, pair) / "recipe.json", "it is missing")
@@ -97,7 +97,7 @@ class StudyFolder:
     def damage(self) -> str:
         """The sentence about the first of its own files that is not what was written."""
         try:
-            files.read_json(self.path / "study.json", required=True, sealed=False)
+            record_files.read_json(self.path / "study.json", required=True, sealed=False)
             _ = self.study, self.created, self._label
             self._refuse_foreign()
         except StoreError as error:
@@ -110,7 +110,7 @@ class StudyFolder:
             DamagedError: for what looks like a run and is none of the study's.
         """
         ours = {path.name for path in self._run_paths}
-        for name in sorted(entry.name for entry in files.names_in(self.path)):
+        for name in sorted(entry.name for entry in record_files.names_in(self.path)):
             if name.startswith("arm") and name not in ours:
                 raise DamagedError(self.path / name, "it is none of the study's runs")
 
@@ -165,7 +165,7 @@ class StudyFolder:
         try:
             _ = self._label
         except StoreError:
-            fsio.set_aside(path, self.path / QUARANTINE)
+            atomic.set_aside(path, self.path / QUARANTINE)
         self._records.write(path.name, {"title": title, "note": note})
         self.__dict__.pop("_label", None)
 
@@ -175,7 +175,7 @@ class StudyFolder:
         planned, arms, paths = self.study.pair_numbers, range(len(self.study.arms)), []
         for pair in range(planned.start, planned.start + MAXIMUM_PAIRS):
             there = [self.path / run_name(arm, pair) for arm in arms]
-            there = [path for path in there if files.is_there(path)]
+            there = [path for path in there if record_files.is_there(path)]
             if pair >= planned.stop and not there:
                 break
             paths += there
@@ -221,9 +221,13 @@ class StudyFolder:
                 path = self.path / run_name(arm, pair)
                 if not path.exists():
                     place = (evidence.recipe_id(self.study.arms[arm].recipe), pair)
-                    facts = {**shared, "added": files.now(), "computed_before": place in before}
+                    facts = {
+                        **shared,
+                        "added": record_files.now(),
+                        "computed_before": place in before,
+                    }
                     fill = partial(fill_run, study=self.study, arm=arm, pair=pair, more=facts)
-                    fsio.publish_folder(path, fill)
+                    atomic.publish_folder(path, fill)
 
     @cached_property
     def _label(self) -> dict[str, Any]:
@@ -265,7 +269,11 @@ class StudyFolder:
             StoreError: where there is none.
         """
         path = self.path / name
-        if not RUN_NAME.fullmatch(name) or not files.is_there(path) or self._is_foreign(path):
+        if (
+            not RUN_NAME.fullmatch(name)
+            or not record_files.is_there(path)
+            or self._is_foreign(path)
+        ):
             there = [one.path.name for one in self.runs()] if self.is_readable else []
             hint = f": it has {there[0]} to {there[-1]}" if there else ""
             raise StoreError(f"Study {self.id} has no run {name!r:.60}{hint}.")
@@ -282,15 +290,15 @@ def fill_run(folder: Path, study: Study, arm: int, pair: int, more: Mapping[str,
         more: facts besides: threads and versions.
     """
     asked = {
-        "format": files.FORMAT,
+        "format": record_files.FORMAT,
         "recipe": study.arms[arm].recipe.to_dict(),
         "arm": study.arms[arm].name,
         "pair": pair,
         "seeds": Seeds.of_pair(pair)._asdict(),
         **more,
     }
-    files.write_json(folder / "recipe.json", asked)
-    fsio.touch(folder / "queued")
+    record_files.write_json(folder / "recipe.json", asked)
+    atomic.touch(folder / "queued")
 
 
 def run_name(arm: int, pair: int) -> str:

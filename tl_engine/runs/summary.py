@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from tl_engine.errors import StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs.kept import Kept
-from tl_engine.runs.pulse import Pulse
+from tl_engine.runs.heartbeat import Pulse
 from tl_engine.runs.run import READ, Best, Facts, Run, RunState, best_of
 from tl_engine.runs.times import Times, times_of, total_of
+from tl_engine.storage.memory import Kept
 
 
 class Summary(NamedTuple):

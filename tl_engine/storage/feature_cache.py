@@ -1,0 +1,158 @@
+"""What frozen layers say about images, kept so that nobody computes it twice.
+
+An entry of kind "features" holds some images of one published array: `indices.npy` (n,) and
+`rows.npy` (n, ...) float32, a row per image. A name may have several entries; a row is the same
+in each of them, whoever computed it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from tl_engine.storage import atomic
+from tl_engine.storage.cache import Cache, Entry
+
+KIND = "features"
+Rows = Callable[[np.ndarray], Iterable[np.ndarray]]
+"""Computes the rows (m, ...) float32 of images, given their indices, in batches and in order."""
+
+
+class Cost(NamedTuple):
+    """What computing some images' rows took, and how much of it was tracing the graph."""
+
+    images: int
+    seconds: float
+    tracing: float
+
+
+class Features:
+    """A row per image of a split, in the split's order.
+
+    Attributes:
+        seconds: that computing took those rows which were not found.
+        cold_seconds: that all of them would have taken with a graph that is traced.
+        tracing: seconds that tracing it took whoever computed some of them; 0 where it was traced
+            before.
+    """
+
+    def __init__(
+        self, arrays: list[np.ndarray], places: np.ndarray, seconds: float, costs: list[Cost]
+    ) -> None:
+        """
+        Args:
+            arrays: rows, mapped from files or in memory.
+            places: (n, 2) per image, which array and which row of it.
+            costs: of each array.
+        """
+        self._arrays = arrays
+        self._places = places
+        self.seconds = seconds
+        # A few images take about as long as a batch: the most images tell best what one takes.
+        most = max(costs)
+        each = (most.seconds - most.tracing) / most.images
+        self.cold_seconds = each * len(places)
+        self.tracing = max(cost.tracing for cost in costs)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one row."""
+        return self._arrays[0].shape[1:]
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """The rows at these positions of the split, (m, ...) float32, in memory."""
+        places = self._places[positions]
+        if len(self._arrays) == 1:
+            return self._arrays[0][places[:, 1]]
+        taken = np.empty((len(places), *self.shape), np.float32)
+        for number, array in enumerate(self._arrays):
+            here = places[:, 0] == number
+            taken[here] = array[places[here, 1]]
+        return taken
+
+
+def obtain(
+    cache: Cache,
+    name: str,
+    indices: np.ndarray,
+    shape: tuple[int, ...],
+    compute: Rows,
+    tracing: Callable[[], float],
+) -> Features:
+    """The features of some images: those that are kept already, and the others computed and kept.
+
+    Args:
+        name: tells everything that the rows depend on, but the image.
+        indices: (n,) of the images in their published array, at least one.
+        shape: of one row.
+        tracing: asked after computing, how many seconds of it went into tracing the graph.
+    """
+    arrays: list[np.ndarray] = []
+    known: dict[int, tuple[int, int]] = {}
+    costs: list[Cost] = []
+    for entry in cache.entries(KIND, name):
+        if kept := _mapped(entry):
+            known |= {int(index): (len(arrays), row) for row, index in enumerate(kept[0])}
+            arrays.append(kept[1])
+            facts = entry.facts
+            costs.append(Cost(facts["images"], facts["seconds"], facts.get("tracing", 0.0)))
+    missing = np.array([index for index in indices if int(index) not in known], np.int64)
+    spent = 0.0
+    if len(missing):
+        known |= {int(index): (len(arrays), row) for row, index in enumerate(missing)}
+        rows, cost = _computed(cache, name, missing, shape, compute, tracing)
+        arrays.append(rows)
+        costs.append(cost)
+        spent = cost.seconds
+    places = np.array([known[int(index)] for index in indices], np.int64).reshape(-1, 2)
+    return Features(arrays, places, spent, costs)
+
+
+def _computed(
+    cache: Cache,
+    name: str,
+    indices: np.ndarray,
+    shape: tuple[int, ...],
+    compute: Rows,
+    tracing: Callable[[], float],
+) -> tuple[np.ndarray, Cost]:
+    """The rows, mapped from the cache or in memory, and what they cost."""
+    facts: dict[str, Any] = {"images": len(indices), "seconds": 0.0, "tracing": 0.0}
+
+    def write_rows(file: IO[bytes]) -> None:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(indices), *shape)}
+        np.lib.format.write_array_header_1_0(file, header)
+        began = time.perf_counter()
+        for rows in compute(indices):
+            file.write(np.ascontiguousarray(rows, "<f4").data)
+        facts["seconds"], facts["tracing"] = time.perf_counter() - began, tracing()
+
+    def fill(folder: Path) -> None:
+        atomic.write(folder / "rows.npy", write_rows)
+        atomic.write(folder / "indices.npy", lambda file: np.save(file, indices))
+
+    try:
+        entry = cache.put(KIND, name, facts, fill)
+    except OSError:  # a full disk costs memory and time, never the run
+        entry = None
+    if entry and (mapped := _mapped(entry)):
+        return mapped[1], Cost(**facts)
+    began = time.perf_counter()
+    rows = np.concatenate(list(compute(indices)))
+    return rows, Cost(len(indices), time.perf_counter() - began, tracing())
+
+
+def _mapped(entry: Entry) -> tuple[np.ndarray, np.ndarray] | None:
+    """Its indices and rows; None where another process has just dropped it."""
+    try:
+        indices = np.lib.format.open_memmap(entry.path / "indices.npy", mode="r")
+        return np.array(indices), np.lib.format.open_memmap(entry.path / "rows.npy", mode="r")
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,246 @@
+"""What one can do with selected runs, and what is to be known of the first of them."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+import streamlit as st
+
+from tl_engine.analysis.loss_floor import floor_warning
+from tl_engine.charts.phase_tree import shares, tree_svg
+from tl_engine.execution import local
+from tl_engine.recipe import Recipe
+from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
+from ui import access
+from ui.compare import verdict_view
+from ui.engine import store
+from ui.frame import guarded
+from ui.runs_table import state_label
+from ui.words import duration, escape, lines, plain, size
+
+LONGEST_EXPORT = 180.0
+"""Seconds after which a file that was asked for is not expected any more; most of them load
+TensorFlow."""
+
+
+def phases_of(recipe: Recipe) -> list[tuple[str | int, int, float]]:
+    """A recipe's phases as the charts want them."""
+    return [(phase.trainable, phase.epochs, phase.learning_rate) for phase in recipe.phases]
+
+
+def show(runs: list[Run]) -> None:
+    """The card of the selected runs."""
+    with st.container(border=True):
+        _actions(runs)
+        for run in runs[:3]:
+            with guarded():
+                _facts(run)
+        if len(runs) > 3:
+            st.caption(f"and {len(runs) - 3} more.")
+        with guarded():
+            _tree(runs[0].study)
+
+
+def _tree(study: StudyFolder) -> None:
+    """What the arms of a study share, where they do."""
+    order = dict.fromkeys(arm for arm, _ in study.study.training_order())
+    arms = [study.study.arms[number] for number in order]
+    paths = {plain(arm.name): _path(arm.recipe) for arm in arms}
+    if shares(list(paths.values())):
+        st.caption("What its arms share is trained once for each seed:")
+        st.image(tree_svg(paths))
+
+
+def _path(recipe: Recipe) -> list[tuple[Recipe, tuple[str | int, int, float]]]:
+    """Its phases as the tree wants them: each with the recipe up to its end."""
+    return [(recipe.stem(n), facts) for n, facts in enumerate(phases_of(recipe), start=1)]
+
+
+def _actions(runs: list[Run]) -> None:
+    states = {run.id: summarise(run).state for run in runs}
+    alive = [run for run in runs if not states[run.id].is_over]
+    resumable = [run for run in runs if states[run.id].is_resumable]
+    finished = [run for run in runs if states[run.id] is RunState.FINISHED]
+    studies = list({run.study.id: run.study for run in runs}.values())
+    study, several = studies[0], len(studies) > 1
+    one_only = "Select rows of one study for this." if several else None
+    with st.container(horizontal=True, key="actions"):
+        if alive and access.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
+            for run in alive:
+                run.request_stop()
+            st.rerun()
+        if resumable and access.button(
+            f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
+        ):
+            for run in resumable:
+                local.resume(run.id, store())
+            st.rerun()
+        if st.button("Compare", icon=":material/compare_arrows:", key="compare"):
+            ids = ",".join(run.id for run in runs)
+            st.switch_page("pages/2_Compare.py", query_params={"ids": ids})
+        if finished and st.button("Classify", icon=":material/image_search:", key="classify"):
+            ids = ",".join(run.id for run in finished[:2])
+            st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
+        if not several:
+            verdict_view.offer_twin(runs[0], "twin")
+        if st.button(
+            "Clone into Launch",
+            icon=":material/content_copy:",
+            key="clone",
+            disabled=several,
+            help=one_only,
+        ):
+            st.switch_page("pages/1_Launch.py", query_params={"clone": study.id})
+        if access.button(
+            "Rename or note", icon=":material/edit:", key="rename", disabled=several, help=one_only
+        ):
+            _rename(study)
+        if access.button(
+            f"Delete {len(studies)} studies" if several else "Delete study",
+            icon=":material/delete:",
+            key="delete",
+        ):
+            _delete(studies)
+    access.explain()
+
+
+def _verb(runs: list[Run]) -> str:
+    """A run goes on from its last commit; without one, or damaged, it begins again."""
+    states = [summarise(run) for run in runs]
+    fresh = all(s.state is RunState.DAMAGED or not s.accuracies for s in states)
+    return "Restart" if fresh else "Resume"
+
+
+def _facts(run: Run) -> None:
+    known = summarise(run)
+    state = known.state
+    who = f"**{escape(run.study.title)}** · {escape(run.arm)} · pair {run.pair}"
+    st.markdown(f"{who} · {state_label(state)}")
+    if run.study.note:
+        st.caption(escape(run.study.note, 1000))
+    if state is RunState.INTERRUPTED:
+        st.warning(
+            "Its process died without a word (killed, or a power cut). What it committed is "
+            "kept, and it goes on from there by itself.",
+            icon=":material/bolt:",
+        )
+    if state in (RunState.FAILED, RunState.DAMAGED):
+        st.error(escape(known.sentence, 600), icon=":material/error:")
+    st.caption(" · ".join(escape(fact) for fact in _figures(run, known)))
+    if known.recipe and (warning := floor_warning(known.recipe)):
+        st.warning(escape(warning), icon=":material/vertical_align_bottom:")
+    if state in (RunState.FAILED, RunState.INTERRUPTED) and run.log_tail():
+        with st.expander("End of its log", expanded=state is RunState.FAILED):
+            st.code(lines(run.log_tail()), language=None, wrap_lines=True)
+    _downloads(run)
+
+
+def _figures(run: Run, known: Summary) -> list[str]:
+    """What there is to be known of it in numbers."""
+    facts = [known.recipe.order] if known.recipe else []
+    facts.append(f"{size(run.bytes_on_disk())} on disk")
+    for name, seconds in known.times._asdict().items():
+        if seconds is not None:
+            facts.append(f"{name} time {duration(seconds)}")
+    if known.state is RunState.DAMAGED:
+        return facts
+    if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
+        facts.append(f"went on by itself {resumes} time" + ("s" if resumes > 1 else ""))
+    if taken := [line["shared"] for line in run.epochs() if "shared" in line]:
+        facts.append(f"{len(taken)} epochs taken over from {taken[-1]}")
+    if not run.is_bit_comparable:
+        facts.append("went on under other versions or on another machine: not bit-comparable")
+    return facts + [audit_sentence(phase) for phase in run.scores.get("phases", [])]
+
+
+def audit_sentence(phase: dict) -> str:
+    """What a phase left alone, as counted by hashing every variable."""
+    audit = phase["audit"]
+    return (
+        f"phase {phase['phase'] + 1}: {audit['frozen']:,} frozen parameters, "
+        f"{audit['frozen_changed']:,} changed"
+    )
+
+
+def _downloads(run: Run) -> None:
+    """The model in each format; while one is being made, looked for every second."""
+    if run.keras_file:
+        is_made = run.h5_file is None and _asked(run) in st.session_state
+        st.fragment(_models, run_every="1s" if is_made else None)(run)
+
+
+@guarded()
+def _models(run: Run) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for suffix, file in (("keras", run.keras_file), ("h5", run.h5_file)):
+            if file:
+                st.download_button(
+                    f"Model as .{suffix}",
+                    data=partial(run.model_bytes, suffix),
+                    file_name=f"{run.id.replace('/', '-')}.{suffix}",
+                    icon=":material/download:",
+                    on_click="ignore",
+                    key=f"{suffix}-{run.id}",
+                )
+        if run.h5_file:
+            if st.session_state.pop(_asked(run), None):
+                st.rerun()  # nothing more is looked for
+        elif _asked(run) not in st.session_state:
+            _offer_h5(run)
+        elif time.monotonic() - st.session_state[_asked(run)] < LONGEST_EXPORT:
+            st.caption(":material/hourglass_top: The .h5 file is being made …")
+        else:
+            del st.session_state[_asked(run)]
+            st.warning("No .h5 file was made. The end of the run's log may say why; try again.")
+            _offer_h5(run)
+
+
+def _offer_h5(run: Run) -> None:
+    if access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
+        local.start("export", "--runs-dir", str(store().root), run.id)
+        st.session_state[_asked(run)] = time.monotonic()
+        st.rerun()
+
+
+def _asked(run: Run) -> str:
+    """Key under which this session notes when it asked for the run's .h5 file."""
+    return f"asked-h5-{run.id}"
+
+
+@st.dialog("Rename or note", icon=":material/edit:")
+@guarded()
+def _rename(study: StudyFolder) -> None:
+    title = st.text_input("Title", plain(study.title), key="new-title")
+    note = st.text_area(
+        "Note", lines(study.note), key="new-note", placeholder="What did you learn?"
+    )
+    if access.button("Save", type="primary", key="save-label"):
+        study.label(title, note)
+        st.rerun()
+
+
+@st.dialog("Delete for good?", icon=":material/delete:")
+@guarded()
+def _delete(studies: list[StudyFolder]) -> None:
+    for study in studies:
+        runs = study.runs()
+        st.markdown(
+            f"**{escape(study.title)}** with {_count(runs)}, "
+            f"{size(sum(run.bytes_on_disk() for run in runs))}, launched "
+            f"{study.created:%d %b %Y %H:%M}, will be gone for good."
+        )
+    if access.button(
+        "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good",
+        type="primary",
+        icon=":material/delete:",
+        key="confirm-delete",
+    ):
+        for study in studies:
+            store().delete(study.id)
+        st.session_state.selected = []
+        st.rerun()
+
+
+def _count(runs: list[Run]) -> str:
+    return f"{len(runs)} run" if len(runs) == 1 else f"{len(runs)} runs"
