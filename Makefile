@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CHROMIUM := $(shell command -v chromium 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format torture bench bench-app bench-sessions pictures data chromium clean
+.PHONY: help run test check format kill-test bench bench-app bench-sessions pictures data chromium clean
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -25,12 +25,12 @@ format: $(VENV)/.dev ## let ruff tidy the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-torture: $(VENV)/.dev ## hours: the long forms of the reliability tests, and 500 kills of real training
+kill-test: $(VENV)/.dev ## hours: the long forms of the reliability tests, and 500 kills of real training
 	THAW_ATTACKS=20 $(BIN)/python -m pytest -n 2 --dist loadfile tests/test_kills.py \
 		tests/test_power_cut.py tests/test_disk_full.py tests/test_corruption.py \
 		tests/test_store_machine.py tests/test_writers.py tests/test_uploads.py tests/test_cache.py \
 		tests/test_features.py
-	$(BIN)/python -m tl_engine torture --kills 500
+	$(BIN)/python -m tl_engine kill-test --kills 500
 
 bench: bench-app bench-sessions ## every measurement, some hours
 	$(BIN)/python -m bench.speed

@@ -1,6 +1,6 @@
 """How hard the tests of reliability try: a part of all attacks, others or more on request.
 
-THAW_SEED=2 tries others, THAW_ATTACKS=20 twenty times as many (`make torture`); a failing test
+THAW_SEED=2 tries others, THAW_ATTACKS=20 twenty times as many (`make kill-test`); a failing test
 names both its attack and the seed.
 """
 

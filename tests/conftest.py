@@ -49,7 +49,7 @@ def tiny_study(*phases: Phase, pairs: int = 1, both: bool = True, **changes: Any
 
 
 LONGEST = (
-    "test_torture.py",
+    "test_kill_test.py",
     "test_browser.py",
     "test_instrument.py",
     "test_attack.py",

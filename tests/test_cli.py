@@ -180,7 +180,7 @@ def test_a_name_says_nothing_to_the_terminal(store, capsys):
 
 
 def test_whole_numbers_of_5000_digits_are_refused_by_every_option(capsys, store):
-    for words in (["run", "--pairs"], ["torture", "--kills"], ["torture", "--seed"]):
+    for words in (["run", "--pairs"], ["kill-test", "--kills"], ["kill-test", "--seed"]):
         with pytest.raises(SystemExit) as ended:
             main([*words, "9" * 5000, "--runs-dir", str(store.root)])
         assert ended.value.code == 2
@@ -374,7 +374,7 @@ def test_opening_the_test_split_asks_first(capsys, store):
     assert code == 2
     assert "counted for ever" in error
     assert "add --yes" in error
-    assert study.openings() == []
+    assert study.test_accesses() == []
 
 
 def test_a_study_is_cloned_with_changes(capsys, store, monkeypatch):

@@ -7,14 +7,14 @@ import pytest
 
 from tests.attacks import TIMES
 from tests.test_cli import out
-from tests.test_corruption import spoilings, world  # noqa: F401
+from tests.test_corruption import corruptions, world  # noqa: F401
 from tl_engine.cli import comparing
 from tl_engine.runs import RunState
 from tl_engine.storage.memory import Kept
 
 KINDS = ("recipe.json", "history.jsonl", "checkpoint.json", "outcome.json", "scores.json", "pulse")
 STEP = 4 if TIMES == 1 else 1
-"""Every fourth way of spoiling a file, all with THAW_ATTACKS."""
+"""Every fourth way of corruption a file, all with THAW_ATTACKS."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def nothing_kept(monkeypatch):
 
 
 def compared(world, capsys, *more):  # noqa: F811
-    """What `compare` says of the study that is spoilt, by run; its exit code and its errors.
+    """What `compare` says of the study that is corrupted, by run; its exit code and its errors.
 
     The store has a copy of it: compared with its copy, the copy's runs would stand in."""
     ids = [world.studies()[-1].id]
@@ -48,7 +48,7 @@ def test_compare_leaves_damaged_runs_out_and_names_them(world, capsys, kind):  #
     code, whole, _ = compared(world, capsys)
     assert (code, whole["damaged"]) == (0, [])
     left_out = 0
-    for _ in itertools.islice(spoilings(victim.path / kind), 0, None, STEP):
+    for _ in itertools.islice(corruptions(victim.path / kind), 0, None, STEP):
         code, said, error = compared(world, capsys)
         named = [one["id"] for one in said["damaged"]]
         assert named in ([], [victim.id])

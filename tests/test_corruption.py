@@ -1,6 +1,6 @@
 """Files that change by themselves: shown as damaged, never as another number, never in the way.
 
-Every kind of file is spoilt in many ways, one at a time. THAW_ATTACKS=40 makes 20,000 of them.
+Every kind of file is corrupted in many ways, one at a time. THAW_ATTACKS=40 makes 20,000 of them.
 """
 
 import json
@@ -41,12 +41,12 @@ def with_a_line_twice(data, dice):
     return b"".join([*lines, dice.choice(lines)])
 
 
-def with_another_word_for_seal(data, dice):
+def with_another_name_for_the_checksum(data, dice):
     return data.replace(b'"seal"', b'"sea|"')
 
 
-SPOILT = [
-    with_another_word_for_seal,
+CORRUPTED = [
+    with_another_name_for_the_checksum,
     *[flipped] * 8,
     *[cut] * 8,
     *[lambda data, dice: dice.randbytes(len(data))] * 2,
@@ -71,18 +71,18 @@ def put(path, data):
         path.write_bytes(data)
 
 
-def spoilings(path):
-    """Spoil the file in one way after the other; whole again after each."""
+def corruptions(path):
+    """Corrupt the file in one way after the other; whole again after each."""
     whole, dice = path.read_bytes(), random.Random(f"{SEED} {path.name}")
     for number in range(PER_KIND):
-        spoilt = SPOILT[number % len(SPOILT)](whole or b"{}", dice)
-        if spoilt == whole:
+        corrupted = CORRUPTED[number % len(CORRUPTED)](whole or b"{}", dice)
+        if corrupted == whole:
             continue
-        put(path, spoilt)
+        put(path, corrupted)
         try:
-            yield spoilt
+            yield corrupted
         except BaseException:
-            print(f"seed {SEED}, number {number}, {path.name}: {spoilt!r:.200}")
+            print(f"seed {SEED}, number {number}, {path.name}: {corrupted!r:.200}")
             raise
         finally:
             put(path, whole)
@@ -90,7 +90,7 @@ def spoilings(path):
 
 @pytest.fixture(scope="module")
 def world(finished, tmp_path_factory):
-    """A store with three studies, the first of which is spoilt."""
+    """A store with three studies, the first of which is corrupted."""
     root = tmp_path_factory.mktemp("corruption") / "runs"
     root.mkdir()
     for name in ("20260101-000000-aaaa", "20260101-000001-aaab"):
@@ -161,14 +161,14 @@ def assert_true_or_damaged(shown, whole, is_deleted):
 
 
 @pytest.mark.parametrize("kind", OF_A_RUN)
-def test_a_spoilt_file_of_a_run_is_never_another_number_and_harms_no_other(world, capsys, kind):
+def test_a_corrupted_file_of_a_run_is_never_another_number_and_harms_no_other(world, capsys, kind):
     victim, neighbour = world.studies()[-1].runs()
     whole, rows, names = view(victim), listed(world, capsys), names_under(world.root)
     noticed = 0
-    for spoilt in spoilings(victim.path / kind):
+    for corrupted in corruptions(victim.path / kind):
         run = world.run(victim.id)
         shown = view(run)
-        assert_true_or_damaged(shown, whole, spoilt is None)
+        assert_true_or_damaged(shown, whole, corrupted is None)
         noticed += shown != whole
         now = listed(world, capsys)
         assert {**now, victim.id: None} == {**rows, victim.id: None}
@@ -184,13 +184,13 @@ def test_a_spoilt_file_of_a_run_is_never_another_number_and_harms_no_other(world
 
 
 @pytest.mark.parametrize("kind", OF_A_STUDY)
-def test_a_spoilt_file_of_a_study_loses_no_run(world, capsys, kind):
+def test_a_corrupted_file_of_a_study_loses_no_run(world, capsys, kind):
     folder = world.studies()[-1]
     whole, rows = [view(run) for run in folder.runs()], listed(world, capsys)
-    for spoilt in spoilings(folder.path / kind):
+    for corrupted in corruptions(folder.path / kind):
         again = world.study(folder.id)
         assert again.is_readable
-        assert again.damage or (spoilt is None and kind == "label.json")
+        assert again.damage or (corrupted is None and kind == "label.json")
         for shown, was in zip(map(view, again.runs()), whole, strict=True):
             title = shown.pop("title")
             assert title == was["title"] or (kind == "label.json" and title == "Which order?")
@@ -203,9 +203,9 @@ def without_titles(rows):
     return {run: {**row, "study": None} for run, row in rows.items()}
 
 
-def test_spoilt_measurements_are_only_missed(world):
+def test_corrupted_measurements_are_only_missed(world):
     known = world.measurements()
-    for _ in spoilings(world.root / "measurements.jsonl"):
+    for _ in corruptions(world.root / "measurements.jsonl"):
         assert all(measurement in known for measurement in world.measurements())
     assert world.measurements() == known
 
@@ -214,13 +214,13 @@ def test_spoilt_measurements_are_only_missed(world):
     "kind",
     ["checkpoint.json", "history.jsonl", "model-0002-000000.npz", "optimizer-0002-000000.npz"],
 )
-@pytest.mark.parametrize("spoil", [flipped, lambda data, dice: FOLDER, lambda data, dice: None])
-def test_a_damaged_run_begins_again_and_keeps_what_is_damaged(store, kind, spoil):
+@pytest.mark.parametrize("corrupt", [flipped, lambda data, dice: FOLDER, lambda data, dice: None])
+def test_a_damaged_run_begins_again_and_keeps_what_is_damaged(store, kind, corrupt):
     run = ClaimedRun(store.create(fake_run.study()).runs()[0])
     fake_run.train(run, last=2)
     path = run.path / kind
-    spoilt = spoil(path.read_bytes(), random.Random(SEED))
-    put(path, spoilt)
+    corrupted = corrupt(path.read_bytes(), random.Random(SEED))
+    put(path, corrupted)
     if run.state is not RunState.DAMAGED:  # arrays are met by the process that needs them
         with pytest.raises(ThawError, match="is damaged"):
             fake_run.train(run)
@@ -230,7 +230,7 @@ def test_a_damaged_run_begins_again_and_keeps_what_is_damaged(store, kind, spoil
     assert run.state is RunState.QUEUED
     kept = {path.name.partition("-")[2] for path in (run.path / "quarantine").iterdir()}
     assert kept >= {"attempts.jsonl", "environment.json"}
-    assert kind in kept or spoilt is None
+    assert kind in kept or corrupted is None
     fake_run.train(run)
     fake_run.assert_finished(run)
 
@@ -249,7 +249,7 @@ def test_the_overview_opens_on_a_damaged_store(world, tmp_path, monkeypatch):
     dice = random.Random(SEED)
     for number, path in enumerate(sorted(p for p in root.rglob("*") if p.is_file())):
         if path.stat().st_size and "aaab" not in str(path):
-            put(path, SPOILT[number % len(SPOILT)](path.read_bytes(), dice))
+            put(path, CORRUPTED[number % len(CORRUPTED)](path.read_bytes(), dice))
     app = visit("app.py", RunStore(root), monkeypatch)
     assert_whole(app)
     assert "is damaged" in words(app)

@@ -10,7 +10,8 @@ from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_differ
 from tl_engine.analysis.verdict import confidence_sequence, is_constant, t_interval
 from tl_engine.charts.corruption_heatmap import robustness_accuracy, robustness_difference
 from tl_engine.data import sources
-from tl_engine.data.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES, corrupted, sample_of
+from tl_engine.data.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES, sample_of
+from tl_engine.data.corruptions import corrupted as corrupted_by_index
 from tl_engine.data.splits import Split, split
 
 IMAGES = sources.load("fashion-mini")
@@ -19,14 +20,14 @@ COLOUR = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
 HOSTILE = "<b>x</b>" * 9
 
 
-def spoilt(images, name, severity, **options):
-    return corrupted(images, np.arange(len(images)), name, severity, **options)
+def corrupted(images, name, severity, **options):
+    return corrupted_by_index(images, np.arange(len(images)), name, severity, **options)
 
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("images", [SOME, COLOUR], ids=["28 px", "32 px"])
 def test_more_severe_is_further_from_the_image(name, images):
-    made = [spoilt(images, name, severity) for severity in range(1, SEVERITIES + 1)]
+    made = [corrupted(images, name, severity) for severity in range(1, SEVERITIES + 1)]
     assert all(one.shape == images.shape and one.dtype == np.uint8 for one in made)
     away = [np.abs(one.astype(float) - images).mean() for one in made]
     assert 0 < away[0] < away[-1]
@@ -37,9 +38,9 @@ def test_more_severe_is_further_from_the_image(name, images):
     severity=st.integers(1, SEVERITIES),
     chosen=st.lists(st.integers(0, 15), min_size=1, max_size=5, unique=True),
 )
-def test_an_image_is_spoilt_the_same_way_whoever_stands_beside_it(name, severity, chosen):
-    whole = spoilt(SOME, name, severity, grey=True)
-    part = corrupted(SOME[chosen], np.array(chosen), name, severity, grey=True)
+def test_an_image_is_corrupted_the_same_way_whoever_stands_beside_it(name, severity, chosen):
+    whole = corrupted(SOME, name, severity, grey=True)
+    part = corrupted_by_index(SOME[chosen], np.array(chosen), name, severity, grey=True)
     assert np.array_equal(part, whole[chosen])
     if name in ("noise", "blur", "contrast", "brightness"):
         assert (part == part[..., :1]).all()  # grey stays grey
@@ -48,20 +49,20 @@ def test_an_image_is_spoilt_the_same_way_whoever_stands_beside_it(name, severity
 def test_noise_has_the_published_deviation_and_differs_from_image_to_image():
     middle = np.full((50, 32, 32, 3), 128, np.uint8)
     for severity, deviation in enumerate((0.04, 0.06, 0.08, 0.09, 0.10), start=1):
-        values = spoilt(middle, "noise", severity).astype(float) / 255
+        values = corrupted(middle, "noise", severity).astype(float) / 255
         assert values.std() == pytest.approx(deviation, rel=0.02)
         assert not np.array_equal(values[0], values[1])
 
 
 def test_brightness_adds_to_the_value_and_keeps_the_hue():
     pixel = np.array([[[[100, 50, 0]]]], np.uint8)
-    assert spoilt(pixel, "brightness", 5).tolist() == [[[[176, 88, 0]]]]
+    assert corrupted(pixel, "brightness", 5).tolist() == [[[[176, 88, 0]]]]
     black = np.zeros((1, 1, 1, 3), np.uint8)
-    assert spoilt(black, "brightness", 2).tolist() == [[[[26, 26, 26]]]]
+    assert corrupted(black, "brightness", 2).tolist() == [[[[26, 26, 26]]]]
 
 
 def test_contrast_shrinks_the_distance_to_each_channels_mean():
-    made = spoilt(COLOUR, "contrast", 2).astype(float)
+    made = corrupted(COLOUR, "contrast", 2).astype(float)
     means = COLOUR.mean(axis=(1, 2), keepdims=True)
     assert np.abs(made - (means + 0.5 * (COLOUR - means))).max() <= 0.5
 
@@ -70,7 +71,7 @@ def test_a_blur_covers_the_same_share_of_a_larger_picture():
     point = np.zeros((1, 32, 32, 3), np.uint8)
     point[:, 15:17, 15:17] = 255
     large = point.repeat(2, axis=1).repeat(2, axis=2)
-    small, big = spoilt(point, "blur", 5), spoilt(large, "blur", 5)
+    small, big = corrupted(point, "blur", 5), corrupted(large, "blur", 5)
     shrunk = big.reshape(1, 32, 2, 32, 2, 3).mean(axis=(2, 4))
     assert np.abs(shrunk - small).max() < 12
     assert big.max() < 255

@@ -74,7 +74,7 @@ def ask(asking, runs):
 
 def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted(copy):
     (study,) = copy.studies()
-    assert study.openings() == []
+    assert study.test_accesses() == []
     assert [run.test_scores() for run in study.runs()] == [None, None]
     done = command("open-test", study.id, "--yes", "--json", "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
@@ -88,12 +88,12 @@ def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted
         assert scores["total"] == len(kept["labels"]) == np.sum(scores["confusion"]) == 2000
         assert np.array_equal(kept["indices"], np.arange(2000))
         assert run.state is RunState.FINISHED
-    (opening,) = study.openings()
-    assert (opening.number, opening.runs) == (1, tuple(run.path.name for run in study.runs()))
+    (access,) = study.test_accesses()
+    assert (access.number, access.runs) == (1, tuple(run.path.name for run in study.runs()))
     before = {path: path.read_bytes() for path in study.path.rglob("test.*")}
     assert main(["open-test", study.id, "--yes", "--runs-dir", str(copy.root)]) == 0
     assert {path: path.read_bytes() for path in study.path.rglob("test.*")} == before
-    assert count(study.openings()) == 1
+    assert count(study.test_accesses()) == 1
 
 
 def test_the_page_that_asked_already_starts_a_process_that_need_not_ask(study, store, monkeypatch):
@@ -119,7 +119,7 @@ def test_corrupted_images_are_asked_of_one_run_or_all_and_the_clean_ones_are_kno
     predicted = first.probabilities()["validation"][sample.indices].argmax(axis=1)
     assert said["clean"] == (predicted == sample.labels).sum()
     assert first.test_scores() is None
-    assert study.openings() == []
+    assert study.test_accesses() == []
 
 
 @pytest.mark.long
@@ -136,7 +136,7 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
         copy.root,
     ]
     process = subprocess.Popen([*map(str, words)], cwd=PROJECT, stderr=subprocess.DEVNULL)
-    wait_until(study.openings)
+    wait_until(study.test_accesses)
     process.send_signal(signal.SIGKILL)
     process.wait()
     asking = StudyEvaluation(study, TEST)
@@ -145,7 +145,7 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
     done = command("open-test", study.id, "--yes", "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
     assert all(run.test_scores() for run in study.runs())
-    assert count(study.openings()) == 1
+    assert count(study.test_accesses()) == 1
 
 
 def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
@@ -211,15 +211,15 @@ def test_only_finished_runs_are_asked_and_later_ones_need_another_opening(
     monkeypatch.setattr(evaluation, "_ask_each", _noted(ask))
     assert evaluate(store, study, TEST, study.runs()) == ""
     assert [run.test_scores() is not None for run in study.runs()] == [True] * 3 + [False]
-    assert [opening.number for opening in study.openings()] == [1]
+    assert [access.number for access in study.test_accesses()] == [1]
     fake_run.train(ClaimedRun(study.runs()[3]))
     assert evaluate(store, study, TEST, study.runs()) == ""
-    assert [opening.number for opening in study.openings()] == [1, 2]
-    assert study.openings()[1].runs == (study.runs()[3].path.name,)
+    assert [access.number for access in study.test_accesses()] == [1, 2]
+    assert study.test_accesses()[1].runs == (study.runs()[3].path.name,)
 
 
 def _noted(asks):
-    """Asks as the real one does: the opening is noted first."""
+    """Asks as the real one does: the access is noted first."""
 
     def each(asking, runs):
         evaluation.note(asking.study, runs)
@@ -243,7 +243,7 @@ def test_a_full_disk_ends_it_with_a_sentence_and_leaves_whole_answers(store, stu
     assert [run.test_scores() is not None for run in study.runs()] == [True] + [False] * 3
     monkeypatch.setattr(atomic, "watch", None)
     assert evaluate(store, study, TEST, study.runs()) == ""
-    assert count(study.openings()) == 1
+    assert count(study.test_accesses()) == 1
 
 
 def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, monkeypatch):
@@ -257,7 +257,7 @@ def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, mon
     monkeypatch.setattr(atomic, "watch", full)
     assert "The disk refuses" in evaluate(store, study, TEST, study.runs())
     assert asked == []
-    assert study.openings() == []
+    assert study.test_accesses() == []
 
 
 def test_whoever_dies_while_an_answer_is_kept_leaves_all_of_it_or_none(study, monkeypatch):

@@ -74,7 +74,7 @@ def test_what_was_not_measured_yet_is_offered_and_the_test_split_is_locked(study
     assert "opened" not in words(app)
     app.button(key="test-start").click().run()
     assert not started  # one press asks, and writes nothing
-    assert not study.openings()
+    assert not study.test_accesses()
     assert "An opening is counted for ever" in words(app)
     assert "**This cannot be undone.**" in words(app)
     app.button(key="test-confirm").click().run()
@@ -121,7 +121,7 @@ def test_whoever_leaves_the_test_split_locked_has_written_nothing(study, monkeyp
     app.button(key="test-start").click().run()
     app.button(key="test-no").click().run()
     assert not started
-    assert not study.openings()
+    assert not study.test_accesses()
     assert "The test split is locked" in words(app)
 
 

@@ -83,11 +83,11 @@ def test_a_test_split_that_was_opened_in_one_study_is_open_in_its_clone(store, m
     clone, fresh = launched(store, 4), launched(store, 4, first_pair=5)
     first.label("The original")
     note(first, first.runs())
-    assert [count(one.openings()) for one in (first, clone, fresh)] == [1, 1, 0]
+    assert [count(one.test_accesses()) for one in (first, clone, fresh)] == [1, 1, 0]
     said = words(visit("pages/2_Compare.py", store, monkeypatch, ids=clone.id))
     assert "Test split opened 1 time (in The original)" in said
     store.delete(first.id)
-    assert count(clone.openings()) == 1
+    assert count(clone.test_accesses()) == 1
 
 
 def test_the_same_comparison_has_one_verdict_wherever_it_is_shown(store, monkeypatch, capsys):
@@ -318,9 +318,9 @@ def test_a_deletion_that_was_interrupted_leaves_one_line_and_counts_nothing_twic
     with monkeypatch.context() as patched:
         patched.setattr(atomic, "delete_folder", lambda path: None)  # whoever deletes it dies
         store.delete(folder.id)
-    assert [count(one.openings()) for one in (folder, clone)] == [1, 1]
+    assert [count(one.test_accesses()) for one in (folder, clone)] == [1, 1]
     store.delete(folder.id)
-    assert count(clone.openings()) == 1
+    assert count(clone.test_accesses()) == 1
     assert len((store.root / "evidence.jsonl").read_text().splitlines()) == 1
 
 

@@ -43,8 +43,8 @@ def test_a_store_of_format_1_opens_and_compares(old, capsys):
     assert finished.test_scores()["correct"] == (
         (known["probabilities"].argmax(axis=1) == known["labels"]).sum()
     )
-    (opening,) = study.openings()
-    assert (opening.number, opening.at, opening.runs) == (1, "", (finished.path.name,))
+    (access,) = study.test_accesses()
+    assert (access.number, access.at, access.runs) == (1, "", (finished.path.name,))
     assert killed.test_scores() is killed.test_probabilities() is None
     assert killed.checkpoint().epoch == 1
     assert set(joined_history(study.runs())["arm"]) == {"Fine-tune first", "Freeze first"}
@@ -110,7 +110,7 @@ def newer(store):
             "format": FORMAT + 1,
             "what it says": "nobody knows",
         }
-        path.write_text(json.dumps(record_files.seal(value)))
+        path.write_text(json.dumps(record_files.with_checksum(value)))
     return store.study(future.id)
 
 

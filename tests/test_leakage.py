@@ -1,4 +1,4 @@
-"""Leakage: the test split is in nothing that a run leaves, and openings are counted."""
+"""Leakage: the test split is in nothing that a run leaves, and accesses are counted."""
 
 import importlib
 import json
@@ -70,7 +70,7 @@ def test_nothing_of_the_test_split_is_in_what_a_finished_study_left(finished):
     assert_no_test_in(finished.path)
     for run in finished.runs():
         assert run.test_scores() is run.test_probabilities() is None
-    assert finished.openings() == []
+    assert finished.test_accesses() == []
 
 
 def assert_no_test_in(folder):
@@ -123,7 +123,7 @@ def test_a_runs_scores_and_probabilities_leave_test_out_once_it_is_open(store):
     assert list(run.probabilities()) == ["validation"]
 
 
-class Openings(RuleBasedStateMachine):
+class Accesses(RuleBasedStateMachine):
     """People finish runs and open the test split in any order; processes die in between."""
 
     def __init__(self):
@@ -169,15 +169,15 @@ class Openings(RuleBasedStateMachine):
 
     @invariant()
     def the_count_is_right_and_never_falls(self):
-        openings = self.study.openings()
-        assert count(openings) == self.times >= self.highest
+        accesses = self.study.test_accesses()
+        assert count(accesses) == self.times >= self.highest
         self.highest = self.times
-        assert [opening.number for opening in openings] == list(range(1, self.times + 1))
-        assert {name for opening in openings for name in opening.runs} == self.opened
+        assert [access.number for access in accesses] == list(range(1, self.times + 1))
+        assert {name for access in accesses for name in access.runs} == self.opened
 
 
-TestOpenings = Openings.TestCase
-TestOpenings.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
+TestAccesses = Accesses.TestCase
+TestAccesses.settings = settings(max_examples=15, stateful_step_count=12, deadline=None)
 
 
 def test_results_without_a_line_count_as_an_opening_of_their_own(store):
@@ -186,10 +186,10 @@ def test_results_without_a_line_count_as_an_opening_of_their_own(store):
         fake_run.train(ClaimedRun(run))
     first, second = study.runs()
     keep(first, Evaluation.TEST, {"correct": 1})
-    (opening,) = study.openings()
-    assert (opening.number, opening.at, opening.runs) == (1, "", (first.path.name,))
+    (access,) = study.test_accesses()
+    assert (access.number, access.at, access.runs) == (1, "", (first.path.name,))
     assert note(study, [second]).number == 2
-    assert count(study.openings()) == 2
+    assert count(study.test_accesses()) == 2
 
 
 def test_a_changed_log_of_openings_is_refused(store):
@@ -199,10 +199,10 @@ def test_a_changed_log_of_openings_is_refused(store):
     line = record_files.read_lines(path)[0]
     path.write_text(path.read_text().replace('"number": 1', '"number": 0'))
     with pytest.raises(DamagedError, match="openings"):
-        study.openings()
-    path.write_text(2 * (json.dumps(record_files.seal(line)) + "\n"))
+        study.test_accesses()
+    path.write_text(2 * (json.dumps(record_files.with_checksum(line)) + "\n"))
     with pytest.raises(DamagedError, match="twice"):
-        study.openings()
+        study.test_accesses()
 
 
 def test_copies_are_found_and_other_pictures_are_not():

@@ -53,7 +53,7 @@ def trained(study):
 
 @pytest.fixture
 def world(store):
-    """A store with a finished study of two arms to spoil, a finished witness and a queued study."""
+    """A store with a finished study of two arms, another one, and a queued one."""
     victim = store.create(tiny_study(*fake_run.PHASES))
     witness = store.create(tiny_study(*fake_run.PHASES, batch_size=16))
     queued = store.create(fake_run.study())
@@ -70,7 +70,7 @@ def look(root, victim, witness, queued):
     for study in every:
         try:
             _ = study.damage, study.is_readable and (study.title, study.note, study.runs())
-            _ = study.openings()
+            _ = study.test_accesses()
         except ThawError:
             pass
     shown = {study.id: study for study in every}
@@ -159,9 +159,9 @@ def test_any_json_is_a_value_or_one_damaged_item(world, data):
     try:
         if name.endswith(".json") and whole and data.draw(st.booleans()):
             value = json.loads(whole)
-            value.pop(record_files.SEAL, None)
+            value.pop(record_files.CHECKSUM, None)
             value[data.draw(st.sampled_from(sorted(value)))] = data.draw(ANY_JSON)
-            text = json.dumps(record_files.seal(value))
+            text = json.dumps(record_files.with_checksum(value))
         else:
             text = json.dumps(data.draw(ANY_JSON))
         path.write_bytes(text.encode("utf-8", "surrogatepass"))

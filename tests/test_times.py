@@ -81,7 +81,7 @@ def test_of_earlier_versions_one_attempt_is_what_its_outcome_says_and_several_ar
     assert spent_before({}, None, []) == 0.0
 
 
-def test_a_pulse_stays_within_its_size(run):
+def test_a_heartbeat_stays_within_its_size(run):
     attempt(run, 0.0, last=1)
     assert json.loads((run.path / "pulse").read_bytes())["spent"] >= 0
     assert (run.path / "pulse").stat().st_size == 1024

@@ -22,7 +22,7 @@ from tests.helpers import wait_until
 from tl_engine.errors import StoreError
 from tl_engine.execution import local
 from tl_engine.runs import ClaimedRun, RunState, RunStore
-from tl_engine.runs.heartbeat import Heart
+from tl_engine.runs.heartbeat import HeartbeatWriter
 from tl_engine.runs.run import Run
 from tl_engine.storage import atomic, record_files
 
@@ -192,10 +192,10 @@ def test_a_worker_that_begins_disturbs_no_stop_that_is_being_written(run, monkey
 def test_a_stranger_with_the_number_of_a_process_is_never_killed(run):
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         try:
-            Heart(run.path).say({"stage": "Training"})
+            HeartbeatWriter(run.path).say({"stage": "Training"})
             pulse = record_files.read_json(run.path / "pulse")
             pulse.update(pid=stranger.pid, started=psutil.Process(stranger.pid).create_time() - 100)
-            (run.path / "pulse").write_text(json.dumps(record_files.seal(pulse)))
+            (run.path / "pulse").write_text(json.dumps(record_files.with_checksum(pulse)))
             with run.hold(), pytest.raises(StoreError, match="no process trains it"):
                 assert run.state is RunState.RUNNING
                 local.end_process(run)
@@ -219,7 +219,7 @@ def test_a_clock_that_jumps_changes_no_state(store, monkeypatch, days):
         monkeypatch.setattr(time, "time", lambda: now() + days * 86_400)
         monkeypatch.setattr(time, "time_ns", lambda: int((now() + days * 86_400) * 1e9))
         again = [run.observe() for run in (queued, running, interrupted, stopped, finished)]
-        assert running.pulse.age < 60
+        assert running.heartbeat.age < 60
         running.report({"stage": "Training"})
         assert running.state is RunState.RUNNING
     assert again == before

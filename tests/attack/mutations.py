@@ -36,7 +36,7 @@ class Case:
     Attributes:
         number, kind, words: which one, for people.
         touched: paths relative to the store, each a file, a run or a study.
-        is_sealed: what is written carries a valid seal, so it may be taken for true.
+        has_checksums: what is written carries a valid seal, so it may be taken for true.
         is_foreign: only names were added; nothing that was there may be shown as damaged.
         is_warm: the pages have read the store before, and go on without a restart.
         is_live: the mutation comes and goes while the pages read.
@@ -47,7 +47,7 @@ class Case:
     words: str
     touched: list[str]
     do: Callable[[Path], None] = field(repr=False)
-    is_sealed: bool = False
+    has_checksums: bool = False
     is_foreign: bool = False
     is_warm: bool = False
     is_live: bool = False
@@ -398,10 +398,10 @@ def _whole(random: Random, root: Path) -> Case:
 
 def _sealed(random: Random, root: Path) -> Case:
     """One value in a JSON object replaced, added or dropped, and sealed again."""
-    return _changed_json(random, root, is_sealed=True)
+    return _changed_json(random, root, has_checksums=True)
 
 
-def _sealed_name(random: Random, root: Path) -> Case:
+def _checksum_name(random: Random, root: Path) -> Case:
     """The same for each name of a file as often as for any other."""
     found = sorted(
         str(p.relative_to(root))
@@ -412,15 +412,15 @@ def _sealed_name(random: Random, root: Path) -> Case:
     found.append("measurements.jsonl")
     name = random.choice(sorted({Path(one).name for one in found}))
     chosen = random.choice([one for one in found if Path(one).name == name])
-    return _changed_json(random, root, is_sealed=True, name=chosen)
+    return _changed_json(random, root, has_checksums=True, name=chosen)
 
 
-def _unsealed(random: Random, root: Path) -> Case:
+def _without_checksum(random: Random, root: Path) -> Case:
     """The same, with the seal that it had, or with none and no format."""
-    return _changed_json(random, root, is_sealed=False)
+    return _changed_json(random, root, has_checksums=False)
 
 
-def _changed_json(random: Random, root: Path, is_sealed: bool, name: str = "") -> Case:
+def _changed_json(random: Random, root: Path, has_checksums: bool, name: str = "") -> Case:
     name = name or _file(random, root, (".json", ".jsonl"))
     seed = random.random()
     random = Random(seed)
@@ -434,10 +434,10 @@ def _changed_json(random: Random, root: Path, is_sealed: bool, name: str = "") -
         value = {}
     seal = value.pop("seal", None)
     what = _change(random, value)
-    if is_sealed:
+    if has_checksums:
         with_nothing = random.random() < 0.1
         if not with_nothing:
-            value["seal"] = seal_of(value)
+            value["seal"] = checksum_of(value)
         else:
             value.pop("format", None)
             what += ", no seal, no format"
@@ -447,8 +447,10 @@ def _changed_json(random: Random, root: Path, is_sealed: bool, name: str = "") -
         new = json.dumps(value).encode()
     texts = [*texts[:chosen], new, *texts[chosen + 1 :]] if texts else [new]
     content = b"\n".join(texts) + (b"\n" if is_lines else b"")
-    words = f"{name}: {what}{', sealed' if is_sealed else ''}"
-    return Case(0, "", words, [name], lambda s: _overwrite(s / name, content), is_sealed=is_sealed)
+    words = f"{name}: {what}{', sealed' if has_checksums else ''}"
+    return Case(
+        0, "", words, [name], lambda s: _overwrite(s / name, content), has_checksums=has_checksums
+    )
 
 
 def _change(random: Random, value: Any) -> str:
@@ -511,7 +513,7 @@ def nested(depth: int) -> list[Any]:
     return value
 
 
-def seal_of(value: dict[str, Any]) -> str:
+def checksum_of(value: dict[str, Any]) -> str:
     """As the product seals: 16 hex digits of the sha256 of the JSON with sorted keys."""
     with _deep():
         text = json.dumps(value, sort_keys=True, separators=(",", ":"))
@@ -678,9 +680,9 @@ KINDS: dict[str, Callable[[Random, Path], Case]] = {
     "folder is a link": _folder_link,
     "closed": _closed,
     "any JSON": _whole,
-    "changed JSON": _unsealed,
+    "changed JSON": _without_checksum,
     "sealed JSON": _sealed,
-    "sealed JSON again": _sealed_name,
+    "sealed JSON again": _checksum_name,
     "foreign name": _foreign,
     "foreign name again": _foreign,
 }

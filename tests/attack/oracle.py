@@ -154,7 +154,7 @@ class Oracle:
             if study in self._studies:
                 if new is None and study not in said and (self._root / study).is_dir():
                     found.append(Failure("study vanished", step.name, study, said))
-                elif new and not self._case.is_sealed:
+                elif new and not self._case.has_checksums:
                     found += self._numbers(step, run, new, row)
             elif run in self._runs:
                 if new is None and (self._root / run).is_dir():
@@ -182,7 +182,7 @@ class Oracle:
             absurd = name in ("val_accuracy", "best") and not 0 <= value <= 1
             if name == "total_seconds" and new["state"] != old["state"]:
                 continue  # without its outcome, of its last heartbeat
-            changed = value != was and name not in UNSTABLE and not self._case.is_sealed
+            changed = value != was and name not in UNSTABLE and not self._case.has_checksums
             if absurd or changed:
                 wrong[name] = (was, value if abs(value) < 1e50 else "huge")
         if not wrong:
@@ -194,7 +194,7 @@ class Oracle:
         run = now["run"]
         if run in self._runs or step.study in self._studies:
             found = self._numbers(step, run, now, then)
-            if self._case.is_sealed or now["state"] == "damaged":
+            if self._case.has_checksums or now["state"] == "damaged":
                 return found
             for name in ("val_accuracy", "accuracy", "loss"):
                 new = [epoch.get(name) for epoch in now["history"]]
@@ -225,7 +225,7 @@ class Oracle:
             state = (self._listed or {}).get(run, {}).get("state")
             if touched and state == "damaged" and not self._case.is_live:
                 found.append(Failure("wrong number", step.name, "a damaged run counts", run))
-            if touched and self._case.is_sealed:
+            if touched and self._case.has_checksums:
                 continue
             wrong = [n for n in old if n not in UNSTABLE and new.get(n) != old[n]]
             if wrong:
@@ -234,7 +234,7 @@ class Oracle:
                 found.append(Failure(what, step.name, words, f"{old}\n{new}"))
         # Where people's title cannot be read, arms of several studies have other names.
         # Arms of damaged runs have no verdict, which changes how many Holm corrects for.
-        sound = not self._case.is_sealed and not self._studies and not self._named
+        sound = not self._case.has_checksums and not self._studies and not self._named
         # Of a file that comes and goes, scores and the health check may have seen either. A run
         # that is not over any more (its outcome is gone) is no evidence until it has gone on.
         sound = sound and not now["damaged"] and not self._case.is_live
@@ -281,7 +281,7 @@ class Oracle:
                 names = [n for n in row if not TIMES.search(n) and n != "State"]
                 wrong = [n for n in names if new.get(n) != row[n] and new.get(n) not in (None, "")]
                 marked = touched and "damaged" in str(new.get("State"))
-                if wrong and not marked and not (touched and self._case.is_sealed):
+                if wrong and not marked and not (touched and self._case.has_checksums):
                     what = "wrong number" if touched else "others changed"
                     found.append(Failure(what, step.name, str(wrong), f"{row}\n{new}"))
         return found[:3]
@@ -307,7 +307,7 @@ class Oracle:
             if new is None and not touched and final not in str(answer["text"]).replace("\\", ""):
                 # One run alone is shown in words, not in a table.
                 found.append(Failure("others hidden", step.name, "a sound run left out", run))
-            elif new is not None and new != old and not (touched and self._case.is_sealed):
+            elif new is not None and new != old and not (touched and self._case.has_checksums):
                 state = (self._listed or {}).get(run, {}).get("state")
                 marked = ", a damaged run" if state == "damaged" else ""
                 what = "wrong number" if touched else "others changed"

@@ -25,24 +25,24 @@ ASKED = (
 def add_to(commands: Any) -> None:
     """Add them to the parser."""
     text = "open the test split of a study; counted for ever, so it asks first"
-    opening = add_command(commands, "open-test", open_test, text, json=True, yes=True)
-    opening.add_argument("study", metavar="STUDY")
+    testing = add_command(commands, "open-test", open_test, text, json=True, yes=True)
+    testing.add_argument("study", metavar="STUDY")
     text = "finished runs on corrupted images"
-    spoiling = add_command(commands, "robustness", robustness, text, json=True)
-    spoiling.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
-    for evaluating in (opening, spoiling):
+    corruption = add_command(commands, "robustness", robustness, text, json=True)
+    corruption.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    for evaluating in (testing, corruption):
         evaluating.add_argument("--lock", type=int, help=argparse.SUPPRESS)
     text = "measure step times here (Launch does it for you)"
     made = add_command(commands, "measure", measure, text)
     made.add_argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")
     text = "kill training at random: nothing may get lost"
-    made = add_command(commands, "torture", torture, text, json=True)
+    made = add_command(commands, "kill-test", kill_test, text, json=True)
     made.add_argument("--kills", type=count, default=30, metavar="N", help="how often (30)")
     made.add_argument("--seed", type=whole, default=1, metavar="S", help="decides when (1)")
 
 
 def open_test(options: argparse.Namespace, store: RunStore) -> int:
-    """Measure a study's finished runs on its test split; each opening is counted."""
+    """Measure a study's finished runs on its test split; each testing is counted."""
     study = store.select([options.study])[0].study
     confirm(options, ASKED.format(study=study.id), "The test split stays closed.")
     return _evaluate(options, store, Evaluation.TEST, [options.study])
@@ -61,12 +61,12 @@ def measure(options: argparse.Namespace, store: RunStore) -> int:
     return 0
 
 
-def torture(options: argparse.Namespace, store: RunStore) -> int:
+def kill_test(options: argparse.Namespace, store: RunStore) -> int:
     """Kill training at random in a store of its own, and compare with an undisturbed run."""
-    from tl_engine.execution.kill_test import torture as torture_runs
+    from tl_engine.execution.kill_test import kill_test as kill_test_runs
 
-    with tempfile.TemporaryDirectory(prefix=".torture-", dir=store.root) as folder:
-        events = torture_runs(RunStore(folder), options.kills, options.seed)
+    with tempfile.TemporaryDirectory(prefix=".kill-test-", dir=store.root) as folder:
+        events = kill_test_runs(RunStore(folder), options.kills, options.seed)
         while True:
             try:
                 print(next(events), file=sys.stderr)
@@ -113,7 +113,7 @@ def _evaluate(
     if options.json:
         print_json(answers)
     elif kind is Evaluation.TEST:
-        times = test_access.count(runs[0].study.openings())
+        times = test_access.count(runs[0].study.test_accesses())
         print(f"The test split was opened {times} time{'' if times == 1 else 's'}.")
         rows = [[i, f"{a['correct']:,} of {a['total']:,}"] for i, a in answers.items() if a]
         print_table(["run", "test images right"], rows)

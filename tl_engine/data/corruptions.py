@@ -26,18 +26,18 @@ SAMPLE = 500
 
 
 class Corruption(NamedTuple):
-    """A way to spoil images.
+    """A way to corrupt images.
 
     Attributes:
         title: for people.
         constants: one per severity, least first.
-        spoil: from images (n, height, width, 3) and a constant to values 0 to 255.
-        is_random: `spoil` also takes a generator per image.
+        corrupt: from images (n, height, width, 3) and a constant to values 0 to 255.
+        is_random: `corrupt` also takes a generator per image.
     """
 
     title: str
     constants: tuple[float, ...]
-    spoil: Callable[..., np.ndarray]
+    corrupt: Callable[..., np.ndarray]
     is_random: bool = False
 
 
@@ -59,11 +59,11 @@ def corrupted(
     corruption = CORRUPTIONS[name]
     constant = corruption.constants[severity - 1]
     if not corruption.is_random:
-        values = corruption.spoil(images, constant)
+        values = corruption.corrupt(images, constant)
     else:
         place = list(CORRUPTIONS).index(name)
         randoms = [np.random.default_rng([int(i), place, severity]) for i in indices]
-        values = corruption.spoil(images, constant, randoms, 1 if grey else 3)
+        values = corruption.corrupt(images, constant, randoms, 1 if grey else 3)
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 

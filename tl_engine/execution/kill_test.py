@@ -84,7 +84,7 @@ def recipe() -> Recipe:
     )
 
 
-def torture(store: RunStore, kills: int, seed: int) -> Generator[str, None, Report]:
+def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Report]:
     """Train one run undisturbed and others under fire.
 
     Yields:

@@ -65,7 +65,7 @@ def end_process(run: Run) -> None:
         StoreError: where no process trains it, or it is not the one that said so: a number that
             now belongs to another program is left alone.
     """
-    beat = run.pulse if run.state.is_alive else None
+    beat = run.heartbeat if run.state.is_alive else None
     try:
         if beat is None or beat.age is None:
             raise psutil.NoSuchProcess(0)

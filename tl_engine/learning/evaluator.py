@@ -118,7 +118,7 @@ def _robustness(run: Run, splits: Splits, ask: Ask) -> Answer:
         said = ask(replace(part, published=pixels, indices=whole))
         return int((decide(said) == part.labels).sum())
 
-    spoilt = {
+    correct_counts = {
         name: [
             correct(corrupted(images, part.indices, name, severity, grey=grey))
             for severity in range(1, SEVERITIES + 1)
@@ -126,7 +126,7 @@ def _robustness(run: Run, splits: Splits, ask: Ask) -> Answer:
         for name in CORRUPTIONS
     }
     sample = hashlib.sha256(f"{part.part} {part.indices.tolist()}".encode()).hexdigest()[:16]
-    counts = {"clean": correct(images), "corrupted": spoilt}
+    counts = {"clean": correct(images), "corrupted": correct_counts}
     return {"total": len(part), "sample": sample, **counts}, {}
 
 

@@ -66,13 +66,13 @@ def looks_at_test(
     if one.found:
         places |= {run[:2] for two in one.found.pairs for run in two}
     try:
-        openings = evidence.looks(places, question.study)
+        accesses = evidence.looks(places, question.study)
     except StoreError:
         return "How often the test split was opened cannot be read."
-    times = count(openings)
+    times = count(accesses)
     if not times:
         return "Test split locked."
-    others = ", ".join(dict.fromkeys(plain(look.study, 60) for look in openings if look.study))
+    others = ", ".join(dict.fromkeys(plain(look.study, 60) for look in accesses if look.study))
     where = f" (in {others})" if others else ""
     return f"Test split opened {times} time{'s' if times > 1 else ''}{where}."
 

@@ -48,7 +48,7 @@ from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import Summary, summarise
-from tl_engine.runs.test_access import Opening
+from tl_engine.runs.test_access import TestSetAccess
 from tl_engine.storage.cache import Cache
 from tl_engine.storage.feature_cache import Features
 
@@ -62,7 +62,6 @@ __all__ = [
     "Evaluation",
     "Features",
     "GaveUp",
-    "Opening",
     "Run",
     "RunState",
     "RunStore",
@@ -70,6 +69,7 @@ __all__ = [
     "StudyEvaluation",
     "StudyFolder",
     "Summary",
+    "TestSetAccess",
     "epoch_line",
     "joined_history",
     "split_sound",

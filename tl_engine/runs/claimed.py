@@ -17,7 +17,7 @@ import numpy as np
 from tl_engine.errors import StoreError
 from tl_engine.runs import checkpoint, phase_ends, timings
 from tl_engine.runs.checkpoint import Checkpoint
-from tl_engine.runs.heartbeat import Heart
+from tl_engine.runs.heartbeat import HeartbeatWriter
 from tl_engine.runs.phase_ends import PhaseEnd
 from tl_engine.runs.run import LEFT, Run, RunState
 from tl_engine.runs.times import spent_before
@@ -46,21 +46,21 @@ class GaveUp(Exception):  # noqa: N818 - likewise
 class ClaimedRun(Run):
     """A run whose lock this process holds.
 
-    Writes wait for as long as the disk is full or refuses them, and the pulse says so: what is
+    Writes wait for as long as the disk is full or refuses them, and the heartbeat says so: what is
     committed already stays as it is, and the run goes on when there is room.
     """
 
     def __init__(self, run: Run) -> None:
         super().__init__(run.path, run.study)
         self._before = self._spent_before()
-        self._heart = Heart(run.path, self._before)
+        self._heartbeat = HeartbeatWriter(run.path, self._before)
         self._said: dict[str, Any] = {}
         self.is_ending = False
 
     @contextmanager
     def beating(self) -> Iterator[None]:
         """Give signs of life for as long as the block runs."""
-        with self._heart.beating():
+        with self._heartbeat.beating():
             yield
 
     def begin(self) -> None:
@@ -92,7 +92,7 @@ class ClaimedRun(Run):
     def report(self, progress: dict[str, Any]) -> None:
         """Say where the worker is."""
         self._said = progress
-        self._heart.say(progress)
+        self._heartbeat.say(progress)
 
     def record_environment(self, environment: dict[str, Any]) -> None:
         """Note what this process met; what others met before it is kept where it differs."""
@@ -162,13 +162,13 @@ class ClaimedRun(Run):
         """Write how it ended; last of all, since nobody tidies a run that is over."""
         if state is RunState.FINISHED:
             self._keep(lambda: checkpoint.drop_optimizer(self.records))
-        self._heart.say(self._said)  # what it took outlasts the outcome, which Resume removes
+        self._heartbeat.say(self._said)  # what it took outlasts the outcome, which Resume removes
         value: dict[str, Any] = {
             "state": state.value,
             "sentence": sentence,
             "ended": record_files.now(),
             "seconds": round(seconds, 3),
-            "total_seconds": self._heart.spent,
+            "total_seconds": self._heartbeat.spent,
         }
         if state is RunState.FINISHED:
             left = [self.path / name for name in LEFT if os.path.lexists(self.path / name)]
@@ -181,7 +181,7 @@ class ClaimedRun(Run):
 
     def _spent_before(self) -> float | None:
         """Seconds that processes before this one took; None where that is unknown."""
-        beat = self.pulse
+        beat = self.heartbeat
         try:
             outcome = self.outcome
         except StoreError:
@@ -216,14 +216,14 @@ class ClaimedRun(Run):
             except OSError as error:
                 if error.errno not in FULL + REFUSED:
                     raise
-                self._heart.say({**self._said, "paused": self._why(error, size)})
+                self._heartbeat.say({**self._said, "paused": self._why(error, size)})
                 if self.stop_requested:
                     raise Stopped from error
                 waited = True
                 time.sleep(RETRY_SECONDS)
             else:
                 if waited:
-                    self._heart.say(self._said)
+                    self._heartbeat.say(self._said)
                 return
 
     def _why(self, error: OSError, size: int) -> str:

@@ -36,8 +36,8 @@ def keep(
     value: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Keep a run's answer, whole or not at all: the arrays first, then the sealed file that names
-    them; for the holder of the evaluation's lock.
+    """Write a run's answer, whole or not at all: the arrays first, then the file with a checksum
+    that names them. The caller holds the evaluation's lock.
 
     Raises:
         OSError: where the disk is full or refuses.

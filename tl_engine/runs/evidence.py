@@ -22,7 +22,7 @@ from tl_engine.recipe import Recipe
 from tl_engine.runs import ledger, test_access
 from tl_engine.runs.run import Run, RunState
 from tl_engine.runs.summary import summarise
-from tl_engine.runs.test_access import Opening
+from tl_engine.runs.test_access import TestSetAccess
 from tl_engine.storage import record_files
 from tl_engine.storage.memory import Kept
 from tl_engine.study import Study
@@ -223,11 +223,11 @@ class Evidence:
             added += 1
         return added
 
-    def openings(self, study: StudyFolder) -> list[Opening]:
+    def test_accesses(self, study: StudyFolder) -> list[TestSetAccess]:
         """Who looked at the test images with a study's evidence; see `looks`."""
         return self.looks({(recipe_id(run.recipe), run.pair) for run in study.runs()}, study)
 
-    def looks(self, places: set[Place], study: StudyFolder | None = None) -> list[Opening]:
+    def looks(self, places: set[Place], study: StudyFolder | None = None) -> list[TestSetAccess]:
         """Who looked at the test images with this evidence, in whatever study, oldest first.
 
         Args:
@@ -242,7 +242,7 @@ class Evidence:
         for line in self._deleted:
             for one in line["openings"]:
                 if places & set(one["runs"]):
-                    found.append(Opening(1, one["at"], (), str(line["title"])))
+                    found.append(TestSetAccess(1, one["at"], (), str(line["title"])))
         for folder in self._folders.values():
             if (study and folder.id == study.id) or not ids & set(_ids(folder.study)):
                 continue

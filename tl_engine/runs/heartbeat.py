@@ -1,7 +1,7 @@
 """The sign of life of the process that trains a run: where it is, and that it still moves.
 
-Whether that process lives is told by the run's lock alone. The pulse tells a living process that
-works from one that hangs, so it is stamped with the machine's monotonic clock and boot: a wall
+Only the run's lock says whether that process lives. The heartbeat tells a living process that works
+from one that hangs, so it is stamped with the machine's monotonic clock and boot: a wall
 clock that jumps, a suspended laptop or another process with the same id change nothing.
 """
 
@@ -23,6 +23,7 @@ from tl_engine.errors import DamagedError, StoreError
 from tl_engine.storage import atomic, record_files
 
 FILE = "pulse"
+"""The name that stores of format 3 have."""
 BYTES = 1024
 """Size of the file: fixed, so that it is renewed in place on a full disk."""
 BEAT_SECONDS = 1.0
@@ -32,7 +33,7 @@ the longest pause seen between two beats was under 2 s."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-class Pulse(NamedTuple):
+class Heartbeat(NamedTuple):
     """What a process said last.
 
     Attributes:
@@ -55,8 +56,8 @@ class Pulse(NamedTuple):
         return self.age is not None and self.age > SILENT_SECONDS
 
 
-class Heart:
-    """Writes the pulse of this process: whenever it says something, and every second besides."""
+class HeartbeatWriter:
+    """Writes the heartbeat of this process: at every report of progress, and every second."""
 
     def __init__(self, folder: Path, before: float | None = 0.0) -> None:
         """
@@ -90,7 +91,7 @@ class Heart:
             while not ended.wait(BEAT_SECONDS):
                 self._beat()
 
-        thread = threading.Thread(target=beat, name="heart", daemon=True)
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
         try:
             yield
@@ -107,14 +108,14 @@ class Heart:
             "spent": self.spent,
             "progress": self._progress,
         }
-        text = json.dumps(record_files.seal(value)).encode().ljust(BYTES)
+        text = json.dumps(record_files.with_checksum(value)).encode().ljust(BYTES)
         # A sign of life must not end the life: a disk that refuses it is met by the next commit.
         with self._lock, contextlib.suppress(OSError):
             atomic.overwrite(self._path, text)
 
 
-def read(folder: Path) -> Pulse | None:
-    """The last pulse; None where there is none that can be read."""
+def read(folder: Path) -> Heartbeat | None:
+    """The last heartbeat; None where there is none that can be read."""
     for _ in range(3):  # a beat that is being written may be seen half
         try:
             value = record_files.read_json(folder / FILE)
@@ -127,7 +128,7 @@ def read(folder: Path) -> Pulse | None:
             return None
         same = value["boot"] == _boot()
         age = max(time.monotonic() - value["beat"], 0.0) if same else None
-        return Pulse(value["progress"], age, value["pid"], value["started"], value.get("spent"))
+        return Heartbeat(value["progress"], age, value["pid"], value["started"], value.get("spent"))
     return None
 
 

@@ -1,7 +1,7 @@
 """The ledger: what deleted studies had asked, computed and opened, so that deleting makes nothing
 unseen.
 
-A sealed line per deleted study. Its finished runs keep their last scores there and go on counting
+A line per deleted study. Its finished runs keep their last scores there and go on counting
 as evidence, its failed and stopped ones go on being lost: whoever deletes what displeases would
 choose otherwise. Places in a line are numbers of its recipes, since what identifies a recipe
 changes with every setting that a later version adds.
@@ -60,4 +60,6 @@ def add(root: Path, line: Mapping[str, Any]) -> None:
         else:
             # Whoever died while deleting it wrote a line about it, too.
             others = [one for one in known.lines if one["study"] != line["study"]]
-            atomic.rewrite_lines(root / FILE, [record_files.seal(one) for one in [*others, line]])
+            atomic.rewrite_lines(
+                root / FILE, [record_files.with_checksum(one) for one in [*others, line]]
+            )

@@ -19,7 +19,7 @@ from tl_engine.recipe import Recipe
 from tl_engine.runs import checkpoint, evaluation_results, heartbeat, shapes
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.evaluation_results import Evaluation
-from tl_engine.runs.heartbeat import Pulse
+from tl_engine.runs.heartbeat import Heartbeat
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.storage import atomic, locks, record_files
 from tl_engine.storage.record_files import Records
@@ -151,7 +151,7 @@ class Run:
         return asked
 
     @property
-    def is_sealed(self) -> bool:
+    def has_checksums(self) -> bool:
         """Whether its files carry checksums; those of format 1 do not."""
         return "format" in self.asked
 
@@ -162,7 +162,7 @@ class Run:
         if asked.get("format", 1) >= 3:
             names = ("study", "recipe", "arm", "pair", "seeds")
             owner = record_files.checksum({name: asked[name] for name in names})
-        return Records(self.path, owner, checked=self.is_sealed)
+        return Records(self.path, owner, checked=self.has_checksums)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -223,7 +223,7 @@ class Run:
         except StoreError as error:
             facts, damage = None, str(error)
         if held:
-            return self._living(self.pulse, facts)
+            return self._living(self.heartbeat, facts)
         if facts is None:
             return Observation(RunState.DAMAGED, damage, None)
         return self._resting(queued, facts)
@@ -312,14 +312,14 @@ class Run:
         return self.observe().sentence
 
     @property
-    def pulse(self) -> Pulse | None:
+    def heartbeat(self) -> Heartbeat | None:
         """The last sign of life of the process that trains it."""
         return heartbeat.read(self.path)
 
     @property
     def progress(self) -> dict[str, Any]:
         """Where the worker is: stage, phase, epoch, epochs, fraction, seconds_left, paused."""
-        beat = self.pulse
+        beat = self.heartbeat
         return beat.progress if beat else {}
 
     @property
@@ -576,7 +576,7 @@ class Run:
             raise DamagedError(self.path / intent, error.what) from error
 
     @staticmethod
-    def _living(beat: Pulse | None, facts: Facts | None) -> Observation:
+    def _living(beat: Heartbeat | None, facts: Facts | None) -> Observation:
         """Of a run that a process holds."""
         if beat and beat.is_silent:
             sentence = f"Its process lives, and gave no sign of life for {beat.age:.0f} s."

@@ -197,7 +197,7 @@ class Progress(TypedDict, total=False):
     ended: Words
 
 
-class Pulse(TypedDict):
+class Heartbeat(TypedDict):
     boot: str
     beat: Positive
     pid: Count
@@ -213,7 +213,7 @@ class Robustness(TypedDict):
     corrupted: dict[str, list[Count]]
 
 
-class Opening(TypedDict):
+class TestSetAccess(TypedDict):
     number: Annotated[int, Meta(ge=1, le=10**9)]
     at: Words
     runs: list[str]
@@ -234,7 +234,7 @@ class LeftRun(TypedDict):
     data: Words
 
 
-class LeftOpening(TypedDict):
+class LeftAccess(TypedDict):
     at: Words
     runs: list[LeftPlace]
 
@@ -248,7 +248,7 @@ class Left(TypedDict):
     metric: Words
     computed_before: list[LeftPlace]
     runs: list[LeftRun]
-    openings: list[LeftOpening]
+    openings: list[LeftAccess]
 
 
 class Measurement(TypedDict, total=False):
@@ -296,10 +296,10 @@ SHAPES = {
     "checkpoint.json": Shape(Checkpoint, LARGE),
     "environment.json": Shape(Environments, SMALL),
     "attempts.jsonl": Shape(Attempt, LARGE),
-    "pulse": Shape(Pulse, SMALL),
+    "pulse": Shape(Heartbeat, SMALL),
     "test.json": Shape(Test, LARGE),
     "robustness.json": Shape(Robustness, SMALL),
-    "openings.jsonl": Shape(Opening, LARGE),
+    "openings.jsonl": Shape(TestSetAccess, LARGE),
     "evidence.jsonl": Shape(Left, LARGE),
     "measurements.jsonl": Shape(Measurement, LARGE),
     "entry.json": Shape(Entry, LARGE),

@@ -28,7 +28,7 @@ class StudyEvaluation:
     def __init__(self, study: StudyFolder, kind: Evaluation) -> None:
         self.study, self.kind = study, kind
         self._folder = study.path / kind
-        self._heart = heartbeat.Heart(self._folder)
+        self._heartbeat = heartbeat.HeartbeatWriter(self._folder)
 
     def missing(self, runs: Iterable[Run]) -> list[Run]:
         """The finished ones of these runs that have no sound answer yet."""
@@ -84,9 +84,9 @@ class StudyEvaluation:
         if descriptor is None:
             yield False
             return
-        with locks.adopt(descriptor), self._heart.beating():
+        with locks.adopt(descriptor), self._heartbeat.beating():
             yield True
 
     def report(self, progress: dict[str, Any]) -> None:
         """Say where its process is, or how it ended."""
-        self._heart.say(progress)
+        self._heartbeat.say(progress)

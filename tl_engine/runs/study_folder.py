@@ -14,7 +14,7 @@ from typing import Any
 from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError, shown
 from tl_engine.runs import evidence
 from tl_engine.runs.run import QUARANTINE, Run
-from tl_engine.runs.test_access import Opening
+from tl_engine.runs.test_access import TestSetAccess
 from tl_engine.storage import atomic, locks, record_files
 from tl_engine.storage.record_files import Records
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
@@ -38,11 +38,11 @@ class StudyFolder:
     def _asked(self) -> dict[str, Any]:
         """What study.json says; where it is damaged, what the runs of its first pair say."""
         try:
-            return record_files.read_json(self.path / "study.json", required=True, sealed=False)
+            return record_files.read_json(self.path / "study.json", required=True, checked=False)
         except DamagedError:
             for path in sorted(Path(entry.path) for entry in record_files.names_in(self.path)):
                 with contextlib.suppress(StoreError, KeyError):
-                    asked = record_files.read_json(path / "recipe.json", sealed=False)
+                    asked = record_files.read_json(path / "recipe.json", checked=False)
                     shared = {name: asked[name] for name in ("format", "threads", "versions")}
                     return {**shared, "id": asked.get("study", ""), **asked["of"]}
             raise
@@ -97,7 +97,7 @@ class StudyFolder:
     def damage(self) -> str:
         """The sentence about the first of its own files that is not what was written."""
         try:
-            record_files.read_json(self.path / "study.json", required=True, sealed=False)
+            record_files.read_json(self.path / "study.json", required=True, checked=False)
             _ = self.study, self.created, self._label
             self._refuse_foreign()
         except StoreError as error:
@@ -253,14 +253,14 @@ class StudyFolder:
         places = {arm: place for place, arm in enumerate(self.study.tree_order())}
         return sorted(self.runs(), key=lambda run: (run.pair, places[run.arm_index]))
 
-    def openings(self) -> list[Opening]:
+    def test_accesses(self) -> list[TestSetAccess]:
         """Who looked at the test images with its evidence when, oldest first, in whatever study its
         runs stand; read afresh.
 
         Raises:
             DamagedError: for a log that is not what was written.
         """
-        return evidence.of_store(self.path.parent).openings(self)
+        return evidence.of_store(self.path.parent).test_accesses(self)
 
     def run(self, name: str) -> Run:
         """The run of that name.

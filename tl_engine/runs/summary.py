@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from tl_engine.errors import StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs.heartbeat import Pulse
+from tl_engine.runs.heartbeat import Heartbeat
 from tl_engine.runs.run import READ, Best, Facts, Run, RunState, best_of
 from tl_engine.runs.times import Times, times_of, total_of
 from tl_engine.storage.memory import Kept
@@ -66,7 +66,7 @@ def _lasts(summary: Summary) -> bool:
 
 def _read(run: Run) -> Summary:
     state, sentence, facts = run.observe()
-    beat = run.pulse if state.is_alive else None
+    beat = run.heartbeat if state.is_alive else None
     progress = beat.progress if beat else {}
     if facts is None:
         return Summary(state, sentence, _recipe(run), progress=progress)
@@ -77,11 +77,11 @@ def _read(run: Run) -> Summary:
     return Summary(state, sentence, recipe, accuracies, phase, times, progress)
 
 
-def _total(run: Run, facts: Facts, beat: Pulse | None) -> float | None:
+def _total(run: Run, facts: Facts, beat: Heartbeat | None) -> float | None:
     """What all its processes took; of many runs that are over their outcome says it."""
     if "total_seconds" in facts.outcome:
         return total_of(facts.outcome, None, ())
-    beat = beat or run.pulse
+    beat = beat or run.heartbeat
     attempts = run.attempts() if facts.outcome else ()
     return total_of(facts.outcome, beat.spent if beat else None, attempts)
 

@@ -1,7 +1,7 @@
-"""Openings: how often somebody has looked at a study's test split, a line for each.
+"""Accesses: how often somebody has looked at a study's test split, a line for each.
 
 A line is written before the first image is read, so whoever dies in between has opened it. The
-log only gains lines, each sealed, and they are numbered.
+log only gains lines, each with a checksum, and they are numbered.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from tl_engine.runs.study_folder import StudyFolder
 
 FILE = "openings.jsonl"
+"""The name that stores of format 3 have."""
 
 
-class Opening(NamedTuple):
+class TestSetAccess(NamedTuple):
     """One look at the test split.
 
     Attributes:
@@ -37,20 +38,20 @@ class Opening(NamedTuple):
     study: str = ""
 
 
-def read(study: StudyFolder) -> list[Opening]:
-    """The openings, oldest first; test results that no line tells of count as one before all.
+def read(study: StudyFolder) -> list[TestSetAccess]:
+    """The accesses, oldest first; test results that no line tells of count as one before all.
 
     Raises:
         DamagedError: for a log that is not what was written.
     """
     lines = _lines(study.path / FILE)
-    told = {name for opening in lines for name in opening.runs}
+    told = {name for access in lines for name in access.runs}
     untold = [run.path.name for run in study.runs() if run.path.name not in told and _known(run)]
-    return [Opening(1, "", tuple(untold)), *lines] if untold else lines
+    return [TestSetAccess(1, "", tuple(untold)), *lines] if untold else lines
 
 
-def note(study: StudyFolder, runs: Iterable[Run]) -> Opening:
-    """Write down that these runs are about to be asked; an opening that was not finished goes on
+def note(study: StudyFolder, runs: Iterable[Run]) -> TestSetAccess:
+    """Write down that these runs are about to be asked; an access that was not finished goes on
     where it names them all. The caller holds the lock of the evaluation.
 
     Raises:
@@ -58,31 +59,31 @@ def note(study: StudyFolder, runs: Iterable[Run]) -> Opening:
     """
     path, known = study.path / FILE, read(study)
     names = tuple(run.path.name for run in runs)
-    if known and set(names) <= {name for opening in known for name in opening.runs}:
+    if known and set(names) <= {name for access in known for name in access.runs}:
         return known[-1]
-    opening = Opening(count(known) + 1, record_files.now(), names)
+    access = TestSetAccess(count(known) + 1, record_files.now(), names)
     # Written anew with its old lines: half a line, left by a power cut, would damage them all.
-    lines = [*_lines(path), opening]
-    atomic.rewrite_lines(path, [record_files.seal(_written(line)) for line in lines])
-    return opening
+    lines = [*_lines(path), access]
+    atomic.rewrite_lines(path, [record_files.with_checksum(_written(line)) for line in lines])
+    return access
 
 
-def count(openings: list[Opening]) -> int:
+def count(accesses: list[TestSetAccess]) -> int:
     """How often the test split was opened."""
-    ours = [opening for opening in openings if not opening.study]
-    return len(openings) - len(ours) + max([len(ours), *(one.number for one in ours)])
+    ours = [access for access in accesses if not access.study]
+    return len(accesses) - len(ours) + max([len(ours), *(one.number for one in ours)])
 
 
-def _lines(path: Path) -> list[Opening]:
+def _lines(path: Path) -> list[TestSetAccess]:
     lines = record_files.read_lines(path)
-    found = [Opening(line["number"], line["at"], tuple(line["runs"])) for line in lines]
-    numbers = [opening.number for opening in found]
+    found = [TestSetAccess(line["number"], line["at"], tuple(line["runs"])) for line in lines]
+    numbers = [access.number for access in found]
     if numbers != sorted(set(numbers)):
-        raise DamagedError(path, "an opening is twice there")
+        raise DamagedError(path, "an access is twice there")
     return found
 
 
-def _written(line: Opening) -> dict[str, Any]:
+def _written(line: TestSetAccess) -> dict[str, Any]:
     return {"number": line.number, "at": line.at, "runs": line.runs}
 
 

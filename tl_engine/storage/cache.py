@@ -78,12 +78,12 @@ class Cache:
             return None
         path = self._folder / f"{kind}-{key}-{secrets.token_hex(4)}"
 
-        def fill_and_seal(folder: Path) -> None:
+        def fill_and_describe(folder: Path) -> None:
             fill(folder)
             kept = {file.name: record_files.sha256_of(file) for file in sorted(folder.iterdir())}
             record_files.write_json(folder / MANIFEST, {"facts": dict(facts), "files": kept})
 
-        atomic.publish_folder(path, fill_and_seal)
+        atomic.publish_folder(path, fill_and_describe)
         _checked.add(path)
         self._shrink(keep=path)
         return Entry(path, dict(facts))

@@ -34,8 +34,8 @@ VERSIONED_PACKAGES = ("tensorflow", "keras", "numpy")
 FORMAT = 3
 """Of what this Thaw writes. 1: no checksums. 2: every JSON object and line has one. 3: the
 checksums of a run's files are bound to the run."""
-SEAL = "seal"
-"""What the checksum is called in a file."""
+CHECKSUM = "seal"
+"""Its key in a file; the name that stores of format 3 have."""
 MAXIMUM_GROWN = 32
 MAXIMUM_DEPTH = 32
 MAXIMUM_ARRAYS = 2**34
@@ -55,9 +55,9 @@ def checksum(value: Mapping[str, Any], name: str = "", owner: str = "") -> str:
     return _sha256(f"{owner}/{name}\n{text}" if owner else text)[:16]
 
 
-def seal(value: Mapping[str, Any], name: str = "", owner: str = "") -> dict[str, Any]:
+def with_checksum(value: Mapping[str, Any], name: str = "", owner: str = "") -> dict[str, Any]:
     """The same with its checksum."""
-    return {**value, SEAL: checksum(value, name, owner)}
+    return {**value, CHECKSUM: checksum(value, name, owner)}
 
 
 @dataclass(frozen=True)
@@ -129,20 +129,20 @@ class Records:
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Replace a JSON file."""
-        atomic.write_json(self.folder / name, seal(value, name, self.owner))
+        atomic.write_json(self.folder / name, with_checksum(value, name, self.owner))
 
     def append(self, name: str, value: Mapping[str, Any]) -> None:
         """Append a JSON line."""
-        atomic.append_line(self.folder / name, seal(value, name, self.owner))
+        atomic.append_line(self.folder / name, with_checksum(value, name, self.owner))
 
     def rewrite(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
         """Replace a JSON-lines file."""
-        sealed = [seal(value, name, self.owner) for value in values]
-        atomic.rewrite_lines(self.folder / name, sealed)
+        written = [with_checksum(value, name, self.owner) for value in values]
+        atomic.rewrite_lines(self.folder / name, written)
 
     def _open(self, path: Path, text: bytes) -> dict[str, Any]:
         value = _parsed(path, text)
-        found = value.pop(SEAL, None)
+        found = value.pop(CHECKSUM, None)
         old = found is None and not self.checked and "format" not in value
         if not old and found != checksum(value, path.name, self.owner):
             raise DamagedError(path, WRONG)
@@ -169,25 +169,25 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
     Records(path.parent).append(path.name, value)
 
 
-def read_json(path: Path, *, required: bool = False, sealed: bool = True) -> dict[str, Any]:
+def read_json(path: Path, *, required: bool = False, checked: bool = True) -> dict[str, Any]:
     """A JSON object of a file that belongs to no run; empty where it is missing and may be.
 
     Args:
-        sealed: refuse it where the checksum is missing; off for format 1.
+        checked: refuse it where the checksum is missing; off for format 1.
 
     Raises:
         DamagedError: where the file is not what was written.
         StoreError: where it was written by a newer Thaw.
     """
-    value = Records(path.parent, checked=sealed).read(path.name)
+    value = Records(path.parent, checked=checked).read(path.name)
     if required and not value:
         raise DamagedError(path, "it is missing")
     return value
 
 
-def read_lines(path: Path, *, sealed: bool = True) -> list[dict[str, Any]]:
+def read_lines(path: Path, *, checked: bool = True) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file that belongs to no run; errors as those of `read_json`."""
-    return Records(path.parent, checked=sealed).lines(path.name)
+    return Records(path.parent, checked=checked).lines(path.name)
 
 
 def readable_lines(path: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from tl_engine.data.duplicates import NEAR, Duplicates
 from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
 from tl_engine.report.judgement import is_planned
-from tl_engine.runs import Evaluation, Opening, Run, StudyEvaluation, StudyFolder
+from tl_engine.runs import Evaluation, Run, StudyEvaluation, StudyFolder, TestSetAccess
 from tl_engine.runs.test_access import count
 from tl_engine.storage.memory import Kept
 from ui import frame
@@ -52,28 +52,28 @@ class Tested(NamedTuple):
 def show(study: StudyFolder, arms: list[ShownArm]) -> None:
     """What the arms of a study make of its test split, or the way to open it."""
     st.subheader("Test split", anchor=False)
-    openings = study.openings()
+    accesses = study.test_accesses()
     ours = [arm for arm in arms if arm.key[0] == study.id]
-    alike = _duplicates(ours) if openings else None
+    alike = _duplicates(ours) if accesses else None
     known = {arm.title: _tested(arm.runs, alike) for arm in ours}
     if any(known.values()):
         _show_scores(ours, known, alike)
-    if openings:
-        st.caption(_times(openings))
+    if accesses:
+        st.caption(_times(accesses))
     else:
         st.markdown(LOCKED)
-    label = _label(study, openings)
+    label = _label(study, accesses)
     cost = "" if label == GO_ON else COST
     evaluation_control.ask(Evaluation.TEST, study.runs(), label, key="test", cost=cost)
 
 
-def _label(study: StudyFolder, openings: list[Opening]) -> str:
-    """What pressing the button is: the first opening, another one, or the rest of one."""
-    if not openings:
+def _label(study: StudyFolder, accesses: list[TestSetAccess]) -> str:
+    """What pressing the button is: the first access, another one, or the rest of one."""
+    if not accesses:
         return "Open the test split"
-    if all(opening.study for opening in openings):
+    if all(access.study for access in accesses):
         return "Open it for this study, too"
-    named = {name for opening in openings for name in opening.runs}
+    named = {name for access in accesses for name in access.runs}
     missing = StudyEvaluation(study, Evaluation.TEST).missing(study.runs())
     if all(run.path.name in named for run in missing):
         return GO_ON
@@ -113,14 +113,14 @@ def _mean(some: dict[int, Tested], place: int) -> float | None:
     return float(np.mean([one[place] for one in some.values()])) if some else None
 
 
-def _times(openings: list[Opening]) -> str:
-    times = count(openings)
+def _times(accesses: list[TestSetAccess]) -> str:
+    times = count(accesses)
     words = f"Test opened {times} time" + ("" if times == 1 else "s")
-    if others := list(dict.fromkeys(escape(one.study, 60) for one in openings if one.study)):
+    if others := list(dict.fromkeys(escape(one.study, 60) for one in accesses if one.study)):
         words += f", also in {', '.join(others)}, where runs of the same recipe and seeds stand"
-    if not openings[0].at:
+    if not accesses[0].at:
         return f"{words}; once at the end of each run, by an earlier version."
-    days = [f"{datetime.fromisoformat(opening.at):%d %b %Y %H:%M}" for opening in openings]
+    days = [f"{datetime.fromisoformat(access.at):%d %b %Y %H:%M}" for access in accesses]
     return f"{words}: " + ", ".join(dict.fromkeys((days[0], days[-1]))) + "."
 
 

@@ -99,7 +99,7 @@ def _tell(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | No
         return None
     try:
         history = joined_history(runs)
-    except StoreError:  # spoilt or deleted a moment ago; the table will say so
+    except StoreError:  # corrupted or deleted a moment ago; the table will say so
         return None
     scored = scores_of(history, runs)
     question = question_of(arms, scored)

@@ -1,4 +1,4 @@
-"""Real training under fire: `python -m tl_engine torture`, smaller."""
+"""Real training under fire: `python -m tl_engine kill-test`, smaller."""
 
 import os
 import shutil
@@ -8,10 +8,10 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_study
 from tl_engine.errors import StoreError
-from tl_engine.execution.kill_test import Report, bits, torture
+from tl_engine.execution.kill_test import Report, bits, kill_test
 
 KILLS = int(os.environ.get("THAW_KILLS", "30"))
-"""In the suite; `make torture` asks for more."""
+"""In the suite; `make kill-test` asks for more."""
 
 
 def fight(events):
@@ -27,7 +27,7 @@ def fight(events):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_kills_lose_nothing_and_change_no_bit(store):
-    report, said = fight(torture(store, KILLS, seed=7))
+    report, said = fight(kill_test(store, KILLS, seed=7))
     assert report.kills.total() == KILLS, said
     assert report.is_clean, "\n".join([*said, str(report)])
     assert report.resumed > 0
