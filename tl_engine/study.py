@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tl_engine.catalog.datasets import Dataset
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.metric import METRICS
 from tl_engine.recipe import SETTINGS, Recipe
@@ -155,14 +156,30 @@ class Study:
             **first,  # left out where it says nothing: digests of earlier studies stay
         }
 
+    def datasets(self) -> dict[str, dict[str, Any]]:
+        """Plain data of the descriptions of all datasets that its recipes use, by name."""
+        snapshots = (arm.recipe.snapshot for arm in self.arms)
+        return {one.name: one.to_dict() for one in snapshots if one}
+
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Study:
-        """Read what `to_dict` wrote.
+    def from_dict(
+        cls, data: Mapping[str, Any], datasets: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Study:
+        """Read what `to_dict` wrote; whether backbones and datasets still exist does not matter.
+
+        Args:
+            datasets: what `datasets` gave when the study was written; built-in descriptions are
+                used for those that are missing.
 
         Raises:
-            RecipeError: for values that cannot be trained.
+            RecipeError: for values of the wrong form.
         """
-        arms = tuple(Arm(arm["name"], Recipe.from_dict(arm["recipe"])) for arm in data["arms"])
+        snapshots = {name: Dataset.from_dict(one) for name, one in (datasets or {}).items()}
+
+        def recipe(values: Mapping[str, Any]) -> Recipe:
+            return Recipe.from_dict(values, snapshots.get(values.get("dataset", "")))
+
+        arms = tuple(Arm(arm["name"], recipe(arm["recipe"])) for arm in data["arms"])
         told = data.get("expectation")
         expectation = Expectation(**told) if told else None
         return cls(**{**data, "arms": arms, "expectation": expectation})
@@ -247,10 +264,7 @@ def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
     all that, after their epochs, then their learning rates; numbered where nothing tells them
     apart."""
     differing = [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
-    names = [
-        ", ".join([name_of_order(recipe), *(_setting(recipe, name) for name in differing)])
-        for recipe in recipes
-    ]
+    names = [", ".join([name_of_order(r), *_settings(r, differing)]) for r in recipes]
     for told in (_epochs, _rates):
         names = _told_apart(names, [told(recipe) for recipe in recipes])
     return tuple(
@@ -280,14 +294,8 @@ def _rates(recipe: Recipe) -> str:
     return f"rates {' + '.join(f'{phase.learning_rate:g}' for phase in recipe.phases)}"
 
 
-def _setting(recipe: Recipe, name: str) -> str:
-    """A setting's value in words that say whose it is."""
-    value, words = getattr(recipe, name), name.replace("_", " ")
-    if isinstance(value, bool):
-        return words if value else f"no {words}"
-    if name == "batchnorm":
-        return f"BatchNorm {value}"
-    return value if isinstance(value, str) else f"{words} {value or 'all'}"
+def _settings(recipe: Recipe, names: Iterable[str]) -> list[str]:
+    return [SETTINGS[name].in_name(name, getattr(recipe, name)) for name in names]
 
 
 def name_of_order(recipe: Recipe) -> str:

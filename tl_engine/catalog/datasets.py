@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from tl_engine.errors import CatalogError
 
@@ -21,7 +23,6 @@ class Dataset:
         channels: 1 for grey images, 3 for colour, as published.
         train, validation, test: published images; validation 0 means it is carved from train.
         licence, source: of the images.
-        offline: they come with Thaw.
     """
 
     name: str
@@ -35,7 +36,6 @@ class Dataset:
     test: int
     licence: str
     source: str
-    offline: bool = False
 
     @property
     def classes(self) -> int:
@@ -46,6 +46,22 @@ class Dataset:
     def default_train(self) -> int:
         """Training images that are left once validation has its own."""
         return self.train if self.validation else self.train - round(self.train * CARVED)
+
+    @property
+    def validation_images(self) -> int:
+        """Images of the validation split: those published, or carved from the training images."""
+        return self.validation or self.train - self.default_train
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; `from_dict` gives the same description back."""
+        return {**asdict(self), "class_names": list(self.class_names)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Dataset:
+        """Read what `to_dict` wrote; fields of a later version are passed over."""
+        names = {one.name for one in fields(cls)}
+        values = {name: value for name, value in data.items() if name in names}
+        return cls(**{**values, "class_names": tuple(data["class_names"])})
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -93,7 +109,6 @@ DATASETS: dict[str, Dataset] = {
             2000,
             "MIT",
             f"A fixed part of Fashion-MNIST ({ZALANDO}).",
-            offline=True,
         ),
         Dataset(
             "fashion-mnist", "Fashion-MNIST", CLOTHES, 28, 28, 1, 60_000, 0, 10_000, "MIT", ZALANDO
