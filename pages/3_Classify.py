@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.probabilities import top_bars
 from tl_engine.charts.style import ARMS
 from tl_engine.data import sources
@@ -38,9 +37,9 @@ def from_validation(runs, described):
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the picture …")
-def read(file, name, invert):
+def read(file, described, invert):
     """Cached, so that a click elsewhere on the page does not read the same file again."""
-    return read_upload(file, dataset(name), invert=invert)
+    return read_upload(file, described, invert=invert)
 
 
 def from_outside(source, described):
@@ -60,7 +59,7 @@ def from_outside(source, described):
     if file is None:
         return None
     try:
-        return read(file.getvalue(), described.name, invert)
+        return read(file.getvalue(), described, invert)
     except ImageError as error:
         st.error(escape(str(error)), icon=":material/broken_image:")
         return None
@@ -116,7 +115,7 @@ with frame.page("Classify"):
                 icon=":material/info:",
             )
         else:
-            described = dataset(runs[0].recipe.dataset)
+            described = runs[0].recipe.described_dataset
             source = st.segmented_control(
                 "Pictures from",
                 list(SOURCES),
