@@ -179,7 +179,7 @@ class Whole(Setting):
 
     @property
     def accepts(self) -> str:
-        return f"{self.least} to {self.most}" + (", all" if self.may_be_all else "")
+        return f"{self.least:,} to {self.most:,}" + (", all" if self.may_be_all else "")
 
 
 def setting(default: Any, description: Setting) -> Any:

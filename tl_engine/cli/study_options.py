@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from typing import Any
 
 from tl_engine.catalog.presets import PRESETS, compose, preset
@@ -10,7 +11,7 @@ from tl_engine.cli.printing import whole
 from tl_engine.data.registry import checked_study
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.machine import recommended_settings
-from tl_engine.recipe import SETTINGS, Phase
+from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import Study
 
 
@@ -102,3 +103,13 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reverse", action="store_true", help="add the reversed order as an arm")
     parser.add_argument("--pairs", type=whole, help="number of paired seeds, 1 to 100")
     parser.add_argument("--title", help="what to call the study, 1 to 200 characters")
+
+
+def settings_table() -> str:
+    """Every setting of a recipe as a Markdown table: what docs/settings.md shows."""
+    rows = ["| setting | title | values | default | what it is |", "|---|---|---|---|---|"]
+    defaults = {one.name: one.default for one in dataclasses.fields(Recipe)}
+    for name, one in SETTINGS.items():
+        default = {True: "true", False: "false", None: "all"}.get(defaults[name], defaults[name])
+        rows.append(f"| `{name}` | {one.title} | {one.accepts} | {default} | {one.help} |")
+    return "\n".join(rows)
