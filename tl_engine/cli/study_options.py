@@ -14,6 +14,8 @@ from tl_engine.machine import recommended_settings
 from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import Study
 
+WRITTEN = {"True": "true", "False": "false", "None": "all"}
+
 
 def study_from(options: argparse.Namespace) -> Study:
     """The study that the options describe.
@@ -110,6 +112,6 @@ def settings_table() -> str:
     rows = ["| setting | title | values | default | what it is |", "|---|---|---|---|---|"]
     defaults = {one.name: one.default for one in dataclasses.fields(Recipe)}
     for name, one in SETTINGS.items():
-        default = {True: "true", False: "false", None: "all"}.get(defaults[name], defaults[name])
+        default = WRITTEN.get(str(defaults[name]), defaults[name])
         rows.append(f"| `{name}` | {one.title} | {one.accepts} | {default} | {one.help} |")
     return "\n".join(rows)
