@@ -1,8 +1,8 @@
 """How much work a recipe is, counted in forward passes of one image.
 
 A training step costs three when gradients flow into the backbone (forward, gradients of
-activations, gradients of weights). Where a part of the network stays the same below a phase, each image passes
-it once, and a step costs what is above.
+activations, gradients of weights). Where a part of the network stays the same below a phase, each
+image passes it once, and a step costs what is above.
 """
 
 from __future__ import annotations
