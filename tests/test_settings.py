@@ -1,14 +1,22 @@
 """Settings are described once: form, check, command line, arms' names and document follow."""
 
 import dataclasses
+import json
 
 import pytest
 
 from tests.conftest import PROJECT
+from tests.test_pages import visit
+from tl_engine.analysis.rates import rate_key
+from tl_engine.analysis.settings_diff import differences
 from tl_engine.catalog.settings import Choice, Entry, Switch, Whole
+from tl_engine.catalog.settings import setting as describe
 from tl_engine.cli.study_options import setting, settings_table
 from tl_engine.errors import RecipeError
 from tl_engine.recipe import SETTINGS, Phase, Recipe
+from tl_engine.runs.evidence import recipe_id
+from tl_engine.runs.phase_ends import names_of
+from tl_engine.study import name_arms
 
 
 def test_every_field_of_a_recipe_but_phases_and_snapshot_is_described():
@@ -59,3 +67,55 @@ def test_a_value_in_an_arm_s_name_says_whose_it_is():
 def test_the_document_lists_every_setting_as_the_code_has_it():
     text = (PROJECT / "docs" / "settings.md").read_text()
     assert settings_table() in text, "make settings"
+
+
+@pytest.fixture
+def invented(monkeypatch):
+    """Recipes with one more setting, as a later version may have them."""
+    sharpen = Whole(
+        title="Sharpening", sentence="Sharpening is {least} to {most}", most=9, step=1, example=2
+    )
+    field = ("sharpening", int, describe(1, sharpen))
+    kind = dataclasses.make_dataclass("Recipe", [field], bases=(Recipe,), frozen=True)
+    monkeypatch.setitem(SETTINGS, "sharpening", sharpen)
+    return kind
+
+
+def keys_of(recipe):
+    """All keys under which something is cached or counted, by what they are keys of."""
+    phase = recipe.phases[0]
+    return {
+        "rates of steps": json.dumps(rate_key(recipe, phase)),
+        "ends of phases": names_of(recipe, 1, 2)[0],
+        "evidence": recipe_id(recipe),
+    }
+
+
+def test_a_setting_that_is_added_changes_every_key(invented):
+    phases = (Phase("head", 1, 1e-3),)
+    one, other = keys_of(invented(phases)), keys_of(invented(phases, sharpening=2))
+    assert all(one[name] != other[name] for name in one)
+
+
+def test_a_setting_that_is_added_is_checked_written_read_and_compared(invented):
+    phases = (Phase("head", 1, 1e-3),)
+    with pytest.raises(RecipeError, match="Sharpening is 1 to 9, got 10"):
+        invented(phases, sharpening=10)
+    assert setting("sharpening=3") == ("sharpening", 3)
+    recipes = [invented(phases), invented(phases, sharpening=2)]
+    assert [arm.name for arm in name_arms(recipes)] == [
+        "Freeze only, sharpening 1",
+        "Freeze only, sharpening 2",
+    ]
+    table = differences({str(n): recipe.to_dict() for n, recipe in enumerate(recipes)})
+    assert table.loc["sharpening"].tolist() == ["1", "2"]
+    assert invented.from_dict(recipes[1].to_dict()) == recipes[1]
+
+
+def test_a_setting_that_is_added_has_a_field_in_the_form(invented, store, monkeypatch):
+    monkeypatch.setattr("ui.launch.study_form.Recipe", invented)
+    monkeypatch.setattr("tl_engine.catalog.presets.Recipe", invented)
+    app = visit("pages/1_Launch.py", store, monkeypatch)
+    assert app.number_input(key="form-sharpening").value == 1
+    app.number_input(key="form-sharpening").set_value(12).run()
+    assert [error.value for error in app.error] == ["Sharpening is 1 to 9, got 12\\."]
