@@ -1,10 +1,12 @@
 """Overview: every study and run, what is running now, and what one can do with them."""
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from tl_engine.charts.phases import phases_svg
 from tl_engine.execution import local
-from tl_engine.runs import RunState, ledger, summarise
+from tl_engine.runs import Run, RunState, RunStore, Summary, ledger, summarise
 from ui import access, frame, runs_table, server
 from ui.engine import store
 from ui.overview import question_cards, run_card
@@ -14,9 +16,11 @@ REFRESH = "2s"
 SHOWN = 300
 """Rows in the table at once; the filters find the others."""
 MAXIMUM_WARNINGS = 3
+RunAndSummary = tuple[Run, Summary]
+"""A run and how it stands."""
 
 
-def running_now(alive):
+def running_now(alive: Iterable[RunAndSummary]) -> None:
     """A card for each run that has a process: where it is, and how long it will take."""
     for run, summary in alive:
         left = summary.progress.get("seconds_left")
@@ -46,7 +50,7 @@ def running_now(alive):
             st.progress(min(summary.progress.get("fraction", 0.0), 1.0), text=escape(words))
 
 
-def damaged(runs_store):
+def damaged(runs_store: RunStore) -> None:
     """A sentence for each study whose own files are damaged; its runs are shown all the same."""
     broken = [study for study in (*runs_store.unreadable(), *runs_store.studies()) if study.damage]
     for study in broken[:MAXIMUM_WARNINGS]:
@@ -65,7 +69,7 @@ def damaged(runs_store):
         )
 
 
-def filtered(standings):
+def filtered(standings: list[RunAndSummary]) -> list[RunAndSummary]:
     """The runs, with their summaries, that the filters leave."""
     present = {summary.state for _, summary in standings}
     states = [state.value for state in RunState if state in present]
@@ -90,12 +94,12 @@ def filtered(standings):
     ]
 
 
-def summaries(runs_store):
+def summaries(runs_store: RunStore) -> list[RunAndSummary]:
     """Every run and how it stands, newest study first."""
     return [(run, summarise(run)) for run in runs_store.runs()]
 
 
-def overview(read):
+def overview(read: list[list[RunAndSummary]]) -> None:
     """Everything that changes by itself; what was read for the page is not read again for its first
     picture."""
     with frame.guarded():

@@ -1,1 +1,1 @@
-"""Measurements behind the figures in README; each prints what it measured."""
+"""Measurements behind the figures in README and docs/; each prints what it measured."""

@@ -1,10 +1,10 @@
-"""A run as the article writes it: plain Keras, one `fit` per phase, nothing clever.
+"""A run as the article writes it: plain Keras, one `fit` per phase.
 
     python -m bench.plain_keras RECIPE_AS_JSON
 
 Prints the seconds of building, and of every epoch of every phase with its validation, as JSON.
 The same images, batches, validation, layers and optimizers as in Thaw; the same published weights
-where they come with the packages, random ones elsewhere, which takes as long.
+where they come with the packages, random ones otherwise, which takes as long.
 """
 
 from __future__ import annotations

@@ -25,11 +25,14 @@ from typing import Any
 
 from tl_engine.catalog.presets import ARTICLE_ALL, ARTICLE_HEAD, PRESETS
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs import RunState, RunStore
 from tl_engine.study import Arm, Study, name_arms, with_reversed
 
 SIZES = {"efficientnet-lite0": 64, "resnet50": 32}
 RATES = [10 ** (-4.5 + 0.3 * step) for step in range(10)]
 SEEDS = 5
+SWEEP = "head learning rates: 10 rates x 5 seeds, 5,000 images"
+ORDERS = PRESETS["six-orders"].orders
 SAME_ALLOCATOR = {
     # What device._keep_freed_memory asks of glibc, for a process that does not know it.
     "MALLOC_MMAP_MAX_": "0",
@@ -39,12 +42,11 @@ SAME_ALLOCATOR = {
 
 
 def recipe_of(backbone: str, *phases: Phase, images: int | None = 1000) -> Recipe:
-    """Fashion-MNIST mini at a size that a CPU likes."""
-    pretrained = backbone == "efficientnet-lite0"
+    """Fashion-MNIST mini at a size that a CPU trains fast; None: all of its 5,000 images."""
     return Recipe(
         phases,
-        backbone=backbone,
-        pretrained=pretrained,
+        backbone,
+        pretrained=backbone == "efficientnet-lite0",
         train_images=images,
         image_size=SIZES[backbone],
     )
@@ -52,26 +54,25 @@ def recipe_of(backbone: str, *phases: Phase, images: int | None = 1000) -> Recip
 
 def fine_tuning(backbone: str) -> Study:
     """All layers for four epochs, one seed: nothing to reuse."""
-    recipe = recipe_of(backbone, replace(ARTICLE_ALL, epochs=4))
-    return Study("Fine-tuning", name_arms([recipe]))
+    return Study("Fine-tuning", name_arms([recipe_of(backbone, replace(ARTICLE_ALL, epochs=4))]))
 
 
-def two_orders(backbone: str) -> Study:
-    """Both orders of the article's phases, five seeds."""
+def two_orders(backbone: str, pairs: int = SEEDS) -> Study:
+    """Both orders of the article's phases."""
     recipes = with_reversed([recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)])
-    return Study("Two orders", name_arms(recipes), SEEDS)
+    return Study("Two orders", name_arms(recipes), pairs)
 
 
 def six_orders(backbone: str) -> Study:
     """All six orders, one seed."""
-    orders = PRESETS["six-orders"].orders
-    return Study("Six orders", name_arms([recipe_of(backbone, *order) for order in orders]))
+    return Study("Six orders", name_arms([recipe_of(backbone, *order) for order in ORDERS]))
 
 
 def sweep(backbone: str) -> Study:
     """Ten learning rates of the head, five seeds, 5,000 images."""
-    recipes = [recipe_of(backbone, replace(ARTICLE_HEAD, learning_rate=r)) for r in RATES]
-    arms = [Arm(f"{r.phases[0].learning_rate:.1e}", replace(r, train_images=None)) for r in recipes]
+    heads = [replace(ARTICLE_HEAD, learning_rate=rate) for rate in RATES]
+    recipes = [recipe_of(backbone, head, images=None) for head in heads]
+    arms = [Arm(f"{rate:.1e}", recipe) for rate, recipe in zip(RATES, recipes, strict=True)]
     return Study("Sweep", tuple(arms), SEEDS)
 
 
@@ -79,9 +80,8 @@ STUDIES = {"tune": fine_tuning, "two": two_orders, "six": six_orders, "sweep": s
 
 
 def drain(name: str, backbone: str) -> dict[str, Any]:
-    """Train a study in this process' worker; seconds, and what its runs say of their epochs."""
+    """Train a study in this process' worker: seconds, every run's epochs, measured rates."""
     from tl_engine.execution import worker
-    from tl_engine.runs import RunState, RunStore
 
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs")
@@ -91,28 +91,23 @@ def drain(name: str, backbone: str) -> dict[str, Any]:
         seconds = time.perf_counter() - began
         runs = study.runs()
         assert all(run.state is RunState.FINISHED for run in runs), [r.log_tail() for r in runs]
-        epochs = [[{**line, "arm": run.arm} for line in run.epochs()] for run in runs]
-        rates = {str(known["trainable"]): known for known in store.measurements()}
-    return {"seconds": seconds, "epochs": epochs, "rates": rates}
+        rates = {str(measured["trainable"]): measured for measured in store.measurements()}
+        return {"seconds": seconds, "epochs": [run.epochs() for run in runs], "rates": rates}
 
 
 def plain(recipe: Recipe, **environment: str) -> dict[str, Any]:
     """One run of the plain script."""
-    return _said(["bench.plain_keras", json.dumps(recipe.to_dict())], environment)
+    return _printed(["bench.plain_keras", json.dumps(recipe.to_dict())], environment)
 
 
 def thaw(name: str, backbone: str) -> dict[str, Any]:
     """A study in a process of its own."""
-    return _said(["bench.speed", "--study", name, "--backbone", backbone], {})
+    return _printed(["bench.speed", "--study", name, "--backbone", backbone], {})
 
 
-def _said(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
-    done = subprocess.run(
-        [sys.executable, "-m", *words],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
+def _printed(words: list[str], environment: dict[str, str]) -> dict[str, Any]:
+    command, settings = [sys.executable, "-m", *words], {**os.environ, **environment}
+    done = subprocess.run(command, env=settings, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     return json.loads(done.stdout.splitlines()[-1])
@@ -130,49 +125,33 @@ def later_epochs(run: dict[str, Any]) -> float:
 
 def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
     """One repetition: per row the seconds of plain Keras, of Thaw, and the least."""
-    both = recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)
-    alone = fine_tuning(backbone).arms[0].recipe
-    bare, tuned, kept = plain(alone), thaw("tune", backbone), plain(alone, **SAME_ALLOCATOR)
-    run, two = plain(both), thaw("two", backbone)
-    swept_recipe = recipe_of(backbone, ARTICLE_HEAD, images=None)
-    swept, many = plain(swept_recipe), thaw("sweep", backbone)
-    six = thaw("six", backbone)
+    tuning = fine_tuning(backbone).arms[0].recipe
+    bare, tuned, same = plain(tuning), thaw("tune", backbone), plain(tuning, **SAME_ALLOCATOR)
+    run, two = plain(recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)), thaw("two", backbone)
+    head_alone = recipe_of(backbone, ARTICLE_HEAD, images=None)
+    swept, many, six = plain(head_alone), thaw("sweep", backbone), thaw("six", backbone)
     tune, head = phase_seconds(run, 0), phase_seconds(run, 1)
-    orders = PRESETS["six-orders"].orders
     six_plain = sum(
         run["build"] + sum(tune if phase.trains_backbone else head for phase in order)
-        for order in orders
+        for order in ORDERS
     )
     rates = two["rates"]["all"]
     step, forward = rates["train_seconds_per_image"], rates["forward_seconds_per_image"]
     epoch = 1000 * step + 1500 * forward
     # Of the second pair: what was traced for the first one serves it.
-    after = [line for line in two["epochs"][2] if line["phase"] == 1]
+    after = sum(line["seconds"] for line in two["epochs"][2] if line["phase"] == 1)
     epochs = statistics.median(line["seconds"] for line in tuned["epochs"][0][1:])
+    two_plain = SEEDS * 2 * (run["build"] + tune + head)
+    many_plain = len(RATES) * SEEDS * (swept["build"] + phase_seconds(swept, 0))
+    # Random weights are another network for each seed.
+    networks = 1 if head_alone.pretrained else SEEDS
     return {
-        "four head epochs after fine-tuning": (
-            head,
-            sum(line["seconds"] for line in after),
-            2000 * forward,
-        ),
-        "head learning rates: 10 rates x 5 seeds, 5,000 images": (
-            len(RATES) * SEEDS * (swept["build"] + phase_seconds(swept, 0)),
-            many["seconds"],
-            # Random weights are another network for each seed.
-            (1 if swept_recipe.pretrained else SEEDS) * (5000 + 1000 + 2000) * forward,
-        ),
+        "four head epochs after fine-tuning": (head, after, 2000 * forward),
+        SWEEP: (many_plain, many["seconds"], networks * (5000 + 1000 + 2000) * forward),
         "six orders, per seed": (six_plain, six["seconds"], 6 * epoch + 5000 * forward),
-        "two orders, 5 seeds": (
-            SEEDS * 2 * (run["build"] + tune + head),
-            two["seconds"],
-            SEEDS * (4 * epoch + 3000 * forward),
-        ),
+        "two orders, 5 seeds": (two_plain, two["seconds"], SEEDS * (4 * epoch + 3000 * forward)),
         "a fine-tuning epoch": (later_epochs(bare), epochs, epoch),
-        "a fine-tuning epoch, plain Keras with Thaw's allocator": (
-            later_epochs(kept),
-            epochs,
-            epoch,
-        ),
+        "a fine-tuning epoch, plain with Thaw's allocator": (later_epochs(same), epochs, epoch),
     }
 
 

@@ -13,9 +13,11 @@ from tl_engine.analysis.settings_diff import differences
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
 from tl_engine.execution import local
-from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of
+from tl_engine.execution.cost import Estimate, Plan, estimate, missing_rates, plan, sizes_of
+from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
+from tl_engine.study import Arm, Study
 from ui import access, address, frame
 from ui.engine import store
 from ui.launch import study_form
@@ -26,7 +28,7 @@ from ui.words import about, duration, escape, plain, settings_table
 SETTLED_SECONDS = 1.5
 
 
-def begin():
+def begin() -> None:
     """Fill the form once: from the study to clone, or from the default preset."""
     clone = st.query_params.get("clone")
     if st.session_state.get("form-began") == (clone or "") and "form-title" in st.session_state:
@@ -43,13 +45,13 @@ def begin():
     st.session_state["form-began"] = clone or ""
 
 
-def start_again():
+def start_again() -> None:
     """Fill the form from the preset that was just chosen."""
     if st.session_state.preset:
         study_form.fill_from_preset(PRESETS[st.session_state.preset])
 
 
-def preview(study):
+def preview(study: Study) -> None:
     """Each arm: its phases, what they train, how long it takes here."""
     with frame.guarded():
         measurements = store().measurements()
@@ -67,7 +69,7 @@ def preview(study):
         st.session_state["was-missing"] = missing
 
 
-def with_seeds(study):
+def with_seeds(study: Study) -> Study:
     """The study with seeds that no study of its recipes has used, where somebody wants that."""
     evidence = Evidence(store())
     seen = evidence.seen_runs(study)
@@ -102,7 +104,7 @@ def with_seeds(study):
     return fresh if wants else study
 
 
-def times_words(study, fresh):
+def times_words(study: Study, fresh: Study) -> str:
     """How long the study takes with the seeds that were used, and with fresh ones."""
     reused, new = (
         plan(one, store().measurements(), store().kept_phase_ends(), os.cpu_count() or 1)
@@ -114,7 +116,7 @@ def times_words(study, fresh):
     return words[0].upper() + words[1:]
 
 
-def show_arm(study, arm, expected):
+def show_arm(study: Study, arm: Arm, expected: Estimate | None) -> None:
     """One arm's card."""
     recipe = arm.recipe
     st.markdown(f"**{escape(arm.name)}**")
@@ -141,7 +143,7 @@ def show_arm(study, arm, expected):
     st.caption(f"Training images per second, measured here: {', then '.join(speeds)}.")
 
 
-def frozen_words(recipe, phase):
+def frozen_words(recipe: Recipe, phase: Phase) -> str:
     """What becomes of the layers that a phase leaves alone."""
     if recipe.trains_everything(phase):
         return ""
@@ -151,7 +153,7 @@ def frozen_words(recipe, phase):
     return ". The frozen layers see each image once, whatever the epochs."
 
 
-def show_total(planned):
+def show_total(planned: Plan | None) -> None:
     """How long everything takes, and what need not be computed."""
     if planned is None:
         return
@@ -166,7 +168,7 @@ def show_total(planned):
     st.markdown(f"{words}.")
 
 
-def measure(study):
+def measure(study: Study) -> None:
     """Start measuring, unless that would disturb a run or be disturbed by it."""
     runs_store = store()
     recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]

@@ -3,16 +3,17 @@
 import numpy as np
 import streamlit as st
 
+from tl_engine.catalog.datasets import Dataset
 from tl_engine.charts.probabilities import top_bars
 from tl_engine.charts.style import ARMS
 from tl_engine.data import sources
 from tl_engine.data.decoding import to_png
-from tl_engine.data.sandbox import read_upload
+from tl_engine.data.sandbox import Upload, read_upload
 from tl_engine.errors import DataUnavailable, ImageError
 from tl_engine.execution.predictor import ranked
-from tl_engine.runs import RunState
+from tl_engine.runs import Run, RunState
 from ui import frame
-from ui.classify.gallery import Gallery, choose_picture
+from ui.classify.gallery import Gallery, Picture, choose_picture
 from ui.engine import predictor, store
 from ui.selection import choose_runs
 from ui.words import escape
@@ -25,7 +26,7 @@ SOURCES = {
 SEEN_PX = 160
 
 
-def from_validation(runs, described):
+def from_validation(runs: list[Run], described: Dataset) -> Picture | None:
     """A validation image and its true class, or None."""
     try:
         images = sources.load(described.name)
@@ -37,12 +38,12 @@ def from_validation(runs, described):
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the picture …")
-def read(file, described, invert):
+def read(file: bytes, described: Dataset, invert: bool) -> Upload:
     """Cached, so that a click elsewhere on the page does not read the same file again."""
     return read_upload(file, described, invert=invert)
 
 
-def from_outside(source, described):
+def from_outside(source: str, described: Dataset) -> Upload | None:
     """A picture that was uploaded or photographed, at the dataset's size, or None."""
     if source == "camera":
         file = st.camera_input("Take a picture", key="camera", width=420)
@@ -65,7 +66,13 @@ def from_outside(source, described):
         return None
 
 
-def show_answers(runs, described, original, pixels, truth):
+def show_answers(
+    runs: list[Run],
+    described: Dataset,
+    original: np.ndarray,
+    pixels: np.ndarray,
+    truth: int | None,
+) -> None:
     """Both models' top five, beside the picture and how each model sees it."""
     columns = st.columns([1, *[4 // len(runs)] * len(runs)], gap="large")
     with columns[0]:
@@ -119,7 +126,7 @@ with frame.page("Classify"):
             source = st.segmented_control(
                 "Pictures from",
                 list(SOURCES),
-                format_func=SOURCES.get,
+                format_func=SOURCES.__getitem__,
                 default="validation",
                 required=True,
                 key="source",

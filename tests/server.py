@@ -51,7 +51,7 @@ def server(
     name = "[::1]" if options.get("server_address") == "::1" else "127.0.0.1"
     address = f"http://{name}:{port}"
     try:
-        _wait_for(address, process)
+        wait_for(address, process)
         yield address, process
     finally:
         process.terminate()
@@ -84,7 +84,8 @@ def browser() -> Iterator[Any]:
             chromium.close()
 
 
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a server answers; fail where its process ends or a minute has passed."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:

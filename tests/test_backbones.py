@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -20,7 +21,6 @@ from tl_engine.errors import CatalogError, WeightsUnavailable
 from tl_engine.learning import architectures, efficientnet_lite
 from tl_engine.learning.architectures import FACTORIES, build_backbone
 from tl_engine.learning.torch_file import MAGIC, read_state_dict
-from tools.describe_backbones import counts, title_of
 
 
 def cases(names, quick):
@@ -85,6 +85,31 @@ def layers_with_variables(model):
     return [layer for layer in model.layers if layer.variables]
 
 
+def counts(model, blocks):
+    """Per block title, bottom-up: weights, BatchNorm weights, BatchNorm statistics."""
+    total = {}
+    for layer in layers_with_variables(model):
+        title = title_of(layer.name, blocks)
+        weights, scales, statistics = total.get(title, (0, 0, 0))
+        if isinstance(layer, keras.layers.BatchNormalization):
+            scales += elements(layer.trainable_variables)
+            statistics += elements(layer.non_trainable_variables)
+        else:
+            weights += elements(layer.trainable_variables)
+        total[title] = (weights, scales, statistics)
+    return total
+
+
+def title_of(name, blocks):
+    """The title of the one block that holds the layer."""
+    (title,) = [block.title for block in blocks if re.match(block.pattern, name)]
+    return title
+
+
+def elements(variables):
+    return sum(int(np.prod(variable.shape)) for variable in variables)
+
+
 def noise(model, side):
     return np.random.default_rng(1).uniform(0, 255, (2, side, side, 3)).astype("float32")
 
@@ -114,11 +139,15 @@ def test_an_unknown_name_is_answered_with_the_known_ones():
 @pytest.mark.parametrize(("name", "with_top"), BODIES)
 def test_the_catalog_counts_what_the_network_has(body, name, with_top):
     model, blocks = body(name, with_top), blocks_of(name, with_top)
-    assert counts(model, blocks) == {
+    counted = counts(model, blocks)
+    assert counted == {
         block.title: (block.weights, block.batchnorm_weights, block.batchnorm_statistics)
         for block in blocks
-    }
-    trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    }, "The catalog should hold:\n" + "\n".join(
+        f'Block("{title}", …, {weights:_}, {scales:_}, {statistics:_}),'
+        for title, (weights, scales, statistics) in counted.items()
+    )
+    trainable = elements(model.trainable_variables)
     head_input = "logits" if with_top else "pooled-avg"
     assert backbone(name).parameters(head_input) == trainable
 

@@ -19,11 +19,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests import build_fashion_mini
 from tl_engine.catalog.datasets import DATASETS, dataset
 from tl_engine.data import formats, sources
 from tl_engine.errors import CatalogError, DataUnavailable
 from tl_engine.learning import downloads
-from tools import build_fashion_mini
 
 DEBIAN = formats.DEBIAN
 WITHOUT_DEBIAN = "Debian's package dataset-fashion-mnist is not installed"

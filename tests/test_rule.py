@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from bench.rule import any_claim, family_claims, p_paths, suffices
+from tests.simulated_studies import any_claim, family_claims, p_paths, suffices
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.interval import sample_of, t_limit
 from tl_engine.analysis.power import more_pairs

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from bench.sessions import train_one, visits
+from tests.crowd import train_one, visits
 from tests.server import server
 from tests.visitor import visitor
 from tl_engine.runs import RunStore

@@ -190,9 +190,7 @@ class Recipe:
             values=HEAD_INPUTS,
             row=4,
             is_varied=True,
-            help="What the new classifier sees. Pooled features are usual. The article's head "
-            "stood on the ImageNet softmax, through which it could hardly learn in its first "
-            "phase.",
+            term="Head input",
         ),
     )
     batchnorm: str = setting(
@@ -203,8 +201,7 @@ class Recipe:
             row=4,
             is_varied=True,
             prefix="BatchNorm ",
-            help="As pretrained: BatchNorm layers never change, in no phase. Adapt: in unfrozen "
-            "blocks they learn and follow the new images. The same in every arm.",
+            term="BatchNorm",
         ),
     )
     augmentation: bool = setting(
@@ -212,7 +209,7 @@ class Recipe:
         Switch(
             title="Augmentation",
             row=3,
-            help="Random horizontal flips and shifts of up to 10 % on training images.",
+            term="Augmentation",
         ),
     )
     train_images: int | None = setting(
@@ -256,9 +253,7 @@ class Recipe:
             values=PRECISIONS,
             side_by_side=True,
             group=ARITHMETIC,
-            help="Half precision is faster on a GPU and no faster on a CPU. Variables and the head "
-            "stay in single precision. Thaw proposes what suits this machine; it belongs to the "
-            "recipe, for it changes the bits.",
+            term="Precision",
         ),
     )
     xla: bool = setting(
@@ -266,8 +261,7 @@ class Recipe:
         Switch(
             title="Compile with XLA",
             group=ARITHMETIC,
-            help="Joins many small operations into few: faster on a GPU, 2 to 10 times slower on a "
-            "CPU. Thaw proposes what suits this machine. It cannot compile augmentation.",
+            term="XLA",
         ),
     )
     snapshot: Dataset | None = field(default=None, compare=False, repr=False)

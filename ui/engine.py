@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import streamlit as st
 
 from tl_engine.execution.predictor import Predictor
 from tl_engine.runs import RunStore
-
-RUNS = "THAW_RUNS_DIR"
-"""Environment variable that puts the studies elsewhere than in runs/ beside app.py."""
-PROJECT = Path(__file__).resolve().parents[1]
+from tl_engine.storage.installation import default_runs_folder
 
 
 def store() -> RunStore:
     """The store that this server shows."""
-    return RunStore(os.environ.get(RUNS, PROJECT / "runs"))
+    return RunStore(default_runs_folder())
 
 
 @st.cache_resource(max_entries=1, show_spinner=False, on_release=Predictor.close)

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from tl_engine.catalog.glossary import explain
 from tl_engine.runs import Run, RunState, Summary
 from ui.words import cell, duration
 
@@ -92,9 +93,7 @@ def choose(rows: list[dict[str, Any]], selected: list[str]) -> list[str]:
             "Best": st.column_config.TextColumn(
                 help="Highest validation accuracy and its first epoch", width=130
             ),
-            "Training time": st.column_config.TextColumn(
-                help="The sum of its epochs, as they were spent; those of another run count nothing"
-            ),
+            "Training time": st.column_config.TextColumn(help=explain("Training time")),
             "Curve": st.column_config.LineChartColumn(
                 y_min=0, y_max=1, width="small", help="Validation accuracy per epoch"
             ),

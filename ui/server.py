@@ -113,15 +113,15 @@ def is_own_origin(origin: str, host: str, scheme: str) -> bool:
     Args:
         scheme: of the request: http, https, ws or wss.
     """
-    ours = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    server_scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
     try:
-        theirs = urlsplit(origin)
-        named, port = _name_and_port(origin, theirs.scheme)
-        expected = _name_and_port(f"{ours}://{host}", theirs.scheme)
+        origin_scheme = urlsplit(origin).scheme
+        name, port = _name_and_port(origin, origin_scheme)
+        expected = _name_and_port(f"{server_scheme}://{host}", origin_scheme)
     except ValueError:
         return False
-    schemes = {ours} if access.is_loopback(named) else {ours, "https"}
-    return theirs.scheme in schemes and (named, port) == expected
+    schemes = {server_scheme} if access.is_loopback(name) else {server_scheme, "https"}
+    return origin_scheme in schemes and (name, port) == expected
 
 
 def _name_and_port(origin: str, scheme: str) -> tuple[str, int]:

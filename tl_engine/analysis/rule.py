@@ -3,8 +3,8 @@
 Where a number of pairs was fixed beforehand the error is split: the confidence sequence decides at
 a tenth of the level at every look, the t test of the planned pairs at 0.95 of it. By addition the
 two may err at 1.05 times the level; simulated they err less than the level, for the sequence rarely
-uses up its share and often errs where the t test does (`bench.rule`). Where no number was fixed,
-the sequence has the whole level.
+uses up its share and often errs where the t test does (`bench.error_rates`). Where no number was
+fixed, the sequence has the whole level.
 """
 
 from __future__ import annotations

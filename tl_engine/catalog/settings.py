@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tl_engine.catalog.glossary import explain
+
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
 """With Keras' defaults; "sgd" has momentum 0.9."""
 SCHEDULES = {"constant": "Constant", "cosine": "Falls along a cosine"}
@@ -38,17 +40,22 @@ class Setting:
 
     Attributes:
         title: its name on pages.
-        help: one or two sentences for who does not know it.
+        term: its entry in the glossary; empty where the title says enough.
         row: place in the form, from 1; two settings of one row stand side by side.
         group: title of the folded part of the form that it stands in; empty for none.
         is_varied: several of its values can be compared in one study.
     """
 
     title: str
-    help: str = ""
+    term: str = ""
     row: int = LAST_ROW
     group: str = ""
     is_varied: bool = False
+
+    @property
+    def help(self) -> str:
+        """One or two sentences for who does not know it."""
+        return explain(self.term) if self.term else ""
 
     def problem(self, value: Any) -> str:
         """Why it cannot have this value, in a sentence; empty where it can."""

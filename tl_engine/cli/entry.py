@@ -14,37 +14,46 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tl_engine.cli import comparing, explaining, looking, managing, measuring, models, running
+from tl_engine.cli import (
+    comparing,
+    explaining,
+    looking,
+    managing,
+    measuring,
+    models,
+    running,
+    serving,
+)
 from tl_engine.errors import RecipeError, StoreError, ThawError
 from tl_engine.runs import RunStore
 from tl_engine.runs.claimed import FULL, REFUSED
 
 EXAMPLES = """\
 examples:
-  python -m tl_engine run --preset try-it            both orders, about a minute
-  python -m tl_engine run --phase head:4:1e-3 --phase all:2:1e-5 --reverse --pairs 3
-  python -m tl_engine list                           every run and how it stands
-  python -m tl_engine show STUDY                     its question, its runs, its verdicts
-  python -m tl_engine compare STUDY                  verdicts, scores, settings that differ
-  python -m tl_engine explain STUDY                  what the phases did to the network
-  python -m tl_engine open-test STUDY                the test split, when all is chosen
-  python -m tl_engine classify STUDY/arm1-pair01 photo.jpg
-  python -m tl_engine clone STUDY --pairs 10         the same question with more pairs
+  thaw app                            the pages, on http://127.0.0.1:8501
+  thaw run --preset try-it            both orders, about a minute
+  thaw run --phase head:4:1e-3 --phase all:2:1e-5 --reverse --pairs 3
+  thaw list                           every run and how it stands
+  thaw show STUDY                     its question, its runs, its verdicts
+  thaw compare STUDY                  verdicts, scores, settings that differ
+  thaw explain STUDY                  what the phases did to the network
+  thaw open-test STUDY                the test split, when all is chosen
+  thaw classify STUDY/arm1-pair01 photo.jpg
+  thaw clone STUDY --pairs 10         the same question with more pairs
 
 exit codes: 0 well, 1 a run did not finish or is damaged, 2 refused (the sentence says why),
 130 Ctrl-C (training goes on), 141 nobody reads the output any more
 """
 UNREAD = 141
-"""What a shell makes of a program that SIGPIPE ended."""
-GROUPS = (running, looking, comparing, explaining, models, measuring, managing)
+"""The exit code that a shell gives a program that SIGPIPE ended."""
+GROUPS = (serving, running, looking, comparing, explaining, models, measuring, managing)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     try:
         try:
-            options = parser().parse_args(arguments)
-            return _run(options)
+            return _run(_options(arguments))
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -55,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         _print_nowhere()
         print(
-            f"The disk refuses to be written: {error.strerror}. What was kept stays as it was; "
+            f"The disk refuses to be written: {error.strerror}. What is stored stays as it was; "
             "make room, then try again.",
             file=sys.stderr,
         )
@@ -65,16 +74,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """Reads the command line."""
     made = argparse.ArgumentParser(
-        prog="python -m tl_engine",
-        description="Thaw without a browser: which order of phases is better for your images?",
+        prog="thaw",
+        description="Thaw: which order of phases is better for your images?",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    made.set_defaults(accepts_more=False)
     commands = made.add_subparsers(required=True, metavar="COMMAND")
     for group in GROUPS:
         group.add_to(commands)
     return made
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says; `more` holds the words that a command passes on."""
+    made = parser()
+    options, more = made.parse_known_args(arguments)
+    if more and not options.accepts_more:
+        made.error(f"unrecognized arguments: {' '.join(more)}")
+    options.more = more
+    return options
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -88,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nTraining goes on; `python -m tl_engine list` shows it.", file=sys.stderr)
+        print("\nTraining goes on; `thaw list` shows it.", file=sys.stderr)
         return 130
 
 
@@ -108,6 +128,6 @@ def _store(root: Path) -> RunStore:
 
 
 def _print_nowhere() -> None:
-    """Let Python's own flush at its end find nobody missing."""
+    """Send to nowhere what is still to be printed, so that Python's last flush does not fail."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

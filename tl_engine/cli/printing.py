@@ -1,10 +1,9 @@
-"""What commands have in common: their options, their answers as text or JSON, their questions."""
+"""What commands share: options, results as text or JSON, questions before what cannot be undone."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -13,10 +12,9 @@ from typing import Any
 
 from tl_engine.errors import ThawError
 from tl_engine.runs import RunStore
+from tl_engine.storage.installation import default_runs_folder
 from tl_engine.text import plain
 
-RUNS_DIR = Path(os.environ.get("THAW_RUNS_DIR") or "runs")
-"""The app's own variable, so that both look at the same studies."""
 MAXIMUM_DIGITS = 9
 Command = Callable[[argparse.Namespace, RunStore], int]
 
@@ -28,12 +26,15 @@ def add_command(
 
     Args:
         json: whether it can print JSON.
-        yes: whether it asks before it does what cannot be taken back.
+        yes: whether it asks before it does what cannot be undone.
     """
     made = commands.add_parser(name, help=help, description=help, allow_abbrev=False)
     made.set_defaults(command=command)
     made.add_argument(
-        "--runs-dir", type=Path, default=RUNS_DIR, help="where studies are kept (runs/)"
+        "--runs-dir",
+        type=Path,
+        default=default_runs_folder(),
+        help="the folder of runs (%(default)s)",
     )
     if json:
         made.add_argument("--json", action="store_true", help="print JSON on standard output")
@@ -43,7 +44,7 @@ def add_command(
 
 
 def whole(text: str) -> int:
-    """A whole number of at most MAXIMUM_DIGITS digits: what it may be, who uses it says."""
+    """A whole number of at most MAXIMUM_DIGITS digits; the caller checks its range."""
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= MAXIMUM_DIGITS):
         raise argparse.ArgumentTypeError(f"a whole number such as 3, got {text!r:.40}")
@@ -58,13 +59,13 @@ def count(text: str) -> int:
 
 
 def confirm(options: argparse.Namespace, question: str, without: str) -> None:
-    """Ask somebody at a terminal, unless --yes has answered already.
+    """Ask at the terminal, unless --yes was given.
 
     Args:
-        without: what has not happened where the answer is no, a sentence.
+        without: a sentence that says what was not done, for everything but yes.
 
     Raises:
-        ThawError: for every answer but yes, and where nobody is there to be asked.
+        ThawError: for everything but yes, and where standard input is no terminal.
     """
     if options.yes:
         return
@@ -76,7 +77,7 @@ def confirm(options: argparse.Namespace, question: str, without: str) -> None:
 
 
 def say(options: argparse.Namespace, value: Any, text: str) -> None:
-    """Print the value as JSON where that was asked for, else the text."""
+    """Print the value as JSON if --json was given, else the text."""
     print(json.dumps(value, indent=1) if options.json else text)
 
 

@@ -14,6 +14,7 @@ from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
 from tl_engine.analysis.rule import AT_END
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
+from tl_engine.catalog.glossary import explain
 from tl_engine.execution import local
 from tl_engine.metric import Metric
 from tl_engine.report.basis import (
@@ -115,8 +116,7 @@ def show(
         st.toggle(
             "Compare arms whose budgets differ",
             key="any-budget",
-            help="An arm that costs more than 5 % more than the other, in optimizer steps or in "
-            "forward-equivalents, may be better for that alone.",
+            help=explain("Budget"),
         )
     if len(judged) > 1:
         _family(judged, arms, question)

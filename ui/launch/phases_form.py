@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.catalog.backbones import BACKBONES
+from tl_engine.catalog.glossary import explain
 from tl_engine.catalog.settings import OPTIMIZERS, SCHEDULES
 from tl_engine.recipe import MAXIMUM_EPOCHS, Phase
 
@@ -118,8 +119,7 @@ def _ask_more(number: int) -> dict[str, Any]:
             max_value=MAXIMUM_EPOCHS,
             step=1,
             key=f"patience-{number}",
-            help="Ends the phase when validation loss has not fallen for so many epochs; "
-            "0 means never. The weights stay those of its last epoch.",
+            help=explain("Early stopping"),
         )
     return {"schedule": schedule, "patience": patience or None}
 

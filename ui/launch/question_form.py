@@ -11,6 +11,7 @@ import streamlit as st
 from tl_engine.analysis.contrast import ORDER, factors_of
 from tl_engine.analysis.rule import END
 from tl_engine.analysis.verdict import LEAST_PAIRS, MISTAKE, detectable, pairs_needed
+from tl_engine.catalog.glossary import explain
 from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
 from tl_engine.study import Arm, Expectation, Study
@@ -55,8 +56,7 @@ def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
                 "Paired seeds",
                 step=1,
                 min_value=None,
-                help="Every arm is trained once per seed. Up to 3 are a look; 10 can carry a "
-                "conclusion.",
+                help=explain("Paired seeds"),
             )
             slots["pairs"].append(st.empty())
         with columns.cell():
@@ -77,7 +77,7 @@ def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
                 step=0.1 * metric.scale * metric.smallest,
                 min_value=None,
                 format="%.4g",
-                help="The smallest difference that would make you choose one arm over another.",
+                help=explain("Smallest difference that matters"),
             )
             slots["smallest_difference"].append(st.empty())
         expectation = _ask_expectation(arms, metric, columns, slots) if len(arms) > 1 else None

@@ -1,4 +1,4 @@
-"""Build the images that ship with Thaw, byte for byte: `python -m tools.build_fashion_mini`.
+"""Build the images that ship with Thaw, byte for byte: `make data`.
 
 From the four original files of Fashion-MNIST, as Debian's package dataset-fashion-mnist installs
 them: for each class the first 500 training images and the next 100 as validation, and the first

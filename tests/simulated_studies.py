@@ -1,13 +1,11 @@
-"""How often the whole rule of verdicts is wrong, and what it finds: `python -m bench.rule`
+"""Simulated studies, judged all at once by the whole rule of verdicts.
 
-A look after every pair from the fourth on, then the planned analysis; any claim counts.
-Simulated studies, all at once: `p_paths` computes what `analysis.rule.p_value` gives one by one
-(`tests/test_rule.py` compares them).
+An analysis after every pair from the fourth on, then the planned one; any claim counts. `p_paths`
+computes what `analysis.rule.p_value` gives one by one (`tests/test_rule.py` compares them).
 """
 
 from __future__ import annotations
 
-import argparse
 from itertools import combinations
 
 import numpy as np
@@ -16,8 +14,6 @@ from tl_engine.analysis.interval import LEAST_PAIRS, MISTAKE
 from tl_engine.analysis.power import more_pairs
 from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
 from tl_engine.analysis.skew import FEW_PAIRS, STRONG
-
-STUDIES = 20_000
 
 
 def p_paths(differences: np.ndarray, planned: int, *, always: bool = False) -> np.ndarray:
@@ -101,39 +97,3 @@ def _t(differences: np.ndarray, always: bool) -> np.ndarray:
         t = np.where(is_allowed, smaller, w) * np.sqrt(pairs)
     t[:, : LEAST_PAIRS - 1] = 0
     return t
-
-
-def main() -> None:
-    """Print every figure of docs/verdicts.md's "How often it is wrong"."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=STUDIES)
-    studies = parser.parse_args().studies
-    random = np.random.default_rng(15)
-
-    def say(what: str, share: float) -> None:
-        print(f"{what}: {100 * share:.1f} %", flush=True)
-
-    for pairs in (10, 30, 100):
-        for arms in (2, 3, 6):
-            say(f"{arms} arms, {pairs} pairs", family_claims(random, arms, pairs, studies // 4))
-    streams = random.standard_normal((studies // 4, 100))
-    say("no number fixed, looks up to 100", any_claim(p_paths(streams, 0)).mean())
-    say("10 planned, looks up to 100", any_claim(p_paths(streams, 10)).mean())
-    for effect in (1.0, 1.5):
-        there = random.normal(effect, 1.0, (studies, 10))
-        say(f"{effect} sd found, 10 pairs", any_claim(p_paths(there, 10)).mean())
-    for pairs in (10, 20, 30):
-        skewed = random.gamma(2.0, 1.0, (studies, pairs)) - 2.0
-        say(f"gamma(2), {pairs} pairs", any_claim(p_paths(skewed, pairs)).mean())
-        careful = p_paths(skewed, pairs, always=True)
-        say(f"gamma(2), {pairs} pairs, claims that allow for skew", any_claim(careful).mean())
-        say(f"gamma(2), sequence up to {pairs}", any_claim(p_paths(skewed, 0)).mean())
-        careful = p_paths(skewed, 0, always=True)
-        say(f"gamma(2), sequence up to {pairs}, allowing for skew", any_claim(careful).mean())
-    for effect, pairs, planned in ((0.5, 10, 10), (0.5, 6, 10), (0.5, 10, 0), (0.3, 20, 20)):
-        share = suffices(random, effect, pairs, planned, studies // 10)
-        say(f"{effect} sd, {pairs} of {planned} planned: pairs asked for suffice", share)
-
-
-if __name__ == "__main__":
-    main()
