@@ -3,7 +3,7 @@
 import streamlit as st
 
 from tl_engine.charts.phases import phases_svg
-from tl_engine.execution import local
+from tl_engine.execution.launcher import launcher
 from tl_engine.runs import RunState, ledger, summarise
 from ui import access, frame, runs_table, server
 from ui.engine import store
@@ -29,7 +29,7 @@ def running_now(alive):
                         "End its process", icon=":material/stop:", key=f"end-{run.id}"
                     ):
                         run.request_stop()
-                        local.end_process(run)
+                        launcher().end_process(run)
                         st.rerun()
                 elif run.stop_requested:
                     st.badge("stopping", icon=":material/hourglass_top:", color="orange")
@@ -102,7 +102,7 @@ def overview(read):
         kept = store()
         known = read.pop() if read else summaries(kept)
         if any(summary.state.is_waiting for _, summary in known):
-            local.ensure_worker(kept)
+            launcher().ensure_worker(kept)
         running_now((run, summary) for run, summary in known if summary.state.is_alive)
         damaged(kept)
         question_cards.show(known)

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 
 from tests.server import PROJECT, browser, server
-from tl_engine.execution.local import launch
+from tl_engine.execution.launcher import launch
 from tl_engine.execution.predictor import Predictor
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore

@@ -12,8 +12,8 @@ from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.analysis.settings_diff import differences
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
-from tl_engine.execution import local
 from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of
+from tl_engine.execution.launcher import launch, launcher
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
 from ui import access, address, frame
@@ -177,7 +177,7 @@ def measure(study):
     if any(summarise(run).state.is_alive for run in kept.runs()):
         st.caption("The time is measured as soon as the run that trains now has ended.")
     else:
-        local.start("measure", "--runs-dir", str(kept.root), *recipes)
+        launcher().start(kept, "measure", *recipes)
 
 
 with frame.page("Launch"):
@@ -213,7 +213,7 @@ with frame.page("Launch"):
             icon=":material/rocket_launch:",
             key="launch",
         ):
-            address.remember([local.launch(study, store()).id])
+            address.remember([launch(study, store()).id])
             st.switch_page("app.py")
         st.caption(
             f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "

@@ -20,7 +20,7 @@ from tests import fake_run
 from tests.attacks import SEED, TIMES
 from tests.helpers import wait_until
 from tl_engine.errors import StoreError
-from tl_engine.execution import local
+from tl_engine.execution.launcher import launcher
 from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.runs.heartbeat import HeartbeatWriter
 from tl_engine.runs.run import Run
@@ -40,7 +40,7 @@ def write(root, number, shared, own, said):
 
     run = ClaimedRun(store.run(own))
     with run.hold() as ours:
-        say(owns=ours)
+        say(owns=bool(ours))
         run.begin() if run.is_queued else None
         known = run.checkpoint()
         run.rewind_history(known.epoch if known else 0)
@@ -198,7 +198,7 @@ def test_a_stranger_with_the_number_of_a_process_is_never_killed(run):
             (run.path / "pulse").write_text(json.dumps(record_files.with_checksum(pulse)))
             with run.hold(), pytest.raises(StoreError, match="no process trains it"):
                 assert run.state is RunState.RUNNING
-                local.end_process(run)
+                launcher().end_process(run)
             assert stranger.poll() is None
         finally:
             stranger.kill()

@@ -9,6 +9,8 @@ from typing import Any
 
 import psutil
 
+PROJECT = Path(__file__).resolve().parents[1]
+"""The folder that holds this package, where processes that are started find it."""
 DRIVER = Path("/proc/driver/nvidia/gpus")
 """A folder per GPU, where NVIDIA's driver for Linux runs."""
 

@@ -12,7 +12,7 @@ from tl_engine.cli.looking import summary
 from tl_engine.cli.printing import add_command, percent, say, whole
 from tl_engine.cli.study_options import add_study_options, study_from
 from tl_engine.errors import StoreError
-from tl_engine.execution.local import ensure_worker, launch, resume
+from tl_engine.execution.launcher import launch, launcher, resume
 from tl_engine.runs import Run, RunState, RunStore
 from tl_engine.runs.evidence import Evidence
 from tl_engine.study import Study
@@ -26,15 +26,7 @@ def add_to(commands: Any) -> None:
     made = add_command(commands, "run", run, "train a study and follow it to its end", json=True)
     add_study_options(made)
     made.add_argument("--detach", action="store_true", help="return at once")
-    text = "launch a study's question again, as a study of its own"
-    made = add_command(commands, "clone", clone, text, json=True)
-    made.add_argument("study", metavar="STUDY")
-    made.add_argument("--pairs", type=whole, help="number of paired seeds (as many as it had)")
-    made.add_argument("--title", help="what to call the new study (the same)")
-    made.add_argument(
-        "--same-seeds", action="store_true", help="repeat pairs that were computed before"
-    )
-    made.add_argument("--detach", action="store_true", help="return at once")
+    _add_clone(commands)
     text = "go on with a run, or all of a study that can, from the last commit"
     made = add_command(commands, "resume", resume_runs, text, json=True)
     made.add_argument("run", metavar="STUDY[/RUN]")
@@ -44,7 +36,19 @@ def add_to(commands: Any) -> None:
     made.add_argument(
         "--linger", type=float, default=60.0, metavar="SECONDS", help="wait for more (60)"
     )
-    made.add_argument("--lock", type=int, help=argparse.SUPPRESS)
+    made.add_argument("--lease", default="", help=argparse.SUPPRESS)
+
+
+def _add_clone(commands: Any) -> None:
+    text = "launch a study's question again, as a study of its own"
+    made = add_command(commands, "clone", clone, text, json=True)
+    made.add_argument("study", metavar="STUDY")
+    made.add_argument("--pairs", type=whole, help="number of paired seeds (as many as it had)")
+    made.add_argument("--title", help="what to call the new study (the same)")
+    made.add_argument(
+        "--same-seeds", action="store_true", help="repeat pairs that were computed before"
+    )
+    made.add_argument("--detach", action="store_true", help="return at once")
 
 
 def run(options: argparse.Namespace, store: RunStore) -> int:
@@ -60,11 +64,11 @@ def clone(options: argparse.Namespace, store: RunStore) -> int:
     return _launch(options, store, study)
 
 
-def _with_fresh_seeds(study: Study, known: Evidence) -> Study:
-    seen = known.seen_runs(study)
+def _with_fresh_seeds(study: Study, evidence: Evidence) -> Study:
+    seen = evidence.seen_runs(study)
     if not seen:
         return study
-    fresh = dataclasses.replace(study, first_pair=known.fresh_pair(study))
+    fresh = dataclasses.replace(study, first_pair=evidence.fresh_pair(study))
     print(
         f"Fresh seeds, from pair {fresh.first_pair} on: {len(seen)} of the runs were computed "
         "before. --same-seeds repeats them.",
@@ -86,11 +90,23 @@ def again(study: Study, options: argparse.Namespace) -> Study:
 
 def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
     """Queue a run again, or all of a study that can be, and follow them to their end."""
-    runs = [run for run in store.select([options.run]) if "/" in options.run or _can_resume(run)]
+    runs = store.select([options.run])
+    if "/" not in options.run:
+        runs = [run for run in runs if run.state.is_resumable]
     if not runs:
         raise StoreError(
             f"Study {options.run} has no run to resume: none was stopped, failed or is damaged."
         )
+    resumed, refused = _resume_each(runs, store)
+    if not resumed:
+        raise StoreError(" ".join(refused))
+    for sentence in refused:
+        print(sentence, file=sys.stderr)
+    return _follow(options, store, resumed) or int(bool(refused))
+
+
+def _resume_each(runs: list[Run], store: RunStore) -> tuple[list[Run], list[str]]:
+    """The runs that were queued again, and why the others were not."""
     resumed, refused = [], []
     for run in runs:
         try:
@@ -98,11 +114,7 @@ def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
             resumed.append(store.run(run.id))
         except StoreError as error:
             refused.append(str(error))
-    if not resumed:
-        raise StoreError(" ".join(refused))
-    for sentence in refused:
-        print(sentence, file=sys.stderr)
-    return _follow(options, store, resumed) or int(bool(refused))
+    return resumed, refused
 
 
 def stop(options: argparse.Namespace, store: RunStore) -> int:
@@ -123,14 +135,10 @@ def stop(options: argparse.Namespace, store: RunStore) -> int:
 
 def worker(options: argparse.Namespace, store: RunStore) -> int:
     """Train what is queued, then wait a while for more."""
-    from tl_engine.execution.worker import main as work
+    from tl_engine.execution.worker import drain
 
-    work(store.root, options.linger, options.lock)
+    drain(store, options.linger, options.lease)
     return 0
-
-
-def _can_resume(run: Run) -> bool:
-    return run.state.is_resumable
 
 
 def _launch(options: argparse.Namespace, store: RunStore, study: Study) -> int:
@@ -143,23 +151,16 @@ def _launch(options: argparse.Namespace, store: RunStore, study: Study) -> int:
 
 
 def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> int:
-    """Print epochs as they come, until every run is over."""
+    """Print epochs as they come, until every run is over; then how each ended."""
     printed = dict.fromkeys((run.id for run in runs), 0)
     while True:
         states = [run.state for run in runs]
         for run in runs:
             printed[run.id] += _print_epochs(run, printed[run.id])
         if all(state.is_over for state in states):
-            break
-        ensure_worker(store)
+            return _print_ends(options, runs)
+        launcher().ensure_worker(store)
         time.sleep(POLL_SECONDS)
-    rows = [summary(run) for run in runs]
-    unfinished = [row for row in rows if row["state"] != RunState.FINISHED.value]
-    for row in unfinished:
-        print(f"{row['run']} {row['state']}: {row['sentence']}", file=sys.stderr)
-    lines = [f"{row['run']}  {plain(row['arm'])}: {percent(row['val_accuracy'])}" for row in rows]
-    say(options, {"study": runs[0].study.id, "runs": rows}, "\n".join(lines))
-    return 1 if unfinished else 0
 
 
 def _print_epochs(run: Run, printed: int) -> int:
@@ -176,3 +177,14 @@ def _print_epochs(run: Run, printed: int) -> int:
             file=sys.stderr,
         )
     return len(epochs)
+
+
+def _print_ends(options: argparse.Namespace, runs: list[Run]) -> int:
+    """Print how each run ended; exit code 1 where one did not finish."""
+    rows = [summary(run) for run in runs]
+    unfinished = [row for row in rows if row["state"] != RunState.FINISHED.value]
+    for row in unfinished:
+        print(f"{row['run']} {row['state']}: {row['sentence']}", file=sys.stderr)
+    lines = [f"{row['run']}  {plain(row['arm'])}: {percent(row['val_accuracy'])}" for row in rows]
+    say(options, {"study": runs[0].study.id, "runs": rows}, "\n".join(lines))
+    return 1 if unfinished else 0

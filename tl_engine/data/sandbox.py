@@ -30,7 +30,7 @@ from tl_engine.data.decoding import (
     read_image,
 )
 from tl_engine.errors import ImageError
-from tl_engine.execution.local import PROJECT
+from tl_engine.machine import PROJECT
 
 PROCESSOR_SECONDS = 6
 PATIENCE_SECONDS = 60

@@ -24,7 +24,7 @@ import numpy as np
 
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import PredictionError
-from tl_engine.execution.local import PROJECT
+from tl_engine.machine import PROJECT
 from tl_engine.runs import Run, RunState, RunStore
 
 SERVER = "tl_engine.learning.prediction_server"

@@ -21,8 +21,10 @@ from tl_engine.runs.phase_ends import KIND
 from tl_engine.runs.run import Run
 from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder, fill_run, run_name
-from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage import atomic, record_files
 from tl_engine.storage.cache import Cache
+from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import Lease, hold, is_held, lease_of
 from tl_engine.storage.memory import Kept
 from tl_engine.study import Study
 
@@ -170,29 +172,27 @@ class RunStore:
         """Remove what writers left that died; for the worker, once."""
         atomic.sweep(self.root, live=True)
 
-    def worker_lock(self, taken: int | None = None) -> AbstractContextManager[bool]:
-        """Held by the one worker that drains this store's queue.
-
-        Args:
-            taken: the descriptor with which it holds the lock already.
-        """
-        return locks.hold(self.root / "worker.lock") if taken is None else locks.adopt(taken)
-
-    def take_worker_lock(self) -> int | None:
-        """Take that lock for a worker that is about to be started; None where one lives."""
-        return locks.take(self.root / "worker.lock")
+    @property
+    def worker_lease(self) -> Lease:
+        """Held by the one worker that drains this store's queue."""
+        return lease_of(self.root / "worker.lock")
 
     def worker_lives(self) -> bool:
         """Whether a worker drains this store's queue."""
-        return locks.is_held(self.root / "worker.lock")
+        return is_held(self.worker_lease)
 
-    def slot(self, *, wait: bool = True) -> AbstractContextManager[bool]:
-        """Held by the one process that trains; waits until it is free, or gives False at once."""
-        return locks.hold(self.root / "slot.lock", wait=wait)
+    def slot(self, *, wait: bool = True) -> AbstractContextManager[Holding | None]:
+        """Held by the one process that trains or evaluates; waits until it is free, or gives None
+        at once."""
+        return hold(self._slot_lease, wait=wait)
 
     def is_slot_taken(self) -> bool:
-        """Whether a process trains, or asks finished runs, right now."""
-        return locks.is_held(self.root / "slot.lock")
+        """Whether a process trains or evaluates right now."""
+        return is_held(self._slot_lease)
+
+    @property
+    def _slot_lease(self) -> Lease:
+        return lease_of(self.root / "slot.lock")
 
     def open_worker_log(self) -> IO[bytes]:
         """Standard output and error of workers, to append to."""
@@ -206,13 +206,17 @@ class RunStore:
         """All measurements, oldest first."""
         return timings.read(self.root)
 
-    def measuring(self) -> AbstractContextManager[bool]:
+    def measuring(self) -> AbstractContextManager[Holding | None]:
         """Held by the one process that measures."""
-        return locks.hold(self.root / "measure.lock")
+        return hold(self._measurement_lease)
 
     def is_measuring(self) -> bool:
         """Whether a process measures right now."""
-        return locks.is_held(self.root / "measure.lock")
+        return is_held(self._measurement_lease)
+
+    @property
+    def _measurement_lease(self) -> Lease:
+        return lease_of(self.root / "measure.lock")
 
     def _folders(self) -> Iterator[StudyFolder]:
         for path in sorted(self._study_paths(), reverse=True):

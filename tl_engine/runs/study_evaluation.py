@@ -13,7 +13,9 @@ from tl_engine.runs.evaluation_results import Evaluation
 from tl_engine.runs.run import Run, RunState
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
-from tl_engine.storage import atomic, locks
+from tl_engine.storage import atomic
+from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import Lease, is_held, lease_of
 
 DIED = "The process that measured them died; what it had measured is kept."
 
@@ -44,7 +46,11 @@ class StudyEvaluation:
     @property
     def is_alive(self) -> bool:
         """Whether a living process asks, or waits for its turn."""
-        return locks.is_held(self._folder / "lock")
+        return is_held(self._lease)
+
+    @property
+    def _lease(self) -> Lease:
+        return lease_of(self._folder / "lock")
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -65,27 +71,27 @@ class StudyEvaluation:
 
     # What its process does.
 
-    def take(self) -> int | None:
-        """Take its lock for a process that is about to be started; None where one lives."""
+    def take(self) -> Holding | None:
+        """Take its lease for a process that is about to be started; None where one lives."""
         atomic.make_folder(self._folder)
-        descriptor = locks.take(self._folder / "lock")
-        if descriptor is not None:
+        holding = self._lease.take()
+        if holding:
             atomic.remove(self._folder / "stop")
-        return descriptor
+        return holding
 
     @contextlib.contextmanager
-    def hold(self, taken: int | None = None) -> Iterator[bool]:
-        """Held by the one process that asks; gives False where another one does.
+    def hold(self, handover: str = "") -> Iterator[Holding | None]:
+        """Held by the one process that evaluates; gives None where another one does.
 
         Args:
-            taken: the descriptor with which it holds the lock already.
+            handover: with which it goes on with the holding of the process that started it.
         """
-        descriptor = self.take() if taken is None else taken
-        if descriptor is None:
-            yield False
+        holding = self._lease.adopt(handover) if handover else self.take()
+        if holding is None:
+            yield None
             return
-        with locks.adopt(descriptor), self._heartbeat.beating():
-            yield True
+        with holding, self._heartbeat.beating():
+            yield holding
 
     def report(self, progress: dict[str, Any]) -> None:
         """Say where its process is, or how it ended."""
