@@ -16,6 +16,7 @@ from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of
 from tl_engine.execution.launcher import launch, launcher
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
+from tl_engine.storage.lease import is_held
 from ui import access, address, frame
 from ui.engine import store
 from ui.launch import study_form
@@ -172,7 +173,7 @@ def measure(study):
     if st.session_state.get("to-measure", ([], 0.0))[0] != recipes:
         st.session_state["to-measure"] = recipes, time.monotonic()
     settled = time.monotonic() - st.session_state["to-measure"][1] > SETTLED_SECONDS
-    if kept.is_measuring() or not settled:
+    if is_held(kept.measurement_lease) or not settled:
         return
     if any(summarise(run).state.is_alive for run in kept.runs()):
         st.caption("The time is measured as soon as the run that trains now has ended.")

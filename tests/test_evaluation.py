@@ -32,6 +32,7 @@ from tl_engine.runs.evaluation_results import keep
 from tl_engine.runs.study_evaluation import DIED
 from tl_engine.runs.test_access import count
 from tl_engine.storage import atomic
+from tl_engine.storage.lease import hold, is_held
 from tl_engine.study import Study, name_arms
 
 prepare_device(os.cpu_count() or 1)
@@ -339,9 +340,9 @@ def test_it_waits_until_nothing_trains(store, study, monkeypatch):
     told, asked = [], []
     monkeypatch.setattr(evaluation, "_evaluate_runs", lambda asking, runs: asked.append(runs) or [])
     with ThreadPoolExecutor() as pool:
-        with store.slot():
+        with hold(store.training_lease):
             waiting = pool.submit(
-                evaluate, store, study, ROBUSTNESS, study.runs(), on_progress=told.append
+                evaluate, store, study, ROBUSTNESS, study.runs(), observer=told.append
             )
             wait_until(lambda: told)
             time.sleep(3 * evaluation.POLL_SECONDS)
@@ -349,15 +350,15 @@ def test_it_waits_until_nothing_trains(store, study, monkeypatch):
             assert not asked
         assert waiting.result(timeout=30) == ""
     assert len(asked) == 1
-    assert not store.is_slot_taken()
+    assert not is_held(store.training_lease)
 
 
 def test_who_waits_can_be_stopped(store, study, monkeypatch):
     monkeypatch.setattr(evaluation, "_evaluate_runs", lambda asking, runs: pytest.fail("it asked"))
-    with ThreadPoolExecutor() as pool, store.slot():
+    with ThreadPoolExecutor() as pool, hold(store.training_lease):
         told = []
         waiting = pool.submit(
-            evaluate, store, study, ROBUSTNESS, study.runs(), on_progress=told.append
+            evaluate, store, study, ROBUSTNESS, study.runs(), observer=told.append
         )
         wait_until(lambda: told)
         StudyEvaluation(study, ROBUSTNESS).request_stop()

@@ -21,6 +21,7 @@ from tl_engine.execution.launcher import LAUNCHERS, launcher
 from tl_engine.execution.local import LocalLauncher
 from tl_engine.runs import RunState
 from tl_engine.storage import atomic
+from tl_engine.storage.lease import is_held
 
 PRODUCT = [PROJECT / "app.py"]
 PRODUCT += [
@@ -152,7 +153,7 @@ def test_a_process_that_cannot_be_started_leaves_no_lease_held(store, monkeypatc
     monkeypatch.setattr(atomic, "open_log", refuse)
     with pytest.raises(OSError, match="No space left"):
         LocalLauncher().ensure_worker(store)
-    assert not store.worker_lives()
+    assert not is_held(store.worker_lease)
 
 
 def test_a_started_process_has_the_lease_and_this_one_gives_it_up(store, monkeypatch):
@@ -173,7 +174,7 @@ def test_a_started_process_has_the_lease_and_this_one_gives_it_up(store, monkeyp
     here.ensure_worker(store)
     (words,) = started
     assert words[1:6] == ["-m", "tl_engine", "worker", "--runs-dir", str(store.root)]
-    assert store.worker_lives()
+    assert is_held(store.worker_lease)
     (child,) = here._children
     child.communicate()
-    assert not store.worker_lives()
+    assert not is_held(store.worker_lease)

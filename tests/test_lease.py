@@ -68,9 +68,8 @@ def test_all_that_one_process_does_at_a_time_is_known_by_its_lease(run, store, t
     evaluation = StudyEvaluation(run.study, Evaluation.ROBUSTNESS)
     for seconds, held in ((60, True), (-1, False)):
         timed.until = time.time() + seconds
-        assert store.worker_lives() is held
-        assert store.is_slot_taken() is held
-        assert store.is_measuring() is held
+        leases = (store.worker_lease, store.training_lease, store.measurement_lease)
+        assert [is_held(lease) for lease in leases] == [held] * 3
         assert evaluation.is_alive is held
         assert (evaluation.take() is None) is held
 

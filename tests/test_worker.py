@@ -17,6 +17,7 @@ from tl_engine.execution import worker
 from tl_engine.execution.launcher import launcher
 from tl_engine.recipe import Phase
 from tl_engine.runs import Checkpoint, ClaimedRun, GaveUp, RunState, RunStore
+from tl_engine.storage.lease import is_held
 
 LONG = (Phase("all", 500, 1e-4),)
 
@@ -223,7 +224,7 @@ def test_a_run_that_dies_again_and_again_is_given_up_with_a_sentence(store):
 
 def test_an_empty_queue_starts_no_worker(store):
     launcher().ensure_worker(store)
-    assert not store.worker_lives()
+    assert not is_held(store.worker_lease)
 
 
 def test_a_run_that_fails_says_why_and_the_next_one_runs(store, tmp_path, monkeypatch):
@@ -238,4 +239,4 @@ def test_a_run_that_fails_says_why_and_the_next_one_runs(store, tmp_path, monkey
 
 
 def test_the_store_knows_whether_a_worker_lives(working, store):
-    assert RunStore(store.root).worker_lives()
+    assert is_held(RunStore(store.root).worker_lease)

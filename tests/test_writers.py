@@ -25,6 +25,7 @@ from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.runs.heartbeat import HeartbeatWriter
 from tl_engine.runs.run import Run
 from tl_engine.storage import atomic, record_files
+from tl_engine.storage.lease import is_held
 
 WRITERS = 4
 KILLS = 20 * TIMES
@@ -233,7 +234,7 @@ def test_a_lock_that_is_left_over_means_nothing(run):
     (run.path / "lock").write_text("12345")
     (run.study.path.parent / "worker.lock").write_text("12345")
     assert run.state is RunState.QUEUED
-    assert not RunStore(run.study.path.parent).worker_lives()
+    assert not is_held(RunStore(run.study.path.parent).worker_lease)
     with run.hold() as ours:
         assert ours
         fake_run.train(ClaimedRun(run))

@@ -99,7 +99,7 @@ def _evaluate(
         chosen = [run for run in runs if run.study.id == study_id]
         study, teller = chosen[0].study, _Teller(study_id)
         try:
-            ended = evaluate(store, study, kind, chosen, handover=options.lease, on_progress=teller)
+            ended = evaluate(store, study, kind, chosen, handover=options.lease, observer=teller)
         except KeyboardInterrupt:
             print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
             return 130

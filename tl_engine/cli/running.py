@@ -97,16 +97,6 @@ def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
         raise StoreError(
             f"Study {options.run} has no run to resume: none was stopped, failed or is damaged."
         )
-    resumed, refused = _resume_each(runs, store)
-    if not resumed:
-        raise StoreError(" ".join(refused))
-    for sentence in refused:
-        print(sentence, file=sys.stderr)
-    return _follow(options, store, resumed) or int(bool(refused))
-
-
-def _resume_each(runs: list[Run], store: RunStore) -> tuple[list[Run], list[str]]:
-    """The runs that were queued again, and why the others were not."""
     resumed, refused = [], []
     for run in runs:
         try:
@@ -114,7 +104,11 @@ def _resume_each(runs: list[Run], store: RunStore) -> tuple[list[Run], list[str]
             resumed.append(store.run(run.id))
         except StoreError as error:
             refused.append(str(error))
-    return resumed, refused
+    if not resumed:
+        raise StoreError(" ".join(refused))
+    for sentence in refused:
+        print(sentence, file=sys.stderr)
+    return _follow(options, store, resumed) or int(bool(refused))
 
 
 def stop(options: argparse.Namespace, store: RunStore) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import StoreError, ThawError
@@ -14,14 +14,14 @@ from tl_engine.execution.launcher import launcher
 from tl_engine.execution.process import sentence_about
 from tl_engine.runs import Cache, Evaluation, Run, RunStore, Stopped, StudyEvaluation, StudyFolder
 from tl_engine.runs.claimed import FULL, REFUSED
+from tl_engine.runs.study_evaluation import Observer
 from tl_engine.runs.test_access import note
+from tl_engine.storage.lease import hold, is_held
 
 WAITS = "Waits until what trains now has ended"
 STARTS = "Starts"
 STOPPED = "Stopped by request."
 POLL_SECONDS = 0.2
-Progress = dict[str, Any]
-"""Of an evaluation's process: see `StudyEvaluation.progress`."""
 
 
 class Command(NamedTuple):
@@ -69,7 +69,7 @@ def evaluate(
     runs: Iterable[Run],
     *,
     handover: str = "",
-    on_progress: Callable[[Progress], object] | None = None,
+    observer: Observer | None = None,
 ) -> str:
     """Evaluate, in this process, those of the runs that have finished and have no results yet,
     once nothing trains.
@@ -77,7 +77,7 @@ def evaluate(
     Args:
         handover: with which this process goes on with the evaluation's lease, which the process
             that started it took.
-        on_progress: called with every report of progress.
+        observer: called with each report of progress.
 
     Returns:
         How it ended, for people; empty where every run has results.
@@ -85,41 +85,26 @@ def evaluate(
     Raises:
         StoreError: where another process evaluates.
     """
-    evaluation = _ObservedEvaluation(study, kind, on_progress)
+    evaluation = StudyEvaluation(study, kind, observer)
     with evaluation.hold(handover) as holding:
         if not holding:
             raise StoreError(f"The runs of {study.title} are being measured already.")
-        evaluation.report({"stage": WAITS if store.is_slot_taken() else STARTS})
+        evaluation.report({"stage": WAITS if is_held(store.training_lease) else STARTS})
         ended = "It ended before its time."
         try:
-            with _slot(store, evaluation) as is_free:
+            with _turn(store, evaluation) as has_turn:
                 evaluation.report({"stage": STARTS})
-                ended = _attempt(evaluation, evaluation.missing(runs)) if is_free else STOPPED
+                ended = _attempt(evaluation, evaluation.missing(runs)) if has_turn else STOPPED
         finally:
             evaluation.report({"ended": ended})
         return ended
 
 
-class _ObservedEvaluation(StudyEvaluation):
-    """Reports to an observer besides what it writes down."""
-
-    def __init__(
-        self, study: StudyFolder, kind: Evaluation, observer: Callable[[Progress], object] | None
-    ) -> None:
-        super().__init__(study, kind)
-        self._observer = observer
-
-    def report(self, progress: Progress) -> None:
-        super().report(progress)
-        if self._observer:
-            self._observer(progress)
-
-
 @contextmanager
-def _slot(store: RunStore, evaluation: StudyEvaluation) -> Iterator[bool]:
-    """Held as soon as nothing trains; gives False where somebody stops the waiting."""
+def _turn(store: RunStore, evaluation: StudyEvaluation) -> Iterator[bool]:
+    """Begins as soon as nothing trains; gives False where somebody stops the waiting."""
     while not evaluation.stop_requested:
-        with store.slot(wait=False) as holding:
+        with hold(store.training_lease) as holding:
             if holding:
                 yield True
                 return

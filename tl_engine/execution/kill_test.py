@@ -97,18 +97,21 @@ def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Re
     Returns:
         The Report, as the generator's value.
     """
-    began = time.monotonic()
+    began, report, chance = time.monotonic(), Report(), random.Random(seed)  # noqa: S311
     with _Server(store) as server:
         undisturbed = _queue(store, "Undisturbed")
         _wait_until_over(undisturbed)
         duration, expected = float(undisturbed.outcome["seconds"]), bits(undisturbed)
         yield f"Undisturbed: {undisturbed.state.value} in {duration:.1f} s, {expected[:12]}"
-        killer = _Killer(server, random.Random(seed), duration)  # noqa: S311
-        report = killer.report
         while report.kills.total() < kills:
             report.runs += 1
             run = _queue(store, f"Under fire {report.runs}")
-            yield from killer.disturb(run, min(KILLS_PER_RUN, kills - report.kills.total()))
+            for _ in range(min(KILLS_PER_RUN, kills - report.kills.total())):
+                time.sleep(chance.uniform(0, 1.2 * duration))
+                if run.state.is_over:
+                    break
+                yield f"{run.study.title}: {_kill(run, server, chance, report)}"
+            _let_finish(run, report)
             same = bits(run) == expected
             report.identical += same
             yield f"{run.study.title}: {'the same bits' if same else 'OTHER BITS: ' + run.id}"
@@ -162,77 +165,39 @@ class _Server:
         )
 
 
-class _Killer:
-    """Kills processes while runs train, and counts what that costs.
-
-    Attributes:
-        report: what happened so far.
-    """
-
-    def __init__(self, server: _Server, random_numbers: random.Random, duration: float) -> None:
-        """
-        Args:
-            duration: seconds that an undisturbed run takes.
-        """
-        self.report = Report()
-        self._server, self._random, self._duration = server, random_numbers, duration
-
-    def disturb(self, run: Run, kills: int) -> Generator[str]:
-        """Kill at most so many times before the run is over; a line for each kill."""
-        for _ in range(kills):
-            time.sleep(self._random.uniform(0, 1.2 * self._duration))
-            if run.state.is_over:
-                break
-            yield f"{run.study.title}: {self._strike(run)}"
-        _wait_until_over(run)
-        while _has_given_up(run):  # a person would ask it to go on
-            run.enqueue()
-            self.report.asked += 1
-            _wait_until_over(run)
-        self.report.resumed += sum(not attempt["asked"] for attempt in run.attempts())
-
-    def _strike(self, run: Run) -> str:
-        """Kill a process; in words, which one."""
-        target = self._random.choices(list(TARGETS), list(TARGETS.values()))[0]
-        epochs, attempts = len(run.epochs()), len(run.attempts())
-        if target == "server":
-            self._server.restart()
-        elif target == "worker" and (workers := self._server.workers()):
-            workers[0].kill()
-        elif _kill_training(run):
-            target = "training process"
-        else:
-            return "nobody trains at this moment"
-        self.report.kills[target] += 1
-        if target == "training process":
-            self._count_lost(run, epochs, attempts)
-        return f"killed the {target} in epoch {epochs + 1}"
-
-    def _count_lost(self, run: Run, epochs: int, attempts: int) -> None:
-        """Count the finished epochs that its next process, once there is one, trains again.
-
-        Args:
-            epochs, attempts: how many it had before it was killed.
-        """
-        _wait_until(lambda: len(run.attempts()) > attempts or run.state.is_over)
-        if len(run.attempts()) > attempts:
-            self.report.lost += max(0, epochs - 1 - run.attempts()[attempts]["epoch"])
-
-
 def _queue(store: RunStore, title: str) -> Run:
     return store.create(Study(title, (Arm("Fine-tune first", recipe()),))).runs()[0]
 
 
-def _kill_training(run: Run) -> bool:
-    try:
-        launcher().end_process(run)
-    except StoreError:
-        return False
-    return True
+def _kill(run: Run, server: _Server, chance: random.Random, report: Report) -> str:
+    """Kill one of the processes; in words, which."""
+    target = chance.choices(list(TARGETS), list(TARGETS.values()))[0]
+    epochs, attempts = len(run.epochs()), len(run.attempts())
+    if target == "server":
+        server.restart()
+    elif target == "worker" and (workers := server.workers()):
+        workers[0].kill()
+    else:
+        target = "training process"
+        try:
+            launcher().end_process(run)
+        except StoreError:
+            return "nobody trains at this moment"
+        _wait_until(lambda: len(run.attempts()) > attempts or run.state.is_over)
+        for attempt in run.attempts()[attempts : attempts + 1]:
+            report.lost += max(0, epochs - 1 - attempt["epoch"])
+    report.kills[target] += 1
+    return f"killed the {target} in epoch {epochs + 1}"
 
 
-def _has_given_up(run: Run) -> bool:
-    return run.state is RunState.FAILED and run.sentence.startswith("Its process died")
+def _let_finish(run: Run, report: Report) -> None:
+    """Wait for the end; a run that gave up is resumed, as a person would."""
+    _wait_until_over(run)
+    while run.state is RunState.FAILED and run.sentence.startswith("Its process died"):
+        run.enqueue()
+        report.asked += 1
+        _wait_until_over(run)
+    report.resumed += sum(not attempt["asked"] for attempt in run.attempts())
 
 
 def _wait_until_over(run: Run) -> None:

@@ -15,7 +15,6 @@ from tl_engine.runs import Run, RunStore, StudyFolder
 from tl_engine.storage.holder import Holding
 from tl_engine.study import Study
 
-VARIABLE = "THAW_LAUNCHER"
 DEFAULT = "local"
 
 
@@ -53,9 +52,9 @@ def launcher() -> Launcher:
     Raises:
         CatalogError: where THAW_LAUNCHER names none.
     """
-    name = os.environ.get(VARIABLE) or DEFAULT
+    name = os.environ.get("THAW_LAUNCHER") or DEFAULT
     if name not in LAUNCHERS:
-        raise CatalogError(f"{VARIABLE} is one of {', '.join(LAUNCHERS)}, got {name!r:.60}.")
+        raise CatalogError(f"THAW_LAUNCHER is one of {', '.join(LAUNCHERS)}, got {name!r:.60}.")
     return LAUNCHERS[name]
 
 
@@ -65,9 +64,8 @@ def launch(study: Study, store: RunStore) -> StudyFolder:
     Raises:
         CatalogError: where THAW_LAUNCHER names no launcher; nothing is queued then.
     """
-    chosen = launcher()
-    folder = store.create(study)
-    chosen.ensure_worker(store)
+    starter, folder = launcher(), store.create(study)
+    starter.ensure_worker(store)
     return folder
 
 
@@ -79,6 +77,6 @@ def resume(run_id: str, store: RunStore) -> None:
         StoreError: for a run that is queued, running or finished.
         CatalogError: as in `launch`.
     """
-    chosen = launcher()
+    starter = launcher()
     store.run(run_id).enqueue()
-    chosen.ensure_worker(store)
+    starter.ensure_worker(store)

@@ -14,6 +14,7 @@ from tl_engine.errors import StoreError
 from tl_engine.machine import PROJECT
 from tl_engine.runs import Run, RunStore
 from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import is_held
 
 CLOCK_TICK = 0.02
 """Seconds by which two readings of one process's start may differ."""
@@ -42,7 +43,7 @@ class LocalLauncher:
         Its lease is taken here and handed over, so that of many who ask at the same moment one
         starts a worker, not each.
         """
-        if store.worker_lives() or not store.next_waiting():
+        if is_held(store.worker_lease) or not store.next_waiting():
             return
         if holding := store.worker_lease.take():
             self.start(store, "worker", holding=holding)

@@ -9,13 +9,14 @@ from tl_engine.execution.cost import missing_rates
 from tl_engine.execution.process import work_in_background
 from tl_engine.recipe import Recipe
 from tl_engine.runs import RunStore
+from tl_engine.storage.lease import hold
 
 
 def measure(store: RunStore, recipes: list[Recipe]) -> None:
     """Measure, in this process, every kind of step of the recipes that was never measured here;
     returns at once where another process measures."""
     began = time.perf_counter()
-    with store.measuring() as holding:
+    with hold(store.measurement_lease) as holding:
         if not holding:
             return
         work_in_background()

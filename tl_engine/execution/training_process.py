@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from tl_engine.errors import DamagedError, ThawError
 from tl_engine.execution.process import sentence_about, work_in_background
 from tl_engine.runs import ClaimedRun, GaveUp, RunState, RunStore, Stopped
+from tl_engine.storage.lease import hold
 
 AGAIN = b"again"
 """What a process sends that can train another run."""
@@ -42,7 +43,7 @@ def execute(root: str, run_id: str) -> RunState | None:
     no longer waits."""
     store = RunStore(root)
     run = store.run(run_id)
-    with store.slot(), run.hold() as holding:
+    with hold(store.training_lease, wait=True), run.hold() as holding:
         # Somebody may have stopped it, or another worker trained it, since it was chosen.
         if not holding or not run.waits():
             return None

@@ -53,7 +53,7 @@ def commit(records: Records, state: Checkpoint, lease: str = "") -> None:
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
         atomic.write_arrays(path, arrays)
         entries[kind] = {"file": path.name, "sha256": record_files.sha256_of(path)}
-    _write(records, state.epoch, state.step, state.notes, entries, lease)
+    _write(records, lease, epoch=state.epoch, step=state.step, notes=state.notes, files=entries)
 
 
 def adopt(
@@ -73,7 +73,7 @@ def adopt(
     for entry in entries.values():
         atomic.remove(records.folder / entry["file"])
         atomic.link(source / entry["file"], records.folder / entry["file"])
-    _write(records, epoch, 0, notes, entries, lease)
+    _write(records, lease, epoch=epoch, step=0, notes=notes, files=entries)
 
 
 def recover(records: Records) -> None:
@@ -135,15 +135,7 @@ def drop_optimizer(records: Records) -> None:
     _clean(records.folder, manifest)
 
 
-def _write(
-    records: Records,
-    epoch: int,
-    step: int,
-    notes: dict[str, Any],
-    entries: Mapping[str, Any],
-    lease: str,
-) -> None:
-    manifest = {"epoch": epoch, "step": step, "notes": notes, "files": dict(entries)}
+def _write(records: Records, lease: str, **manifest: Any) -> None:
     if lease:
         manifest["lease"] = lease
     # Whoever loses it afterwards must not pass for a run that one machine trained.

@@ -23,7 +23,7 @@ from tl_engine.runs.heartbeat import Heartbeat
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.storage import atomic, record_files
 from tl_engine.storage.holder import Holding
-from tl_engine.storage.lease import Lease, hold, is_held, lease_of
+from tl_engine.storage.lease import hold, is_held, lease_of
 from tl_engine.storage.record_files import Records
 from tl_engine.study import Seeds
 
@@ -220,7 +220,7 @@ class Run:
         change in between can mislead."""
         queued, held = self.is_queued, False
         try:
-            held = is_held(self._lease)
+            held = is_held(lease_of(self.path / "lock"))
             facts, damage = self.facts(), ""
         except StoreError as error:
             facts, damage = None, str(error)
@@ -557,12 +557,7 @@ class Run:
         """
         if not self.path.is_dir():
             raise StoreError(f"There is no run {self.id} any more: somebody deleted it.")
-        return hold(self._lease)
-
-    @property
-    def _lease(self) -> Lease:
-        """Held by the process that trains it."""
-        return lease_of(self.path / "lock")
+        return hold(lease_of(self.path / "lock"))
 
     @property
     def is_queued(self) -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -23,8 +22,7 @@ from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder, fill_run, run_name
 from tl_engine.storage import atomic, record_files
 from tl_engine.storage.cache import Cache
-from tl_engine.storage.holder import Holding
-from tl_engine.storage.lease import Lease, hold, is_held, lease_of
+from tl_engine.storage.lease import Lease, lease_of
 from tl_engine.storage.memory import Kept
 from tl_engine.study import Study
 
@@ -177,22 +175,15 @@ class RunStore:
         """Held by the one worker that drains this store's queue."""
         return lease_of(self.root / "worker.lock")
 
-    def worker_lives(self) -> bool:
-        """Whether a worker drains this store's queue."""
-        return is_held(self.worker_lease)
-
-    def slot(self, *, wait: bool = True) -> AbstractContextManager[Holding | None]:
-        """Held by the one process that trains or evaluates; waits until it is free, or gives None
-        at once."""
-        return hold(self._slot_lease, wait=wait)
-
-    def is_slot_taken(self) -> bool:
-        """Whether a process trains or evaluates right now."""
-        return is_held(self._slot_lease)
+    @property
+    def training_lease(self) -> Lease:
+        """Held by the one process that trains or evaluates."""
+        return lease_of(self.root / "slot.lock")
 
     @property
-    def _slot_lease(self) -> Lease:
-        return lease_of(self.root / "slot.lock")
+    def measurement_lease(self) -> Lease:
+        """Held by the one process that measures how long steps take."""
+        return lease_of(self.root / "measure.lock")
 
     def open_worker_log(self) -> IO[bytes]:
         """Standard output and error of workers, to append to."""
@@ -205,18 +196,6 @@ class RunStore:
     def measurements(self) -> list[dict[str, Any]]:
         """All measurements, oldest first."""
         return timings.read(self.root)
-
-    def measuring(self) -> AbstractContextManager[Holding | None]:
-        """Held by the one process that measures."""
-        return hold(self._measurement_lease)
-
-    def is_measuring(self) -> bool:
-        """Whether a process measures right now."""
-        return is_held(self._measurement_lease)
-
-    @property
-    def _measurement_lease(self) -> Lease:
-        return lease_of(self.root / "measure.lock")
 
     def _folders(self) -> Iterator[StudyFolder]:
         for path in sorted(self._study_paths(), reverse=True):

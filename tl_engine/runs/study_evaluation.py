@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tl_engine.errors import DamagedError
@@ -15,8 +15,9 @@ from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
 from tl_engine.storage import atomic
 from tl_engine.storage.holder import Holding
-from tl_engine.storage.lease import Lease, is_held, lease_of
+from tl_engine.storage.lease import is_held, lease_of
 
+Observer = Callable[[dict[str, Any]], object]
 DIED = "The process that measured them died; what it had measured is kept."
 
 
@@ -27,9 +28,16 @@ class StudyEvaluation:
         study, kind: whose runs are asked, and what.
     """
 
-    def __init__(self, study: StudyFolder, kind: Evaluation) -> None:
-        self.study, self.kind = study, kind
+    def __init__(
+        self, study: StudyFolder, kind: Evaluation, observer: Observer | None = None
+    ) -> None:
+        """
+        Args:
+            observer: called with each report of progress.
+        """
+        self.study, self.kind, self._observer = study, kind, observer
         self._folder = study.path / kind
+        self._lease = lease_of(self._folder / "lock")
         self._heartbeat = heartbeat.HeartbeatWriter(self._folder)
 
     def missing(self, runs: Iterable[Run]) -> list[Run]:
@@ -47,10 +55,6 @@ class StudyEvaluation:
     def is_alive(self) -> bool:
         """Whether a living process asks, or waits for its turn."""
         return is_held(self._lease)
-
-    @property
-    def _lease(self) -> Lease:
-        return lease_of(self._folder / "lock")
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -96,3 +100,5 @@ class StudyEvaluation:
     def report(self, progress: dict[str, Any]) -> None:
         """Say where its process is, or how it ended."""
         self._heartbeat.say(progress)
+        if self._observer:
+            self._observer(progress)
