@@ -13,6 +13,7 @@ from tl_engine.cli.printing import add_command, percent, say, whole
 from tl_engine.cli.study_options import add_study_options, study_from
 from tl_engine.errors import StoreError
 from tl_engine.execution.launcher import launch, launcher, resume
+from tl_engine.execution.worker import LINGER_SECONDS, drain
 from tl_engine.runs import Run, RunState, RunStore
 from tl_engine.runs.evidence import Evidence
 from tl_engine.study import Study
@@ -33,9 +34,8 @@ def add_to(commands: Any) -> None:
     made = add_command(commands, "stop", stop, "ask runs to stop at their next batch")
     made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
     made = add_command(commands, "worker", worker, "train what is queued (started for you by run)")
-    made.add_argument(
-        "--linger", type=float, default=60.0, metavar="SECONDS", help="wait for more (60)"
-    )
+    text = f"wait for more ({LINGER_SECONDS:.0f})"
+    made.add_argument("--linger", type=float, default=LINGER_SECONDS, metavar="SECONDS", help=text)
     made.add_argument("--lease", default="", help=argparse.SUPPRESS)
 
 
@@ -58,7 +58,9 @@ def run(options: argparse.Namespace, store: RunStore) -> int:
 
 def clone(options: argparse.Namespace, store: RunStore) -> int:
     """Launch a study's question again, with seeds that no study of its recipes has used."""
-    study = again(store.study(options.study).study, options)
+    changes = {"title": options.title, "pairs": options.pairs}
+    given = {name: value for name, value in changes.items() if value is not None}
+    study = dataclasses.replace(store.study(options.study).study, **given)
     if not options.same_seeds:
         study = _with_fresh_seeds(study, Evidence(store))
     return _launch(options, store, study)
@@ -75,17 +77,6 @@ def _with_fresh_seeds(study: Study, evidence: Evidence) -> Study:
         file=sys.stderr,
     )
     return fresh
-
-
-def again(study: Study, options: argparse.Namespace) -> Study:
-    """The study to launch for a clone: the same but for what the options change.
-
-    Raises:
-        RecipeError: for a title or a number of pairs that no study can have.
-    """
-    changes = {"title": options.title, "pairs": options.pairs}
-    given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(study, **given)
 
 
 def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
@@ -129,8 +120,6 @@ def stop(options: argparse.Namespace, store: RunStore) -> int:
 
 def worker(options: argparse.Namespace, store: RunStore) -> int:
     """Train what is queued, then wait a while for more."""
-    from tl_engine.execution.worker import drain
-
     drain(store, options.linger, options.lease)
     return 0
 

@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import psutil
@@ -98,7 +99,7 @@ def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Re
         The Report, as the generator's value.
     """
     began, report, chance = time.monotonic(), Report(), random.Random(seed)  # noqa: S311
-    with _Server(store) as server:
+    with closing(_Server(store)) as server:
         undisturbed = _queue(store, "Undisturbed")
         _wait_until_over(undisturbed)
         duration, expected = float(undisturbed.outcome["seconds"]), bits(undisturbed)
@@ -131,13 +132,10 @@ class _Server:
     """The process that stands for the dashboard; killed and started again."""
 
     def __init__(self, store: RunStore) -> None:
-        self._store = store
+        self._store, self._process = store, _start_server(store)
 
-    def __enter__(self) -> _Server:
-        self._start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Kill it and the workers."""
         self._process.kill()
         self._process.wait()
         for worker in self.workers():
@@ -147,7 +145,7 @@ class _Server:
         """Kill it with everything in its session, and start another."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._start()
+        self._process = _start_server(self._store)
 
     def workers(self) -> list[psutil.Process]:
         """The processes that drain the store's queue."""
@@ -155,14 +153,15 @@ class _Server:
         processes = psutil.process_iter(["cmdline"])
         return [process for process in processes if wanted <= {*(process.info["cmdline"] or [])}]
 
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(self._store.root)],
-            cwd=PROJECT,
-            # A run that finds its phases computed would have nothing to be killed in.
-            env={**os.environ, "THAW_CACHE_GB": "0"},
-            start_new_session=True,
-        )
+
+def _start_server(store: RunStore) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(store.root)],
+        cwd=PROJECT,
+        # A run that finds its phases computed would have nothing to be killed in.
+        env={**os.environ, "THAW_CACHE_GB": "0"},
+        start_new_session=True,
+    )
 
 
 def _queue(store: RunStore, title: str) -> Run:

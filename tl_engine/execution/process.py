@@ -9,8 +9,7 @@ MAXIMUM_LENGTH = 500
 
 
 def work_in_background() -> None:
-    """Give this process less of the processor than pages get, and let TensorFlow, where it is not
-    loaded yet, say only what is wrong."""
+    """Give this process less of the processor than pages get."""
     os.nice(NICENESS)
     quiet_tensorflow()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from contextlib import closing
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -44,7 +45,7 @@ def drain(store: RunStore, linger: float = LINGER_SECONDS, handover: str = "") -
 
 def _train_until_idle(store: RunStore, linger: float) -> None:
     deadline = time.monotonic() + linger
-    with _TrainingProcesses(store) as processes:
+    with closing(_TrainingProcesses(store)) as processes:
         while (run := store.next_waiting()) or time.monotonic() < deadline:
             if run is None:
                 time.sleep(POLL_SECONDS)
@@ -64,17 +65,11 @@ class _TrainingProcesses:
         self._living: tuple[ForkServerProcess, Connection] | None = None
         self._network: object = None
 
-    def __enter__(self) -> _TrainingProcesses:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end()
-
     def train(self, run: Run) -> int | None:
         """Train a run; None where its process lives on, otherwise its exit code."""
         network = run.recipe.network, run.threads
         if self._living is None or self._network != network:
-            self._end()
+            self.close()
             self._living, self._network = self._start(), network
         process, connection = self._living
         try:
@@ -83,7 +78,7 @@ class _TrainingProcesses:
                 return None
         except (EOFError, OSError):  # it died
             pass
-        self._end()
+        self.close()
         return process.exitcode
 
     def _start(self) -> tuple[ForkServerProcess, Connection]:
@@ -93,7 +88,7 @@ class _TrainingProcesses:
             process.start()
         return process, connection
 
-    def _end(self) -> None:
+    def close(self) -> None:
         """Let the process end: it does when the connection is closed."""
         if self._living:
             process, connection = self._living
