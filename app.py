@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import streamlit as st
 
 from tl_engine.charts.phases import phases_svg
-from tl_engine.execution import local
+from tl_engine.execution.launcher import launcher
 from tl_engine.runs import Run, RunState, RunStore, Summary, ledger, summarise
 from ui import access, frame, runs_table, server
 from ui.engine import store
@@ -33,7 +33,7 @@ def running_now(alive: Iterable[RunAndSummary]) -> None:
                         "End its process", icon=":material/stop:", key=f"end-{run.id}"
                     ):
                         run.request_stop()
-                        local.end_process(run)
+                        launcher().end_process(run)
                         st.rerun()
                 elif run.stop_requested:
                     st.badge("stopping", icon=":material/hourglass_top:", color="orange")
@@ -106,7 +106,7 @@ def overview(read: list[list[RunAndSummary]]) -> None:
         runs_store = store()
         standings = read.pop() if read else summaries(runs_store)
         if any(summary.state.is_waiting for _, summary in standings):
-            local.ensure_worker(runs_store)
+            launcher().ensure_worker(runs_store)
         running_now((run, summary) for run, summary in standings if summary.state.is_alive)
         damaged(runs_store)
         question_cards.show(standings)

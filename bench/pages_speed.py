@@ -20,7 +20,7 @@ import numpy as np
 
 from bench.browser_time import compare_pages, show
 from tests.server import PROJECT, browser, server
-from tl_engine.execution.local import launch
+from tl_engine.execution.launcher import launch
 from tl_engine.execution.predictor import Predictor
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore

@@ -12,11 +12,12 @@ from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.analysis.settings_diff import differences
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
-from tl_engine.execution import local
 from tl_engine.execution.cost import Estimate, Plan, estimate, missing_rates, plan, sizes_of
+from tl_engine.execution.launcher import launch, launcher
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
+from tl_engine.storage.lease import is_held
 from tl_engine.study import Arm, Study
 from ui import access, address, frame
 from ui.engine import store
@@ -176,12 +177,12 @@ def measure(study: Study) -> None:
     if st.session_state.get("to-measure", ([], 0.0))[0] != recipes:
         st.session_state["to-measure"] = recipes, time.monotonic()
     settled = time.monotonic() - st.session_state["to-measure"][1] > SETTLED_SECONDS
-    if runs_store.is_measuring() or not settled:
+    if is_held(runs_store.measurement_lease) or not settled:
         return
     if any(summarise(run).state.is_alive for run in runs_store.runs()):
         st.caption("The time is measured as soon as the run that trains now has ended.")
     else:
-        local.start("measure", "--runs-dir", str(runs_store.root), *recipes)
+        launcher().start(runs_store, "measure", *recipes)
 
 
 with frame.page("Launch"):
@@ -217,7 +218,7 @@ with frame.page("Launch"):
             icon=":material/rocket_launch:",
             key="launch",
         ):
-            address.remember([local.launch(study, store()).id])
+            address.remember([launch(study, store()).id])
             st.switch_page("app.py")
         st.caption(
             f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "

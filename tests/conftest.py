@@ -17,10 +17,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.launches import RecordingLauncher
+from tl_engine.execution.launcher import LAUNCHERS
 from tl_engine.machine import use_onednn
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunStore, StudyFolder
-from tl_engine.storage.locks import hold
+from tl_engine.storage.lease import hold
+from tl_engine.storage.locks import FlockLease
 from tl_engine.study import Study, name_arms, with_reversed
 
 use_onednn()  # before any test loads TensorFlow
@@ -83,6 +86,14 @@ def one_look_for_components() -> None:
 
 
 @pytest.fixture
+def launches(monkeypatch: pytest.MonkeyPatch) -> RecordingLauncher:
+    """What is started and ended, instead of real processes."""
+    recording = RecordingLauncher()
+    monkeypatch.setitem(LAUNCHERS, "local", recording)
+    return recording
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> RunStore:
     """An empty store."""
     return RunStore(tmp_path / "runs")
@@ -98,7 +109,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     if "PYTEST_XDIST_WORKER" in os.environ:  # several processes: the first of them trains for all
         here = here.parent
     store = RunStore(here / "finished" / "runs")
-    with hold(here / "finished.lock", wait=True):
+    with hold(FlockLease(here / "finished.lock"), wait=True):
         if not store.studies():
             # As many images as a run needs that can afford a look inside.
             store.create(tiny_study(train_images=1400))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.visitor import Visitor, visitor
-from tl_engine.execution.local import launch
+from tl_engine.execution.launcher import launch
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore
 from tl_engine.study import Study, name_arms, with_reversed

@@ -33,15 +33,12 @@ CHANGING = {
 
 
 @pytest.fixture(autouse=True)
-def started(monkeypatch):
+def started(monkeypatch, launches):
     """What pages start instead of real processes."""
-    from tl_engine.execution import local
     from tl_engine.execution.predictor import Predictor
 
-    started = []
-    monkeypatch.setattr(local, "start", lambda *arguments, **_: started.append(arguments))
     monkeypatch.setattr(Predictor, "start", lambda self: None)
-    return started
+    return launches.started
 
 
 @pytest.fixture

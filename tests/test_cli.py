@@ -267,7 +267,7 @@ def test_resuming_a_study_without_resumable_runs_is_refused(capsys, finished):
     assert "has no run to resume" in error
 
 
-def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeypatch):
+def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeypatch, launches):
     study = store.create(fake_run.study(pairs=2))
     first, second = study.runs()
     with second.hold():
@@ -279,13 +279,15 @@ def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeyp
             with first.hold():
                 fake_run.train(ClaimedRun(first))
 
-    monkeypatch.setattr("tl_engine.execution.local.ensure_worker", drain)
+    monkeypatch.setattr(launches, "ensure_worker", drain)
     code, said, _ = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
     assert code == 0
     assert [row["run"] for row in json.loads(said)["runs"]] == [first.id]
 
 
-def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(capsys, store, monkeypatch):
+def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(
+    capsys, store, monkeypatch, launches
+):
     study = store.create(fake_run.study(pairs=2))
     first, second = study.runs()
     for run in (first, second):
@@ -303,7 +305,7 @@ def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(capsys, stor
                 fake_run.train(ClaimedRun(second))
 
     monkeypatch.setattr(Run, "enqueue", refuse_first)
-    monkeypatch.setattr("tl_engine.execution.local.ensure_worker", drain)
+    monkeypatch.setattr(launches, "ensure_worker", drain)
     code, said, error = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
     assert code == 1
     assert [row["run"] for row in json.loads(said)["runs"]] == [second.id]
@@ -377,14 +379,14 @@ def test_opening_the_test_split_asks_first(capsys, store):
     assert study.test_accesses() == []
 
 
-def test_a_study_is_cloned_with_changes(capsys, store, monkeypatch):
-    monkeypatch.setattr("tl_engine.execution.local.ensure_worker", lambda store: None)
+def test_a_study_is_cloned_with_changes(capsys, store, launches):
     study = store.create(tiny_study())
     words = ["clone", study.id, "--pairs", "3", "--title", "Again", "--detach", "--json"]
     code, said, _ = out(capsys, *words, "--runs-dir", store.root)
     assert code == 0
     again = store.study(json.loads(said)["study"]).study
     assert (again.title, again.pairs, again.arms) == ("Again", 3, study.study.arms)
+    assert launches.started == [("worker",)]
     for words in (["--pairs", "0"], ["--title", ""]):
         assert out(capsys, "clone", study.id, *words, "--runs-dir", store.root)[0] == 2
 

@@ -21,7 +21,7 @@ from tl_engine.data.corruptions import sample_of
 from tl_engine.data.sources import load as load_images
 from tl_engine.data.splits import split
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.execution import evaluation, local
+from tl_engine.execution import evaluation
 from tl_engine.execution.cost import evaluation_seconds, evaluation_work, rate_key
 from tl_engine.execution.evaluation import evaluate, start
 from tl_engine.learning.device import prepare_device
@@ -32,6 +32,7 @@ from tl_engine.runs.evaluation_results import keep
 from tl_engine.runs.study_evaluation import DIED
 from tl_engine.runs.test_access import count
 from tl_engine.storage import atomic
+from tl_engine.storage.lease import hold, is_held
 from tl_engine.study import Study, name_arms
 
 prepare_device(os.cpu_count() or 1)
@@ -96,12 +97,18 @@ def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted
     assert count(study.test_accesses()) == 1
 
 
-def test_the_page_that_asked_already_starts_a_process_that_need_not_ask(study, store, monkeypatch):
-    started = []
-    monkeypatch.setattr(local, "start", lambda *words, **_: started.append(words))
+def test_the_page_that_asked_already_starts_a_process_that_need_not_ask(study, store, launches):
     for kind in (TEST, ROBUSTNESS):
         start(store, study, kind)
-    assert ["--yes" in words for words in started] == [True, False]
+        assert not StudyEvaluation(study, kind).is_alive  # what was started has its lease
+    start(store, study, TEST, study.runs()[:1])
+    start(store, study, ROBUSTNESS, study.runs()[:2])
+    assert launches.started == [
+        ("open-test", study.id, "--yes"),
+        ("robustness", study.id),
+        ("open-test", study.id, "--yes"),
+        ("robustness", *(run.id for run in study.runs()[:2])),
+    ]
 
 
 def test_corrupted_images_are_asked_of_one_run_or_all_and_the_clean_ones_are_known(copy):
@@ -208,7 +215,7 @@ def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path)
 def test_only_finished_runs_are_asked_and_later_ones_need_another_opening(
     store, study, monkeypatch
 ):
-    monkeypatch.setattr(evaluation, "_ask_each", _noted(ask))
+    monkeypatch.setattr(evaluation, "_evaluate_runs", _noted(ask))
     assert evaluate(store, study, TEST, study.runs()) == ""
     assert [run.test_scores() is not None for run in study.runs()] == [True] * 3 + [False]
     assert [access.number for access in study.test_accesses()] == [1]
@@ -229,7 +236,7 @@ def _noted(asks):
 
 
 def test_a_full_disk_ends_it_with_a_sentence_and_leaves_whole_answers(store, study, monkeypatch):
-    monkeypatch.setattr(evaluation, "_ask_each", _noted(ask))
+    monkeypatch.setattr(evaluation, "_evaluate_runs", _noted(ask))
     second = study.runs()[1]
 
     def full(name, path, detail):
@@ -248,7 +255,9 @@ def test_a_full_disk_ends_it_with_a_sentence_and_leaves_whole_answers(store, stu
 
 def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, monkeypatch):
     asked = []
-    monkeypatch.setattr(evaluation, "_ask_each", _noted(lambda asking, runs: asked.append(runs)))
+    monkeypatch.setattr(
+        evaluation, "_evaluate_runs", _noted(lambda asking, runs: asked.append(runs))
+    )
 
     def full(name, path, detail):
         if name == "rename" and detail == study.path / "openings.jsonl":
@@ -286,7 +295,7 @@ def test_whoever_dies_while_an_answer_is_kept_leaves_all_of_it_or_none(study, mo
 
 
 def test_a_damaged_answer_is_never_shown_and_is_asked_again(store, study, monkeypatch):
-    monkeypatch.setattr(evaluation, "_ask_each", ask)
+    monkeypatch.setattr(evaluation, "_evaluate_runs", ask)
     run = study.runs()[0]
     evaluate(store, study, TEST, [run])
     path = run.path / "test.npz"
@@ -304,7 +313,7 @@ def test_a_damaged_answer_is_never_shown_and_is_asked_again(store, study, monkey
 
 
 def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkeypatch):
-    monkeypatch.setattr(evaluation, "_ask_each", ask)
+    monkeypatch.setattr(evaluation, "_evaluate_runs", ask)
     asking = StudyEvaluation(study, ROBUSTNESS)
     with asking.hold() as ours:
         assert ours
@@ -315,10 +324,13 @@ def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkey
             store.delete(study.id)
         asking.request_stop()
         assert asking.stop_requested
-    lock = asking.take()
+    holding = asking.take()
     assert not asking.stop_requested  # a wish of before is not for the next process
     asking.request_stop()
-    assert evaluate(store, study, ROBUSTNESS, study.runs(), taken=lock) == "Stopped by request."
+    assert (
+        evaluate(store, study, ROBUSTNESS, study.runs(), handover=holding.handover)
+        == "Stopped by request."
+    )
     assert not asking.is_alive
     assert [run.answer(ROBUSTNESS) for run in study.runs()] == [None] * 4
     store.delete(study.id)
@@ -326,11 +338,11 @@ def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkey
 
 def test_it_waits_until_nothing_trains(store, study, monkeypatch):
     told, asked = [], []
-    monkeypatch.setattr(evaluation, "_ask_each", lambda asking, runs: asked.append(runs) or [])
+    monkeypatch.setattr(evaluation, "_evaluate_runs", lambda asking, runs: asked.append(runs) or [])
     with ThreadPoolExecutor() as pool:
-        with store.slot():
+        with hold(store.training_lease):
             waiting = pool.submit(
-                evaluate, store, study, ROBUSTNESS, study.runs(), told=told.append
+                evaluate, store, study, ROBUSTNESS, study.runs(), observer=told.append
             )
             wait_until(lambda: told)
             time.sleep(3 * evaluation.POLL_SECONDS)
@@ -338,14 +350,16 @@ def test_it_waits_until_nothing_trains(store, study, monkeypatch):
             assert not asked
         assert waiting.result(timeout=30) == ""
     assert len(asked) == 1
-    assert not store.is_slot_taken()
+    assert not is_held(store.training_lease)
 
 
 def test_who_waits_can_be_stopped(store, study, monkeypatch):
-    monkeypatch.setattr(evaluation, "_ask_each", lambda asking, runs: pytest.fail("it asked"))
-    with ThreadPoolExecutor() as pool, store.slot():
+    monkeypatch.setattr(evaluation, "_evaluate_runs", lambda asking, runs: pytest.fail("it asked"))
+    with ThreadPoolExecutor() as pool, hold(store.training_lease):
         told = []
-        waiting = pool.submit(evaluate, store, study, ROBUSTNESS, study.runs(), told=told.append)
+        waiting = pool.submit(
+            evaluate, store, study, ROBUSTNESS, study.runs(), observer=told.append
+        )
         wait_until(lambda: told)
         StudyEvaluation(study, ROBUSTNESS).request_stop()
         assert waiting.result(timeout=30) == evaluation.STOPPED

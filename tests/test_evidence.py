@@ -16,11 +16,8 @@ HEADING = "What the evidence says"
 
 
 @pytest.fixture(autouse=True)
-def no_real_processes(monkeypatch):
+def no_real_processes(launches):
     """A page starts real workers and measurements; these tests look at pages only."""
-    from tl_engine.execution import local
-
-    monkeypatch.setattr(local, "start", lambda *arguments, **_: None)
 
 
 def trained(store, pairs=4, study=None, behind=0.02):

@@ -24,11 +24,8 @@ from ui.arms import scores_of
 
 
 @pytest.fixture(autouse=True)
-def no_real_processes(monkeypatch):
+def no_real_processes(launches):
     """A page starts real workers and measurements; these tests look at pages only."""
-    from tl_engine.execution import local
-
-    monkeypatch.setattr(local, "start", lambda *arguments, **_: None)
 
 
 def train(folder, worse="head > all"):

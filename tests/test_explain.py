@@ -16,11 +16,8 @@ PAGE = "pages/4_Explain.py"
 
 
 @pytest.fixture(autouse=True)
-def no_real_processes(monkeypatch):
+def no_real_processes(launches):
     """A page starts real workers and measurements; these tests look at pages only."""
-    from tl_engine.execution import local
-
-    monkeypatch.setattr(local, "start", lambda *arguments, **_: None)
 
 
 @pytest.fixture

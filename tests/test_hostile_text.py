@@ -19,7 +19,6 @@ from tests.server import CHROMIUM, browser, server
 from tests.test_pages import with_rates
 from tl_engine.recipe import Phase
 from tl_engine.runs import RunStore
-from tl_engine.storage.locks import hold
 from tl_engine.study import Arm, Study
 from tl_engine.text import WORD_JOINER, cell, plain
 
@@ -222,7 +221,7 @@ def test_runs_that_train_show_their_names(world, visitor):
         with ExitStack() as locks:
             for study in studies:
                 (run,) = study.runs()
-                locks.enter_context(hold(run.path / "lock"))
+                locks.enter_context(run.hold())
                 (run.path / "stop").touch()  # that something has changed is seen by the folder
             visitor.open("")
             visitor.page.get_by_text("pair 1").nth(len(studies) - 1).wait_for()

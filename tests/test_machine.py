@@ -7,7 +7,7 @@ import pytest
 from tests.test_cache import trained
 from tl_engine import machine
 from tl_engine.catalog.presets import PRESETS
-from tl_engine.execution.kill_test import bits
+from tl_engine.execution.computed_bits import bits
 from tl_engine.recipe import PRECISIONS, Phase
 
 PHASES = (Phase("all", 1, 1e-3), Phase("head", 2, 1e-2))

@@ -24,7 +24,8 @@ from tl_engine.runs import (
 )
 from tl_engine.runs.joined_history import split_sound
 from tl_engine.runs.run import LEFT
-from tl_engine.storage import locks, record_files
+from tl_engine.storage import record_files
+from tl_engine.storage.locks import FlockLease
 from tl_engine.study import Study, name_arms
 
 OF_A_RUN = ("recipe.json", "outcome.json", "pulse", "attempts.jsonl", "lock", *LEFT)
@@ -291,8 +292,8 @@ def test_a_lock_of_another_account_damages_its_own_run(world, monkeypatch):
     assert run.state is RunState.DAMAGED
     assert run.sentence.endswith("give this account the right to, or use the one that made it.")
     assert "is damaged" not in run.sentence
-    with pytest.raises(ThawError), locks.hold(lock):
-        pass
+    with pytest.raises(ThawError):
+        FlockLease(lock).take()
 
 
 def test_a_folder_that_may_not_be_read_is_one_damaged_run(world, monkeypatch):

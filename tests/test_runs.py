@@ -19,7 +19,7 @@ from tl_engine.runs import (
     joined_history,
 )
 from tl_engine.storage import memory, record_files
-from tl_engine.storage.locks import hold
+from tl_engine.storage.lease import hold, lease_of
 
 
 @pytest.fixture
@@ -81,7 +81,10 @@ def test_pairs_are_added_after_those_that_another_window_added(store, folder):
     here.add_pairs(1)
     added = there.add_pairs(1)
     assert {run.pair for run in added} == {folder.study.pairs + 2}
-    with hold(folder.path / "pairs.lock"), pytest.raises(StoreError, match="adding pairs"):
+    with (
+        hold(lease_of(folder.path / "pairs.lock")),
+        pytest.raises(StoreError, match="adding pairs"),
+    ):
         here.add_pairs(1)
 
 

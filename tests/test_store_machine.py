@@ -220,7 +220,7 @@ class Store(RuleBasedStateMachine):
             assert run.study.title in self.titles[run.study.id]
             assert fake_run.assert_prefix(run) >= promised.committed
             with run.hold() as ours:
-                assert ours == (run_id not in self.workers)
+                assert bool(ours) == (run_id not in self.workers)
             assert state in ({RUNNING} if run_id in self.workers else promised.rests)
             if state is STOPPED:
                 assert True in promised.stop

@@ -13,9 +13,11 @@ import pytest
 from tests.conftest import PROJECT, tiny_study
 from tests.helpers import drain_in_a_process, wait_until
 from tl_engine.errors import StoreError
-from tl_engine.execution import local, worker
+from tl_engine.execution import worker
+from tl_engine.execution.launcher import launcher
 from tl_engine.recipe import Phase
 from tl_engine.runs import Checkpoint, ClaimedRun, GaveUp, RunState, RunStore
+from tl_engine.storage.lease import is_held
 
 LONG = (Phase("all", 500, 1e-4),)
 
@@ -59,7 +61,7 @@ def starve(root, connection):
 def working(store):
     """A store whose worker trains the first of two long runs."""
     folder = store.create(tiny_study(*LONG, Phase("head", 1, 1e-3)))
-    local.ensure_worker(store)
+    launcher().ensure_worker(store)
     first = folder.runs()[0]
     wait_until(lambda: first.epochs(), 90)
     yield folder
@@ -85,7 +87,7 @@ def test_a_killed_run_is_interrupted_and_goes_on_by_itself(working, store):
     wait_until(lambda: first.state is RunState.INTERRUPTED, 5)
     assert time.monotonic() - began < 5
     epochs = len(first.epochs())
-    local.ensure_worker(store)
+    launcher().ensure_worker(store)
     wait_until(lambda: len(first.epochs()) > epochs + 1, 60)
     assert [attempt["asked"] for attempt in first.attempts()] == [True, False]
     assert first.attempts()[1]["epoch"] in (epochs - 1, epochs)
@@ -114,11 +116,11 @@ def test_a_process_that_hangs_can_be_ended_and_nobody_else_s(working, store):
     process = training_process(run)
     process.suspend()
     run.request_stop()
-    local.end_process(run)
+    launcher().end_process(run)
     wait_until(lambda: run.state is RunState.STOPPED, 10)
     assert run.epochs()
     with pytest.raises(StoreError, match="no process trains it"):
-        local.end_process(run)
+        launcher().end_process(run)
 
 
 @pytest.mark.long
@@ -136,7 +138,7 @@ def test_a_worker_outlives_the_process_that_launched_it(store):
     code = (
         "import sys\n"
         "from tests.conftest import tiny_study\n"
-        "from tl_engine.execution.local import launch\n"
+        "from tl_engine.execution.launcher import launch\n"
         "from tl_engine.runs import RunStore\n"
         "print(launch(tiny_study(both=False), RunStore(sys.argv[1])).id)"
     )
@@ -153,7 +155,7 @@ def test_a_worker_outlives_the_process_that_launched_it(store):
 
 
 def test_a_second_worker_leaves_at_once(store):
-    with store.worker_lock():
+    with store.worker_lease.take():
         began = time.monotonic()
         drain_in_a_process(store)
         assert time.monotonic() - began < 20
@@ -164,9 +166,9 @@ def test_of_many_who_ask_at_once_one_starts_a_worker(store):
     folder = store.create(tiny_study(*LONG, both=False))
     code = (
         "import sys\n"
-        "from tl_engine.execution.local import ensure_worker\n"
+        "from tl_engine.execution.launcher import launcher\n"
         "from tl_engine.runs import RunStore\n"
-        "for _ in range(20): ensure_worker(RunStore(sys.argv[1]))"
+        "for _ in range(20): launcher().ensure_worker(RunStore(sys.argv[1]))"
     )
     asking = [
         subprocess.Popen([sys.executable, "-c", code, str(store.root)], cwd=PROJECT)
@@ -221,8 +223,8 @@ def test_a_run_that_dies_again_and_again_is_given_up_with_a_sentence(store):
 
 
 def test_an_empty_queue_starts_no_worker(store):
-    local.ensure_worker(store)
-    assert not store.worker_lives()
+    launcher().ensure_worker(store)
+    assert not is_held(store.worker_lease)
 
 
 def test_a_run_that_fails_says_why_and_the_next_one_runs(store, tmp_path, monkeypatch):
@@ -237,4 +239,4 @@ def test_a_run_that_fails_says_why_and_the_next_one_runs(store, tmp_path, monkey
 
 
 def test_the_store_knows_whether_a_worker_lives(working, store):
-    assert RunStore(store.root).worker_lives()
+    assert is_held(RunStore(store.root).worker_lease)

@@ -20,11 +20,12 @@ from tests import fake_run
 from tests.attacks import SEED, TIMES
 from tests.helpers import wait_until
 from tl_engine.errors import StoreError
-from tl_engine.execution import local
+from tl_engine.execution.launcher import launcher
 from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.runs.heartbeat import HeartbeatWriter
 from tl_engine.runs.run import Run
 from tl_engine.storage import atomic, record_files
+from tl_engine.storage.lease import is_held
 
 WRITERS = 4
 KILLS = 20 * TIMES
@@ -40,7 +41,7 @@ def write(root, number, shared, own, said):
 
     run = ClaimedRun(store.run(own))
     with run.hold() as ours:
-        say(owns=ours)
+        say(owns=bool(ours))
         run.begin() if run.is_queued else None
         known = run.checkpoint()
         run.rewind_history(known.epoch if known else 0)
@@ -198,7 +199,7 @@ def test_a_stranger_with_the_number_of_a_process_is_never_killed(run):
             (run.path / "pulse").write_text(json.dumps(record_files.with_checksum(pulse)))
             with run.hold(), pytest.raises(StoreError, match="no process trains it"):
                 assert run.state is RunState.RUNNING
-                local.end_process(run)
+                launcher().end_process(run)
             assert stranger.poll() is None
         finally:
             stranger.kill()
@@ -233,7 +234,7 @@ def test_a_lock_that_is_left_over_means_nothing(run):
     (run.path / "lock").write_text("12345")
     (run.study.path.parent / "worker.lock").write_text("12345")
     assert run.state is RunState.QUEUED
-    assert not RunStore(run.study.path.parent).worker_lives()
+    assert not is_held(RunStore(run.study.path.parent).worker_lease)
     with run.hold() as ours:
         assert ours
         fake_run.train(ClaimedRun(run))

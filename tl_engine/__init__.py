@@ -1,7 +1,7 @@
 """Thaw's engine: recipes in, trained and comparable runs out; loads neither Keras nor Streamlit."""
 
 from tl_engine.errors import ThawError
-from tl_engine.execution.local import launch, resume
+from tl_engine.execution.launcher import launch, resume
 from tl_engine.execution.predictor import Prediction, Predictor
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunState, RunStore, StudyFolder

@@ -232,11 +232,10 @@ class Models:
 def _start_nothing() -> None:
     import streamlit.testing.v1  # noqa: F401 - so that no step pays for it
 
-    from tl_engine.execution import local
+    from tests.launches import RecordingLauncher
+    from tl_engine.execution.launcher import LAUNCHERS
 
-    for name in ("start", "ensure_worker"):
-        if hasattr(local, name):
-            setattr(local, name, lambda *_, **__: None)
+    LAUNCHERS["local"] = RecordingLauncher()
     Models.install()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from typing import Any
@@ -12,7 +11,8 @@ from typing import Any
 from tl_engine.analysis.robustness import Robustness
 from tl_engine.cli.printing import add_command, confirm, count, print_json, print_table, say, whole
 from tl_engine.errors import Problem, RecipeError
-from tl_engine.execution.evaluation import evaluate
+from tl_engine.execution.evaluation import COMMANDS, evaluate
+from tl_engine.execution.process import work_in_background
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Evaluation, RunStore, test_access
 
@@ -24,14 +24,14 @@ ASKED = (
 
 def add_to(commands: Any) -> None:
     """Add them to the parser."""
-    text = "open the test split of a study; counted for ever, so it asks first"
-    testing = add_command(commands, "open-test", open_test, text, json=True, yes=True)
+    name, text, asks = COMMANDS[Evaluation.TEST]
+    testing = add_command(commands, name, open_test, text, json=True, yes=asks)
     testing.add_argument("study", metavar="STUDY")
-    text = "finished runs on corrupted images"
-    corruption = add_command(commands, "robustness", robustness, text, json=True)
+    name, text, asks = COMMANDS[Evaluation.ROBUSTNESS]
+    corruption = add_command(commands, name, robustness, text, json=True, yes=asks)
     corruption.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
     for evaluating in (testing, corruption):
-        evaluating.add_argument("--lock", type=int, help=argparse.SUPPRESS)
+        evaluating.add_argument("--lease", default="", help=argparse.SUPPRESS)
     text = "measure step times here (Launch does it for you)"
     made = add_command(commands, "measure", measure, text)
     made.add_argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")
@@ -55,7 +55,7 @@ def robustness(options: argparse.Namespace, store: RunStore) -> int:
 
 def measure(options: argparse.Namespace, store: RunStore) -> int:
     """Measure how long steps take on this machine, for estimates."""
-    from tl_engine.execution.worker import measure as measure_here
+    from tl_engine.execution.step_times import measure as measure_here
 
     measure_here(store, [_recipe(text) for text in options.recipes])
     return 0
@@ -92,17 +92,14 @@ def _evaluate(
     options: argparse.Namespace, store: RunStore, kind: Evaluation, ids: list[str]
 ) -> int:
     """Measure the runs that the ids name, study by study, and print what that gave."""
-    from tl_engine.execution.worker import NICENESS
-
     runs = store.select(ids)
-    os.nice(NICENESS)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    work_in_background()
     answered = True
     for study_id in dict.fromkeys(run.study.id for run in runs):
         chosen = [run for run in runs if run.study.id == study_id]
         study, teller = chosen[0].study, _Teller(study_id)
         try:
-            ended = evaluate(store, study, kind, chosen, taken=options.lock, told=teller)
+            ended = evaluate(store, study, kind, chosen, handover=options.lease, observer=teller)
         except KeyboardInterrupt:
             print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
             return 130

@@ -12,7 +12,8 @@ from tl_engine.cli.looking import summary
 from tl_engine.cli.printing import add_command, percent, say, whole
 from tl_engine.cli.study_options import add_study_options, study_from
 from tl_engine.errors import StoreError
-from tl_engine.execution.local import ensure_worker, launch, resume
+from tl_engine.execution.launcher import launch, launcher, resume
+from tl_engine.execution.worker import LINGER_SECONDS, drain
 from tl_engine.runs import Run, RunState, RunStore
 from tl_engine.runs.evidence import Evidence
 from tl_engine.study import Study
@@ -26,6 +27,19 @@ def add_to(commands: Any) -> None:
     made = add_command(commands, "run", run, "train a study and follow it to its end", json=True)
     add_study_options(made)
     made.add_argument("--detach", action="store_true", help="return at once")
+    _add_clone(commands)
+    text = "go on with a run, or all of a study that can, from the last commit"
+    made = add_command(commands, "resume", resume_runs, text, json=True)
+    made.add_argument("run", metavar="STUDY[/RUN]")
+    made = add_command(commands, "stop", stop, "ask runs to stop at their next batch")
+    made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+    made = add_command(commands, "worker", worker, "train what is queued (started for you by run)")
+    text = f"wait for more ({LINGER_SECONDS:.0f})"
+    made.add_argument("--linger", type=float, default=LINGER_SECONDS, metavar="SECONDS", help=text)
+    made.add_argument("--lease", default="", help=argparse.SUPPRESS)
+
+
+def _add_clone(commands: Any) -> None:
     text = "launch a study's question again, as a study of its own"
     made = add_command(commands, "clone", clone, text, json=True)
     made.add_argument("study", metavar="STUDY")
@@ -35,16 +49,6 @@ def add_to(commands: Any) -> None:
         "--same-seeds", action="store_true", help="repeat pairs that were computed before"
     )
     made.add_argument("--detach", action="store_true", help="return at once")
-    text = "go on with a run, or all of a study that can, from the last commit"
-    made = add_command(commands, "resume", resume_runs, text, json=True)
-    made.add_argument("run", metavar="STUDY[/RUN]")
-    made = add_command(commands, "stop", stop, "ask runs to stop at their next batch")
-    made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
-    made = add_command(commands, "worker", worker, "train what is queued (started for you by run)")
-    made.add_argument(
-        "--linger", type=float, default=60.0, metavar="SECONDS", help="wait for more (60)"
-    )
-    made.add_argument("--lock", type=int, help=argparse.SUPPRESS)
 
 
 def run(options: argparse.Namespace, store: RunStore) -> int:
@@ -54,17 +58,19 @@ def run(options: argparse.Namespace, store: RunStore) -> int:
 
 def clone(options: argparse.Namespace, store: RunStore) -> int:
     """Launch a study's question again, with seeds that no study of its recipes has used."""
-    study = again(store.study(options.study).study, options)
+    changes = {"title": options.title, "pairs": options.pairs}
+    given = {name: value for name, value in changes.items() if value is not None}
+    study = dataclasses.replace(store.study(options.study).study, **given)
     if not options.same_seeds:
         study = _with_fresh_seeds(study, Evidence(store))
     return _launch(options, store, study)
 
 
-def _with_fresh_seeds(study: Study, known: Evidence) -> Study:
-    seen = known.seen_runs(study)
+def _with_fresh_seeds(study: Study, evidence: Evidence) -> Study:
+    seen = evidence.seen_runs(study)
     if not seen:
         return study
-    fresh = dataclasses.replace(study, first_pair=known.fresh_pair(study))
+    fresh = dataclasses.replace(study, first_pair=evidence.fresh_pair(study))
     print(
         f"Fresh seeds, from pair {fresh.first_pair} on: {len(seen)} of the runs were computed "
         "before. --same-seeds repeats them.",
@@ -73,20 +79,11 @@ def _with_fresh_seeds(study: Study, known: Evidence) -> Study:
     return fresh
 
 
-def again(study: Study, options: argparse.Namespace) -> Study:
-    """The study to launch for a clone: the same but for what the options change.
-
-    Raises:
-        RecipeError: for a title or a number of pairs that no study can have.
-    """
-    changes = {"title": options.title, "pairs": options.pairs}
-    given = {name: value for name, value in changes.items() if value is not None}
-    return dataclasses.replace(study, **given)
-
-
 def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
     """Queue a run again, or all of a study that can be, and follow them to their end."""
-    runs = [run for run in store.select([options.run]) if "/" in options.run or _can_resume(run)]
+    runs = store.select([options.run])
+    if "/" not in options.run:
+        runs = [run for run in runs if run.state.is_resumable]
     if not runs:
         raise StoreError(
             f"Study {options.run} has no run to resume: none was stopped, failed or is damaged."
@@ -123,14 +120,8 @@ def stop(options: argparse.Namespace, store: RunStore) -> int:
 
 def worker(options: argparse.Namespace, store: RunStore) -> int:
     """Train what is queued, then wait a while for more."""
-    from tl_engine.execution.worker import main as work
-
-    work(store.root, options.linger, options.lock)
+    drain(store, options.linger, options.lease)
     return 0
-
-
-def _can_resume(run: Run) -> bool:
-    return run.state.is_resumable
 
 
 def _launch(options: argparse.Namespace, store: RunStore, study: Study) -> int:
@@ -143,23 +134,16 @@ def _launch(options: argparse.Namespace, store: RunStore, study: Study) -> int:
 
 
 def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> int:
-    """Print epochs as they come, until every run is over."""
+    """Print epochs as they come, until every run is over; then how each ended."""
     printed = dict.fromkeys((run.id for run in runs), 0)
     while True:
         states = [run.state for run in runs]
         for run in runs:
             printed[run.id] += _print_epochs(run, printed[run.id])
         if all(state.is_over for state in states):
-            break
-        ensure_worker(store)
+            return _print_ends(options, runs)
+        launcher().ensure_worker(store)
         time.sleep(POLL_SECONDS)
-    rows = [summary(run) for run in runs]
-    unfinished = [row for row in rows if row["state"] != RunState.FINISHED.value]
-    for row in unfinished:
-        print(f"{row['run']} {row['state']}: {row['sentence']}", file=sys.stderr)
-    lines = [f"{row['run']}  {plain(row['arm'])}: {percent(row['val_accuracy'])}" for row in rows]
-    say(options, {"study": runs[0].study.id, "runs": rows}, "\n".join(lines))
-    return 1 if unfinished else 0
 
 
 def _print_epochs(run: Run, printed: int) -> int:
@@ -176,3 +160,14 @@ def _print_epochs(run: Run, printed: int) -> int:
             file=sys.stderr,
         )
     return len(epochs)
+
+
+def _print_ends(options: argparse.Namespace, runs: list[Run]) -> int:
+    """Print how each run ended; exit code 1 where one did not finish."""
+    rows = [summary(run) for run in runs]
+    unfinished = [row for row in rows if row["state"] != RunState.FINISHED.value]
+    for row in unfinished:
+        print(f"{row['run']} {row['state']}: {row['sentence']}", file=sys.stderr)
+    lines = [f"{row['run']}  {plain(row['arm'])}: {percent(row['val_accuracy'])}" for row in rows]
+    say(options, {"study": runs[0].study.id, "runs": rows}, "\n".join(lines))
+    return 1 if unfinished else 0

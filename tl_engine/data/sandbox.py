@@ -31,11 +31,12 @@ from tl_engine.data.decoding import (
     read_image,
 )
 from tl_engine.errors import ImageError
+from tl_engine.storage.installation import PARENT
 
 PROCESSOR_SECONDS = 6
 PATIENCE_SECONDS = 60
 """For the same work while others keep the processor busy."""
-PROJECT = Path(__file__).resolve().parents[2]
+
 MEMORY_BYTES = 2 * 2**30
 """Of addresses, which are more than what is used: the largest picture uses half of it."""
 REFUSED = 3
@@ -70,7 +71,7 @@ def read_upload(data: bytes, described: Dataset, *, invert: bool = False) -> Upl
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # where decoders say what they think of a file
             timeout=PATIENCE_SECONDS,
-            cwd=PROJECT,
+            cwd=PARENT,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "PYTHONUTF8": "1"},
         )
         if done.returncode == REFUSED:

@@ -1,49 +1,65 @@
-"""Evaluate finished runs: start the process that asks them, and what it does from end to end."""
+"""Evaluate finished runs: start the process that does it, and what it does from end to end."""
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import NamedTuple
 
 from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import StoreError, ThawError
-from tl_engine.execution import local
+from tl_engine.execution.launcher import launcher
+from tl_engine.execution.process import sentence_about
 from tl_engine.runs import Cache, Evaluation, Run, RunStore, Stopped, StudyEvaluation, StudyFolder
 from tl_engine.runs.claimed import FULL, REFUSED
+from tl_engine.runs.study_evaluation import Observer
 from tl_engine.runs.test_access import note
+from tl_engine.storage.lease import hold, is_held
 
-COMMANDS = {Evaluation.TEST: "open-test", Evaluation.ROBUSTNESS: "robustness"}
 WAITS = "Waits until what trains now has ended"
 STARTS = "Starts"
 STOPPED = "Stopped by request."
 POLL_SECONDS = 0.2
-Told = Callable[[dict[str, Any]], object]
+
+
+class Command(NamedTuple):
+    """The command of an evaluation.
+
+    Attributes:
+        name: on the command line.
+        sentence: what it does, for its help.
+        asks_first: it evaluates all runs of one study, and asks before it does.
+    """
+
+    name: str
+    sentence: str
+    asks_first: bool = False
+
+
+COMMANDS = {
+    Evaluation.TEST: Command(
+        "open-test", "open the test split of a study; counted for ever, so it asks first", True
+    ),
+    Evaluation.ROBUSTNESS: Command("robustness", "finished runs on corrupted images"),
+}
 
 
 def start(store: RunStore, study: StudyFolder, kind: Evaluation, runs: Iterable[Run] = ()) -> None:
-    """Start a process that asks the finished runs of a study; it outlives this one. Does nothing
-    where one lives.
+    """Start a process that evaluates the finished runs of a study; it outlives this one. Does
+    nothing where one lives.
 
     Args:
-        runs: those to ask; none means all of the study. The test split is opened for all.
+        runs: those to evaluate; none means all of the study. The test split is opened for all.
     """
-    evaluation = StudyEvaluation(study, kind)
-    lock = evaluation.take()
-    if lock is None:
-        return
-    is_test = kind is Evaluation.TEST
-    chosen = [study.id, "--yes"] if is_test else [run.id for run in runs]  # asked on the page
-    try:
-        evaluation.report({"stage": STARTS})  # whoever dies before it says a word has said this
-        with store.open_worker_log() as log:
-            words = ("--runs-dir", str(store.root), "--lock", str(lock))
-            local.start(COMMANDS[kind], *words, *(chosen or [study.id]), log=log, keep=(lock,))
-    finally:
-        os.close(lock)
+    evaluation, command, starter = StudyEvaluation(study, kind), COMMANDS[kind], launcher()
+    if holding := evaluation.take():
+        evaluation.report({"stage": STARTS})  # else a process that dies at once had no progress
+        chosen = [run.id for run in runs] or [study.id]
+        if command.asks_first:
+            chosen = [study.id, "--yes"]  # the page has asked
+        starter.start(store, command.name, *chosen, holding=holding)
 
 
 def evaluate(
@@ -52,84 +68,58 @@ def evaluate(
     kind: Evaluation,
     runs: Iterable[Run],
     *,
-    taken: int | None = None,
-    told: Told | None = None,
+    handover: str = "",
+    observer: Observer | None = None,
 ) -> str:
-    """Ask, in this process, those of the runs that have finished and were not asked yet, once
-    nothing trains.
+    """Evaluate, in this process, those of the runs that have finished and have no results yet,
+    once nothing trains.
 
     Args:
-        taken: descriptor that holds the evaluation's lock already.
-        told: called with every sign of progress.
+        handover: with which this process goes on with the evaluation's lease, which the process
+            that started it took.
+        observer: called with each report of progress.
 
     Returns:
-        How it ended, for people; empty where every run has answered.
+        How it ended, for people; empty where every run has results.
 
     Raises:
-        StoreError: where another process asks.
+        StoreError: where another process evaluates.
     """
-    evaluation = _Told(study, kind, told)
-    with evaluation.hold(taken) as ours:
-        if not ours:
+    evaluation = StudyEvaluation(study, kind, observer)
+    with evaluation.hold(handover) as holding:
+        if not holding:
             raise StoreError(f"The runs of {study.title} are being measured already.")
-        evaluation.report({"stage": WAITS if store.is_slot_taken() else STARTS})
+        evaluation.report({"stage": WAITS if is_held(store.training_lease) else STARTS})
         ended = "It ended before its time."
         try:
-            with _slot(store, evaluation) as ours:
+            with _turn(store, evaluation) as has_turn:
                 evaluation.report({"stage": STARTS})
-                ended = _ask(evaluation, evaluation.missing(runs)) if ours else STOPPED
+                ended = _attempt(evaluation, evaluation.missing(runs)) if has_turn else STOPPED
         finally:
             evaluation.report({"ended": ended})
         return ended
 
 
 @contextmanager
-def _slot(store: RunStore, evaluation: StudyEvaluation) -> Iterator[bool]:
-    """Held as soon as nothing trains; gives False where somebody stops the waiting."""
+def _turn(store: RunStore, evaluation: StudyEvaluation) -> Iterator[bool]:
+    """Begins as soon as nothing trains; gives False where somebody stops the waiting."""
     while not evaluation.stop_requested:
-        with store.slot(wait=False) as ours:
-            if ours:
+        with hold(store.training_lease) as holding:
+            if holding:
                 yield True
                 return
         time.sleep(POLL_SECONDS)
     yield False
 
 
-class _Told(StudyEvaluation):
-    """Tells somebody besides what it writes down."""
-
-    def __init__(self, study: StudyFolder, kind: Evaluation, told: Told | None) -> None:
-        super().__init__(study, kind)
-        self._told = told
-
-    def report(self, progress: dict[str, Any]) -> None:
-        super().report(progress)
-        if self._told:
-            self._told(progress)
-
-
-def _ask_each(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
-    """Ask each run; a sentence for each that could not be asked."""
-    from tl_engine.learning.evaluator import evaluate as ask
-
-    if evaluation.kind is not Evaluation.TEST:
-        return ask(evaluation, runs)
-    note(evaluation.study, runs)  # first of all: whoever dies from here on has opened it
-    refused = ask(evaluation, runs)
-    evaluation.report({"stage": "Looking for test images that training images look like"})
-    for name in {run.recipe.dataset for run in runs}:
-        duplicates_of(name, Cache(evaluation.study.path.parent))
-    return refused
-
-
-def _ask(evaluation: StudyEvaluation, runs: list[Run]) -> str:
-    """Ask the runs; how it ended."""
+def _attempt(evaluation: StudyEvaluation, runs: list[Run]) -> str:
+    """Evaluate the runs; how it ended."""
     if not runs:
         return ""
     if evaluation.stop_requested:
         return STOPPED
     try:
-        return " ".join(_ask_each(evaluation, runs))
+        return " ".join(_evaluate_runs(evaluation, runs))
     except Stopped:
         return "Stopped by request; what was measured is kept."
     except ThawError as error:
@@ -140,4 +130,18 @@ def _ask(evaluation: StudyEvaluation, runs: list[Run]) -> str:
         return f"The disk refuses to be written: {error.strerror}. What was measured is kept."
     except Exception as error:
         traceback.print_exc()
-        return f"{type(error).__name__}: {error}"[:500]
+        return sentence_about(error)
+
+
+def _evaluate_runs(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
+    """Evaluate each run; a sentence for each that could not be evaluated."""
+    from tl_engine.learning.evaluator import evaluate as evaluate_runs
+
+    if evaluation.kind is not Evaluation.TEST:
+        return evaluate_runs(evaluation, runs)
+    note(evaluation.study, runs)  # first of all: whoever dies from here on has opened it
+    refused = evaluate_runs(evaluation, runs)
+    evaluation.report({"stage": "Looking for test images that training images look like"})
+    for name in {run.recipe.dataset for run in runs}:
+        duplicates_of(name, Cache(evaluation.study.path.parent))
+    return refused

@@ -7,8 +7,6 @@ disturbed: the same bits in every variable, every metric and every probability.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import random
 import signal
@@ -17,18 +15,21 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import psutil
 
 from tl_engine.errors import StoreError
-from tl_engine.execution import local
+from tl_engine.execution.computed_bits import bits
+from tl_engine.execution.launcher import launcher
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.runs import COSTS, Run, RunState, RunStore
+from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.storage.installation import PARENT
 from tl_engine.study import Arm, Study
 
 TARGETS = {"training process": 0.7, "worker": 0.15, "server": 0.15}
-"""Whom a kill hits, and how often."""
+"""What a kill hits, and how often."""
 KILLS_PER_RUN = 4
 """After so many, a run is left to end: it goes on by itself at most five times."""
 SERVE = "import sys; from tl_engine.execution.kill_test import serve; serve(sys.argv[1])"
@@ -85,7 +86,11 @@ def recipe() -> Recipe:
 
 
 def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Report]:
-    """Train one run undisturbed and others under fire.
+    """Train one run undisturbed, and others while processes are killed.
+
+    Args:
+        kills: how many in all.
+        seed: decides what is killed, and when.
 
     Yields:
         A line for each thing that happened.
@@ -93,23 +98,21 @@ def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Re
     Returns:
         The Report, as the generator's value.
     """
-    began, report, dice = time.monotonic(), Report(), random.Random(seed)  # noqa: S311
-    with _Server(store) as server:
-        reference = _launch(store, "Undisturbed")
-        _wait_until_over(reference)
-        duration = _seconds(reference)
-        expected = bits(reference)
-        yield f"Undisturbed: {reference.state.value} in {duration:.1f} s, {expected[:12]}"
+    began, report, chance = time.monotonic(), Report(), random.Random(seed)  # noqa: S311
+    with closing(_Server(store)) as server:
+        undisturbed = _queue(store, "Undisturbed")
+        _wait_until_over(undisturbed)
+        duration, expected = float(undisturbed.outcome["seconds"]), bits(undisturbed)
+        yield f"Undisturbed: {undisturbed.state.value} in {duration:.1f} s, {expected[:12]}"
         while report.kills.total() < kills:
-            run = _launch(store, f"Under fire {report.runs + 1}")
             report.runs += 1
+            run = _queue(store, f"Under fire {report.runs}")
             for _ in range(min(KILLS_PER_RUN, kills - report.kills.total())):
-                time.sleep(dice.uniform(0, 1.2 * duration))
+                time.sleep(chance.uniform(0, 1.2 * duration))
                 if run.state.is_over:
                     break
-                yield _strike(run, server, dice, report)
-            _wait_until_over(run, report)
-            report.resumed += sum(not attempt["asked"] for attempt in run.attempts())
+                yield f"{run.study.title}: {_kill(run, server, chance, report)}"
+            _let_finish(run, report)
             same = bits(run) == expected
             report.identical += same
             yield f"{run.study.title}: {'the same bits' if same else 'OTHER BITS: ' + run.id}"
@@ -117,31 +120,11 @@ def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Re
     return report
 
 
-def bits(run: Run) -> str:
-    """The sha256 of all that a run computed: variables, metrics, probabilities, audits.
-
-    Raises:
-        StoreError: for a run that has not finished.
-    """
-    if run.state is not RunState.FINISHED:
-        raise StoreError(f"Run {run.id} is {run.state.value}: {run.sentence}")
-    digest = hashlib.sha256()
-    for arrays in (run.model_arrays(), run.probabilities()):
-        for name, array in sorted(arrays.items()):
-            digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
-    for epoch in run.epochs():
-        computed = {name: value for name, value in epoch.items() if name not in COSTS}
-        digest.update(json.dumps(computed, sort_keys=True).encode())
-    audits = [phase["audit"] for phase in run.scores["phases"]]
-    digest.update(json.dumps([audits, run.scores["splits"]], sort_keys=True).encode())
-    return digest.hexdigest()
-
-
 def serve(root: str) -> None:
     """What an open page does, for ever: see that a worker lives where something waits."""
     store = RunStore(root)
     while True:
-        local.ensure_worker(store)
+        launcher().ensure_worker(store)
         time.sleep(POLL_SECONDS)
 
 
@@ -149,13 +132,10 @@ class _Server:
     """The process that stands for the dashboard; killed and started again."""
 
     def __init__(self, store: RunStore) -> None:
-        self._store = store
+        self._store, self._process = store, _start_server(store)
 
-    def __enter__(self) -> _Server:
-        self._start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Kill it and the workers."""
         self._process.kill()
         self._process.wait()
         for worker in self.workers():
@@ -165,66 +145,62 @@ class _Server:
         """Kill it with everything in its session, and start another."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._start()
+        self._process = _start_server(self._store)
 
     def workers(self) -> list[psutil.Process]:
         """The processes that drain the store's queue."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            words = process.info["cmdline"] or []
-            if "worker" in words and str(self._store.root) in words:
-                found.append(process)
-        return found
-
-    def _start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, str(self._store.root)],
-            cwd=local.PROJECT,
-            # A run that finds its phases computed would have nothing to be killed in.
-            env={**os.environ, "THAW_CACHE_GB": "0"},
-            start_new_session=True,
-        )
+        wanted = {"worker", str(self._store.root)}
+        processes = psutil.process_iter(["cmdline"])
+        return [process for process in processes if wanted <= {*(process.info["cmdline"] or [])}]
 
 
-def _launch(store: RunStore, title: str) -> Run:
+def _start_server(store: RunStore) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(store.root)],
+        cwd=PARENT,
+        # A run that finds its phases computed would have nothing to be killed in.
+        env={**os.environ, "THAW_CACHE_GB": "0"},
+        start_new_session=True,
+    )
+
+
+def _queue(store: RunStore, title: str) -> Run:
     return store.create(Study(title, (Arm("Fine-tune first", recipe()),))).runs()[0]
 
 
-def _strike(run: Run, server: _Server, dice: random.Random, report: Report) -> str:
-    """Kill somebody; what a run loses by it is counted when it has gone on."""
-    target = dice.choices(list(TARGETS), list(TARGETS.values()))[0]
-    seen, attempts = len(run.epochs()), len(run.attempts())
+def _kill(run: Run, server: _Server, chance: random.Random, report: Report) -> str:
+    """Kill one of the processes; in words, which."""
+    target = chance.choices(list(TARGETS), list(TARGETS.values()))[0]
+    epochs, attempts = len(run.epochs()), len(run.attempts())
     if target == "server":
         server.restart()
     elif target == "worker" and (workers := server.workers()):
         workers[0].kill()
-    elif not _kill_training(run):
-        return f"{run.study.title}: nobody trains at this moment"
     else:
         target = "training process"
-    report.kills[target] += 1
-    if target == "training process":
+        try:
+            launcher().end_process(run)
+        except StoreError:
+            return "nobody trains at this moment"
         _wait_until(lambda: len(run.attempts()) > attempts or run.state.is_over)
-        if len(run.attempts()) > attempts:
-            report.lost += max(0, seen - 1 - run.attempts()[attempts]["epoch"])
-    return f"{run.study.title}: killed the {target} in epoch {seen + 1}"
+        for attempt in run.attempts()[attempts : attempts + 1]:
+            report.lost += max(0, epochs - 1 - attempt["epoch"])
+    report.kills[target] += 1
+    return f"killed the {target} in epoch {epochs + 1}"
 
 
-def _kill_training(run: Run) -> bool:
-    try:
-        local.end_process(run)
-    except StoreError:
-        return False
-    return True
-
-
-def _wait_until_over(run: Run, report: Report | None = None) -> None:
-    """Wait for the end; a run that gave up is asked to go on, as a person would."""
-    _wait_until(lambda: run.state.is_over)
-    while report and run.state is RunState.FAILED and run.sentence.startswith("Its process died"):
+def _let_finish(run: Run, report: Report) -> None:
+    """Wait for the end; a run that gave up is resumed, as a person would."""
+    _wait_until_over(run)
+    while run.state is RunState.FAILED and run.sentence.startswith("Its process died"):
         run.enqueue()
         report.asked += 1
-        _wait_until(lambda: run.state.is_over)
+        _wait_until_over(run)
+    report.resumed += sum(not attempt["asked"] for attempt in run.attempts())
+
+
+def _wait_until_over(run: Run) -> None:
+    _wait_until(lambda: run.state.is_over)
 
 
 def _wait_until(fact: Callable[[], object]) -> None:
@@ -233,7 +209,3 @@ def _wait_until(fact: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise StoreError(f"Nothing happened for {PATIENCE_SECONDS:.0f} s: the runs are stuck.")
         time.sleep(POLL_SECONDS)
-
-
-def _seconds(run: Run) -> float:
-    return float(run.outcome["seconds"])

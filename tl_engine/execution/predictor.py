@@ -24,8 +24,8 @@ import numpy as np
 
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import PredictionError
-from tl_engine.execution.local import PROJECT
 from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.storage.installation import PARENT
 
 SERVER = "tl_engine.learning.prediction_server"
 ANSWER_SECONDS = 120.0
@@ -126,7 +126,7 @@ class Predictor:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd=PROJECT,
+                cwd=PARENT,
                 env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
             )
         self._connection = Connection(ours.detach())

@@ -16,7 +16,8 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.data import formats, sources
 from tl_engine.errors import DataUnavailable
 from tl_engine.storage import atomic
-from tl_engine.storage.locks import hold
+from tl_engine.storage.lease import hold
+from tl_engine.storage.locks import FlockLease
 
 LOADERS = {
     "cifar10": keras.datasets.cifar10.load_data,
@@ -54,7 +55,7 @@ def prepare(name: str) -> None:
     folder = formats.prepared_folder(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with hold(folder / ".lock", wait=True):
+        with hold(FlockLease(folder / ".lock"), wait=True):
             if not sources.available(name):
                 for array, values in _fetch(name).items():
                     _keep(folder / f"{array}.npy", values)

@@ -39,8 +39,12 @@ class Checkpoint(NamedTuple):
     partial: bool = False
 
 
-def commit(records: Records, state: Checkpoint) -> None:
-    """Make this the state to go on from, then drop the one before."""
+def commit(records: Records, state: Checkpoint, lease: str = "") -> None:
+    """Make this the state to go on from, then drop the one before.
+
+    Args:
+        lease: token of the holding (`Holding.token`) under which it is committed.
+    """
     entries, folder = {}, records.folder
     kinds = {FREE if state.partial else MODEL: state.model, OPTIMIZER: state.optimizer}
     if state.partial:
@@ -49,21 +53,27 @@ def commit(records: Records, state: Checkpoint) -> None:
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
         atomic.write_arrays(path, arrays)
         entries[kind] = {"file": path.name, "sha256": record_files.sha256_of(path)}
-    _write(records, state.epoch, state.step, state.notes, entries)
+    _write(records, lease, epoch=state.epoch, step=state.step, notes=state.notes, files=entries)
 
 
 def adopt(
-    records: Records, source: Path, epoch: int, notes: dict[str, Any], entries: dict[str, Any]
+    records: Records,
+    source: Path,
+    epoch: int,
+    notes: dict[str, Any],
+    entries: dict[str, Any],
+    lease: str = "",
 ) -> None:
     """Make the state that files of another folder hold the one to go on from.
 
     Args:
         entries: those files, by kind: `file` and `sha256`.
+        lease: as that of `commit`.
     """
     for entry in entries.values():
         atomic.remove(records.folder / entry["file"])
         atomic.link(source / entry["file"], records.folder / entry["file"])
-    _write(records, epoch, 0, notes, entries)
+    _write(records, lease, epoch=epoch, step=0, notes=notes, files=entries)
 
 
 def recover(records: Records) -> None:
@@ -125,10 +135,9 @@ def drop_optimizer(records: Records) -> None:
     _clean(records.folder, manifest)
 
 
-def _write(
-    records: Records, epoch: int, step: int, notes: dict[str, Any], entries: Mapping[str, Any]
-) -> None:
-    manifest = {"epoch": epoch, "step": step, "notes": notes, "files": dict(entries)}
+def _write(records: Records, lease: str, **manifest: Any) -> None:
+    if lease:
+        manifest["lease"] = lease
     # Whoever loses it afterwards must not pass for a run that one machine trained.
     manifest["environment"] = os.path.lexists(records.folder / ENVIRONMENT)
     records.write(MANIFEST, manifest)

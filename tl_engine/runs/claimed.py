@@ -23,6 +23,7 @@ from tl_engine.runs.run import LEFT, Run, RunState
 from tl_engine.runs.times import spent_before
 from tl_engine.storage import atomic, record_files
 from tl_engine.storage.cache import Cache
+from tl_engine.storage.holder import Holding
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE)
@@ -50,8 +51,13 @@ class ClaimedRun(Run):
     committed already stays as it is, and the run goes on when there is room.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, holding: Holding | None = None) -> None:
+        """
+        Args:
+            holding: of the run's lease; commits carry its token.
+        """
         super().__init__(run.path, run.study)
+        self._lease_token = holding.token if holding else ""
         self._before = self._spent_before()
         self._heartbeat = HeartbeatWriter(run.path, self._before)
         self._said: dict[str, Any] = {}
@@ -115,7 +121,7 @@ class ClaimedRun(Run):
         """Make this the state to go on from, and drop the one before."""
         arrays = [*state.model.values(), *state.optimizer.values()]
         size = sum(array.nbytes for array in arrays)
-        self._keep(lambda: checkpoint.commit(self.records, state), size)
+        self._keep(lambda: checkpoint.commit(self.records, state, self._lease_token), size)
 
     def adopt(self, end: PhaseEnd) -> None:
         """Go on from where another run's phase ended: its history, marked as shared, and its
@@ -125,7 +131,7 @@ class ClaimedRun(Run):
         ]
         phases = [{**phase, "shared": phase.get("shared", end.run)} for phase in end.phases]
         self._keep(lambda: self.records.rewrite("history.jsonl", lines))
-        state = (end.folder, len(lines), {"phases": phases}, end.files)
+        state = (end.folder, len(lines), {"phases": phases}, end.files, self._lease_token)
         self._keep(lambda: checkpoint.adopt(self.records, *state))
 
     def keep_phase_end(

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tl_engine.errors import StoreError
-from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage import atomic, record_files
+from tl_engine.storage.lease import hold, lease_of
 
 FILE = "evidence.jsonl"
 DAMAGED = f"What deleted studies computed cannot be read ({FILE} is damaged)"
@@ -51,8 +52,8 @@ def add(root: Path, line: Mapping[str, Any]) -> None:
         StoreError: where somebody else writes right now.
         OSError: where the disk is full or refuses: then nothing may be deleted.
     """
-    with locks.hold(root / "evidence.lock", wait=True) as ours:
-        if not ours:
+    with hold(lease_of(root / "evidence.lock"), wait=True) as holding:
+        if not holding:
             raise StoreError("Somebody is deleting another study right now: try again.")
         known = read(root)
         if known.is_damaged:  # what is damaged stays, and goes on being said

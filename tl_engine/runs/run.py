@@ -21,7 +21,9 @@ from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.evaluation_results import Evaluation
 from tl_engine.runs.heartbeat import Heartbeat
 from tl_engine.runs.history import HISTORY_COLUMNS
-from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage import atomic, record_files
+from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import hold, is_held, lease_of
 from tl_engine.storage.record_files import Records
 from tl_engine.study import Seeds
 
@@ -218,7 +220,7 @@ class Run:
         change in between can mislead."""
         queued, held = self.is_queued, False
         try:
-            held = locks.is_held(self.path / "lock")
+            held = is_held(lease_of(self.path / "lock"))
             facts, damage = self.facts(), ""
         except StoreError as error:
             facts, damage = None, str(error)
@@ -547,15 +549,15 @@ class Run:
             atomic.remove(self.path / "stop")
             atomic.remove(self.path / "outcome.json")
 
-    def hold(self) -> AbstractContextManager[bool]:
-        """The run's lock; gives False where another process trains it.
+    def hold(self) -> AbstractContextManager[Holding | None]:
+        """Hold the run for a block, which gets None where another process trains it.
 
         Raises:
             StoreError: where the run is gone.
         """
         if not self.path.is_dir():
             raise StoreError(f"There is no run {self.id} any more: somebody deleted it.")
-        return locks.hold(self.path / "lock")
+        return hold(lease_of(self.path / "lock"))
 
     @property
     def is_queued(self) -> bool:

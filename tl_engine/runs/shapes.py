@@ -162,6 +162,7 @@ class Checkpoint(TypedDict):
     step: NotRequired[Count]
     notes: NotRequired[dict[str, Any]]
     environment: NotRequired[bool]
+    lease: NotRequired[Annotated[str, Meta(max_length=100)]]
     files: dict[str, Part]
 
 

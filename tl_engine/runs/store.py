@@ -6,7 +6,6 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,8 +20,9 @@ from tl_engine.runs.phase_ends import KIND
 from tl_engine.runs.run import Run
 from tl_engine.runs.study_evaluation import StudyEvaluation
 from tl_engine.runs.study_folder import StudyFolder, fill_run, run_name
-from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage import atomic, record_files
 from tl_engine.storage.cache import Cache
+from tl_engine.storage.lease import Lease, lease_of
 from tl_engine.storage.memory import Kept
 from tl_engine.study import Study
 
@@ -170,29 +170,20 @@ class RunStore:
         """Remove what writers left that died; for the worker, once."""
         atomic.sweep(self.root, live=True)
 
-    def worker_lock(self, taken: int | None = None) -> AbstractContextManager[bool]:
-        """Held by the one worker that drains this store's queue.
+    @property
+    def worker_lease(self) -> Lease:
+        """Held by the one worker that drains this store's queue."""
+        return lease_of(self.root / "worker.lock")
 
-        Args:
-            taken: the descriptor with which it holds the lock already.
-        """
-        return locks.hold(self.root / "worker.lock") if taken is None else locks.adopt(taken)
+    @property
+    def training_lease(self) -> Lease:
+        """Held by the one process that trains or evaluates."""
+        return lease_of(self.root / "slot.lock")
 
-    def take_worker_lock(self) -> int | None:
-        """Take that lock for a worker that is about to be started; None where one lives."""
-        return locks.take(self.root / "worker.lock")
-
-    def worker_lives(self) -> bool:
-        """Whether a worker drains this store's queue."""
-        return locks.is_held(self.root / "worker.lock")
-
-    def slot(self, *, wait: bool = True) -> AbstractContextManager[bool]:
-        """Held by the one process that trains; waits until it is free, or gives False at once."""
-        return locks.hold(self.root / "slot.lock", wait=wait)
-
-    def is_slot_taken(self) -> bool:
-        """Whether a process trains, or asks finished runs, right now."""
-        return locks.is_held(self.root / "slot.lock")
+    @property
+    def measurement_lease(self) -> Lease:
+        """Held by the one process that measures how long steps take."""
+        return lease_of(self.root / "measure.lock")
 
     def open_worker_log(self) -> IO[bytes]:
         """Standard output and error of workers, to append to."""
@@ -205,14 +196,6 @@ class RunStore:
     def measurements(self) -> list[dict[str, Any]]:
         """All measurements, oldest first."""
         return timings.read(self.root)
-
-    def measuring(self) -> AbstractContextManager[bool]:
-        """Held by the one process that measures."""
-        return locks.hold(self.root / "measure.lock")
-
-    def is_measuring(self) -> bool:
-        """Whether a process measures right now."""
-        return locks.is_held(self.root / "measure.lock")
 
     def _folders(self) -> Iterator[StudyFolder]:
         for path in sorted(self._study_paths(), reverse=True):

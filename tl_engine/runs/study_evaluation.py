@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from tl_engine.errors import DamagedError
@@ -13,8 +13,11 @@ from tl_engine.runs.evaluation_results import Evaluation
 from tl_engine.runs.run import Run, RunState
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
-from tl_engine.storage import atomic, locks
+from tl_engine.storage import atomic
+from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import is_held, lease_of
 
+Observer = Callable[[dict[str, Any]], object]
 DIED = "The process that measured them died; what it had measured is kept."
 
 
@@ -25,9 +28,16 @@ class StudyEvaluation:
         study, kind: whose runs are asked, and what.
     """
 
-    def __init__(self, study: StudyFolder, kind: Evaluation) -> None:
-        self.study, self.kind = study, kind
+    def __init__(
+        self, study: StudyFolder, kind: Evaluation, observer: Observer | None = None
+    ) -> None:
+        """
+        Args:
+            observer: called with each report of progress.
+        """
+        self.study, self.kind, self._observer = study, kind, observer
         self._folder = study.path / kind
+        self._lease = lease_of(self._folder / "lock")
         self._heartbeat = heartbeat.HeartbeatWriter(self._folder)
 
     def missing(self, runs: Iterable[Run]) -> list[Run]:
@@ -44,7 +54,7 @@ class StudyEvaluation:
     @property
     def is_alive(self) -> bool:
         """Whether a living process asks, or waits for its turn."""
-        return locks.is_held(self._folder / "lock")
+        return is_held(self._lease)
 
     @property
     def progress(self) -> dict[str, Any]:
@@ -65,28 +75,30 @@ class StudyEvaluation:
 
     # What its process does.
 
-    def take(self) -> int | None:
-        """Take its lock for a process that is about to be started; None where one lives."""
+    def take(self) -> Holding | None:
+        """Take its lease for a process that is about to be started; None where one lives."""
         atomic.make_folder(self._folder)
-        descriptor = locks.take(self._folder / "lock")
-        if descriptor is not None:
+        holding = self._lease.take()
+        if holding:
             atomic.remove(self._folder / "stop")
-        return descriptor
+        return holding
 
     @contextlib.contextmanager
-    def hold(self, taken: int | None = None) -> Iterator[bool]:
-        """Held by the one process that asks; gives False where another one does.
+    def hold(self, handover: str = "") -> Iterator[Holding | None]:
+        """Held by the one process that evaluates; gives None where another one does.
 
         Args:
-            taken: the descriptor with which it holds the lock already.
+            handover: with which it goes on with the holding of the process that started it.
         """
-        descriptor = self.take() if taken is None else taken
-        if descriptor is None:
-            yield False
+        holding = self._lease.adopt(handover) if handover else self.take()
+        if holding is None:
+            yield None
             return
-        with locks.adopt(descriptor), self._heartbeat.beating():
-            yield True
+        with holding, self._heartbeat.beating():
+            yield holding
 
     def report(self, progress: dict[str, Any]) -> None:
         """Say where its process is, or how it ended."""
         self._heartbeat.say(progress)
+        if self._observer:
+            self._observer(progress)

@@ -15,7 +15,8 @@ from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError, shown
 from tl_engine.runs import evidence
 from tl_engine.runs.run import QUARANTINE, Run
 from tl_engine.runs.test_access import TestSetAccess
-from tl_engine.storage import atomic, locks, record_files
+from tl_engine.storage import atomic, record_files
+from tl_engine.storage.lease import hold, lease_of
 from tl_engine.storage.record_files import Records
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, Seeds, Study
 from tl_engine.text import lines
@@ -195,8 +196,8 @@ class StudyFolder:
             StoreError: for fewer than 1, or more than a study may have in all; where somebody else
                 adds some right now.
         """
-        with locks.hold(self.path / "pairs.lock") as ours:
-            if not ours:
+        with hold(lease_of(self.path / "pairs.lock")) as holding:
+            if not holding:
                 raise StoreError(f"Somebody is adding pairs to {self.title} right now.")
             self.__dict__.pop("_run_paths", None)  # others may have added some since
             there = self.study.pairs + self.added_pairs

@@ -1,4 +1,4 @@
-"""Locks that tell whether a process lives.
+"""The lease on one machine: a flock, which tells whether a process lives.
 
 The kernel releases a flock when its holder dies, however it dies, so a held lock is the truth
 where a stored pid is not (zombies, reuse). POSIX only: Linux, macOS, WSL.
@@ -10,73 +10,61 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tl_engine.errors import ClosedError, DamagedError
 from tl_engine.storage import atomic
+from tl_engine.storage.holder import Holder, Holding
 
 PROBE_SECONDS = 0.5
 """How long a writer tries before it believes that another one holds the lock: readers probe
 with a shared lock for microseconds, and one of those must not turn a worker away."""
 
 
-@contextmanager
-def hold(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Hold the lock for the block; gives False where another process holds it.
+@dataclass(frozen=True)
+class FlockLease:
+    """A `Lease` that lasts as long as its holder, or a process that inherited it, lives."""
 
-    Args:
-        wait: wait until it is free, instead.
+    path: Path
 
-    Raises:
-        DamagedError: where what lies there is no file that this account may open.
-    """
-    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
-    try:
-        yield _acquire(descriptor, wait)
-    finally:
-        os.close(descriptor)
+    def holder(self) -> Holder | None:
+        """The process that holds it, which does not show its token."""
+        try:
+            descriptor = _open(self.path, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return Holder()
+        else:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def take(self, *, wait: bool = False) -> Holding | None:
+        """Take it for this process."""
+        descriptor, taken = _open(self.path, os.O_RDWR | os.O_CREAT), False
+        try:
+            taken = _acquire(descriptor, wait)
+        finally:
+            if not taken:
+                os.close(descriptor)
+        return _holding(descriptor) if taken else None
+
+    def adopt(self, handover: str) -> Holding:
+        """Go on with what the starting process took: the number of a descriptor that it left
+        open for this one."""
+        # A child of this process that outlives it must not go on holding the lock.
+        os.set_inheritable(int(handover), False)
+        return _holding(int(handover))
 
 
-def take(path: Path) -> int | None:
-    """Take the lock for a process that is about to be started: the descriptor to hand to it,
-    which holds the lock for as long as either has it open; None where it is held."""
-    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
-    if _acquire(descriptor, wait=False):
-        return descriptor
-    os.close(descriptor)
-    return None
-
-
-@contextmanager
-def adopt(descriptor: int) -> Iterator[bool]:
-    """Hold for the block a lock that the starting process took."""
-    os.set_inheritable(descriptor, False)  # a process of ours that outlives us must not keep it
-    try:
-        yield True
-    finally:
-        os.close(descriptor)
-
-
-def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock.
-
-    Raises:
-        DamagedError: where what lies there is no file that this account may open.
-    """
-    try:
-        descriptor = _open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)
+def _holding(descriptor: int) -> Holding:
+    """The lock is held for as long as any process has the descriptor open."""
+    return Holding(partial(os.close, descriptor), str(descriptor), (descriptor,))
 
 
 def _open(path: Path, flags: int) -> int:

@@ -15,7 +15,7 @@ from tl_engine.analysis.contrast import ORDER, contrast
 from tl_engine.analysis.rule import AT_END
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
 from tl_engine.catalog.glossary import explain
-from tl_engine.execution import local
+from tl_engine.execution.launcher import launch, launcher
 from tl_engine.metric import Metric
 from tl_engine.report.basis import (
     evidence_of_arms,
@@ -61,7 +61,7 @@ def offer_twin(run: Run, key: str) -> None:
         help=f"A study of {plain(run.arm, 60)} and its reverse with {pairs} paired seeds. What is "
         "computed already is not computed again.",
     ):
-        address.remember([local.launch(twin, store()).id])
+        address.remember([launch(twin, store()).id])
         st.switch_page("app.py")
 
 
@@ -241,7 +241,7 @@ def _more_pairs(one: Judged, question: Question) -> None:
         f"on this card.{taken}",
     ):
         study.add_pairs(adds)
-        local.ensure_worker(store())
+        launcher().ensure_worker(store())
         st.rerun()
 
 
@@ -261,7 +261,7 @@ def _fair(one: Judged, first: ShownArm) -> None:
         asked, pairs = first.runs[0].study.study, len(first.runs)
         arms = name_arms(recipes)
         study = replace(asked, title=title, arms=arms, pairs=pairs, expectation=None)
-        address.remember([local.launch(study, store()).id])
+        address.remember([launch(study, store()).id])
         st.switch_page("app.py")
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 
 from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.charts.phase_tree import shares, tree_svg
-from tl_engine.execution import local
+from tl_engine.execution.launcher import launcher, resume
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
 from ui import access
@@ -74,7 +74,7 @@ def _actions(runs: list[Run]) -> None:
             f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
         ):
             for run in resumable:
-                local.resume(run.id, store())
+                resume(run.id, store())
             st.rerun()
         if st.button("Compare", icon=":material/compare_arrows:", key="compare"):
             ids = ",".join(run.id for run in runs)
@@ -198,7 +198,7 @@ def _models(run: Run) -> None:
 
 def _offer_h5(run: Run) -> None:
     if access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
-        local.start("export", "--runs-dir", str(store().root), run.id)
+        launcher().start(store(), "export", run.id)
         st.session_state[_asked(run)] = time.monotonic()
         st.rerun()
 
