@@ -194,17 +194,6 @@ def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
         np.testing.assert_array_equal(run.test_probabilities()["probabilities"], said)
 
 
-def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path):
-    from tl_engine.learning.prediction_server import load
-
-    shutil.copytree(PROJECT / "tests" / "golden" / "format-1", tmp_path / "runs")
-    run, _ = RunStore(tmp_path / "runs").studies()[0].runs()
-    known = run.test_probabilities()
-    images = np.array(load_images("fashion-mini").test.images[:50])
-    said = load(run).reader.ask(images)
-    np.testing.assert_allclose(said, known["probabilities"][:50], atol=2e-3)
-
-
 def test_only_finished_runs_are_asked_and_later_ones_need_another_opening(
     store, study, monkeypatch
 ):

@@ -152,9 +152,11 @@ def test_two_arms_on_corrupted_images_are_compared_pair_by_pair(study):
     assert "A diagnostic: it changes no verdict." in words(app)
 
 
-def test_what_an_earlier_version_measured_is_shown_and_counts_as_one_opening(tmp_path, monkeypatch):
-    golden = PROJECT / "tests" / "golden" / "format-1"
+def test_test_results_without_a_log_of_openings_count_as_one_opening(tmp_path, monkeypatch):
+    golden = PROJECT / "tests" / "golden" / "format-3"
     shutil.copytree(golden, tmp_path / "runs")
+    for log in (tmp_path / "runs").glob("*/openings.jsonl"):
+        log.unlink()
     monkeypatch.setenv("THAW_RUNS_DIR", str(tmp_path / "runs"))
     app = shown()
     assert "Test opened 1 time; once at the end of each run, by an earlier version." in words(app)
