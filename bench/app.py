@@ -23,6 +23,7 @@ from tl_engine.execution.local import launch
 from tl_engine.execution.predictor import Predictor
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Study, name_arms, with_reversed
 
 REPETITIONS = 9
@@ -132,7 +133,7 @@ def live_points(store: RunStore) -> None:
         while not run.state.is_over and len(delays) < 8:
             delays.append(_delay(run, page, points))
         if not run.state.is_over:
-            run.request_stop()
+            request_stop(run)
     say("epoch to chart", f"median {statistics.median(delays):.1f} s", "at most 2 s")
     say("slowest of " + str(len(delays)), f"{max(delays):.1f} s", "at most 2 s")
 

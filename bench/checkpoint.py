@@ -20,6 +20,7 @@ from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.learning.training import Trainer, train
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import ClaimedRun, RunStore
+from tl_engine.runs.run_outputs import bytes_on_disk
 from tl_engine.study import Arm, Study
 
 
@@ -54,7 +55,7 @@ def main() -> None:
                 f"{options.backbone}, {line['trainable']}: commit {spent:.3f} s, epoch "
                 f"{line['seconds']:.2f} s, {spent / line['seconds']:.1%}"
             )
-        print(f"on disk at the end: {run.bytes_on_disk() / 1e6:.1f} MB")
+        print(f"on disk at the end: {bytes_on_disk(run) / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

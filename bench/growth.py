@@ -19,6 +19,7 @@ import numpy as np
 from bench.many_runs import fill
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunState, RunStore, summarise
+from tl_engine.runs.run_outputs import log_tail
 from tl_engine.study import Study, name_arms, with_reversed
 
 SIZES = {
@@ -49,7 +50,7 @@ def drain(what: str, size: int) -> None:
         store = RunStore(Path(folder) / "runs")
         runs = store.create(study(what, size)).runs()
         worker.drain(store, linger=0)
-        assert all(run.state is RunState.FINISHED for run in runs), runs[0].log_tail()
+        assert all(run.state is RunState.FINISHED for run in runs), log_tail(runs[0])
         print(sum(line["seconds"] for run in runs for line in run.epochs()))
 
 

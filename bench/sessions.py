@@ -28,6 +28,7 @@ from tests.visitor import Visitor, visitor
 from tl_engine.execution.local import launch
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Study, name_arms, with_reversed
 
 TINY: dict[str, Any] = {"backbone": "tiny", "pretrained": False, "batch_size": 32}
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
             )
             memory = psutil.Process(process.pid).memory_info().rss / 1e6
-        run.request_stop()
+        request_stop(run)
     report(crowd, memory)
 
 

@@ -60,7 +60,7 @@ def preview(study):
         for arm, column in zip(study.arms, columns, strict=False):
             with column, st.container(border=True):
                 show_arm(study, arm, estimate(arm.recipe, measurements))
-        show_total(plan(study, measurements, store().kept_phase_ends(), os.cpu_count() or 1))
+        show_total(plan(study, measurements, store().cached_phase_ends(), os.cpu_count() or 1))
         if st.session_state.get("was-missing") and not missing:
             st.session_state["was-missing"] = False
             st.rerun()
@@ -104,7 +104,7 @@ def with_seeds(study):
 
 def times_words(study, fresh):
     """How long the study takes with the seeds that were used, and with fresh ones."""
-    known = store().measurements(), store().kept_phase_ends(), os.cpu_count() or 1
+    known = store().measurements(), store().cached_phase_ends(), os.cpu_count() or 1
     reused, new = plan(study, *known), plan(fresh, *known)
     if reused is None or new is None:
         return ""

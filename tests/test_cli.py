@@ -19,6 +19,8 @@ from tests.test_uploads import many_passes
 from tl_engine.cli import main, study_from
 from tl_engine.errors import StoreError
 from tl_engine.runs import ClaimedRun, Run, RunState
+from tl_engine.runs.evidence import of_store
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Arm, Study
 
 TINY = ["--set", "backbone=tiny", "--set", "pretrained=false", "--set", "image_size=16"]
@@ -272,7 +274,7 @@ def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeyp
     first, second = study.runs()
     with second.hold():
         fake_run.train(ClaimedRun(second))
-    first.request_stop()
+    request_stop(first)
 
     def drain(store):
         if first.state is RunState.QUEUED:
@@ -289,7 +291,7 @@ def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(capsys, stor
     study = store.create(fake_run.study(pairs=2))
     first, second = study.runs()
     for run in (first, second):
-        run.request_stop()
+        request_stop(run)
     enqueue = Run.enqueue
 
     def refuse_first(run):
@@ -374,7 +376,7 @@ def test_opening_the_test_split_asks_first(capsys, store):
     assert code == 2
     assert "counted for ever" in error
     assert "add --yes" in error
-    assert study.test_accesses() == []
+    assert of_store(study.path.parent).test_accesses(study) == []
 
 
 def test_a_study_is_cloned_with_changes(capsys, store, monkeypatch):
@@ -401,7 +403,7 @@ def test_what_phases_did_is_explained(capsys, finished):
 
 def test_only_finished_runs_are_exported_or_classify(capsys, store):
     run = store.create(tiny_study()).runs()[0]
-    run.request_stop()
+    request_stop(run)
     for words in (["export", run.id], ["classify", run.id, "x.png"]):
         code, _, error = out(capsys, *words, "--runs-dir", store.root)
         assert code == 2

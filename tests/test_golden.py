@@ -17,8 +17,13 @@ from tests.helpers import command, drain_in_a_process
 from tl_engine.cli import main
 from tl_engine.data.sources import load as load_images
 from tl_engine.errors import StoreError
-from tl_engine.runs import RunState, RunStore, joined_history
-from tl_engine.runs.evidence import Evidence, recipe_id
+from tl_engine.runs import Evaluation, RunState, RunStore, joined_history
+from tl_engine.runs.evaluation_results import result_arrays, result_of
+from tl_engine.runs.evidence import Evidence, of_store
+from tl_engine.runs.observations import recipe_id
+from tl_engine.runs.run_outputs import log_tail, probabilities
+from tl_engine.runs.run_requests import enqueue, request_stop
+from tl_engine.runs.shapes import records_in
 from tl_engine.storage import record_files
 from tl_engine.storage.record_files import FORMAT
 
@@ -41,7 +46,7 @@ def test_a_store_of_format_2_opens_and_compares(second, capsys):
     finished, other = study.runs()
     assert (finished.state, other.state) == (RunState.FINISHED, RunState.INTERRUPTED)
     assert [len(run.epochs()) for run in study.runs()] == [2, 1]
-    assert finished.probabilities()["validation"].shape[1] == 10
+    assert probabilities(finished)["validation"].shape[1] == 10
     for words in (["list"], ["show", finished.id], ["show", other.id], ["compare", study.id]):
         assert main([*words, "--runs-dir", str(second.root)]) == 0
     assert "Fine-tune first" in capsys.readouterr().out
@@ -53,7 +58,7 @@ def test_a_run_of_format_2_goes_on(second):
     _, killed = second.studies()[0].runs()
     first = killed.epochs()
     drain_in_a_process(second)
-    assert killed.state is RunState.FINISHED, killed.log_tail()
+    assert killed.state is RunState.FINISHED, log_tail(killed)
     assert killed.epochs()[:1] == first
     assert killed.scores["splits"]["validation"]["total"] > 0
 
@@ -73,14 +78,14 @@ def test_a_store_of_format_3_opens_and_compares(third, capsys):
     assert (finished.state, killed.state) == (RunState.FINISHED, RunState.INTERRUPTED)
     assert [len(run.epochs()) for run in study.runs()] == [4, 3]
     assert killed.checkpoint().epoch == 3
-    predictions = finished.test_probabilities()
+    predictions = result_arrays(finished, Evaluation.TEST)
     correct = predictions["probabilities"].argmax(axis=1) == predictions["labels"]
-    assert finished.test_scores()["correct"] == correct.sum()
-    (access,) = study.test_accesses()
+    assert result_of(finished, Evaluation.TEST)["correct"] == correct.sum()
+    (access,) = of_store(study.path.parent).test_accesses(study)
     assert (access.number, access.runs) == (1, (finished.path.name,))
     evidence = Evidence(third)
     assert evidence.title("20261127-121426-rvfj") == "An earlier question"
-    assert [run.asked["computed_before"] for run in study.runs()] == [True, False]
+    assert [run.recipe_record["computed_before"] for run in study.runs()] == [True, False]
     earliest = min(evidence.observed([recipe_id(finished.recipe)], "val_loss"), key=ended)
     assert earliest.study == "20261127-121426-rvfj"
     assert earliest.score == finished.epochs()[-1]["val_loss"]
@@ -100,7 +105,7 @@ def test_runs_of_format_3_go_on_and_classify(third):
     finished, killed = third.studies()[0].runs()
     first, notes = killed.epochs(), killed.environments
     drain_in_a_process(third)
-    assert killed.state is RunState.FINISHED, killed.log_tail()
+    assert killed.state is RunState.FINISHED, log_tail(killed)
     assert killed.epochs()[:3] == first
     assert len(killed.epochs()) == 4
     assert killed.environments[: len(notes)] == notes
@@ -117,7 +122,9 @@ def test_the_test_results_of_format_3_are_those_that_its_model_gives(third):
     run, _ = third.studies()[0].runs()
     images = np.array(load_images("fashion-mini").test.images[:50])
     computed = load(run).reader.ask(images)
-    np.testing.assert_allclose(computed, run.test_probabilities()["probabilities"][:50], atol=2e-3)
+    np.testing.assert_allclose(
+        computed, result_arrays(run, Evaluation.TEST)["probabilities"][:50], atol=2e-3
+    )
 
 
 @pytest.fixture
@@ -126,7 +133,7 @@ def newer(store):
     future = store.create(fake_run.study())
     for path in [future.path / "study.json", *future.path.glob("*/recipe.json")]:
         value = {
-            **record_files.read_json(path),
+            **records_in(path.parent).read(path.name),
             "format": FORMAT + 1,
             "what it says": "nobody knows",
         }
@@ -151,7 +158,7 @@ def test_a_study_of_a_newer_format_is_refused_hides_no_other_and_stays_untouched
     assert main(["show", f"{newer.id}/arm1-pair01", "--runs-dir", str(store.root)]) == 2
     assert "upgrade Thaw" in capsys.readouterr().err
     run = newer.run("arm1-pair01")
-    for wish in (run.enqueue, run.request_stop):
+    for request in (enqueue, request_stop):
         with pytest.raises(StoreError):
-            wish()
+            request(run)
     assert {k: v for k, v in contents(newer.path).items() if k.name != "lock"} == before

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Expectation
 from ui.words import table
 
@@ -499,7 +500,7 @@ def test_a_run_on_its_way_has_no_final_score(store, monkeypatch):
     last = study.runs()[3]
     with last.hold():
         fake_run.train(ClaimedRun(last), last=2)
-    last.request_stop()
+    request_stop(last)
     app = visit("pages/2_Compare.py", store, monkeypatch, ids=study.id)
     assert_whole(app)
     table = next(one for one in words(app).split("| Arm") if "Epochs" in one)

@@ -19,6 +19,7 @@ from tests import fake_run
 from tests.attacks import TIMES
 from tl_engine.errors import StoreError
 from tl_engine.runs import ClaimedRun, GaveUp, RunState, RunStore
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import atomic
 
 QUEUED, RUNNING, STOPPED = RunState.QUEUED, RunState.RUNNING, RunState.STOPPED
@@ -90,7 +91,7 @@ class Store(RuleBasedStateMachine):
         if run := self.store.next_waiting():
             lock = ExitStack()
             assert lock.enter_context(run.hold())
-            assert run.waits()
+            assert run.observe(held_here=True).state.is_waiting
             self.workers[run.id] = lock, ClaimedRun(run)
             self.works(run.id, life, lambda run_id: self.begin_and_train(run_id, epochs))
 
@@ -157,7 +158,7 @@ class Store(RuleBasedStateMachine):
         run, promised = self.store.run(run_id), self.promised[run_id]
         if run.state.is_over:
             with pytest.raises(StoreError, match="already"):
-                run.request_stop()
+                request_stop(run)
             return
         promised.stop |= {True}
         if self.dies(life, run.request_stop):
@@ -173,7 +174,7 @@ class Store(RuleBasedStateMachine):
         run, promised = self.store.run(run_id), self.promised[run_id]
         if run_id in self.workers or not run.state.is_resumable:
             with pytest.raises(StoreError, match="cannot be resumed"):
-                run.enqueue()
+                enqueue(run)
             return
         promised.rests |= {QUEUED}
         if self.dies(life, run.enqueue):

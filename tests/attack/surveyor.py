@@ -23,6 +23,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tl_engine.runs.run_outputs import model_bytes
+
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 7.0
 MEMORY_BYTES = 6 * 2**30
@@ -218,7 +220,7 @@ class Models:
                 return ask(self, header, *parts)
             wanted = json.loads(header)
             try:
-                RunStore(os.environ["THAW_RUNS_DIR"]).run(wanted["run"]).model_bytes("keras")
+                model_bytes(RunStore(os.environ["THAW_RUNS_DIR"]).run(wanted["run"]), "keras")
             except ThawError as error:
                 return {"error": str(error)}
             n, height, _, _ = wanted["shape"]

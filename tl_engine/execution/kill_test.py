@@ -25,6 +25,8 @@ from tl_engine.errors import StoreError
 from tl_engine.execution import local
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import COSTS, Run, RunState, RunStore
+from tl_engine.runs.run_outputs import model_arrays, probabilities
+from tl_engine.runs.run_requests import enqueue
 from tl_engine.study import Arm, Study
 
 TARGETS = {"training process": 0.7, "worker": 0.15, "server": 0.15}
@@ -126,7 +128,7 @@ def bits(run: Run) -> str:
     if run.state is not RunState.FINISHED:
         raise StoreError(f"Run {run.id} is {run.state.value}: {run.sentence}")
     digest = hashlib.sha256()
-    for arrays in (run.model_arrays(), run.probabilities()):
+    for arrays in (model_arrays(run), probabilities(run)):
         for name, array in sorted(arrays.items()):
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
     for epoch in run.epochs():
@@ -222,7 +224,7 @@ def _wait_until_over(run: Run, report: Report | None = None) -> None:
     """Wait for the end; a run that gave up is asked to go on, as a person would."""
     _wait_until(lambda: run.state.is_over)
     while report and run.state is RunState.FAILED and run.sentence.startswith("Its process died"):
-        run.enqueue()
+        enqueue(run)
         report.asked += 1
         _wait_until(lambda: run.state.is_over)
 

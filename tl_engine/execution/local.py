@@ -13,6 +13,7 @@ import psutil
 
 from tl_engine.errors import StoreError
 from tl_engine.runs import Run, RunStore, StudyFolder
+from tl_engine.runs.run_requests import enqueue
 from tl_engine.study import Study
 
 CLOCK_TICK = 0.02
@@ -35,7 +36,7 @@ def resume(run_id: str, store: RunStore) -> None:
     Raises:
         StoreError: for a run that is queued, running or finished.
     """
-    store.run(run_id).enqueue()
+    enqueue(store.run(run_id))
     ensure_worker(store)
 
 

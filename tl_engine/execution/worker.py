@@ -22,6 +22,7 @@ from tl_engine.errors import DamagedError, ThawError
 from tl_engine.execution.cost import missing_rates
 from tl_engine.recipe import Recipe
 from tl_engine.runs import ClaimedRun, GaveUp, Run, RunState, RunStore, Stopped
+from tl_engine.runs.run_outputs import open_log
 
 LINGER_SECONDS = 60.0
 """How long an idle worker waits for more: its TensorFlow is loaded, the next run starts at once."""
@@ -146,7 +147,7 @@ def execute(root: str, run_id: str) -> RunState | None:
     run = store.run(run_id)
     with store.slot(), run.hold() as ours:
         # Somebody may have stopped it, or another worker trained it, since it was chosen.
-        if not ours or not run.waits():
+        if not ours or not run.observe(held_here=True).state.is_waiting:
             return None
         claimed = ClaimedRun(run)
         with claimed.beating():
@@ -204,7 +205,7 @@ def _redirect_output(run: ClaimedRun) -> None:
     """Everything that this process says from now on, C++ included, goes to the run's log."""
     sys.stdout.flush()
     sys.stderr.flush()
-    with run.open_log() as log:
+    with open_log(run) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
 

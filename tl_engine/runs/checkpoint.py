@@ -1,4 +1,4 @@
-"""Checkpoints: files named by a manifest whose rename is the commit."""
+"""Checkpoints: files of arrays, named by a manifest whose rename is the commit."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tl_engine.storage import atomic, record_files
+from tl_engine.runs.layout import CHECKPOINT, ENVIRONMENT
+from tl_engine.storage import atomic, reading
 from tl_engine.storage.record_files import Records
 
-MANIFEST = "checkpoint.json"
-ENVIRONMENT = "environment.json"
 MODEL, FREE, OPTIMIZER = "model", "free", "optimizer"
 KINDS = (MODEL, FREE, OPTIMIZER)
 
 
 class Checkpoint(NamedTuple):
-    """The state that a run goes on from.
+    """The state that a run continues from.
 
     Attributes:
         epoch: epochs that are complete (continuous over phases).
         step: batches of the next epoch that are done; 0 at the end of an epoch.
         model, optimizer: all variables, by index; seed-generator states are among the model's.
-        notes: what the trainer has to remember besides, as JSON.
-        partial: when committed: `model` holds only the variables that may have changed since the
-            last commit that held all, and the others are not written again. When read: it was
-            committed so; `model` holds all.
+        notes: other state of the trainer, as JSON.
+        partial: when committed, `model` holds only the variables that may have changed since the
+            last commit of all, and the others are not written again. When read, `model` holds all
+            variables, and `partial` says how they were committed.
     """
 
     epoch: int
@@ -40,25 +39,25 @@ class Checkpoint(NamedTuple):
 
 
 def commit(records: Records, state: Checkpoint) -> None:
-    """Make this the state to go on from, then drop the one before."""
+    """Make this the state to continue from, then delete the one before."""
     entries, folder = {}, records.folder
     kinds = {FREE if state.partial else MODEL: state.model, OPTIMIZER: state.optimizer}
     if state.partial:
-        entries[MODEL] = records.read(MANIFEST)["files"][MODEL]
+        entries[MODEL] = records.read(CHECKPOINT)["files"][MODEL]
     for kind, arrays in kinds.items():
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
         atomic.write_arrays(path, arrays)
-        entries[kind] = {"file": path.name, "sha256": record_files.sha256_of(path)}
+        entries[kind] = {"file": path.name, "sha256": reading.sha256_of(path)}
     _write(records, state.epoch, state.step, state.notes, entries)
 
 
 def adopt(
     records: Records, source: Path, epoch: int, notes: dict[str, Any], entries: dict[str, Any]
 ) -> None:
-    """Make the state that files of another folder hold the one to go on from.
+    """Make a state whose files lie in another folder the one to continue from.
 
     Args:
-        entries: those files, by kind: `file` and `sha256`.
+        entries: of the files, by kind: `file` and `sha256`.
     """
     for entry in entries.values():
         atomic.remove(records.folder / entry["file"])
@@ -67,9 +66,9 @@ def adopt(
 
 
 def recover(records: Records) -> None:
-    """Remove what a process left that died between two commits; the caller holds the lock."""
+    """Remove the files of a process that died between two commits; the caller holds the lock."""
     atomic.sweep(records.folder, live=False)
-    _clean(records.folder, records.read(MANIFEST))
+    _clean(records.folder, records.read(CHECKPOINT))
 
 
 def position(records: Records) -> tuple[int, int]:
@@ -78,11 +77,11 @@ def position(records: Records) -> tuple[int, int]:
     Raises:
         DamagedError: where the manifest is not what was written.
     """
-    return position_in(records.read(MANIFEST))
+    return position_in(records.read(CHECKPOINT))
 
 
 def position_in(manifest: Mapping[str, Any]) -> tuple[int, int]:
-    """The same of a manifest that was read; empty before the first commit."""
+    """`position` in a manifest that was read already; an empty one stands for no commit."""
     return manifest.get("epoch", 0), manifest.get("step", 0)
 
 
@@ -92,7 +91,7 @@ def read(records: Records) -> Checkpoint | None:
     Raises:
         DamagedError: where a file is missing or does not match its sha256.
     """
-    manifest = records.read(MANIFEST)
+    manifest = records.read(CHECKPOINT)
     if not manifest:
         return None
     model = model_in(records.folder, manifest["files"])
@@ -104,24 +103,24 @@ def read(records: Records) -> Checkpoint | None:
 
 def read_model(records: Records) -> dict[str, np.ndarray] | None:
     """The model's variables alone; otherwise as `read`."""
-    manifest = records.read(MANIFEST)
+    manifest = records.read(CHECKPOINT)
     return model_in(records.folder, manifest["files"]) if manifest else None
 
 
 def model_in(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The model's variables that files of a folder hold; errors as those of `read`.
+    """The model's variables from the files in a folder; errors as those of `read`.
 
     Args:
-        entries: those files, by kind: `file` and `sha256`.
+        entries: of the files, by kind: `file` and `sha256`.
     """
     return {**_arrays(folder, entries, MODEL), **_arrays(folder, entries, FREE)}
 
 
 def drop_optimizer(records: Records) -> None:
-    """Forget the optimizer's variables, which nobody needs once a run is finished."""
-    manifest = records.read(MANIFEST)
+    """Delete the optimizer's variables, which a finished run does not need."""
+    manifest = records.read(CHECKPOINT)
     if manifest.get("files", {}).pop(OPTIMIZER, None):
-        records.write(MANIFEST, manifest)
+        records.write(CHECKPOINT, manifest)
     _clean(records.folder, manifest)
 
 
@@ -129,9 +128,9 @@ def _write(
     records: Records, epoch: int, step: int, notes: dict[str, Any], entries: Mapping[str, Any]
 ) -> None:
     manifest = {"epoch": epoch, "step": step, "notes": notes, "files": dict(entries)}
-    # Whoever loses it afterwards must not pass for a run that one machine trained.
+    # A run that loses the file later must not look as if one machine had trained it.
     manifest["environment"] = os.path.lexists(records.folder / ENVIRONMENT)
-    records.write(MANIFEST, manifest)
+    records.write(CHECKPOINT, manifest)
     _clean(records.folder, manifest)
 
 
@@ -139,7 +138,7 @@ def _arrays(folder: Path, entries: Mapping[str, Any], kind: str) -> dict[str, np
     entry = entries.get(kind)
     if entry is None:
         return {}
-    return record_files.read_arrays(folder / entry["file"], entry["sha256"])
+    return reading.read_arrays(folder / entry["file"], entry["sha256"])
 
 
 def _clean(folder: Path, manifest: dict[str, Any]) -> None:

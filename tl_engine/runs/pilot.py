@@ -1,4 +1,4 @@
-"""The pilot: an earlier study of the same two arms, which tells how far their pairs spread."""
+"""The pilot: an earlier study of the same two arms, which shows how far their pairs spread."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from tl_engine.metric import Metric
 from tl_engine.recipe import Recipe
-from tl_engine.runs.run import RunState
-from tl_engine.runs.store import RunStore
+from tl_engine.runs.run_state import RunState
 from tl_engine.runs.study_folder import StudyFolder
+from tl_engine.runs.study_list import StudyList
 from tl_engine.runs.summary import summarise
 
 PILOT_PAIRS = 3
@@ -18,7 +18,7 @@ PILOT_PAIRS = 3
 
 
 class Pilot(NamedTuple):
-    """What an earlier study tells.
+    """What an earlier study shows.
 
     Attributes:
         title: of the study.
@@ -31,7 +31,7 @@ class Pilot(NamedTuple):
     spread: float
 
 
-def pilot_of(store: RunStore, first: Recipe, second: Recipe, metric: Metric) -> Pilot | None:
+def pilot_of(store: StudyList, first: Recipe, second: Recipe, metric: Metric) -> Pilot | None:
     """The study with most finished pairs of the two recipes; None where none has three."""
     found = [pilot for study in store.studies() if (pilot := _of(study, first, second, metric))]
     return max(found, key=lambda pilot: pilot.pairs, default=None)
@@ -45,8 +45,9 @@ def _of(study: StudyFolder, first: Recipe, second: Recipe, metric: Metric) -> Pi
     for run in study.runs():
         if run.arm_index in last and summarise(run).state is RunState.FINISHED:
             last[run.arm_index][run.pair] = run.epochs()[-1][metric.name]
-    one, other = last.values()
-    differences = [one[pair] - other[pair] for pair in one.keys() & other.keys()]
+    first_scores, second_scores = last.values()
+    pairs = first_scores.keys() & second_scores.keys()
+    differences = [first_scores[pair] - second_scores[pair] for pair in pairs]
     if len(differences) < PILOT_PAIRS:
         return None
     return Pilot(study.title, len(differences), float(np.std(differences, ddof=1)))
