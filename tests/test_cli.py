@@ -18,9 +18,9 @@ from tests.helpers import command
 from tests.test_uploads import many_passes
 from tl_engine.cli import main, study_from
 from tl_engine.errors import StoreError
-from tl_engine.runs import ClaimedRun, Run, RunState
+from tl_engine.runs import ClaimedRun, RunState
 from tl_engine.runs.evidence import of_store
-from tl_engine.runs.run_requests import request_stop
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.study import Arm, Study
 
 TINY = ["--set", "backbone=tiny", "--set", "pretrained=false", "--set", "image_size=16"]
@@ -292,7 +292,6 @@ def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(capsys, stor
     first, second = study.runs()
     for run in (first, second):
         request_stop(run)
-    enqueue = Run.enqueue
 
     def refuse_first(run):
         if run.id == first.id:
@@ -304,7 +303,7 @@ def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(capsys, stor
             with second.hold():
                 fake_run.train(ClaimedRun(second))
 
-    monkeypatch.setattr(Run, "enqueue", refuse_first)
+    monkeypatch.setattr("tl_engine.execution.local.enqueue", refuse_first)
     monkeypatch.setattr("tl_engine.execution.local.ensure_worker", drain)
     code, said, error = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
     assert code == 1

@@ -6,6 +6,7 @@ THAW_ATTACKS=50 plays fifty times as many games.
 import shutil
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 from unittest import mock
@@ -161,7 +162,7 @@ class Store(RuleBasedStateMachine):
                 request_stop(run)
             return
         promised.stop |= {True}
-        if self.dies(life, run.request_stop):
+        if self.dies(life, partial(request_stop, run)):
             promised.rests |= {STOPPED}
         else:
             promised.stop = {True}
@@ -177,7 +178,7 @@ class Store(RuleBasedStateMachine):
                 enqueue(run)
             return
         promised.rests |= {QUEUED}
-        if self.dies(life, run.enqueue):
+        if self.dies(life, partial(enqueue, run)):
             promised.stop |= {False}
         else:
             promised.rests, promised.stop = {QUEUED}, {False}

@@ -151,7 +151,7 @@ def test_of_many_who_resume_or_take_a_run_in_the_same_moment_one_does(store):
     run_id = store.create(fake_run.study()).runs()[0].id
     for number in range(25):
         request_stop(store.run(run_id))
-        assert sorted(at_once(4, lambda: refused(store.run(run_id).enqueue))) == [
+        assert sorted(at_once(4, lambda: refused(lambda: enqueue(store.run(run_id))))) == [
             False,
             *[True] * 3,
         ]
