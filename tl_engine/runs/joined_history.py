@@ -11,7 +11,7 @@ from tl_engine.errors import StoreError
 from tl_engine.runs.history import HISTORY_COLUMNS
 from tl_engine.runs.layout import FACT_FILES
 from tl_engine.runs.observations import arm_keys, distinct_runs
-from tl_engine.runs.run import Run
+from tl_engine.runs.run import Run, missing
 from tl_engine.runs.run_state import RunState
 from tl_engine.runs.summary import summarise
 from tl_engine.storage.memory import FolderCache
@@ -80,7 +80,7 @@ def _history(run: Run) -> Columns:
     try:
         return _cached.get(run.path, lambda: _columns(run), lambda _: summarise(run).state.is_over)
     except FileNotFoundError:
-        raise run.is_gone() from None
+        raise missing(run) from None
 
 
 def _columns(run: Run) -> Columns:

@@ -8,10 +8,9 @@ import numpy as np
 
 from tl_engine.metric import Metric
 from tl_engine.recipe import Recipe
-from tl_engine.runs.run_state import RunState
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.study_list import StudyList
-from tl_engine.runs.summary import summarise
+from tl_engine.runs.summary import final_of
 
 PILOT_PAIRS = 3
 """With two, a spread is a guess: its 95 % interval reaches from half of it to 32 times."""
@@ -41,11 +40,11 @@ def _of(study: StudyFolder, first: Recipe, second: Recipe, metric: Metric) -> Pi
     recipes = [arm.recipe for arm in study.study.arms]
     if first == second or first not in recipes or second not in recipes:
         return None
-    last: dict[int, dict[int, float]] = {recipes.index(first): {}, recipes.index(second): {}}
+    scores: dict[int, dict[int, float]] = {recipes.index(first): {}, recipes.index(second): {}}
     for run in study.runs():
-        if run.arm_index in last and summarise(run).state is RunState.FINISHED:
-            last[run.arm_index][run.pair] = run.epochs()[-1][metric.name]
-    first_scores, second_scores = last.values()
+        if run.arm_index in scores and (final := final_of(run)):
+            scores[run.arm_index][run.pair] = final.scores[metric.name]
+    first_scores, second_scores = scores.values()
     pairs = first_scores.keys() & second_scores.keys()
     differences = [first_scores[pair] - second_scores[pair] for pair in pairs]
     if len(differences) < PILOT_PAIRS:

@@ -68,7 +68,7 @@ class Run:
             DamagedError: where it is not what was written, or belongs to another run.
         """
         path = self.path / "recipe.json"
-        record = records_in(self.path).read(path.name) or self._rebuilt_record()
+        record = records_in(self.path).read(path.name) or _rebuilt_record(self)
         if (record["pair"], record["arm"], record.get("study", "")) != (
             self.pair,
             self.arm,
@@ -77,16 +77,6 @@ class Run:
             raise DamagedError(path, "it is that of another run")
         if record["format"] < self.study.format:
             raise DamagedError(path, "it is older than its study")
-        return record
-
-    def _rebuilt_record(self) -> dict[str, Any]:
-        """The record according to the study. Where the run has results, their checksums show
-        whether it is right; in format 2 nothing does."""
-        record = self.study.run_record(self.arm_index, self.pair)
-        has_results = any(os.path.lexists(self.path / name) for name in FACT_FILES)
-        is_requested = self.is_queued or self.stop_requested
-        if (has_results and record["format"] < 3) or not (has_results or is_requested):
-            raise DamagedError(self.path / "recipe.json", reading.MISSING)
         return record
 
     @cached_property
@@ -257,12 +247,8 @@ class Run:
             StoreError: where the run is gone.
         """
         if not self.path.is_dir():
-            raise self.is_gone()
+            raise missing(self)
         return locks.hold(self.path / "lock")
-
-    def is_gone(self) -> StoreError:
-        """The error where its folder does not exist any more."""
-        return StoreError(f"There is no run {self.id} any more: somebody deleted it.")
 
     @property
     def is_queued(self) -> bool:
@@ -273,3 +259,19 @@ class Run:
     def stop_requested(self) -> bool:
         """Whether somebody requested that the run stops."""
         return os.path.lexists(self.path / "stop")
+
+
+def missing(run: Run) -> StoreError:
+    """The error for a run whose folder does not exist any more."""
+    return StoreError(f"There is no run {run.id} any more: somebody deleted it.")
+
+
+def _rebuilt_record(run: Run) -> dict[str, Any]:
+    """What a missing recipe.json held, according to the study. Where the run has results, their
+    checksums show whether that is right; in format 2 nothing does."""
+    record = run.study.run_record(run.arm_index, run.pair)
+    has_results = any(os.path.lexists(run.path / name) for name in FACT_FILES)
+    is_requested = run.is_queued or run.stop_requested
+    if (has_results and record["format"] < 3) or not (has_results or is_requested):
+        raise DamagedError(run.path / "recipe.json", reading.MISSING)
+    return record

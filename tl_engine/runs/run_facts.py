@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from tl_engine.errors import DamagedError
 from tl_engine.runs import checkpoint
 from tl_engine.runs.layout import CHECKPOINT, ENVIRONMENT, RUN_FILES
-from tl_engine.runs.shapes import WholeScores
-from tl_engine.storage import reading, record_files
+from tl_engine.storage import reading
 from tl_engine.storage.record_files import Records
 
 
@@ -51,8 +50,6 @@ def read_facts(records: Records, phases: int) -> Facts:
         read_environments(records, files.get(ENVIRONMENT, "")),
     )
     _check_epochs(records.folder, facts.epochs, committed=checkpoint.position_in(manifest)[0])
-    if outcome.get("state") == "finished" and not records.owner:
-        record_files.valid(records.folder / "scores.json", facts.scores, WholeScores)
     for name in sorted(_required(records, outcome, manifest) - names):
         raise DamagedError(records.folder / name, reading.MISSING)
     return facts

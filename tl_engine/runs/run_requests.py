@@ -6,7 +6,7 @@ import os
 
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.runs.layout import CHECKPOINT, QUARANTINE, REMAINING_FILES
-from tl_engine.runs.run import Run
+from tl_engine.runs.run import Run, missing
 from tl_engine.runs.run_state import RunState
 from tl_engine.storage import atomic
 
@@ -50,7 +50,7 @@ def _mark(run: Run, name: str) -> None:
     try:
         atomic.touch(run.path / name)
     except FileNotFoundError:
-        raise run.is_gone() from None
+        raise missing(run) from None
     except atomic.NoFileError as error:
         raise DamagedError(run.path / name, error.what) from error
 

@@ -25,9 +25,9 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[int, Meta(ge=0, le=MAXIMUM_EPOCHS)]
 Time = Annotated[str, Meta(pattern=r"^(19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d$")]
+Threads = Annotated[int, Meta(ge=1, le=4096)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
 Hashes = dict[str, Hash]
-Setting = bool | int | float | str | None
 
 
 class Phase(TypedDict):
@@ -59,12 +59,15 @@ class Question(TypedDict):
     expectation: NotRequired[Expectation | None]
 
 
-class Study(TypedDict):
-    format: Annotated[int, Meta(ge=2)]
-    id: NotRequired[Words]
+class AskedStudy(TypedDict):
     study: Question
     created: Time
-    threads: NotRequired[Annotated[int, Meta(ge=1, le=4096)]]
+
+
+class Study(AskedStudy):
+    format: Annotated[int, Meta(ge=2)]
+    id: NotRequired[Words]
+    threads: NotRequired[Threads]
     versions: NotRequired[dict[str, str]]
 
 
@@ -79,11 +82,6 @@ class Seeds(TypedDict):
     order: Seed
 
 
-class Of(TypedDict):
-    study: Question
-    created: Time
-
-
 class Run(TypedDict):
     format: Annotated[int, Meta(ge=2)]
     study: NotRequired[Words]
@@ -91,9 +89,9 @@ class Run(TypedDict):
     arm: Words
     pair: Annotated[int, Meta(ge=1, le=MAXIMUM_PAIR)]
     seeds: Seeds
-    threads: Annotated[int, Meta(ge=1, le=4096)]
+    threads: Threads
     versions: dict[str, str]
-    of: NotRequired[Of]
+    of: NotRequired[AskedStudy]
     added: NotRequired[Time]
 
 
@@ -130,12 +128,6 @@ class PartOfSplit(TypedDict, total=False):
     confusion: list[list[Count]]
 
 
-class Scores(TypedDict):
-    splits: dict[str, PartOfSplit]
-    phases: list[dict[str, Any]]
-    files: NotRequired[Hashes]
-
-
 class Split(TypedDict):
     correct: Count
     total: Count
@@ -145,12 +137,10 @@ class Split(TypedDict):
     files: NotRequired[Hashes]
 
 
-class WholeSplits(TypedDict):
-    validation: Split
-
-
-class WholeScores(TypedDict):
-    splits: WholeSplits
+class Scores(TypedDict):
+    splits: dict[str, PartOfSplit]
+    phases: list[dict[str, Any]]
+    files: NotRequired[Hashes]
 
 
 class Part(TypedDict):

@@ -11,7 +11,7 @@ from tl_engine.metric import METRICS
 from tl_engine.recipe import Recipe
 from tl_engine.runs.heartbeat import Heartbeat
 from tl_engine.runs.layout import FACT_FILES
-from tl_engine.runs.run import Run
+from tl_engine.runs.run import Run, missing
 from tl_engine.runs.run_facts import Facts
 from tl_engine.runs.run_state import RunState
 from tl_engine.runs.times import Times, times_of, total_of
@@ -86,7 +86,7 @@ def summarise(run: Run) -> Summary:
     try:
         return _cached.get(run.path, lambda: _read(run), _lasts)
     except FileNotFoundError:
-        raise run.is_gone() from None
+        raise missing(run) from None
 
 
 def final_of(run: Run) -> Final | None:
@@ -119,13 +119,8 @@ def _read(run: Run) -> Summary:
     beat = run.heartbeat if state.is_alive else None
     progress = beat.progress if beat else {}
     if facts is None:
-        return Summary(
-            state,
-            sentence,
-            _recipe_if_sound(run),
-            progress=progress,
-            computed_before=_computed_before_if_sound(run),
-        )
+        recipe, before = _recipe_if_sound(run)
+        return Summary(state, sentence, recipe, progress=progress, computed_before=before)
     return Summary(
         state,
         sentence,
@@ -161,15 +156,9 @@ def _total_seconds(run: Run, facts: Facts, beat: Heartbeat | None) -> float | No
     return total_of(facts.outcome, beat.spent if beat else None, attempts)
 
 
-def _recipe_if_sound(run: Run) -> Recipe | None:
+def _recipe_if_sound(run: Run) -> tuple[Recipe | None, bool | None]:
+    """Of a damaged run, `Summary.recipe` and `Summary.computed_before`."""
     try:
-        return run.recipe
+        return run.recipe, run.recipe_record.get("computed_before")
     except StoreError:
-        return None
-
-
-def _computed_before_if_sound(run: Run) -> bool | None:
-    try:
-        return run.recipe_record.get("computed_before")
-    except (StoreError, OSError):
-        return True
+        return None, True
