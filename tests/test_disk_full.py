@@ -112,7 +112,7 @@ def watch_while_refused(run, watch, monkeypatch):
         monkeypatch.setattr(atomic, "watch", watch)
         fake_run.train(run)
         monkeypatch.setattr(atomic, "watch", None)
-        assert "paused" not in seen.progress
+        assert "paused" not in seen.heartbeat.progress
     return shown
 
 

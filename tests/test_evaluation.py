@@ -31,7 +31,6 @@ from tl_engine.runs import ClaimedRun, Evaluation, RunState, RunStore, StudyEval
 from tl_engine.runs.evaluation_results import result_arrays, result_of, write_result
 from tl_engine.runs.evidence import of_store
 from tl_engine.runs.run_outputs import probabilities
-from tl_engine.runs.run_requests import request_stop
 from tl_engine.runs.study_evaluation import DIED
 from tl_engine.runs.test_access import count
 from tl_engine.storage import atomic
@@ -113,8 +112,8 @@ def test_corrupted_images_are_asked_of_one_run_or_all_and_the_clean_ones_are_kno
     done = command("robustness", first.id, "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
     assert "mean of all corruptions" in done.stdout
-    assert second.answer(ROBUSTNESS) is None
-    said = first.answer(ROBUSTNESS)
+    assert result_of(second, ROBUSTNESS) is None
+    said = result_of(first, ROBUSTNESS)
     assert said["total"] == 500
     assert {len(counts) for counts in said["corrupted"].values()} == {5}
     splits = split(load_images("fashion-mini"), first.recipe.train_images, first.seeds.data)
@@ -139,7 +138,7 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
         copy.root,
     ]
     process = subprocess.Popen([*map(str, words)], cwd=PROJECT, stderr=subprocess.DEVNULL)
-    wait_until(study.test_accesses)
+    wait_until(lambda: of_store(study.path.parent).test_accesses(study))
     process.send_signal(signal.SIGKILL)
     process.wait()
     asking = StudyEvaluation(study, TEST)
@@ -309,14 +308,14 @@ def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkey
             evaluate(store, study, ROBUSTNESS, study.runs())
         with pytest.raises(StoreError, match="is being measured: stop that first"):
             store.delete(study.id)
-        request_stop(asking)
+        asking.request_stop()
         assert asking.stop_requested
     lock = asking.take()
     assert not asking.stop_requested  # a wish of before is not for the next process
-    request_stop(asking)
+    asking.request_stop()
     assert evaluate(store, study, ROBUSTNESS, study.runs(), taken=lock) == "Stopped by request."
     assert not asking.is_alive
-    assert [run.answer(ROBUSTNESS) for run in study.runs()] == [None] * 4
+    assert [result_of(run, ROBUSTNESS) for run in study.runs()] == [None] * 4
     store.delete(study.id)
 
 

@@ -58,7 +58,9 @@ class Store(RuleBasedStateMachine):
         self.open.enter_context(mock.patch("tl_engine.storage.locks.PROBE_SECONDS", 0.0))
         # The same game again has to come to the same order of studies.
         suffix = map("{:04}".format, count())
-        self.open.enter_context(mock.patch("tl_engine.runs.store._sayable", lambda: next(suffix)))
+        self.open.enter_context(
+            mock.patch("tl_engine.runs.creation._random_suffix", lambda: next(suffix))
+        )
         self.store = RunStore(self.folder)
         self.promised, self.titles, self.workers = {}, {}, {}
 
