@@ -23,8 +23,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tl_engine.runs.run_outputs import model_bytes
-
 PROJECT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 7.0
 MEMORY_BYTES = 6 * 2**30
@@ -212,6 +210,7 @@ class Models:
         from tl_engine.errors import ThawError
         from tl_engine.execution.predictor import Predictor
         from tl_engine.runs import RunStore
+        from tl_engine.runs.run_outputs import model_bytes
 
         ask = Predictor._ask
 
