@@ -77,11 +77,7 @@ def position(records: Records) -> tuple[int, int]:
     Raises:
         DamagedError: where the manifest is not what was written.
     """
-    return position_in(records.read(CHECKPOINT))
-
-
-def position_in(manifest: Mapping[str, Any]) -> tuple[int, int]:
-    """`position` in a manifest that was read already; an empty one stands for no commit."""
+    manifest = records.read(CHECKPOINT)
     return manifest.get("epoch", 0), manifest.get("step", 0)
 
 
@@ -96,9 +92,9 @@ def read(records: Records) -> Checkpoint | None:
         return None
     model = model_in(records.folder, manifest["files"])
     optimizer = _arrays(records.folder, manifest["files"], OPTIMIZER)
-    notes = manifest.get("notes", {})
-    step, partial = manifest.get("step", 0), FREE in manifest["files"]
-    return Checkpoint(manifest["epoch"], step, model, optimizer, notes, partial)
+    partial = FREE in manifest["files"]
+    epoch, step, notes = (manifest[name] for name in ("epoch", "step", "notes"))
+    return Checkpoint(epoch, step, model, optimizer, notes, partial)
 
 
 def read_model(records: Records) -> dict[str, np.ndarray] | None:

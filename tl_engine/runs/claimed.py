@@ -7,8 +7,8 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +64,9 @@ class ClaimedRun(Run):
         self._progress: dict[str, Any] = {}
         self.is_ending = False
 
-    @contextmanager
-    def beating(self) -> Iterator[None]:
+    def beating(self) -> AbstractContextManager[None]:
         """Write heartbeats while the block runs."""
-        with self._heartbeat.beating():
-            yield
+        return self._heartbeat.beating()
 
     def begin(self) -> None:
         """Leave the queue and note the attempt; write recipe.json anew where it is missing.

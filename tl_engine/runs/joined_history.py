@@ -42,12 +42,9 @@ def joined_history(runs: Iterable[Run]) -> pd.DataFrame:
         if columns := _history(run):
             study, arm = keys[run.id]
             if (study, arm) != (run.study.id, run.arm):  # of a recipe that another study has, too
-                length = len(columns["epoch"])
-                columns = {
-                    **columns,
-                    "study": _repeated(study, length),
-                    "arm": _repeated(arm, length),
-                }
+                like = columns["study"]
+                named = {"study": np.full_like(like, study), "arm": np.full_like(like, arm)}
+                columns = columns | named
             parts.append(columns)
     if not parts:
         return pd.DataFrame(columns=list(HISTORY_COLUMNS))
@@ -87,10 +84,6 @@ def _columns(run: Run) -> Columns:
     """Empty before the first epoch."""
     frame = run.history()
     return {name: _plain(frame[name]) for name in HISTORY_COLUMNS} if len(frame) else {}
-
-
-def _repeated(value: object, length: int) -> np.ndarray:
-    return np.broadcast_to(np.array([value], object), (length,))
 
 
 def _plain(column: pd.Series) -> np.ndarray:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tl_engine.errors import DamagedError
-from tl_engine.runs import checkpoint
 from tl_engine.runs.layout import CHECKPOINT, ENVIRONMENT, RUN_FILES
 from tl_engine.storage import reading
 from tl_engine.storage.record_files import Records
@@ -49,7 +48,7 @@ def read_facts(records: Records, phases: int) -> Facts:
         records.read("scores.json", sha256=files.get("scores.json", "")),
         read_environments(records, files.get(ENVIRONMENT, "")),
     )
-    _check_epochs(records.folder, facts.epochs, committed=checkpoint.position_in(manifest)[0])
+    _check_epochs(records.folder, facts.epochs, committed=manifest.get("epoch", 0))
     for name in sorted(_required(records, outcome, manifest) - names):
         raise DamagedError(records.folder / name, reading.MISSING)
     return facts
@@ -95,8 +94,8 @@ def _required(
 ) -> set[str]:
     """Names of the files that a run with this outcome and this last commit has."""
     # Format 2 does not note it in a commit, and wrote the environment before the first.
-    is_committed = checkpoint.position_in(manifest)[0] > 0
-    has_environment = manifest.get("environment", is_committed and not records.owner)
+    has_epochs = manifest.get("epoch", 0) > 0
+    has_environment = manifest.get("environment", has_epochs and not records.owner)
     required = {ENVIRONMENT} if has_environment else set()
     if outcome.get("state") == "finished":
         required |= {"scores.json", CHECKPOINT, *outcome.get("files", {})}

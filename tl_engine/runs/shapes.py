@@ -150,8 +150,8 @@ class Part(TypedDict):
 
 class Checkpoint(TypedDict):
     epoch: Index
-    step: NotRequired[Count]
-    notes: NotRequired[dict[str, Any]]
+    step: Count
+    notes: dict[str, Any]
     environment: NotRequired[bool]
     files: dict[str, Part]
 

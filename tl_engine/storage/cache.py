@@ -99,15 +99,6 @@ class Cache:
         self._shrink(excluded=path)
         return Entry(path, dict(facts))
 
-    def bytes_on_disk(self) -> int:
-        """Bytes of all entries together."""
-        return sum(size for _, _, size in self._sizes())
-
-    def clear(self) -> None:
-        """Delete every entry."""
-        for _, path, _ in list(self._sizes()):
-            _drop(path)
-
     def _open(self, path: Path, shape: Any) -> Entry | None:
         try:
             manifest = _manifest(path, shape)
