@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from tl_engine.errors import StoreError
-from tl_engine.runs import checkpoint, measurements, phase_ends
+from tl_engine.runs import checkpoint, phase_ends
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.heartbeat import HeartbeatWriter
-from tl_engine.runs.layout import RESULT_FILES
+from tl_engine.runs.layout import MEASUREMENTS, RESULT_FILES
 from tl_engine.runs.phase_ends import PhaseEnd
 from tl_engine.runs.run import Run
 from tl_engine.runs.run_outputs import bytes_on_disk, write_model
@@ -160,7 +160,8 @@ class ClaimedRun(Run):
 
     def add_measurement(self, measurement: dict[str, Any]) -> None:
         """Note how long the run's steps took, for estimates."""
-        self._write(lambda: measurements.add(self.study.path.parent, measurement))
+        store = records_in(self.study.path.parent)
+        self._write(lambda: store.append(MEASUREMENTS, measurement))
 
     def end(self, state: RunState, sentence: str, seconds: float) -> None:
         """Write how it ended. The last write of all: nothing cleans up a run that is over."""

@@ -14,6 +14,7 @@ RESULT_FILES = (*FACT_FILES[1:], "probabilities.npz", "model.keras")
 REMAINING_FILES = ("recipe.json", "queued", "lock", "log.txt", "pulse")
 """What stays in its place when a damaged run begins again."""
 RUN_FILES = frozenset({*FACT_FILES, *RESULT_FILES, *REMAINING_FILES, "stop", "attempts.jsonl"})
+MEASUREMENTS = "measurements.jsonl"
 RUN_NAME = re.compile(r"arm[0-9]{1,9}-pair[0-9]{1,9}")
 
 

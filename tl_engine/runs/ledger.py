@@ -50,12 +50,9 @@ def add(root: Path, line: Mapping[str, Any]) -> None:
     """Write the line of a study that is about to be deleted.
 
     Raises:
-        StoreError: where another process writes right now.
         OSError: where the disk is full or refuses: then nothing may be deleted.
     """
-    with locks.hold(root / "evidence.lock", wait=True) as is_held:
-        if not is_held:
-            raise StoreError("Somebody is deleting another study right now: try again.")
+    with locks.hold(root / "evidence.lock", wait=True):
         ledger = read(root)
         if ledger.is_damaged:  # the damaged line stays, so that the damage still shows
             records_in(root).append(FILE, line)

@@ -11,10 +11,12 @@ from typing import IO, Any
 
 from tl_engine import machine
 from tl_engine.errors import StoreError
-from tl_engine.runs import measurements, phase_ends
+from tl_engine.runs import phase_ends
 from tl_engine.runs.creation import create_study
 from tl_engine.runs.deletion import delete_study
+from tl_engine.runs.layout import MEASUREMENTS
 from tl_engine.runs.run import Run
+from tl_engine.runs.shapes import records_in
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.study_list import StudyList
 from tl_engine.storage import atomic, locks, reading
@@ -106,12 +108,12 @@ class RunStore(StudyList):
         return atomic.open_log(self.root / "worker.txt")
 
     def add_measurement(self, measurement: dict[str, Any]) -> None:
-        """Note how long steps took on this machine."""
-        measurements.add(self.root, measurement)
+        """Note how long steps took on this machine; see `shapes.Measurement`."""
+        records_in(self.root).append(MEASUREMENTS, measurement)
 
     def measurements(self) -> list[dict[str, Any]]:
-        """All measurements, oldest first."""
-        return measurements.read(self.root)
+        """All measurements, oldest first; damaged lines are left out: nothing depends on them."""
+        return records_in(self.root).readable_lines(MEASUREMENTS)
 
     def measuring(self) -> AbstractContextManager[bool]:
         """Held by the one process that measures."""

@@ -8,6 +8,7 @@ uses the value has to doubt it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -111,14 +112,10 @@ class Records:
         """The sound objects of a JSON-lines file that nothing depends on; damaged lines are
         left out."""
         found = []
-        try:
+        with contextlib.suppress(DamagedError):
             for line in (self._read(name) or b"").split(b"\n"):
-                try:
+                with contextlib.suppress(StoreError):
                     found.append(self._value(name, line))
-                except StoreError:
-                    continue
-        except DamagedError:
-            return []
         return found
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
