@@ -7,6 +7,7 @@ import streamlit as st
 from tl_engine.charts.phases import phases_svg
 from tl_engine.execution.launcher import launcher
 from tl_engine.runs import Run, RunState, RunStore, Summary, ledger, summarise
+from tl_engine.runs.run_requests import request_stop
 from ui import access, frame, runs_table, server
 from ui.engine import store
 from ui.overview import question_cards, run_card
@@ -32,13 +33,13 @@ def running_now(alive: Iterable[RunAndSummary]) -> None:
                     if access.button(
                         "End its process", icon=":material/stop:", key=f"end-{run.id}"
                     ):
-                        run.request_stop()
+                        request_stop(run)
                         launcher().end_process(run)
                         st.rerun()
                 elif run.stop_requested:
                     st.badge("stopping", icon=":material/hourglass_top:", color="orange")
                 elif access.button("Stop", icon=":material/stop:", key=f"stop-now-{run.id}"):
-                    run.request_stop()
+                    request_stop(run)
                     st.rerun()
             if summary.recipe:
                 st.image(phases_svg(run_card.phases_of(summary.recipe)))

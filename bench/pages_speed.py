@@ -24,6 +24,7 @@ from tl_engine.execution.launcher import launch
 from tl_engine.execution.predictor import Predictor
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Study, name_arms, with_reversed
 
 REPETITIONS = 9
@@ -98,7 +99,7 @@ def measure_live_points(store: RunStore) -> None:
         while not run.state.is_over and len(delays) < POINTS:
             delays.append(_delay(run, page, points))
         if not run.state.is_over:
-            run.request_stop()
+            request_stop(run)
     show("epoch to chart", f"median {statistics.median(delays):.1f} s", "at most 2 s")
     show(f"slowest of {len(delays)}", f"{max(delays):.1f} s", "at most 2 s")
 

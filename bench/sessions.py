@@ -20,6 +20,7 @@ from tests.crowd import Crowd, train_one, visits
 from tests.helpers import drain_in_a_process
 from tests.server import server
 from tl_engine.runs import RunStore
+from tl_engine.runs.run_requests import request_stop
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
                 visits(address, run, 50, busy=10, rounds=12, pause=(1.0, 5.0), refreshing=watching)
             )
             memory = psutil.Process(process.pid).memory_info().rss / 1e6
-        run.request_stop()
+        request_stop(run)
     report(crowd, memory)
 
 

@@ -26,6 +26,7 @@ from typing import Any
 from tl_engine.catalog.presets import ARTICLE_ALL, ARTICLE_HEAD, PRESETS
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunState, RunStore
+from tl_engine.runs.run_outputs import log_tail
 from tl_engine.study import Arm, Study, name_arms, with_reversed
 
 SIZES = {"efficientnet-lite0": 64, "resnet50": 32}
@@ -90,7 +91,7 @@ def drain(name: str, backbone: str) -> dict[str, Any]:
         worker.drain(store, linger=0)
         seconds = time.perf_counter() - began
         runs = study.runs()
-        assert all(run.state is RunState.FINISHED for run in runs), [r.log_tail() for r in runs]
+        assert all(run.state is RunState.FINISHED for run in runs), [log_tail(r) for r in runs]
         rates = {str(measured["trainable"]): measured for measured in store.measurements()}
         return {"seconds": seconds, "epochs": [run.epochs() for run in runs], "rates": rates}
 

@@ -63,7 +63,7 @@ def preview(study: Study) -> None:
         for arm, column in zip(study.arms, columns, strict=False):
             with column, st.container(border=True):
                 show_arm(study, arm, estimate(arm.recipe, measurements))
-        show_total(plan(study, measurements, store().kept_phase_ends(), os.cpu_count() or 1))
+        show_total(plan(study, measurements, store().cached_phase_ends(), os.cpu_count() or 1))
         if st.session_state.get("was-missing") and not missing:
             st.session_state["was-missing"] = False
             st.rerun()
@@ -108,7 +108,7 @@ def with_seeds(study: Study) -> Study:
 def times_words(study: Study, fresh: Study) -> str:
     """How long the study takes with the seeds that were used, and with fresh ones."""
     reused, new = (
-        plan(one, store().measurements(), store().kept_phase_ends(), os.cpu_count() or 1)
+        plan(one, store().measurements(), store().cached_phase_ends(), os.cpu_count() or 1)
         for one in (study, fresh)
     )
     if reused is None or new is None:

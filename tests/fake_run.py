@@ -14,7 +14,8 @@ import numpy as np
 from tests.conftest import tiny_study
 from tl_engine.recipe import Phase
 from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, epoch_line
-from tl_engine.storage import record_files
+from tl_engine.runs.run_outputs import model_file, probabilities
+from tl_engine.storage import reading
 
 PHASES = (Phase("all", 2, 1e-3), Phase("head", 2, 1e-2))
 EPOCHS = 4
@@ -73,7 +74,7 @@ def rewrite(run: Run, name: str, value: dict | list) -> None:
         run.records.write(name, value)
     outcome = run.outcome
     if name in outcome.get("files", {}):
-        outcome["files"][name] = record_files.sha256_of(run.path / name)
+        outcome["files"][name] = reading.sha256_of(run.path / name)
         run.records.write("outcome.json", outcome)
 
 
@@ -90,7 +91,7 @@ def take_over(run: Run, source: Run) -> None:
         else:
             shutil.copy(file, run.path)
     outcome = source.outcome
-    outcome["files"] = {name: record_files.sha256_of(run.path / name) for name in outcome["files"]}
+    outcome["files"] = {name: reading.sha256_of(run.path / name) for name in outcome["files"]}
     run.records.write("outcome.json", outcome)
 
 
@@ -116,9 +117,9 @@ def assert_finished(run: Run) -> None:
     assert assert_prefix(run) == EPOCHS
     assert run.scores["splits"] == SCORES["splits"]
     assert run.environments == [ENVIRONMENT]
-    assert run.attempts_since_asked()
-    same(run.probabilities(), PROBABILITIES)
-    assert run.keras_file.read_bytes() == MODEL
+    assert run.attempts()
+    same(probabilities(run), PROBABILITIES)
+    assert model_file(run).read_bytes() == MODEL
     arrays = sorted(path.name for path in run.path.glob("*.npz"))
     assert arrays == ["model-0004-000000.npz", "probabilities.npz"]
     hidden = [path.name for path in run.path.iterdir() if path.name.startswith(".")]

@@ -18,7 +18,9 @@ from tests.helpers import command
 from tests.test_uploads import many_passes
 from tl_engine.cli import main, study_from
 from tl_engine.errors import StoreError
-from tl_engine.runs import ClaimedRun, Run, RunState
+from tl_engine.runs import ClaimedRun, RunState
+from tl_engine.runs.evidence import of_store
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.study import Arm, Study
 
 TINY = ["--set", "backbone=tiny", "--set", "pretrained=false", "--set", "image_size=16"]
@@ -272,7 +274,7 @@ def test_a_study_is_resumed_with_all_its_runs_that_can_be(capsys, store, monkeyp
     first, second = study.runs()
     with second.hold():
         fake_run.train(ClaimedRun(second))
-    first.request_stop()
+    request_stop(first)
 
     def drain(store):
         if first.state is RunState.QUEUED:
@@ -291,8 +293,7 @@ def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(
     study = store.create(fake_run.study(pairs=2))
     first, second = study.runs()
     for run in (first, second):
-        run.request_stop()
-    enqueue = Run.enqueue
+        request_stop(run)
 
     def refuse_first(run):
         if run.id == first.id:
@@ -304,7 +305,7 @@ def test_a_run_that_cannot_be_resumed_is_named_and_the_others_go_on(
             with second.hold():
                 fake_run.train(ClaimedRun(second))
 
-    monkeypatch.setattr(Run, "enqueue", refuse_first)
+    monkeypatch.setattr("tl_engine.execution.launcher.enqueue", refuse_first)
     monkeypatch.setattr(launches, "ensure_worker", drain)
     code, said, error = out(capsys, "resume", study.id, "--json", "--runs-dir", store.root)
     assert code == 1
@@ -376,7 +377,7 @@ def test_opening_the_test_split_asks_first(capsys, store):
     assert code == 2
     assert "counted for ever" in error
     assert "add --yes" in error
-    assert study.test_accesses() == []
+    assert of_store(study.path.parent).test_accesses(study) == []
 
 
 def test_a_study_is_cloned_with_changes(capsys, store, launches):
@@ -403,7 +404,7 @@ def test_what_phases_did_is_explained(capsys, finished):
 
 def test_only_finished_runs_are_exported_or_classify(capsys, store):
     run = store.create(tiny_study()).runs()[0]
-    run.request_stop()
+    request_stop(run)
     for words in (["export", run.id], ["classify", run.id, "x.png"]):
         code, _, error = out(capsys, *words, "--runs-dir", store.root)
         assert code == 2

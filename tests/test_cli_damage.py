@@ -10,7 +10,7 @@ from tests.test_cli import out
 from tests.test_corruption import corruptions, world  # noqa: F401
 from tl_engine.cli import comparing
 from tl_engine.runs import RunState
-from tl_engine.storage.memory import Kept
+from tl_engine.storage.memory import FolderCache
 
 KINDS = ("recipe.json", "history.jsonl", "checkpoint.json", "outcome.json", "scores.json", "pulse")
 STEP = 4 if TIMES == 1 else 1
@@ -25,7 +25,7 @@ def nothing_kept(monkeypatch):
         folder.stat()
         return read()
 
-    monkeypatch.setattr(Kept, "get", get)
+    monkeypatch.setattr(FolderCache, "get", get)
 
 
 def compared(world, capsys, *more):  # noqa: F811

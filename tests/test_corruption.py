@@ -14,7 +14,9 @@ from tests.attacks import SEED, TIMES
 from tests.test_pages import assert_whole, no_real_processes, visit, words  # noqa: F401
 from tl_engine.cli import main
 from tl_engine.errors import ThawError
-from tl_engine.runs import ClaimedRun, RunState, RunStore, joined_history
+from tl_engine.runs import ClaimedRun, RunState, RunStore, joined_history, summarise
+from tl_engine.runs.run_outputs import log_tail, model_arrays, probabilities
+from tl_engine.runs.run_requests import enqueue
 
 REFUSED = "refused with a sentence"
 FOLDER = object()
@@ -118,15 +120,15 @@ def view(run):
     return {
         "state": observed.state,
         "epochs": asked(run.epochs),
-        "best": asked(run.best),
+        "best": asked(lambda: summarise(run).best),
         "history": asked(lambda: run.history().to_dict("records")),
         "joined": asked(lambda: joined_history([run]).to_dict("records")),
         "outcome": asked(lambda: run.outcome),
         "scores": asked(lambda: run.scores),
         "recipe": asked(lambda: run.recipe),
         "environments": asked(lambda: run.environments),
-        "probabilities": asked(lambda: in_bytes(run.probabilities())),
-        "model": asked(lambda: in_bytes(run.model_arrays())),
+        "probabilities": asked(lambda: in_bytes(probabilities(run))),
+        "model": asked(lambda: in_bytes(model_arrays(run))),
         "title": run.study.title,
         "asked": asked(lambda: run.study.study),
     }
@@ -174,7 +176,7 @@ def test_a_corrupted_file_of_a_run_is_never_another_number_and_harms_no_other(wo
         assert {**now, victim.id: None} == {**rows, victim.id: None}
         assert main(["show", victim.id, "--runs-dir", str(world.root)]) in (0, 2)
         capsys.readouterr()
-        assert run.log_tail() is not None
+        assert log_tail(run) is not None
         assert all(attempt in victim.attempts() for attempt in run.attempts())
         assert set(names) - set(names_under(world.root)) <= {f"{victim.id}/{kind}"}
     assert view(world.run(victim.id)) == whole
@@ -226,7 +228,7 @@ def test_a_damaged_run_begins_again_and_keeps_what_is_damaged(store, kind, corru
             fake_run.train(run)
         run.end(RunState.DAMAGED, "It is damaged.", 1.0)
     assert run.state is RunState.DAMAGED
-    run.enqueue()
+    enqueue(run)
     assert run.state is RunState.QUEUED
     kept = {path.name.partition("-")[2] for path in (run.path / "quarantine").iterdir()}
     assert kept >= {"attempts.jsonl", "environment.json"}
@@ -241,7 +243,7 @@ def test_a_run_whose_recipe_is_damaged_cannot_begin_again(store):
     put(path, flipped(path.read_bytes(), random.Random(SEED)))
     run = store.run(run.id)
     with pytest.raises(ThawError, match="recipe"):
-        run.enqueue()
+        enqueue(run)
 
 
 def test_the_overview_opens_on_a_damaged_store(world, tmp_path, monkeypatch):

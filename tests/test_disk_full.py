@@ -12,6 +12,7 @@ from tests import fake_run
 from tests.attacks import some
 from tl_engine.cli import main
 from tl_engine.runs import ClaimedRun, Run, RunState, RunStore, Stopped, StudyFolder
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import atomic
 
 FULL = r"Disk full: 1 MB needed, [\d]+ MB free\."
@@ -111,7 +112,7 @@ def watch_while_refused(run, watch, monkeypatch):
         monkeypatch.setattr(atomic, "watch", watch)
         fake_run.train(run)
         monkeypatch.setattr(atomic, "watch", None)
-        assert "paused" not in seen.progress
+        assert "paused" not in seen.heartbeat.progress
     return shown
 
 
@@ -124,7 +125,7 @@ def test_a_run_that_waits_for_the_disk_can_be_stopped(store, monkeypatch):
     assert run.state is RunState.STOPPED
     assert fake_run.assert_prefix(run) == 1
     monkeypatch.setattr(atomic, "watch", None)
-    run.enqueue()
+    enqueue(run)
     fake_run.train(run)
     fake_run.assert_finished(run)
 
@@ -136,7 +137,7 @@ def queued(store):
 def stopped(store):
     folder = queued(store)
     fake_run.train(ClaimedRun(folder.runs()[0]), last=1)
-    folder.runs()[0].request_stop()
+    request_stop(folder.runs()[0])
     return folder
 
 
@@ -150,9 +151,9 @@ def damaged(store):
 WISHES = {
     "launch": (queued, lambda folder, store: queued(store)),
     "rename": (queued, lambda folder, store: folder.label(title="Monday")),
-    "stop": (queued, lambda folder, store: folder.runs()[0].request_stop()),
-    "resume": (stopped, lambda folder, store: folder.runs()[0].enqueue()),
-    "restart": (damaged, lambda folder, store: folder.runs()[0].enqueue()),
+    "stop": (queued, lambda folder, store: request_stop(folder.runs()[0])),
+    "resume": (stopped, lambda folder, store: enqueue(folder.runs()[0])),
+    "restart": (damaged, lambda folder, store: enqueue(folder.runs()[0])),
     "delete": (queued, lambda folder, store: store.delete(folder.id)),
 }
 

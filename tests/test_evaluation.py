@@ -28,7 +28,9 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, Evaluation, RunState, RunStore, StudyEvaluation
-from tl_engine.runs.evaluation_results import keep
+from tl_engine.runs.evaluation_results import result_arrays, result_of, write_result
+from tl_engine.runs.evidence import of_store
+from tl_engine.runs.run_outputs import probabilities
 from tl_engine.runs.study_evaluation import DIED
 from tl_engine.runs.test_access import count
 from tl_engine.storage import atomic
@@ -69,19 +71,19 @@ def study(store):
 def ask(asking, runs):
     """Instead of a network."""
     for run in runs:
-        keep(run, asking.kind, SCORES, ARRAYS)
+        write_result(run, asking.kind, SCORES, ARRAYS)
     return []
 
 
 def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted(copy):
     (study,) = copy.studies()
-    assert study.test_accesses() == []
-    assert [run.test_scores() for run in study.runs()] == [None, None]
+    assert of_store(study.path.parent).test_accesses(study) == []
+    assert [result_of(run, Evaluation.TEST) for run in study.runs()] == [None, None]
     done = command("open-test", study.id, "--yes", "--json", "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
     assert "Measuring finished runs 2 of 2" in done.stderr
     for run in study.runs():
-        scores, kept = run.test_scores(), run.test_probabilities()
+        scores, kept = result_of(run, Evaluation.TEST), result_arrays(run, Evaluation.TEST)
         assert json.loads(done.stdout)[run.id] == scores
         assert kept["probabilities"].dtype == np.float16
         right = int((kept["probabilities"].argmax(axis=1) == kept["labels"]).sum())
@@ -89,12 +91,12 @@ def test_the_test_split_is_locked_until_it_is_opened_and_each_opening_is_counted
         assert scores["total"] == len(kept["labels"]) == np.sum(scores["confusion"]) == 2000
         assert np.array_equal(kept["indices"], np.arange(2000))
         assert run.state is RunState.FINISHED
-    (access,) = study.test_accesses()
+    (access,) = of_store(study.path.parent).test_accesses(study)
     assert (access.number, access.runs) == (1, tuple(run.path.name for run in study.runs()))
     before = {path: path.read_bytes() for path in study.path.rglob("test.*")}
     assert main(["open-test", study.id, "--yes", "--runs-dir", str(copy.root)]) == 0
     assert {path: path.read_bytes() for path in study.path.rglob("test.*")} == before
-    assert count(study.test_accesses()) == 1
+    assert count(of_store(study.path.parent).test_accesses(study)) == 1
 
 
 def test_the_page_that_asked_already_starts_a_process_that_need_not_ask(study, store, launches):
@@ -117,16 +119,16 @@ def test_corrupted_images_are_asked_of_one_run_or_all_and_the_clean_ones_are_kno
     done = command("robustness", first.id, "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
     assert "mean of all corruptions" in done.stdout
-    assert second.answer(ROBUSTNESS) is None
-    said = first.answer(ROBUSTNESS)
+    assert result_of(second, ROBUSTNESS) is None
+    said = result_of(first, ROBUSTNESS)
     assert said["total"] == 500
     assert {len(counts) for counts in said["corrupted"].values()} == {5}
     splits = split(load_images("fashion-mini"), first.recipe.train_images, first.seeds.data)
     sample = sample_of(splits.validation)
-    predicted = first.probabilities()["validation"][sample.indices].argmax(axis=1)
+    predicted = probabilities(first)["validation"][sample.indices].argmax(axis=1)
     assert said["clean"] == (predicted == sample.labels).sum()
-    assert first.test_scores() is None
-    assert study.test_accesses() == []
+    assert result_of(first, Evaluation.TEST) is None
+    assert of_store(study.path.parent).test_accesses(study) == []
 
 
 @pytest.mark.long
@@ -143,7 +145,7 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
         copy.root,
     ]
     process = subprocess.Popen([*map(str, words)], cwd=PROJECT, stderr=subprocess.DEVNULL)
-    wait_until(study.test_accesses)
+    wait_until(lambda: of_store(study.path.parent).test_accesses(study))
     process.send_signal(signal.SIGKILL)
     process.wait()
     asking = StudyEvaluation(study, TEST)
@@ -151,8 +153,8 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
     assert asking.progress == {"ended": DIED}
     done = command("open-test", study.id, "--yes", "--runs-dir", str(copy.root))
     assert done.returncode == 0, done.stderr
-    assert all(run.test_scores() for run in study.runs())
-    assert count(study.test_accesses()) == 1
+    assert all(result_of(run, Evaluation.TEST) for run in study.runs())
+    assert count(of_store(study.path.parent).test_accesses(study)) == 1
 
 
 def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
@@ -191,25 +193,14 @@ def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
     assert not evaluate(store, study, TEST, study.runs())
     images = len(load_images("fashion-mini").test.images)
     assert passes * images <= sum(asked) < passes * images + 32
-    answers = [run.test_probabilities()["probabilities"] for run in study.runs()]
+    answers = [result_arrays(run, Evaluation.TEST)["probabilities"] for run in study.runs()]
     monkeypatch.setattr(Reader, "ask", read)
     monkeypatch.setenv("THAW_FEATURES", "off")
     for run in study.runs():
         (run.path / "test.json").unlink()
     assert not evaluate(store, study, TEST, study.runs())
     for run, said in zip(study.runs(), answers, strict=True):
-        np.testing.assert_array_equal(run.test_probabilities()["probabilities"], said)
-
-
-def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path):
-    from tl_engine.learning.prediction_server import load
-
-    shutil.copytree(PROJECT / "tests" / "golden" / "format-1", tmp_path / "runs")
-    run, _ = RunStore(tmp_path / "runs").studies()[0].runs()
-    known = run.test_probabilities()
-    images = np.array(load_images("fashion-mini").test.images[:50])
-    said = load(run).reader.ask(images)
-    np.testing.assert_allclose(said, known["probabilities"][:50], atol=2e-3)
+        np.testing.assert_array_equal(result_arrays(run, Evaluation.TEST)["probabilities"], said)
 
 
 def test_only_finished_runs_are_asked_and_later_ones_need_another_opening(
@@ -217,12 +208,14 @@ def test_only_finished_runs_are_asked_and_later_ones_need_another_opening(
 ):
     monkeypatch.setattr(evaluation, "_evaluate_runs", _noted(ask))
     assert evaluate(store, study, TEST, study.runs()) == ""
-    assert [run.test_scores() is not None for run in study.runs()] == [True] * 3 + [False]
-    assert [access.number for access in study.test_accesses()] == [1]
+    assert [result_of(run, Evaluation.TEST) is not None for run in study.runs()] == [True] * 3 + [
+        False
+    ]
+    assert [access.number for access in of_store(study.path.parent).test_accesses(study)] == [1]
     fake_run.train(ClaimedRun(study.runs()[3]))
     assert evaluate(store, study, TEST, study.runs()) == ""
-    assert [access.number for access in study.test_accesses()] == [1, 2]
-    assert study.test_accesses()[1].runs == (study.runs()[3].path.name,)
+    assert [access.number for access in of_store(study.path.parent).test_accesses(study)] == [1, 2]
+    assert of_store(study.path.parent).test_accesses(study)[1].runs == (study.runs()[3].path.name,)
 
 
 def _noted(asks):
@@ -247,10 +240,12 @@ def test_a_full_disk_ends_it_with_a_sentence_and_leaves_whole_answers(store, stu
     ended = evaluate(store, study, TEST, study.runs())
     assert ended.startswith("The disk refuses to be written: No space left on device.")
     assert StudyEvaluation(study, TEST).progress == {"ended": ended}
-    assert [run.test_scores() is not None for run in study.runs()] == [True] + [False] * 3
+    assert [result_of(run, Evaluation.TEST) is not None for run in study.runs()] == [True] + [
+        False
+    ] * 3
     monkeypatch.setattr(atomic, "watch", None)
     assert evaluate(store, study, TEST, study.runs()) == ""
-    assert count(study.test_accesses()) == 1
+    assert count(of_store(study.path.parent).test_accesses(study)) == 1
 
 
 def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, monkeypatch):
@@ -266,13 +261,13 @@ def test_where_the_opening_cannot_be_written_down_nobody_looks(store, study, mon
     monkeypatch.setattr(atomic, "watch", full)
     assert "The disk refuses" in evaluate(store, study, TEST, study.runs())
     assert asked == []
-    assert study.test_accesses() == []
+    assert of_store(study.path.parent).test_accesses(study) == []
 
 
 def test_whoever_dies_while_an_answer_is_kept_leaves_all_of_it_or_none(study, monkeypatch):
     run, steps = study.runs()[0], []
     monkeypatch.setattr(atomic, "watch", lambda *step: steps.append(step))
-    keep(run, TEST, SCORES, ARRAYS)
+    write_result(run, TEST, SCORES, ARRAYS)
     for life in range(len(steps)):
         for path in run.path.glob("test.*"):
             path.unlink()
@@ -284,13 +279,13 @@ def test_whoever_dies_while_an_answer_is_kept_leaves_all_of_it_or_none(study, mo
 
         monkeypatch.setattr(atomic, "watch", dies)
         with pytest.raises(Death):
-            keep(run, TEST, SCORES, ARRAYS)
+            write_result(run, TEST, SCORES, ARRAYS)
         monkeypatch.setattr(atomic, "watch", None)
-        if scores := run.test_scores():
+        if scores := result_of(run, Evaluation.TEST):
             assert scores["correct"] == SCORES["correct"]
-            fake_run.same(run.test_probabilities(), ARRAYS)
+            fake_run.same(result_arrays(run, Evaluation.TEST), ARRAYS)
         else:
-            assert run.test_probabilities() is None
+            assert result_arrays(run, Evaluation.TEST) == {}
         assert run.state is RunState.FINISHED
 
 
@@ -301,15 +296,15 @@ def test_a_damaged_answer_is_never_shown_and_is_asked_again(store, study, monkey
     path = run.path / "test.npz"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DamagedError, match=r"test\.npz is damaged"):
-        run.test_probabilities()
+        result_arrays(run, Evaluation.TEST)
     path = run.path / "test.json"
     path.write_text(path.read_text().replace('"correct": 1', '"correct": 2'))
     with pytest.raises(DamagedError, match=r"test\.json is damaged"):
-        run.test_scores()
+        result_of(run, Evaluation.TEST)
     assert run.state is RunState.FINISHED
     evaluate(store, study, TEST, [run])
-    assert run.test_scores()["correct"] == 1
-    fake_run.same(run.test_probabilities(), ARRAYS)
+    assert result_of(run, Evaluation.TEST)["correct"] == 1
+    fake_run.same(result_arrays(run, Evaluation.TEST), ARRAYS)
 
 
 def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkeypatch):
@@ -332,7 +327,7 @@ def test_one_process_asks_at_a_time_and_can_be_told_to_stop(store, study, monkey
         == "Stopped by request."
     )
     assert not asking.is_alive
-    assert [run.answer(ROBUSTNESS) for run in study.runs()] == [None] * 4
+    assert [result_of(run, ROBUSTNESS) for run in study.runs()] == [None] * 4
     store.delete(study.id)
 
 

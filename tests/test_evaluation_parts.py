@@ -11,7 +11,8 @@ from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import tables, words
 from tl_engine.data.corruptions import CORRUPTIONS
 from tl_engine.runs import ClaimedRun, Evaluation, StudyEvaluation
-from tl_engine.runs.evaluation_results import keep
+from tl_engine.runs.evaluation_results import write_result
+from tl_engine.runs.evidence import of_store
 from tl_engine.runs.test_access import note
 from ui.compare import evaluation_control
 
@@ -54,7 +55,7 @@ def opened(study, pairs=5):
             "indices": np.arange(2000),
         }
         said = {"correct": right, "total": 2000, "loss": 1.0, "accuracy": right / 2000}
-        keep(run, Evaluation.TEST, {**said, "confusion": [[right]]}, arrays)
+        write_result(run, Evaluation.TEST, {**said, "confusion": [[right]]}, arrays)
 
 
 def shown():
@@ -74,7 +75,7 @@ def test_what_was_not_measured_yet_is_offered_and_the_test_split_is_locked(study
     assert "opened" not in words(app)
     app.button(key="test-start").click().run()
     assert not started  # one press asks, and writes nothing
-    assert not study.test_accesses()
+    assert not of_store(study.path.parent).test_accesses(study)
     assert "An opening is counted for ever" in words(app)
     assert "**This cannot be undone.**" in words(app)
     app.button(key="test-confirm").click().run()
@@ -121,7 +122,7 @@ def test_whoever_leaves_the_test_split_locked_has_written_nothing(study, monkeyp
     app.button(key="test-start").click().run()
     app.button(key="test-no").click().run()
     assert not started
-    assert not study.test_accesses()
+    assert not of_store(study.path.parent).test_accesses(study)
     assert "The test split is locked" in words(app)
 
 
@@ -144,7 +145,7 @@ def test_two_arms_on_corrupted_images_are_compared_pair_by_pair(study):
         right = 300 + 5 * run.pair + 10 * (run.arm == study.study.arms[0].name)
         counts = {name: [right] * 5 for name in CORRUPTIONS}
         value = {"total": 500, "sample": "a", "clean": 400, "corrupted": counts}
-        keep(run, Evaluation.ROBUSTNESS, value)
+        write_result(run, Evaluation.ROBUSTNESS, value)
     app = shown()
     (rows,) = [t for t in tables(app) if t[0][0] == "5 pairs"]
     assert rows[-2] == ["Mean of all corruptions", "65.0%", "63.0%", "+2.00", "–"]
@@ -152,9 +153,11 @@ def test_two_arms_on_corrupted_images_are_compared_pair_by_pair(study):
     assert "A diagnostic: it changes no verdict." in words(app)
 
 
-def test_what_an_earlier_version_measured_is_shown_and_counts_as_one_opening(tmp_path, monkeypatch):
-    golden = PROJECT / "tests" / "golden" / "format-1"
+def test_test_results_without_a_log_of_openings_count_as_one_opening(tmp_path, monkeypatch):
+    golden = PROJECT / "tests" / "golden" / "format-3"
     shutil.copytree(golden, tmp_path / "runs")
+    for log in (tmp_path / "runs").glob("*/openings.jsonl"):
+        log.unlink()
     monkeypatch.setenv("THAW_RUNS_DIR", str(tmp_path / "runs"))
     app = shown()
     assert "Test opened 1 time; once at the end of each run, by an earlier version." in words(app)

@@ -15,8 +15,10 @@ from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
 from tl_engine.report.judgement import arms_of, is_planned, judge, question_of, why_none
 from tl_engine.runs import joined_history
-from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
+from tl_engine.runs.creation import add_pairs
+from tl_engine.runs.evidence import Evidence, of_store
 from tl_engine.runs.joined_history import split_sound
+from tl_engine.runs.observations import observations, recipe_id
 from tl_engine.runs.test_access import count, note
 from tl_engine.storage import atomic
 from tl_engine.study import Expectation, Study, name_arms
@@ -80,11 +82,13 @@ def test_a_test_split_that_was_opened_in_one_study_is_open_in_its_clone(store, m
     clone, fresh = launched(store, 4), launched(store, 4, first_pair=5)
     first.label("The original")
     note(first, first.runs())
-    assert [count(one.test_accesses()) for one in (first, clone, fresh)] == [1, 1, 0]
+    assert [
+        count(of_store(one.path.parent).test_accesses(one)) for one in (first, clone, fresh)
+    ] == [1, 1, 0]
     said = words(visit("pages/2_Compare.py", store, monkeypatch, ids=clone.id))
     assert "Test split opened 1 time (in The original)" in said
     store.delete(first.id)
-    assert count(clone.test_accesses()) == 1
+    assert count(of_store(clone.path.parent).test_accesses(clone)) == 1
 
 
 def test_the_same_comparison_has_one_verdict_wherever_it_is_shown(store, monkeypatch, capsys):
@@ -127,7 +131,7 @@ def test_deleting_makes_nothing_unseen(store):
     folder = launched(store, 4)
     store.delete(folder.id)
     again = launched(store, 4)
-    assert all(run.asked["computed_before"] for run in again.runs())
+    assert all(run.recipe_record["computed_before"] for run in again.runs())
     (one,) = judged(again)[1]
     assert (one.verdict.pairs, one.found.copies) == (4, 8)
     assert one.asked.had_seen(frozenset(one.asked.recipes)) == 4
@@ -143,14 +147,14 @@ def test_a_damaged_line_of_what_was_deleted_counts_as_seen(store):
     path.write_bytes(path.read_bytes().replace(b"arithmetic", b"", 1).replace(b"1", b"2", 1))
     other = launched(store, 4, first_pair=50)
     assert Evidence(store).is_damaged
-    assert all(run.asked["computed_before"] for run in other.runs())
+    assert all(run.recipe_record["computed_before"] for run in other.runs())
     store.delete(other.id)
     assert Evidence(store).is_damaged
 
 
 def test_a_study_whose_first_pair_is_not_1_can_be_extended(store):
     folder = launched(store, 2, first_pair=7)
-    assert [run.path.name for run in folder.add_pairs(2)][-1] == "arm2-pair10"
+    assert [run.path.name for run in add_pairs(folder, 2)][-1] == "arm2-pair10"
     again = store.study(folder.id)
     assert (again.added_pairs, len(again.runs())) == (2, 8)
     (again.path / "study.json").write_text("{")
@@ -160,7 +164,7 @@ def test_a_study_whose_first_pair_is_not_1_can_be_extended(store):
 def test_titles_and_names_are_no_part_of_the_identity_and_seeds_are(store):
     one = launched(store, 2)
     other = launched(store, 2, title="Another")
-    keys = [[evidence_key(run) for run in folder.runs()] for folder in (one, other)]
+    keys = [list(observations(folder.runs()).values()) for folder in (one, other)]
     assert keys[0] == keys[1]
     assert len(set(keys[0])) == 4
 
@@ -294,8 +298,8 @@ def test_pairs_that_another_study_computed_are_taken_over_and_new_ones_added(sto
     launched(store, 3, first_pair=5)
     known = Evidence(store)
     assert known.pairs_to_add(folder, 2) == 5
-    added = train(folder) and folder.add_pairs(known.pairs_to_add(folder, 2))
-    assert [run.pair for run in added if not run.asked["computed_before"]] == [8, 8, 9, 9]
+    added = train(folder) and add_pairs(folder, known.pairs_to_add(folder, 2))
+    assert [run.pair for run in added if not run.recipe_record["computed_before"]] == [8, 8, 9, 9]
 
 
 def test_only_the_study_that_asked_first_has_the_planned_analysis(store):
@@ -315,9 +319,12 @@ def test_a_deletion_that_was_interrupted_leaves_one_line_and_counts_nothing_twic
     with monkeypatch.context() as patched:
         patched.setattr(atomic, "delete_folder", lambda path: None)  # whoever deletes it dies
         store.delete(folder.id)
-    assert [count(one.test_accesses()) for one in (folder, clone)] == [1, 1]
+    assert [count(of_store(one.path.parent).test_accesses(one)) for one in (folder, clone)] == [
+        1,
+        1,
+    ]
     store.delete(folder.id)
-    assert count(clone.test_accesses()) == 1
+    assert count(of_store(clone.path.parent).test_accesses(clone)) == 1
     assert len((store.root / "evidence.jsonl").read_text().splitlines()) == 1
 
 

@@ -12,7 +12,9 @@ from tests.server import CHROMIUM, browser, server
 from tests.test_browser import photograph
 from tests.test_mistakes_browser import click
 from tl_engine.recipe import Phase
-from tl_engine.runs import RunState, RunStore
+from tl_engine.runs import Evaluation, RunState, RunStore
+from tl_engine.runs.evaluation_results import result_of
+from tl_engine.runs.run_requests import request_stop
 
 pytestmark = [
     pytest.mark.browser,
@@ -35,7 +37,7 @@ def test_a_question_is_launched_watched_answered_and_looked_behind(tmp_path):
     store = RunStore(tmp_path / "runs")
     asked = store.create(tiny_study(*PHASES, pairs=5))
     for run in asked.runs():
-        run.request_stop()
+        request_stop(run)
     with server(store.root) as (address, _), browser() as chromium:
         page = chromium.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(90_000)
@@ -114,7 +116,7 @@ def watched(page):
 
 
 def is_tested(study):
-    return all(run.test_scores() for run in study.runs())
+    return all(result_of(run, Evaluation.TEST) for run in study.runs())
 
 
 def is_over(study):

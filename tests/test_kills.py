@@ -26,6 +26,8 @@ from tl_engine.execution.training_process import execute
 from tl_engine.recipe import Phase
 from tl_engine.runs import COSTS, RunState, RunStore
 from tl_engine.runs.claimed import MAXIMUM_RESUMES
+from tl_engine.runs.run_outputs import log_tail, model_arrays, probabilities
+from tl_engine.runs.run_requests import enqueue
 from tl_engine.storage import atomic
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -136,7 +138,7 @@ def whole(tmp_path_factory):
     """A run that nobody disturbed, and how many steps each of its places has."""
     folder = tmp_path_factory.mktemp("whole")
     run, file = new_run(RunStore(folder / "runs")), folder / "steps.json"
-    assert in_a_process(train_and_count, run, str(file)) == 0, run.log_tail()
+    assert in_a_process(train_and_count, run, str(file)) == 0, log_tail(run)
     assert run.state is RunState.FINISHED
     return run, json.loads(file.read_text())
 
@@ -148,7 +150,7 @@ def told(run):
 
 def bits(run):
     """Everything that a finished run leaves, without what a clock says."""
-    arrays = {**run.model_arrays(), **run.probabilities()}
+    arrays = {**model_arrays(run), **probabilities(run)}
     return {
         "arrays": {name: array.tobytes() for name, array in arrays.items()},
         "history": told(run),
@@ -189,8 +191,8 @@ def test_a_run_that_is_killed_in_every_place_ends_with_the_same_bits(store, whol
         code = in_a_process(train_and_die, run, place, number)
         assert code == -signal.SIGKILL, f"it did not come to step {number} of {place}"
         assert_nothing_is_lost(run, place, reference)
-        if len(run.attempts_since_asked()) == MAXIMUM_RESUMES:
-            run.enqueue()  # six kills are more than it survives by itself
+        if len(run.attempts()) == MAXIMUM_RESUMES:
+            enqueue(run)  # six kills are more than it survives by itself
     assert in_a_process(execute, run) == 0
     assert_as_if_nothing_had_happened(run, reference)
 
@@ -204,10 +206,10 @@ def test_a_run_that_is_killed_while_it_keeps_what_it_computed_ends_with_the_same
     run, reference = store.create(study).runs()[0], RunStore(tmp_path / "other").create(study)
     assert in_a_process(execute, reference.runs()[0]) == 0
     assert in_a_process(train_and_keep, run, number) == -signal.SIGKILL, "there is no such step"
-    assert in_a_process(train_and_keep, run) == 0, run.log_tail()
+    assert in_a_process(train_and_keep, run) == 0, log_tail(run)
     assert bits(run) == bits(reference.runs()[0])
     another = store.create(study).runs()[0]  # finds what survived
-    assert in_a_process(train_and_keep, another) == 0, another.log_tail()
+    assert in_a_process(train_and_keep, another) == 0, log_tail(another)
     assert bits(another) == bits(run)
     assert all("shared" in line for line in another.epochs())
 
@@ -215,7 +217,7 @@ def test_a_run_that_is_killed_while_it_keeps_what_it_computed_ends_with_the_same
 def test_a_run_that_waited_for_the_disk_ends_with_the_same_bits(store, whole):
     run = new_run(store)
     refused = {(1, 0), (1, 1), (3, 9), (3, 10), ("end", 13), ("end", 14)}
-    assert in_a_process(train_and_wait, run, refused) == 0, run.log_tail()
+    assert in_a_process(train_and_wait, run, refused) == 0, log_tail(run)
     assert_as_if_nothing_had_happened(run, whole[0])
 
 

@@ -23,7 +23,10 @@ from tl_engine.data.leakage import duplicates_of
 from tl_engine.data.splits import Split, split
 from tl_engine.errors import DamagedError
 from tl_engine.runs import Cache, ClaimedRun, Evaluation, RunState, RunStore
-from tl_engine.runs.evaluation_results import keep
+from tl_engine.runs.evaluation_results import result_arrays, result_of, write_result
+from tl_engine.runs.evidence import of_store
+from tl_engine.runs.run_outputs import probabilities
+from tl_engine.runs.shapes import records_in
 from tl_engine.runs.test_access import count, note
 from tl_engine.storage import record_files
 
@@ -69,8 +72,9 @@ def test_training_never_reads_a_test_image(store, monkeypatch):
 def test_nothing_of_the_test_split_is_in_what_a_finished_study_left(finished):
     assert_no_test_in(finished.path)
     for run in finished.runs():
-        assert run.test_scores() is run.test_probabilities() is None
-    assert finished.test_accesses() == []
+        assert result_of(run, Evaluation.TEST) is None
+        assert result_arrays(run, Evaluation.TEST) == {}
+    assert of_store(finished.path.parent).test_accesses(finished) == []
 
 
 def assert_no_test_in(folder):
@@ -118,9 +122,9 @@ def test_a_runs_scores_and_probabilities_leave_test_out_once_it_is_open(store):
     run = store.create(fake_run.study()).runs()[0]
     fake_run.train(ClaimedRun(run))
     scores = run.scores
-    keep(run, Evaluation.TEST, {"correct": 1})
+    write_result(run, Evaluation.TEST, {"correct": 1})
     assert run.scores == scores
-    assert list(run.probabilities()) == ["validation"]
+    assert list(probabilities(run)) == ["validation"]
 
 
 class Accesses(RuleBasedStateMachine):
@@ -157,7 +161,7 @@ class Accesses(RuleBasedStateMachine):
         note(self.study, missing)
         self.opened |= names
         for run in missing[:answers]:
-            keep(run, Evaluation.TEST, {"correct": 1})
+            write_result(run, Evaluation.TEST, {"correct": 1})
             self.answered.add(run.path.name)
 
     @rule(data=st.data())
@@ -169,7 +173,7 @@ class Accesses(RuleBasedStateMachine):
 
     @invariant()
     def the_count_is_right_and_never_falls(self):
-        accesses = self.study.test_accesses()
+        accesses = of_store(self.study.path.parent).test_accesses(self.study)
         assert count(accesses) == self.times >= self.highest
         self.highest = self.times
         assert [access.number for access in accesses] == list(range(1, self.times + 1))
@@ -185,24 +189,24 @@ def test_results_without_a_line_count_as_an_opening_of_their_own(store):
     for run in study.runs():
         fake_run.train(ClaimedRun(run))
     first, second = study.runs()
-    keep(first, Evaluation.TEST, {"correct": 1})
-    (access,) = study.test_accesses()
+    write_result(first, Evaluation.TEST, {"correct": 1})
+    (access,) = of_store(study.path.parent).test_accesses(study)
     assert (access.number, access.at, access.runs) == (1, "", (first.path.name,))
     assert note(study, [second]).number == 2
-    assert count(study.test_accesses()) == 2
+    assert count(of_store(study.path.parent).test_accesses(study)) == 2
 
 
 def test_a_changed_log_of_openings_is_refused(store):
     study = store.create(fake_run.study())
     note(study, study.runs())
     path = study.path / "openings.jsonl"
-    line = record_files.read_lines(path)[0]
+    line = records_in(path.parent).lines(path.name)[0]
     path.write_text(path.read_text().replace('"number": 1', '"number": 0'))
     with pytest.raises(DamagedError, match="openings"):
-        study.test_accesses()
+        of_store(study.path.parent).test_accesses(study)
     path.write_text(2 * (json.dumps(record_files.with_checksum(line)) + "\n"))
     with pytest.raises(DamagedError, match="twice"):
-        study.test_accesses()
+        of_store(study.path.parent).test_accesses(study)
 
 
 def test_copies_are_found_and_other_pictures_are_not():

@@ -5,6 +5,7 @@ import pytest
 from tests.helpers import wait_until
 from tests.server import CHROMIUM, browser, server
 from tl_engine.analysis.confusion import confusion_counts
+from tl_engine.runs.run_outputs import probabilities
 
 pytestmark = [
     pytest.mark.browser,
@@ -76,7 +77,7 @@ def wait_for_images(page, count):
 
 def of_both(study):
     """Classes (n,) that each arm says, and the true ones."""
-    both = [run.probabilities() for run in study.runs()]
+    both = [probabilities(run) for run in study.runs()]
     return *(arrays["validation"].argmax(axis=1) for arrays in both), both[0]["validation_labels"]
 
 

@@ -13,6 +13,7 @@ from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.data import sources
 from tl_engine.data.splits import published_validation
 from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.runs.run_outputs import probabilities
 from tl_engine.text import markup
 
 PARTS = ("agreement", "confusion", "mistakes", "classes", "calibration")
@@ -65,7 +66,7 @@ def captions(app):
 
 def of_first_pair(study):
     """What both arms said of their validation images: classes (n,) each, and the labels."""
-    both = [run.probabilities() for run in study.runs() if run.pair == 1]
+    both = [probabilities(run) for run in study.runs() if run.pair == 1]
     said = [arrays["validation"].argmax(axis=1) for arrays in both]
     return *said, both[0]["validation_labels"]
 
@@ -77,7 +78,7 @@ def several(finished, tmp_path_factory):
     study = store.create(finished.study.__class__(**{**vars(finished.study), "pairs": 4}))
     real = {run.arm: run for run in finished.runs()}
     for run in study.runs():
-        arrays = dict(real[run.arm].probabilities())
+        arrays = dict(probabilities(real[run.arm]))
         random = np.random.default_rng([run.pair, len(run.arm)])
         said, labels = arrays["validation"].astype(float), arrays["validation_labels"]
         noisy = said * random.uniform(0.2, 1, said.shape)
@@ -152,7 +153,7 @@ def test_images_that_are_not_the_same_are_refused_in_a_sentence(finished, tmp_pa
     shutil.copytree(finished.path, root / finished.id)
     study = RunStore(root).studies()[0]
     run = study.runs()[1]
-    arrays = {**run.probabilities()}
+    arrays = {**probabilities(run)}
     arrays["validation_indices"] = arrays["validation_indices"][::-1]
     claimed = ClaimedRun(run)
     claimed.record_results({**run.scores}, arrays)
@@ -184,7 +185,7 @@ def test_the_pictures_are_those_of_the_published_validation_split(finished):
 
     app = visit(finished.path.parent, "mistakes", arms=1)
     run = finished.runs()[0]
-    arrays = run.probabilities()
+    arrays = probabilities(run)
     wrong = arrays["validation"].argmax(axis=1) != arrays["validation_labels"]
     sure = arrays["validation"].max(axis=1) * wrong
     position = arrays["validation_indices"][sure.argmax()]

@@ -13,6 +13,8 @@ from streamlit.testing.v1 import AppTest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.runs.run_outputs import open_log
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Expectation
 from ui.words import table
 
@@ -116,7 +118,7 @@ def test_overview_shows_what_was_found_and_how_to_act(finished, monkeypatch):
 def test_a_failed_run_shows_its_sentence_and_the_end_of_its_log(store, monkeypatch):
     run = ClaimedRun(store.create(tiny_study()).runs()[0])
     run.begin()
-    with run.open_log() as log:
+    with open_log(run) as log:
         log.write(b"last words")
     run.end(RunState.FAILED, "The loss became nan in epoch 2.", 3.0)
     monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
@@ -494,7 +496,7 @@ def test_a_run_on_its_way_has_no_final_score(store, monkeypatch):
     last = study.runs()[3]
     with last.hold():
         fake_run.train(ClaimedRun(last), last=2)
-    last.request_stop()
+    request_stop(last)
     app = visit("pages/2_Compare.py", store, monkeypatch, ids=study.id)
     assert_whole(app)
     table = next(one for one in words(app).split("| Arm") if "Epochs" in one)

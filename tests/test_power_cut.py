@@ -12,6 +12,7 @@ import pytest
 from tests import fake_run
 from tests.disk import Recorder, build
 from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import atomic
 
 NEW = {RunState.QUEUED, RunState.INTERRUPTED, RunState.STOPPED, RunState.FINISHED}
@@ -81,9 +82,9 @@ def stopped_and_resumed(life):
     run = life.store.create(fake_run.study()).runs()[0]
     life.promise(created=1)
     fake_run.train(Promising(run, life), last=2)
-    run.request_stop()
+    request_stop(run)
     life.promise(asked=RunState.STOPPED)
-    run.enqueue()
+    enqueue(run)
     life.promise(asked=None, resumed=True)
     fake_run.train(Promising(run, life))
 
@@ -94,7 +95,7 @@ def damaged_and_begun_again(life):
     fake_run.train(Promising(run, life), last=2)
     life.damage(run.path / "checkpoint.json")
     life.promise(created=1, committed=0, damaged=kept_files(run))
-    run.enqueue()
+    enqueue(run)
     life.promise(resumed=True)
     fake_run.train(Promising(run, life))
 
@@ -134,7 +135,7 @@ def test_after_any_power_cut_a_run_is_what_was_promised_and_goes_on(story, tmp_p
 def go_on(run):
     """What people and workers do next, until it is finished."""
     if run.state is RunState.STOPPED:
-        run.enqueue()
+        enqueue(run)
     if run.state is not RunState.FINISHED:
         assert run.is_waiting
         fake_run.train(ClaimedRun(run))
@@ -154,7 +155,7 @@ def test_after_any_power_cut_a_damaged_run_is_damaged_or_begins_again_and_keeps_
         if run.state is RunState.DAMAGED:
             assert "resumed" not in promised
             assert "checkpoint.json is damaged" in run.sentence
-            run.enqueue()
+            enqueue(run)
         go_on(run)
         fake_run.assert_finished(run)
         assert promised["damaged"] <= kept_files(run)

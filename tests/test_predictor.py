@@ -13,6 +13,7 @@ from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.learning.device import prepare_device
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, RunState, RunStore
+from tl_engine.runs.run_outputs import model_file, probabilities
 from tl_engine.study import Study, name_arms
 
 prepare_device(os.cpu_count() or 1)
@@ -28,7 +29,7 @@ def test_a_predictor_says_what_the_run_said(predictor, finished):
     run = finished.runs()[0]
     pictures = np.array(sources.load("fashion-mini").validation.images[:20])
     answer = predictor.classify(run, pictures)
-    stored = run.probabilities()["validation"][:20]
+    stored = probabilities(run)["validation"][:20]
     np.testing.assert_allclose(answer.probabilities, stored, atol=1e-3)
     assert answer.as_seen.shape == (20, 16, 16, 3)
     assert answer.as_seen.dtype == np.uint8
@@ -147,4 +148,4 @@ def test_an_h5_file_is_not_begun_where_the_disk_has_no_room(finished, monkeypatc
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)
     with pytest.raises(StoreError, match=r"Disk full: \d+ MB needed for model.h5"):
         export_h5(finished.runs()[0])
-    assert finished.runs()[0].h5_file is None
+    assert model_file(finished.runs()[0], "h5") is None

@@ -22,13 +22,16 @@ from tl_engine.runs import (
     joined_history,
     summarise,
 )
+from tl_engine.runs.evidence import of_store
 from tl_engine.runs.joined_history import split_sound
-from tl_engine.runs.run import LEFT
+from tl_engine.runs.layout import RESULT_FILES
+from tl_engine.runs.run_outputs import bytes_on_disk, log_tail, probabilities
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import record_files
 from tl_engine.storage.locks import FlockLease
 from tl_engine.study import Study, name_arms
 
-OF_A_RUN = ("recipe.json", "outcome.json", "pulse", "attempts.jsonl", "lock", *LEFT)
+OF_A_RUN = ("recipe.json", "outcome.json", "pulse", "attempts.jsonl", "lock", *RESULT_FILES)
 MEASURED = {
     "loss": 1.0,
     "accuracy": 0.5,
@@ -71,7 +74,7 @@ def look(root, victim, witness, queued):
     for study in every:
         try:
             _ = study.damage, study.is_readable and (study.title, study.note, study.runs())
-            _ = study.test_accesses()
+            _ = of_store(study.path.parent).test_accesses(study)
         except ThawError:
             pass
     shown = {study.id: study for study in every}
@@ -79,8 +82,8 @@ def look(root, victim, witness, queued):
     runs = [run for run in store.runs() if run.study.id in (victim.id, witness.id)]
     for run in runs:
         try:
-            _ = summarise(run), run.observe(), run.attempts(), run.bytes_on_disk(), run.log_tail()
-            _ = run.probabilities(), run.environments, run.best()
+            _ = summarise(run), run.observe(), run.attempts(), bytes_on_disk(run), log_tail(run)
+            _ = probabilities(run), run.environments
         except ThawError as error:
             assert str(error)
     sound, _ = split_sound(runs)
@@ -213,7 +216,7 @@ def test_foreign_names_hide_nothing(world):
         store.run(f"{studies[0].id}/arm99-pair01")
 
 
-@pytest.mark.parametrize("name", [name for name in LEFT if "json" in name])
+@pytest.mark.parametrize("name", [name for name in RESULT_FILES if "json" in name])
 def test_a_file_of_another_run_is_noticed(world, name):
     store, *studies = world
     one, other = (run.path / name for run in studies[0].runs())
@@ -237,12 +240,12 @@ def test_without_its_environment_a_run_is_damaged_and_not_comparable(world):
 def test_a_queued_run_without_its_recipe_is_asked_again_what_its_study_says(world):
     *_, queued = world
     (run,) = queued.runs()
-    before = run.asked
+    before = run.recipe_record
     (run.path / "recipe.json").unlink()
     (again,) = RunStore(queued.path.parent).study(queued.id).runs()
     assert again.state is RunState.QUEUED
     for name in ("recipe", "arm", "pair", "seeds", "threads", "versions"):
-        assert again.asked[name] == before[name]
+        assert again.recipe_record[name] == before[name]
     with again.hold():
         fake_run.train(ClaimedRun(again))
     fake_run.assert_finished(again)
@@ -252,10 +255,10 @@ def test_a_run_that_was_stopped_before_it_began_has_what_its_study_asked(world):
     *_, queued = world
     (run,) = queued.runs()
     (run.path / "recipe.json").unlink()
-    RunStore(queued.path.parent).study(queued.id).runs()[0].request_stop()
+    request_stop(RunStore(queued.path.parent).study(queued.id).runs()[0])
     (again,) = RunStore(queued.path.parent).study(queued.id).runs()
     assert again.state is RunState.STOPPED
-    again.enqueue()
+    enqueue(again)
     assert again.state is RunState.QUEUED
 
 

@@ -17,7 +17,11 @@ from tl_engine.runs import (
     StudyFolder,
     epoch_line,
     joined_history,
+    run_facts,
+    summarise,
 )
+from tl_engine.runs.creation import add_pairs
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import memory, record_files
 from tl_engine.storage.lease import hold, lease_of
 
@@ -58,8 +62,8 @@ def test_a_new_study_is_queued_pair_by_pair(store, folder):
 def test_pairs_are_added_after_the_planned_ones_with_seeds_of_their_own(store, folder):
     planned = folder.study.pairs
     for run in folder.runs():
-        run.request_stop()
-    added = folder.add_pairs(2)
+        request_stop(run)
+    added = add_pairs(folder, 2)
     assert [run.pair for run in added] == [planned + 1] * 2 + [planned + 2] * 2
     assert all(run.state is RunState.QUEUED for run in added)
     assert len({run.seeds for run in folder.runs()}) == planned + 2
@@ -70,27 +74,27 @@ def test_pairs_are_added_after_the_planned_ones_with_seeds_of_their_own(store, f
     assert store.next_waiting().pair == planned + 1
     assert [run.pair for run in again.runs_as_trained()] == sorted(run.pair for run in again.runs())
     with pytest.raises(StoreError, match="at most 100 pairs"):
-        again.add_pairs(100)
+        add_pairs(again, 100)
     with pytest.raises(StoreError, match="asked for 0 more"):
-        again.add_pairs(0)
+        add_pairs(again, 0)
 
 
 def test_pairs_are_added_after_those_that_another_window_added(store, folder):
     here, there = store.study(folder.id), StudyFolder(folder.path)
     assert here.added_pairs == there.added_pairs == 0  # both have looked
-    here.add_pairs(1)
-    added = there.add_pairs(1)
+    add_pairs(here, 1)
+    added = add_pairs(there, 1)
     assert {run.pair for run in added} == {folder.study.pairs + 2}
     with (
         hold(lease_of(folder.path / "pairs.lock")),
         pytest.raises(StoreError, match="adding pairs"),
     ):
-        here.add_pairs(1)
+        add_pairs(here, 1)
 
 
 def test_a_pair_that_was_added_by_half_is_completed(folder):
-    shutil.rmtree(folder.add_pairs(1)[1].path)
-    added = folder.add_pairs(1)
+    shutil.rmtree(add_pairs(folder, 1)[1].path)
+    added = add_pairs(folder, 1)
     assert len(added) == 2
     arms = {run.arm_index for run in folder.runs() if run.pair == folder.study.pairs + 1}
     assert arms == {0, 1}
@@ -105,7 +109,12 @@ def test_what_was_asked_comes_back(store, folder):
     again = store.study(folder.id)
     assert again.study == tiny_study(pairs=2)
     assert again.runs()[0].recipe == folder.study.arms[0].recipe
-    assert set(again.runs()[0].asked["versions"]) == {"python", "tensorflow", "keras", "numpy"}
+    assert set(again.runs()[0].recipe_record["versions"]) == {
+        "python",
+        "tensorflow",
+        "keras",
+        "numpy",
+    }
 
 
 def test_a_held_lock_means_running(run):
@@ -122,21 +131,21 @@ def test_two_processes_never_hold_one_run(run):
 
 
 def test_a_queued_run_stops_at_once(run):
-    run.request_stop()
+    request_stop(run)
     assert run.state is RunState.STOPPED
     assert run.sentence == "Stopped while no process trained it."
 
 
 def test_a_running_run_is_asked_to_stop(run):
     with run.hold():
-        run.request_stop()
+        request_stop(run)
         assert run.stop_requested
         assert run.state is RunState.RUNNING
 
 
 def test_a_stopped_run_can_be_queued_again(run):
-    run.request_stop()
-    run.enqueue()
+    request_stop(run)
+    enqueue(run)
     assert run.state is RunState.QUEUED
     assert not run.stop_requested
 
@@ -150,14 +159,14 @@ def test_what_needs_no_resuming_is_refused(run, state):
         run.record_results({"splits": {}, "phases": []}, {"test": np.zeros(1)})
         run.end(state, "Every epoch is done.", 1.0)
     with pytest.raises(StoreError, match=f"cannot be resumed: it is {state.value}"):
-        run.enqueue()
+        enqueue(run)
 
 
 def test_a_run_that_is_over_cannot_be_stopped(run):
     run.begin()
     run.end(RunState.FAILED, "Out of memory.", 1.0)
     with pytest.raises(StoreError, match="it is failed already"):
-        run.request_stop()
+        request_stop(run)
 
 
 def test_a_half_written_line_is_not_read_yet(run):
@@ -170,7 +179,8 @@ def test_a_half_written_line_is_not_read_yet(run):
 def test_the_best_epoch_is_the_first_that_reached_it(run):
     for epoch, accuracy in [(1, 0.6), (2, 0.6)]:
         run.append_epoch(line(run, epoch, accuracy))
-    best = run.best()
+        commit(run, epoch)
+    best = summarise(run).best
     assert (best.accuracy, best.epoch) == (0.6, 1)
 
 
@@ -292,7 +302,7 @@ def test_the_history_of_a_run_that_is_over_is_read_once_until_its_folder_changes
     monkeypatch.setattr(memory, "SETTLED_NANOSECONDS", 0)
     assert list(joined_history([run])["epoch"]) == [1]
     two = [line(run, 1), {**line(run, 1), "epoch": 2}]
-    monkeypatch.setattr(type(run), "_epochs", lambda self, sha256: two)
+    monkeypatch.setattr(run_facts, "read_epochs", lambda *_: two)
     assert list(joined_history([run])["epoch"]) == [1]
     (run.path / "something").touch()
     assert list(joined_history([run])["epoch"]) == [1, 2]

@@ -9,6 +9,7 @@ from tests.crowd import train_one, visits
 from tests.server import server
 from tests.visitor import visitor
 from tl_engine.runs import RunStore
+from tl_engine.runs.run_requests import request_stop
 
 
 @pytest.mark.long
@@ -21,7 +22,7 @@ def test_ten_visitors_share_nothing_but_the_store(finished, tmp_path):
         with server(store.root) as (address, _):
             crowd = asyncio.run(visits(address, run, 10, busy=3, rounds=6, refreshing=True))
     finally:
-        run.request_stop()
+        request_stop(run)
     assert crowd.exceptions == []
     assert crowd.leaks == []
     assert min(crowd.echoes) > 0  # its own word came back to each: a foreign one would be seen

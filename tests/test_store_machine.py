@@ -6,6 +6,7 @@ THAW_ATTACKS=50 plays fifty times as many games.
 import shutil
 import tempfile
 from contextlib import ExitStack
+from functools import partial
 from itertools import count
 from pathlib import Path
 from unittest import mock
@@ -19,6 +20,7 @@ from tests import fake_run
 from tests.attacks import TIMES
 from tl_engine.errors import StoreError
 from tl_engine.runs import ClaimedRun, GaveUp, RunState, RunStore
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import atomic
 
 QUEUED, RUNNING, STOPPED = RunState.QUEUED, RunState.RUNNING, RunState.STOPPED
@@ -56,7 +58,9 @@ class Store(RuleBasedStateMachine):
         self.open.enter_context(mock.patch("tl_engine.storage.locks.PROBE_SECONDS", 0.0))
         # The same game again has to come to the same order of studies.
         suffix = map("{:04}".format, count())
-        self.open.enter_context(mock.patch("tl_engine.runs.store._sayable", lambda: next(suffix)))
+        self.open.enter_context(
+            mock.patch("tl_engine.runs.creation._random_suffix", lambda: next(suffix))
+        )
         self.store = RunStore(self.folder)
         self.promised, self.titles, self.workers = {}, {}, {}
 
@@ -90,7 +94,7 @@ class Store(RuleBasedStateMachine):
         if run := self.store.next_waiting():
             lock = ExitStack()
             assert lock.enter_context(run.hold())
-            assert run.waits()
+            assert run.observe(held_here=True).state.is_waiting
             self.workers[run.id] = lock, ClaimedRun(run)
             self.works(run.id, life, lambda run_id: self.begin_and_train(run_id, epochs))
 
@@ -157,10 +161,10 @@ class Store(RuleBasedStateMachine):
         run, promised = self.store.run(run_id), self.promised[run_id]
         if run.state.is_over:
             with pytest.raises(StoreError, match="already"):
-                run.request_stop()
+                request_stop(run)
             return
         promised.stop |= {True}
-        if self.dies(life, run.request_stop):
+        if self.dies(life, partial(request_stop, run)):
             promised.rests |= {STOPPED}
         else:
             promised.stop = {True}
@@ -173,10 +177,10 @@ class Store(RuleBasedStateMachine):
         run, promised = self.store.run(run_id), self.promised[run_id]
         if run_id in self.workers or not run.state.is_resumable:
             with pytest.raises(StoreError, match="cannot be resumed"):
-                run.enqueue()
+                enqueue(run)
             return
         promised.rests |= {QUEUED}
-        if self.dies(life, run.enqueue):
+        if self.dies(life, partial(enqueue, run)):
             promised.stop |= {False}
         else:
             promised.rests, promised.stop = {QUEUED}, {False}

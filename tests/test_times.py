@@ -7,6 +7,7 @@ import pytest
 
 from tests import fake_run
 from tl_engine.runs import ClaimedRun, RunState, summarise
+from tl_engine.runs.run_requests import enqueue
 from tl_engine.runs.times import Times, spent_before, times_of, total_of
 
 
@@ -53,7 +54,7 @@ def test_a_run_that_was_stopped_and_resumed_keeps_what_it_took_before(run):
         claimed.begin()
         claimed.end(RunState.STOPPED, "Stopped by request.", 0.2)
     before = summarise(run).times.total
-    run.enqueue()
+    enqueue(run)
     attempt(run, 0.2)
     assert summarise(run).times.total >= before + 0.2
 

@@ -23,6 +23,13 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
 from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped
+from tl_engine.runs.run_outputs import (
+    log_tail,
+    model_arrays,
+    model_bytes,
+    model_file,
+    probabilities,
+)
 from tl_engine.study import Seeds
 
 # Threads are pinned before the first operation of a process; tests share one.
@@ -182,10 +189,10 @@ def test_arrays_of_another_network_are_refused():
 
 def test_a_finished_run_leaves_everything(finished):
     for run in finished.runs():
-        assert run.state is RunState.FINISHED, run.log_tail()
+        assert run.state is RunState.FINISHED, log_tail(run)
         data = dataset(run.recipe.dataset)
         assert [e["epoch"] for e in run.epochs()] == [1, 2]
-        kept = run.probabilities()
+        kept = probabilities(run)
         assert kept["validation"].dtype == np.float16
         assert kept["validation"].shape == (data.validation, data.classes)
         split = run.scores["splits"]["validation"]
@@ -198,7 +205,7 @@ def test_a_finished_run_leaves_everything(finished):
             assert phase["audit"]["free_changed"] == phase["audit"]["free"] > 0
         assert [met["fingerprint"] for met in run.environments]
         assert run.is_bit_comparable
-        assert run.keras_file.read_bytes() == run.model_bytes("keras")
+        assert model_file(run).read_bytes() == model_bytes(run, "keras")
 
 
 def split_accuracy(run):
@@ -219,7 +226,7 @@ def test_the_saved_model_is_plain_keras_and_predicts_the_same(finished):
     names = np.load(shipped).files
     code = code.replace("'train'", repr(next(n for n in names if "train" in n and "im" in n)))
     done = subprocess.run(
-        [sys.executable, "-c", code, str(run.keras_file), str(shipped)],
+        [sys.executable, "-c", code, str(model_file(run)), str(shipped)],
         capture_output=True,
         text=True,
         cwd=run.path,
@@ -236,9 +243,9 @@ def test_two_fresh_processes_give_the_same_bytes(store):
     folders = [store.create(tiny_study(both=False, **settings)) for _ in range(2)]
     drain_in_a_process(store)
     one, other = (folder.runs()[0] for folder in folders)
-    assert one.state is other.state is RunState.FINISHED, one.log_tail()
-    for name, array in one.model_arrays().items():
-        assert array.tobytes() == other.model_arrays()[name].tobytes()
+    assert one.state is other.state is RunState.FINISHED, log_tail(one)
+    for name, array in model_arrays(one).items():
+        assert array.tobytes() == model_arrays(other)[name].tobytes()
     losses = [[(e["loss"], e["val_loss"]) for e in run.epochs()] for run in (one, other)]
     assert losses[0] == losses[1]
 
@@ -257,14 +264,14 @@ def begun(store, *phases, **changes):
 
 def assert_same_bits(one, other):
     """Every variable, every metric and every probability."""
-    for name, array in one.model_arrays().items():
-        assert array.tobytes() == other.model_arrays()[name].tobytes()
+    for name, array in model_arrays(one).items():
+        assert array.tobytes() == model_arrays(other)[name].tobytes()
     for a, b in zip(one.epochs(), other.epochs(), strict=True):
         assert {k: v for k, v in a.items() if k not in COSTS} == {
             k: v for k, v in b.items() if k not in COSTS
         }
-    for name, array in one.probabilities().items():
-        assert array.tobytes() == other.probabilities()[name].tobytes()
+    for name, array in probabilities(one).items():
+        assert array.tobytes() == probabilities(other)[name].tobytes()
     audits = [[phase["audit"] for phase in run.scores["phases"]] for run in (one, other)]
     assert audits[0] == audits[1]
 
@@ -408,4 +415,4 @@ def test_what_is_not_here_is_named_with_its_place(
 
 
 def test_progress_says_where_a_run_is(finished):
-    assert finished.runs()[0].progress["stage"] == "Saving the model"
+    assert finished.runs()[0].heartbeat.progress["stage"] == "Saving the model"

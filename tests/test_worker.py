@@ -17,6 +17,8 @@ from tl_engine.execution import worker
 from tl_engine.execution.launcher import launcher
 from tl_engine.recipe import Phase
 from tl_engine.runs import Checkpoint, ClaimedRun, GaveUp, RunState, RunStore
+from tl_engine.runs.run_outputs import log_tail
+from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage.lease import is_held
 
 LONG = (Phase("all", 500, 1e-4),)
@@ -67,7 +69,7 @@ def working(store):
     yield folder
     for run in folder.runs():
         if not run.state.is_over:
-            run.request_stop()
+            request_stop(run)
     wait_until(lambda: all(run.state.is_over for run in folder.runs()))
     for process in psutil.process_iter(["cmdline"]):
         if str(store.root) in (process.info["cmdline"] or []):
@@ -115,7 +117,7 @@ def test_a_process_that_hangs_can_be_ended_and_nobody_else_s(working, store):
     run = working.runs()[0]
     process = training_process(run)
     process.suspend()
-    run.request_stop()
+    request_stop(run)
     launcher().end_process(run)
     wait_until(lambda: run.state is RunState.STOPPED, 10)
     assert run.epochs()
@@ -176,7 +178,7 @@ def test_of_many_who_ask_at_once_one_starts_a_worker(store):
     ]
     assert [one.wait(60) for one in asking] == [0] * 4
     workers = worker_processes(store)
-    folder.runs()[0].request_stop()
+    request_stop(folder.runs()[0])
     assert len(workers) == 1
     workers[0].kill()
 
@@ -188,7 +190,7 @@ def test_a_run_that_runs_out_of_memory_says_so(store, monkeypatch):
     (run,) = store.create(study).runs()
     worker.drain(store, 0)
     assert run.state is RunState.FAILED
-    assert run.sentence.startswith("It ran out of memory"), run.log_tail()
+    assert run.sentence.startswith("It ran out of memory"), log_tail(run)
 
 
 def test_a_process_that_linux_killed_for_memory_is_not_tried_again(store, monkeypatch):
@@ -210,7 +212,7 @@ def test_a_run_that_dies_again_and_again_is_given_up_with_a_sentence(store):
     with pytest.raises(GaveUp, match="died 3 times in a row without getting any further"):
         run.begin()
     run.end(RunState.FAILED, "It gave up.", 0.0)
-    run.enqueue()
+    enqueue(run)
     run.begin()  # asked for again
     for epoch in range(1, 6):
         run.append_epoch({"epoch": epoch})
@@ -234,7 +236,7 @@ def test_a_run_that_fails_says_why_and_the_next_one_runs(store, tmp_path, monkey
     drain_in_a_process(store)
     assert failing.state is RunState.FAILED
     assert "CIFAR-10" in failing.sentence
-    assert "CIFAR-10" in failing.log_tail()
+    assert "CIFAR-10" in log_tail(failing)
     assert passing.state is RunState.FINISHED
 
 

@@ -24,6 +24,8 @@ from tl_engine.execution.launcher import launcher
 from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.runs.heartbeat import HeartbeatWriter
 from tl_engine.runs.run import Run
+from tl_engine.runs.run_requests import enqueue, request_stop
+from tl_engine.runs.shapes import records_in
 from tl_engine.storage import atomic, record_files
 from tl_engine.storage.lease import is_held
 
@@ -149,8 +151,8 @@ def refused(act):
 def test_of_many_who_resume_or_take_a_run_in_the_same_moment_one_does(store):
     run_id = store.create(fake_run.study()).runs()[0].id
     for number in range(25):
-        store.run(run_id).request_stop()
-        assert sorted(at_once(4, lambda: refused(store.run(run_id).enqueue))) == [
+        request_stop(store.run(run_id))
+        assert sorted(at_once(4, lambda: refused(lambda: enqueue(store.run(run_id))))) == [
             False,
             *[True] * 3,
         ]
@@ -158,7 +160,7 @@ def test_of_many_who_resume_or_take_a_run_in_the_same_moment_one_does(store):
 
         def take():
             with store.run(run_id).hold() as ours:
-                if ours and store.run(run_id).waits():
+                if ours and store.run(run_id).observe(held_here=True).state.is_waiting:
                     run = ClaimedRun(store.run(run_id))
                     run.begin()
                     run.end(RunState.FAILED, "It is enough.", 1.0)
@@ -167,7 +169,7 @@ def test_of_many_who_resume_or_take_a_run_in_the_same_moment_one_does(store):
 
         assert sorted(at_once(4, take)) == [False, False, False, True]
         assert len(store.run(run_id).attempts()) == number + 1
-        store.run(run_id).enqueue()
+        enqueue(store.run(run_id))
 
 
 @pytest.fixture
@@ -184,7 +186,7 @@ def test_a_worker_that_begins_disturbs_no_stop_that_is_being_written(run, monkey
             claimed.begin()
 
     monkeypatch.setattr(atomic, "watch", begin_now)
-    run.request_stop()
+    request_stop(run)
     monkeypatch.setattr(atomic, "watch", None)
     assert begun
     assert run.stop_requested
@@ -193,8 +195,8 @@ def test_a_worker_that_begins_disturbs_no_stop_that_is_being_written(run, monkey
 def test_a_stranger_with_the_number_of_a_process_is_never_killed(run):
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         try:
-            HeartbeatWriter(run.path).say({"stage": "Training"})
-            pulse = record_files.read_json(run.path / "pulse")
+            HeartbeatWriter(run.path).report({"stage": "Training"})
+            pulse = records_in(run.path).read("pulse")
             pulse.update(pid=stranger.pid, started=psutil.Process(stranger.pid).create_time() - 100)
             (run.path / "pulse").write_text(json.dumps(record_files.with_checksum(pulse)))
             with run.hold(), pytest.raises(StoreError, match="no process trains it"):
@@ -211,7 +213,7 @@ def test_a_clock_that_jumps_changes_no_state(store, monkeypatch, days):
     queued, running, interrupted, stopped, finished = map(ClaimedRun, runs)
     fake_run.train(interrupted, last=1)
     fake_run.train(finished)
-    stopped.request_stop()
+    request_stop(stopped)
     now = time.time
     with running.hold():
         running.begin()

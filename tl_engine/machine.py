@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import psutil
 DRIVER = Path("/proc/driver/nvidia/gpus")
 """A folder per GPU, where NVIDIA's driver for Linux runs."""
 
+VERSIONED_PACKAGES = ("tensorflow", "keras", "numpy")
 WITH_ONEDNN = frozenset(
     {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
 )
@@ -40,6 +43,17 @@ def description() -> dict[str, Any]:
         "memory": psutil.virtual_memory().total,
         **kernels,
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions that can change a run's bits; read without importing the packages."""
+    return dict(_versions())
+
+
+@lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    installed = {name: version(name) for name in VERSIONED_PACKAGES}
+    return {"python": platform.python_version(), **installed}
 
 
 def recommended_settings(*, augmentation: bool = False) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import ClaimedRun, RunState, RunStore, StudyFolder
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Study, name_arms, with_reversed
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def build(root: Path) -> Path:
     _create(store, "Plain", 3, 3e-3)
     stopped = _create(store, "Stopped", 1, 4e-3)
     fails = _create(store, "Fails", 1, 6e-3)
-    stopped.runs()[0].request_stop()
+    request_stop(stopped.runs()[0])
     with fails.runs()[0].hold():
         claimed = ClaimedRun(fails.runs()[0])
         claimed.end(RunState.FAILED, "The loss is not a number (nan) after step 3.", 1.0)

@@ -210,6 +210,7 @@ class Models:
         from tl_engine.errors import ThawError
         from tl_engine.execution.predictor import Predictor
         from tl_engine.runs import RunStore
+        from tl_engine.runs.run_outputs import model_bytes
 
         ask = Predictor._ask
 
@@ -218,7 +219,7 @@ class Models:
                 return ask(self, header, *parts)
             wanted = json.loads(header)
             try:
-                RunStore(os.environ["THAW_RUNS_DIR"]).run(wanted["run"]).model_bytes("keras")
+                model_bytes(RunStore(os.environ["THAW_RUNS_DIR"]).run(wanted["run"]), "keras")
             except ThawError as error:
                 return {"error": str(error)}
             n, height, _, _ = wanted["shape"]

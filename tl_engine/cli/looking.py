@@ -10,6 +10,7 @@ from tl_engine.cli.printing import add_command, number, percent, print_json, pri
 from tl_engine.errors import ClosedError, StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, RunStore, StudyFolder, ledger, summarise
+from tl_engine.runs.run_outputs import bytes_on_disk, log_tail
 from tl_engine.text import lines, plain
 
 NONE_YET = "No runs yet: start with `python -m tl_engine run --preset try-it`."
@@ -104,10 +105,10 @@ def _show_run(options: argparse.Namespace, run: Run) -> int:
         )
     facts = {
         **line,
-        "asked": run.asked,
+        "asked": run.recipe_record,
         "environments": run.environments,
         "bit_comparable": run.is_bit_comparable,
-        "bytes_on_disk": run.bytes_on_disk(),
+        "bytes_on_disk": bytes_on_disk(run),
         "history": run.epochs(),
         "scores": run.scores,
     }
@@ -130,7 +131,7 @@ def _show_run(options: argparse.Namespace, run: Run) -> int:
     if not run.is_bit_comparable:
         print("It went on under other versions or on another machine: not bit-comparable.")
     if run.state is RunState.FAILED:
-        print(run.log_tail())
+        print(log_tail(run))
     return 0
 
 

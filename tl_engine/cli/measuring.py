@@ -15,6 +15,9 @@ from tl_engine.execution.evaluation import COMMANDS, evaluate
 from tl_engine.execution.process import work_in_background
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Evaluation, RunStore, test_access
+from tl_engine.runs.evaluation_results import result_of
+from tl_engine.runs.evidence import Evidence
+from tl_engine.runs.study_folder import folder_of
 
 ASKED = (
     "Opening the test split of {study} is counted for ever, and every verdict says so: do it "
@@ -97,7 +100,7 @@ def _evaluate(
     answered = True
     for study_id in dict.fromkeys(run.study.id for run in runs):
         chosen = [run for run in runs if run.study.id == study_id]
-        study, teller = chosen[0].study, _Teller(study_id)
+        study, teller = folder_of(chosen[0]), _Teller(study_id)
         try:
             ended = evaluate(store, study, kind, chosen, handover=options.lease, observer=teller)
         except KeyboardInterrupt:
@@ -106,11 +109,11 @@ def _evaluate(
         if ended:
             answered = False
             print(f"{study_id}: {ended}", file=sys.stderr)
-    answers = {run.id: run.answer(kind) for run in runs}
+    answers = {run.id: result_of(run, kind) for run in runs}
     if options.json:
         print_json(answers)
     elif kind is Evaluation.TEST:
-        times = test_access.count(runs[0].study.test_accesses())
+        times = test_access.count(Evidence(store).test_accesses(folder_of(runs[0])))
         print(f"The test split was opened {times} time{'' if times == 1 else 's'}.")
         rows = [[i, f"{a['correct']:,} of {a['total']:,}"] for i, a in answers.items() if a]
         print_table(["run", "test images right"], rows)

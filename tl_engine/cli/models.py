@@ -15,7 +15,8 @@ from tl_engine.cli.printing import add_command, print_json
 from tl_engine.data.sandbox import read_file, read_upload
 from tl_engine.errors import ImageError, StoreError
 from tl_engine.execution.predictor import Predictor, ranked
-from tl_engine.runs import ClaimedRun, Run, RunState, RunStore
+from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.runs.run_outputs import model_file, open_log
 from tl_engine.text import plain
 
 
@@ -54,7 +55,7 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
         from tl_engine.learning.prediction_server import export_h5
 
         export_h5(run)
-    print(run.h5_file)
+    print(model_file(run, "h5"))
     return 0
 
 
@@ -65,7 +66,7 @@ def _saying_it_in_the_log_of(run: Run) -> Iterator[None]:
     sys.stderr.flush()
     terminal = os.dup(2)
     try:
-        with ClaimedRun(run).open_log() as log:
+        with open_log(run) as log:
             os.dup2(log.fileno(), 2)
         yield
     finally:

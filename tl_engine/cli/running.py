@@ -16,6 +16,7 @@ from tl_engine.execution.launcher import launch, launcher, resume
 from tl_engine.execution.worker import LINGER_SECONDS, drain
 from tl_engine.runs import Run, RunState, RunStore
 from tl_engine.runs.evidence import Evidence
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Study
 from tl_engine.text import plain
 
@@ -107,7 +108,7 @@ def stop(options: argparse.Namespace, store: RunStore) -> int:
     runs = store.select(options.ids)
     stopped = [run for run in runs if not run.state.is_over]
     for run in stopped:
-        run.request_stop()
+        request_stop(run)
         print(f"{run.id} stops", file=sys.stderr)
     if not stopped:
         states = sorted({run.state.value for run in runs})

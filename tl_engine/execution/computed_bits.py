@@ -7,6 +7,7 @@ import json
 
 from tl_engine.errors import StoreError
 from tl_engine.runs import COSTS, Run, RunState
+from tl_engine.runs.run_outputs import model_arrays, probabilities
 
 
 def bits(run: Run) -> str:
@@ -18,7 +19,7 @@ def bits(run: Run) -> str:
     if run.state is not RunState.FINISHED:
         raise StoreError(f"Run {run.id} is {run.state.value}: {run.sentence}")
     digest = hashlib.sha256()
-    for arrays in (run.model_arrays(), run.probabilities()):
+    for arrays in (model_arrays(run), probabilities(run)):
         for name, array in sorted(arrays.items()):
             digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
     for epoch in run.epochs():

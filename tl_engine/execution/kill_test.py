@@ -25,6 +25,7 @@ from tl_engine.execution.computed_bits import bits
 from tl_engine.execution.launcher import launcher
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.runs.run_requests import enqueue
 from tl_engine.storage.installation import PARENT
 from tl_engine.study import Arm, Study
 
@@ -193,7 +194,7 @@ def _let_finish(run: Run, report: Report) -> None:
     """Wait for the end; a run that gave up is resumed, as a person would."""
     _wait_until_over(run)
     while run.state is RunState.FAILED and run.sentence.startswith("Its process died"):
-        run.enqueue()
+        enqueue(run)
         report.asked += 1
         _wait_until_over(run)
     report.resumed += sum(not attempt["asked"] for attempt in run.attempts())

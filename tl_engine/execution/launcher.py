@@ -12,6 +12,7 @@ from typing import Protocol
 from tl_engine.errors import CatalogError
 from tl_engine.execution.local import LocalLauncher
 from tl_engine.runs import Run, RunStore, StudyFolder
+from tl_engine.runs.run_requests import enqueue
 from tl_engine.storage.holder import Holding
 from tl_engine.study import Study
 
@@ -78,5 +79,5 @@ def resume(run_id: str, store: RunStore) -> None:
         CatalogError: as in `launch`.
     """
     starter = launcher()
-    store.run(run_id).enqueue()
+    enqueue(store.run(run_id))
     starter.ensure_worker(store)

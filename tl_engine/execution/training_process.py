@@ -13,6 +13,7 @@ from multiprocessing.connection import Connection
 from tl_engine.errors import DamagedError, ThawError
 from tl_engine.execution.process import sentence_about, work_in_background
 from tl_engine.runs import ClaimedRun, GaveUp, RunState, RunStore, Stopped
+from tl_engine.runs.run_outputs import open_log
 from tl_engine.storage.lease import hold
 
 AGAIN = b"again"
@@ -45,7 +46,7 @@ def execute(root: str, run_id: str) -> RunState | None:
     run = store.run(run_id)
     with hold(store.training_lease, wait=True), run.hold() as holding:
         # Somebody may have stopped it, or another worker trained it, since it was chosen.
-        if not holding or not run.waits():
+        if not holding or not run.observe(held_here=True).state.is_waiting:
             return None
         claimed = ClaimedRun(run, holding)
         with claimed.beating():
@@ -91,6 +92,6 @@ def _redirect_output(run: ClaimedRun) -> None:
     """Everything that this process prints from now on, C++ included, goes to the run's log."""
     sys.stdout.flush()
     sys.stderr.flush()
-    with run.open_log() as log:
+    with open_log(run) as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)

@@ -24,10 +24,10 @@ from tl_engine.learning.feature_maker import FeatureMaker, are_wanted
 from tl_engine.learning.prediction_server import Network, load
 from tl_engine.learning.progress import Progress
 from tl_engine.learning.scoring import counted, decide
+from tl_engine.machine import versions
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Cache, Evaluation, Run, StudyEvaluation
-from tl_engine.runs.evaluation_results import keep
-from tl_engine.storage.record_files import versions
+from tl_engine.runs.evaluation_results import write_result
 
 Ask = Callable[[Split], np.ndarray]
 """Class probabilities (n, classes) float32 of a split's images."""
@@ -69,7 +69,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
             refused.append(f"{run.arm}, pair {run.pair}: {error}")
         else:
-            keep(run, evaluation.kind, value, arrays)
+            write_result(run, evaluation.kind, value, arrays)
     return refused
 
 

@@ -25,7 +25,8 @@ from tl_engine.learning import model as networks
 from tl_engine.learning.batches import Reader
 from tl_engine.learning.device import prepare_device
 from tl_engine.recipe import Recipe
-from tl_engine.runs import ClaimedRun, Run, RunStore
+from tl_engine.runs import Run, RunStore
+from tl_engine.runs.run_outputs import bytes_on_disk, model_arrays, write_model
 
 KEPT_NETWORKS, KEPT_RUNS = 3, 2
 """Networks with what was traced for them; runs whose variables are in memory."""
@@ -54,7 +55,7 @@ class Networks:
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._arrays = lru_cache(maxsize=KEPT_RUNS)(lambda run: store.run(run).model_arrays())
+        self._arrays = lru_cache(maxsize=KEPT_RUNS)(lambda run: model_arrays(store.run(run)))
         self._kept: dict[Recipe, Network] = {}
         self._inside: dict[Recipe, str] = {}
         self._fed: dict[tuple[object, ...], np.ndarray] = {}
@@ -97,7 +98,7 @@ def load(run: Run, known: Network | None = None) -> Network:
     Raises:
         StoreError: where its checkpoint is missing or damaged.
     """
-    return _filled(run, run.model_arrays(), known)
+    return _filled(run, model_arrays(run), known)
 
 
 def _filled(run: Run, arrays: dict[str, np.ndarray], known: Network | None) -> Network:
@@ -115,12 +116,12 @@ def export_h5(run: Run) -> None:
     Raises:
         StoreError: where the run has no trained model, or the disk no room for it.
     """
-    needed = 2 * run.bytes_on_disk()  # HDF5's own answer to a full disk can be a crash
+    needed = 2 * bytes_on_disk(run)  # HDF5's own answer to a full disk can be a crash
     if shutil.disk_usage(run.path).free < needed:
         raise StoreError(f"Disk full: {needed / 1e6:.0f} MB needed for model.h5.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras calls the format legacy; it was asked for by name
-        ClaimedRun(run).save_model(load(run).whole.save, "h5")
+        write_model(run, load(run).whole.save, "h5")
 
 
 def classify(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:

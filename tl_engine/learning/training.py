@@ -35,10 +35,10 @@ from tl_engine.learning.network import network_of
 from tl_engine.learning.progress import Progress
 from tl_engine.learning.results import finish
 from tl_engine.learning.scoring import score
+from tl_engine.machine import versions
 from tl_engine.runs import Checkpoint, ClaimedRun, Run, epoch_line
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
 from tl_engine.schedule import Next, learning_rate, next_epoch
-from tl_engine.storage.record_files import versions
 
 COMMIT_SECONDS = 300.0
 """How much of a long epoch a killed process may lose."""
@@ -270,7 +270,7 @@ class Trainer:
         self._commit(epoch)
         if leaves:
             name = name_of(self.recipe, index + 1, self.seeds, self.run.threads)
-            self.run.keep_phase_end(name, self.phases, self.environment)
+            self.run.cache_phase_end(name, self.phases, self.environment)
 
     def _leave_phase(self, epochs: int) -> None:
         """Close the record of the phase: what it took, and what it changed."""

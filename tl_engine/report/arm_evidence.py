@@ -24,8 +24,9 @@ from tl_engine.errors import StoreError
 from tl_engine.metric import Metric
 from tl_engine.runs import Run, summarise
 from tl_engine.runs.evidence import Evidence
-from tl_engine.runs.run import READ
-from tl_engine.storage.memory import Kept
+from tl_engine.runs.layout import FACT_FILES
+from tl_engine.runs.study_folder import folder_of
+from tl_engine.storage.memory import FolderCache
 
 MAXIMUM_KEPT = 5000
 """Runs of which the facts stay in memory."""
@@ -53,7 +54,7 @@ def facts_of(title: str, runs: Sequence[Run]) -> dict[int, RunFacts]:
         runs: of one arm, at least one, of one or several studies.
     """
     facts: dict[int, RunFacts] = {}
-    places = {(run.study.id, run.arm_index): run.study for run in runs}
+    places = {(run.study.id, run.arm_index): folder_of(run) for run in runs}
     for (_, arm), folder in places.items():
         there = {run.pair: run for run in folder.runs() if run.arm_index == arm}
         for pair in sorted({*folder.study.pair_numbers, *there}):
@@ -174,7 +175,7 @@ def _facts(title: str, pair: int, run: Run | None) -> RunFacts:
     return known._replace(arm=title)
 
 
-_kept: Kept[RunFacts] = Kept(MAXIMUM_KEPT, ("recipe.json", *READ))
+_kept: FolderCache[RunFacts] = FolderCache(MAXIMUM_KEPT, ("recipe.json", *FACT_FILES))
 
 
 def _read(run: Run) -> RunFacts:
@@ -184,7 +185,7 @@ def _read(run: Run) -> RunFacts:
         if state not in (FINISHED, FAILED, STOPPED, DAMAGED):
             return RunFacts("", run.pair, COMING)
         met = tuple(run.environments) if state == FINISHED else ()
-        versions = run.asked.get("versions", {})
+        versions = run.recipe_record.get("versions", {})
     except StoreError as error:  # its folder went, or one of its files is not what was written
         is_there = os.path.isdir(run.path)
         return RunFacts("", run.pair, DAMAGED if is_there else MISSING, str(error))

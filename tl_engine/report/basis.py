@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from tl_engine.errors import StoreError
 from tl_engine.report.judgement import ArmOfRuns, Judged, Question
 from tl_engine.runs import ledger
-from tl_engine.runs.evidence import Evidence, of_store, recipe_id
+from tl_engine.runs.evidence import Evidence, of_store
+from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.test_access import count
 from tl_engine.text import plain
 

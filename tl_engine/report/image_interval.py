@@ -17,7 +17,8 @@ from tl_engine.metric import ACCURACY, Metric
 from tl_engine.report.judgement import ArmOfRuns, Judged, Question, pairs_in
 from tl_engine.runs import Run
 from tl_engine.runs.evidence import of_store
-from tl_engine.storage.memory import Kept
+from tl_engine.runs.run_outputs import probabilities
+from tl_engine.storage.memory import FolderCache
 from tl_engine.text import plain
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SMALLEST_PROBABILITY = 2.0**-24
 """The smallest that is stored above 0: a half-precision number."""
 ImageScores = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Of a run's validation images: index, whether it was right, and loss."""
-_scores: Kept[ImageScores] = Kept(maximum=400)
+_scores: FolderCache[ImageScores] = FolderCache(maximum=400)
 
 
 def over_images_of(arms: Sequence[ArmOfRuns], one: Judged, question: Question) -> OverImages | None:
@@ -132,7 +133,7 @@ def _scores_of(run: Run) -> ImageScores:
 
 
 def _read(run: Run) -> ImageScores:
-    arrays = run.probabilities()
+    arrays = probabilities(run)
     if "validation" not in arrays:
         raise StoreError(f"Run {run.id} left no probabilities of validation images.")
     said, labels = arrays["validation"], arrays["validation_labels"].astype(int)

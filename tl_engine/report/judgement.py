@@ -32,14 +32,10 @@ from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.recipe import Recipe
 from tl_engine.report.arm_evidence import Side, facts_in_store, facts_of, with_lost
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
-from tl_engine.runs.evidence import (
-    arm_keys,
-    distinct_runs,
-    final_of,
-    observations,
-    of_store,
-    recipe_id,
-)
+from tl_engine.runs.evidence import of_store
+from tl_engine.runs.observations import arm_keys, distinct_runs, observations, recipe_id
+from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.summary import final_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,7 +151,7 @@ def question_of(arms: Sequence[ArmOfRuns], scored: pd.DataFrame) -> Question:
     Args:
         scored: rows of `analysis.scores.score_table`.
     """
-    studies = {run.study.id: run.study for arm in arms for run in arm.runs}
+    studies = {run.study.id: folder_of(run) for arm in arms for run in arm.runs}
     if len(studies) > 1:
         asked = [(one.study.metric, one.study.smallest_difference) for one in studies.values()]
         names = {name for name, _ in asked}
@@ -175,10 +171,10 @@ def is_planned(arms: Sequence[ArmOfRuns], pairs: int) -> bool:
     """Whether so many pairs of the arms are all that their study was launched with, none was added
     or computed before, and no earlier study had asked: only then was their number fixed before
     anybody looked."""
-    folder = arms[0].runs[0].study
+    folder = folder_of(arms[0].runs[0])
     runs = [run for arm in arms for run in arm.runs]
     alone = all(run.study.id == folder.id for run in runs)
-    seen = any(run.asked.get("computed_before") for run in runs)
+    seen = any(run.recipe_record.get("computed_before") for run in runs)
     if not alone or seen or pairs != folder.study.pairs or folder.added_pairs:
         return False
     return pairs < LEAST_PAIRS or _asked_first(arms, folder)
@@ -188,7 +184,7 @@ def _asked_first(arms: Sequence[ArmOfRuns], folder: StudyFolder) -> bool:
     """Whether the planned analysis of every comparison of the arms is that of this study."""
     recipes = {recipe_id(arm.runs[0].recipe) for arm in arms}
     known = of_store(folder.path.parent)
-    asked = [known.with_seen(one) for one in known.asked() if len(recipes & {*one.recipes}) > 1]
+    asked = [known.with_seen(one) for one in known.questions() if len(recipes & {*one.recipes}) > 1]
     numbers = tuple(folder.study.pair_numbers)
     return all(
         plan_of(comparison, asked, folder.study.metric) == numbers
@@ -207,7 +203,7 @@ def why_none(arm: ArmOfRuns) -> str:
     left out by whoever chose."""
     chosen = set(observations(arm.runs).values())
     names = {(run.study.id, run.arm) for run in arm.runs}
-    for folder in {run.study.id: run.study for run in arm.runs}.values():
+    for folder in {run.study.id: folder_of(run) for run in arm.runs}.values():
         ours = [run for run in folder.runs() if (folder.id, run.arm) in names]
         known = observations(ours)
         left_out = [run for run in ours if known[run.id] not in chosen]
@@ -299,7 +295,7 @@ class Pool:
         # A study that is shown may have been deleted a moment ago.
         self._recipes |= dict(zip(self.ids, (arm.runs[0].recipe for arm in arms), strict=True))
         shown = comparisons_of(self.ids)
-        asked = self._evidence.asked()
+        asked = self._evidence.questions()
         self.family = family_of(shown, asked, self._is_comparable)
         ours = shown | self.family
         together = {one for each in ours for one in each}

@@ -1,4 +1,4 @@
-"""Checkpoints: files named by a manifest whose rename is the commit."""
+"""Checkpoints: files of arrays, named by a manifest whose rename is the commit."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tl_engine.storage import atomic, record_files
+from tl_engine.runs.layout import CHECKPOINT, ENVIRONMENT
+from tl_engine.storage import atomic, reading
 from tl_engine.storage.record_files import Records
 
-MANIFEST = "checkpoint.json"
-ENVIRONMENT = "environment.json"
 MODEL, FREE, OPTIMIZER = "model", "free", "optimizer"
 KINDS = (MODEL, FREE, OPTIMIZER)
 
 
 class Checkpoint(NamedTuple):
-    """The state that a run goes on from.
+    """The state that a run continues from.
 
     Attributes:
         epoch: epochs that are complete (continuous over phases).
         step: batches of the next epoch that are done; 0 at the end of an epoch.
         model, optimizer: all variables, by index; seed-generator states are among the model's.
-        notes: what the trainer has to remember besides, as JSON.
-        partial: when committed: `model` holds only the variables that may have changed since the
-            last commit that held all, and the others are not written again. When read: it was
-            committed so; `model` holds all.
+        notes: other state of the trainer, as JSON.
+        partial: when committed, `model` holds only the variables that may have changed since the
+            last commit of all, and the others are not written again. When read, `model` holds all
+            variables, and `partial` says how they were committed.
     """
 
     epoch: int
@@ -40,7 +39,7 @@ class Checkpoint(NamedTuple):
 
 
 def commit(records: Records, state: Checkpoint, lease: str = "") -> None:
-    """Make this the state to go on from, then drop the one before.
+    """Make this the state to continue from, then delete the one before.
 
     Args:
         lease: token of the holding (`Holding.token`) under which it is committed.
@@ -48,11 +47,11 @@ def commit(records: Records, state: Checkpoint, lease: str = "") -> None:
     entries, folder = {}, records.folder
     kinds = {FREE if state.partial else MODEL: state.model, OPTIMIZER: state.optimizer}
     if state.partial:
-        entries[MODEL] = records.read(MANIFEST)["files"][MODEL]
+        entries[MODEL] = records.read(CHECKPOINT)["files"][MODEL]
     for kind, arrays in kinds.items():
         path = folder / f"{kind}-{state.epoch:04d}-{state.step:06d}.npz"
         atomic.write_arrays(path, arrays)
-        entries[kind] = {"file": path.name, "sha256": record_files.sha256_of(path)}
+        entries[kind] = {"file": path.name, "sha256": reading.sha256_of(path)}
     _write(records, lease, epoch=state.epoch, step=state.step, notes=state.notes, files=entries)
 
 
@@ -64,10 +63,10 @@ def adopt(
     entries: dict[str, Any],
     lease: str = "",
 ) -> None:
-    """Make the state that files of another folder hold the one to go on from.
+    """Make a state whose files lie in another folder the one to continue from.
 
     Args:
-        entries: those files, by kind: `file` and `sha256`.
+        entries: of the files, by kind: `file` and `sha256`.
         lease: as that of `commit`.
     """
     for entry in entries.values():
@@ -77,9 +76,9 @@ def adopt(
 
 
 def recover(records: Records) -> None:
-    """Remove what a process left that died between two commits; the caller holds the lock."""
+    """Remove the files of a process that died between two commits; the caller holds the lock."""
     atomic.sweep(records.folder, live=False)
-    _clean(records.folder, records.read(MANIFEST))
+    _clean(records.folder, records.read(CHECKPOINT))
 
 
 def position(records: Records) -> tuple[int, int]:
@@ -88,11 +87,7 @@ def position(records: Records) -> tuple[int, int]:
     Raises:
         DamagedError: where the manifest is not what was written.
     """
-    return position_in(records.read(MANIFEST))
-
-
-def position_in(manifest: Mapping[str, Any]) -> tuple[int, int]:
-    """The same of a manifest that was read; empty before the first commit."""
+    manifest = records.read(CHECKPOINT)
     return manifest.get("epoch", 0), manifest.get("step", 0)
 
 
@@ -102,45 +97,46 @@ def read(records: Records) -> Checkpoint | None:
     Raises:
         DamagedError: where a file is missing or does not match its sha256.
     """
-    manifest = records.read(MANIFEST)
+    manifest = records.read(CHECKPOINT)
     if not manifest:
         return None
     model = model_in(records.folder, manifest["files"])
     optimizer = _arrays(records.folder, manifest["files"], OPTIMIZER)
-    notes = manifest.get("notes", {})
-    step, partial = manifest.get("step", 0), FREE in manifest["files"]
-    return Checkpoint(manifest["epoch"], step, model, optimizer, notes, partial)
+    partial = FREE in manifest["files"]
+    epoch, step, notes = (manifest[name] for name in ("epoch", "step", "notes"))
+    return Checkpoint(epoch, step, model, optimizer, notes, partial)
 
 
 def read_model(records: Records) -> dict[str, np.ndarray] | None:
     """The model's variables alone; otherwise as `read`."""
-    manifest = records.read(MANIFEST)
+    manifest = records.read(CHECKPOINT)
     return model_in(records.folder, manifest["files"]) if manifest else None
 
 
 def model_in(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The model's variables that files of a folder hold; errors as those of `read`.
+    """The model's variables from the files in a folder; errors as those of `read`.
 
     Args:
-        entries: those files, by kind: `file` and `sha256`.
+        entries: of the files, by kind: `file` and `sha256`.
+        lease: as that of `commit`.
     """
     return {**_arrays(folder, entries, MODEL), **_arrays(folder, entries, FREE)}
 
 
 def drop_optimizer(records: Records) -> None:
-    """Forget the optimizer's variables, which nobody needs once a run is finished."""
-    manifest = records.read(MANIFEST)
+    """Delete the optimizer's variables, which a finished run does not need."""
+    manifest = records.read(CHECKPOINT)
     if manifest.get("files", {}).pop(OPTIMIZER, None):
-        records.write(MANIFEST, manifest)
+        records.write(CHECKPOINT, manifest)
     _clean(records.folder, manifest)
 
 
 def _write(records: Records, lease: str, **manifest: Any) -> None:
     if lease:
         manifest["lease"] = lease
-    # Whoever loses it afterwards must not pass for a run that one machine trained.
+    # A run that loses the file later must not look as if one machine had trained it.
     manifest["environment"] = os.path.lexists(records.folder / ENVIRONMENT)
-    records.write(MANIFEST, manifest)
+    records.write(CHECKPOINT, manifest)
     _clean(records.folder, manifest)
 
 
@@ -148,7 +144,7 @@ def _arrays(folder: Path, entries: Mapping[str, Any], kind: str) -> dict[str, np
     entry = entries.get(kind)
     if entry is None:
         return {}
-    return record_files.read_arrays(folder / entry["file"], entry["sha256"])
+    return reading.read_arrays(folder / entry["file"], entry["sha256"])
 
 
 def _clean(folder: Path, manifest: dict[str, Any]) -> None:

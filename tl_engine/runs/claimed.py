@@ -1,4 +1,4 @@
-"""A run in the hands of the one process that trains it: everything that process writes."""
+"""The writer of a run that is being trained: used by the one process that holds the run's lock."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import errno
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from tl_engine.errors import StoreError
-from tl_engine.runs import checkpoint, phase_ends, timings
+from tl_engine.runs import checkpoint, phase_ends
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.heartbeat import HeartbeatWriter
+from tl_engine.runs.layout import MEASUREMENTS, RESULT_FILES
 from tl_engine.runs.phase_ends import PhaseEnd
-from tl_engine.runs.run import LEFT, Run, RunState
+from tl_engine.runs.run import Run
+from tl_engine.runs.run_outputs import bytes_on_disk, write_model
+from tl_engine.runs.run_state import RunState
+from tl_engine.runs.shapes import records_in
 from tl_engine.runs.times import spent_before
-from tl_engine.storage import atomic, record_files
+from tl_engine.storage import atomic, reading, record_files
 from tl_engine.storage.cache import Cache
 from tl_engine.storage.holder import Holding
 
@@ -29,26 +33,29 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE)
 RETRY_SECONDS = 1.0
 MAXIMUM_RESUMES = 5
-"""How often a run that died goes on by itself; Determined's default of max_restarts."""
+"""How often a run whose process died continues by itself; Determined's default of max_restarts."""
 MAXIMUM_FRUITLESS = 3
 """How many of its processes in a row may die without committing anything."""
 SMALL = 2**20
-"""Bytes that a write other than a checkpoint is said to need."""
+"""Bytes that a write is assumed to need, other than that of arrays or a model."""
 
 
 class Stopped(Exception):  # noqa: N818 - a message to the worker, not an error
-    """Somebody asked the run to stop."""
+    """Somebody requested that the run stops."""
 
 
 class GaveUp(Exception):  # noqa: N818 - likewise
-    """The run died too often to go on by itself; says how."""
+    """The run's processes died too often for it to continue by itself; says how often."""
 
 
 class ClaimedRun(Run):
-    """A run whose lock this process holds.
+    """A run whose lock this process holds, to be written.
 
-    Writes wait for as long as the disk is full or refuses them, and the heartbeat says so: what is
-    committed already stays as it is, and the run goes on when there is room.
+    While the disk is full or refuses, writes wait and the heartbeat tells why: what is committed
+    stays as it is, and the run continues when there is room.
+
+    Attributes:
+        is_ending: the trainer shall commit after its batch, and end.
     """
 
     def __init__(self, run: Run, holding: Holding | None = None) -> None:
@@ -60,115 +67,114 @@ class ClaimedRun(Run):
         self._lease_token = holding.token if holding else ""
         self._before = self._spent_before()
         self._heartbeat = HeartbeatWriter(run.path, self._before)
-        self._said: dict[str, Any] = {}
+        self._progress: dict[str, Any] = {}
         self.is_ending = False
 
-    @contextmanager
-    def beating(self) -> Iterator[None]:
-        """Give signs of life for as long as the block runs."""
-        with self._heartbeat.beating():
-            yield
+    def beating(self) -> AbstractContextManager[None]:
+        """Write heartbeats while the block runs."""
+        return self._heartbeat.beating()
 
     def begin(self) -> None:
-        """Leave the queue and note the attempt; write down what it is asked where that is gone.
+        """Leave the queue and note the attempt; write recipe.json anew where it is missing.
 
         Raises:
-            GaveUp: where the run died too often without anybody asking for it again.
-            DamagedError: where what it would go on from is not what was written.
+            GaveUp: where its processes died too often since somebody requested it.
+            DamagedError: where its last commit is not what was written.
         """
         if not os.path.lexists(self.path / "recipe.json"):
-            self._keep(lambda: record_files.write_json(self.path / "recipe.json", self.asked))
-        self._keep(lambda: checkpoint.recover(self.records))
+            self._write(lambda: records_in(self.path).write("recipe.json", self.recipe_record))
+        self._write(lambda: checkpoint.recover(self.records))
         epoch, step = checkpoint.position(self.records)
-        attempts = [] if self.is_queued else self.attempts_since_asked()
-        self._check_patience(attempts, epoch, step)
+        if not self.is_queued:
+            _check_attempts(self.attempts(), epoch, step)
         attempt = {"at": record_files.now(), "asked": self.is_queued, "epoch": epoch, "step": step}
         attempt["before"] = self._before
-        self._keep(lambda: self.records.append("attempts.jsonl", attempt))
+        self._write(lambda: self.records.append("attempts.jsonl", attempt))
         self.leave_queue()
 
     def leave_queue(self) -> None:
-        """Take the run's mark out of the queue."""
-        self._keep(lambda: atomic.remove(self.path / "queued"))
+        """Remove the run from the queue."""
+        self._write(lambda: atomic.remove(self.path / "queued"))
 
     def end_soon(self) -> None:
-        """Ask the trainer to commit what it has after its batch, and to end."""
+        """Let the trainer commit after its batch, and end."""
         self.is_ending = True
 
     def report(self, progress: dict[str, Any]) -> None:
-        """Say where the worker is."""
-        self._said = progress
-        self._heartbeat.say(progress)
+        """Tell what the worker is doing; see `Heartbeat.progress`."""
+        self._progress = progress
+        self._heartbeat.report(progress)
 
     def record_environment(self, environment: dict[str, Any]) -> None:
-        """Note what this process met; what others met before it is kept where it differs."""
+        """Note the environment of this process, beside different ones of processes before it."""
         begins = checkpoint.position(self.records) == (0, 0)
-        met = [] if begins else self.environments
-        if environment not in met:
-            value = {"met": [*met, environment]}
-            self._keep(lambda: self.records.write("environment.json", value))
+        environments = [] if begins else self.environments
+        if environment not in environments:
+            value = {"met": [*environments, environment]}
+            self._write(lambda: self.records.write("environment.json", value))
 
     def append_epoch(self, epoch: dict[str, Any]) -> None:
         """Append a history line."""
-        self._keep(lambda: self.records.append("history.jsonl", epoch))
+        self._write(lambda: self.records.append("history.jsonl", epoch))
 
     def rewind_history(self, epoch: int) -> None:
-        """Drop history lines after `epoch`: they were never committed."""
-        kept = [line for line in self.epochs() if line["epoch"] <= epoch]
-        self._keep(lambda: self.records.rewrite("history.jsonl", kept))
+        """Delete the history's lines after `epoch`, which were never committed."""
+        committed = [line for line in self.epochs() if line["epoch"] <= epoch]
+        self._write(lambda: self.records.rewrite("history.jsonl", committed))
 
     def commit(self, state: Checkpoint) -> None:
-        """Make this the state to go on from, and drop the one before."""
+        """Make this the state to continue from, and delete the one before."""
         arrays = [*state.model.values(), *state.optimizer.values()]
         size = sum(array.nbytes for array in arrays)
-        self._keep(lambda: checkpoint.commit(self.records, state, self._lease_token), size)
+        self._write(lambda: checkpoint.commit(self.records, state, self._lease_token), size)
 
     def adopt(self, end: PhaseEnd) -> None:
-        """Go on from where another run's phase ended: its history, marked as shared, and its
-        state. Whoever dies in between leaves a run that has not begun."""
+        """Continue from the end of another run's phase: its history, marked as shared, and state.
+        A process that dies in between leaves a run that has not begun."""
         lines = [
             {**line, "seconds": 0.0, "shared": line.get("shared", end.run)} for line in end.lines
         ]
         phases = [{**phase, "shared": phase.get("shared", end.run)} for phase in end.phases]
-        self._keep(lambda: self.records.rewrite("history.jsonl", lines))
+        self._write(lambda: self.records.rewrite("history.jsonl", lines))
         state = (end.folder, len(lines), {"phases": phases}, end.files, self._lease_token)
-        self._keep(lambda: checkpoint.adopt(self.records, *state))
+        self._write(lambda: checkpoint.adopt(self.records, *state))
 
-    def keep_phase_end(
+    def cache_phase_end(
         self, name: str, phases: list[dict[str, Any]], environment: dict[str, Any]
     ) -> None:
-        """Keep the state of the last commit for other runs; a disk that is full has none."""
-        known = {"lines": self.epochs(), "phases": phases, "environment": environment}
+        """Cache the state of the last commit for other runs, where the disk has room."""
+        end = phase_ends.of_run(self.records, self.id, self.epochs(), phases, environment)
         with contextlib.suppress(OSError):
-            phase_ends.keep(self.cache, name, phase_ends.of_run(self.records, self.id, **known))
+            phase_ends.put(self.cache, name, end)
 
     @property
     def cache(self) -> Cache:
-        """What runs of its store computed once and may need again."""
+        """What the runs of its store computed once and may need again."""
         return Cache(self.study.path.parent)
 
     def record_results(self, scores: dict[str, Any], probabilities: dict[str, np.ndarray]) -> None:
-        """Keep the scores and the per-image probabilities of a run that is done."""
+        """Write the scores and the per-image probabilities of a run that has trained all epochs."""
         path = self.path / "probabilities.npz"
         size = sum(array.nbytes for array in probabilities.values())
-        self._keep(lambda: atomic.write_arrays(path, probabilities), size)
-        value = {**scores, "files": {path.name: record_files.sha256_of(path)}}
-        self._keep(lambda: self.records.write("scores.json", value))
+        self._write(lambda: atomic.write_arrays(path, probabilities), size)
+        value = {**scores, "files": {path.name: reading.sha256_of(path)}}
+        self._write(lambda: self.records.write("scores.json", value))
 
-    def save_model(self, save: Callable[[Path], object], suffix: str = "keras") -> None:
-        """Keep model.keras or model.h5, written by `save(path)`."""
-        path = self.path / f"model.{suffix}"
-        self._keep(lambda: atomic.write_through(path, save), self.bytes_on_disk())
+    def save_model(self, save: Callable[[Path], object]) -> None:
+        """Write model.keras by `save(path)`."""
+        self._write(lambda: write_model(self, save), bytes_on_disk(self))
 
     def add_measurement(self, measurement: dict[str, Any]) -> None:
-        """Keep how long the run's steps took, for estimates."""
-        self._keep(lambda: timings.add(self.study.path.parent, measurement))
+        """Note how long the run's steps took, for estimates."""
+        store = records_in(self.study.path.parent)
+        self._write(lambda: store.append(MEASUREMENTS, measurement))
 
     def end(self, state: RunState, sentence: str, seconds: float) -> None:
-        """Write how it ended; last of all, since nobody tidies a run that is over."""
+        """Write how it ended. The last write of all: nothing cleans up a run that is over."""
         if state is RunState.FINISHED:
-            self._keep(lambda: checkpoint.drop_optimizer(self.records))
-        self._heartbeat.say(self._said)  # what it took outlasts the outcome, which Resume removes
+            self._write(lambda: checkpoint.drop_optimizer(self.records))
+        # Where the times can still be read after Resume has removed the outcome.
+        self._heartbeat.report(self._progress)
         value: dict[str, Any] = {
             "state": state.value,
             "sentence": sentence,
@@ -177,16 +183,14 @@ class ClaimedRun(Run):
             "total_seconds": self._heartbeat.spent,
         }
         if state is RunState.FINISHED:
-            left = [self.path / name for name in LEFT if os.path.lexists(self.path / name)]
-            value["files"] = {path.name: record_files.sha256_of(path) for path in left}
-        self._keep(lambda: self.records.write("outcome.json", value))
-
-    def open_log(self) -> IO[bytes]:
-        """The log, to append to."""
-        return atomic.open_log(self.path / "log.txt")
+            files = [self.path / name for name in RESULT_FILES]
+            value["files"] = {
+                path.name: reading.sha256_of(path) for path in files if os.path.lexists(path)
+            }
+        self._write(lambda: self.records.write("outcome.json", value))
 
     def _spent_before(self) -> float | None:
-        """Seconds that processes before this one took; None where that is unknown."""
+        """Seconds of all processes before this one; None where that is unknown."""
         beat = self.heartbeat
         try:
             outcome = self.outcome
@@ -194,26 +198,11 @@ class ClaimedRun(Run):
             outcome = {}
         return spent_before(outcome, beat.spent if beat else None, self.attempts())
 
-    def _check_patience(self, attempts: list[dict[str, Any]], epoch: int, step: int) -> None:
-        fruitless = attempts[-MAXIMUM_FRUITLESS:]
-        if len(fruitless) == MAXIMUM_FRUITLESS and all(
-            (attempt["epoch"], attempt["step"]) == (epoch, step) for attempt in fruitless
-        ):
-            raise GaveUp(
-                f"Its process died {MAXIMUM_FRUITLESS} times in a row without getting any "
-                "further. What it committed is kept; Resume tries again."
-            )
-        if len(attempts) > MAXIMUM_RESUMES:
-            raise GaveUp(
-                f"Its process died {len(attempts)} times; it goes on by itself at most "
-                f"{MAXIMUM_RESUMES} times. What it committed is kept; Resume goes on from there."
-            )
-
-    def _keep(self, write: Callable[[], object], size: int = SMALL) -> None:
+    def _write(self, write: Callable[[], object], size: int = SMALL) -> None:
         """Write; wait for as long as the disk is full or refuses.
 
         Raises:
-            Stopped: if somebody asks for it meanwhile.
+            Stopped: if somebody requests it meanwhile.
         """
         waited = False
         while True:
@@ -222,14 +211,14 @@ class ClaimedRun(Run):
             except OSError as error:
                 if error.errno not in FULL + REFUSED:
                     raise
-                self._heartbeat.say({**self._said, "paused": self._why(error, size)})
+                self._heartbeat.report({**self._progress, "paused": self._why(error, size)})
                 if self.stop_requested:
                     raise Stopped from error
                 waited = True
                 time.sleep(RETRY_SECONDS)
             else:
                 if waited:
-                    self._heartbeat.say(self._said)
+                    self._heartbeat.report(self._progress)
                 return
 
     def _why(self, error: OSError, size: int) -> str:
@@ -237,3 +226,29 @@ class ClaimedRun(Run):
             free = shutil.disk_usage(self.path).free / 1e6
             return f"Disk full: {max(size, SMALL) / 1e6:.0f} MB needed, {free:.0f} MB free."
         return f"The disk refuses to be written: {error.strerror}."
+
+
+def _check_attempts(attempts: list[dict[str, Any]], epoch: int, step: int) -> None:
+    """
+    Args:
+        attempts: all processes so far.
+        epoch, step: of the last commit.
+
+    Raises:
+        GaveUp: where too many of them died since somebody last requested the run.
+    """
+    requested = [number for number, attempt in enumerate(attempts) if attempt["asked"]]
+    attempts = attempts[max(requested, default=0) :]
+    fruitless = attempts[-MAXIMUM_FRUITLESS:]
+    if len(fruitless) == MAXIMUM_FRUITLESS and all(
+        (attempt["epoch"], attempt["step"]) == (epoch, step) for attempt in fruitless
+    ):
+        raise GaveUp(
+            f"Its process died {MAXIMUM_FRUITLESS} times in a row without getting any "
+            "further. What it committed is kept; Resume tries again."
+        )
+    if len(attempts) > MAXIMUM_RESUMES:
+        raise GaveUp(
+            f"Its process died {len(attempts)} times; it goes on by itself at most "
+            f"{MAXIMUM_RESUMES} times. What it committed is kept; Resume goes on from there."
+        )

@@ -1,26 +1,23 @@
-"""Evaluations: what finished runs are asked after training, and where their answers are kept.
+"""Evaluations: what finished runs are measured on after training, and where the results lie.
 
-Training asks a run of its validation images and of nothing else.
+Training measures a run on its validation images and on nothing else.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from tl_engine.storage import atomic, record_files
-
-if TYPE_CHECKING:
-    from tl_engine.runs.run import Run
+from tl_engine.runs.run import Run
+from tl_engine.storage import atomic, reading
 
 
 class Evaluation(StrEnum):
-    """A question to finished runs.
+    """What finished runs are measured on.
 
     TEST: the test split, which is locked until somebody opens it. ROBUSTNESS: validation images,
     corrupted.
@@ -30,50 +27,49 @@ class Evaluation(StrEnum):
     ROBUSTNESS = "robustness"
 
 
-def keep(
+def write_result(
     run: Run,
     kind: Evaluation,
     value: Mapping[str, Any],
     arrays: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Write a run's answer, whole or not at all: the arrays first, then the file with a checksum
-    that names them. The caller holds the evaluation's lock.
+    """Write a run's result, whole or not at all: the arrays first, then the JSON file that names
+    them. The caller holds the evaluation's lock.
 
     Raises:
         OSError: where the disk is full or refuses.
     """
-    kept = {}
+    files = {}
     if arrays:
         path = run.path / f"{kind}.npz"
         atomic.write_arrays(path, arrays)
-        kept = {"files": {path.name: record_files.sha256_of(path)}}
-    _records(run).write(f"{kind}.json", {**value, **kept})
+        files = {"files": {path.name: reading.sha256_of(path)}}
+    run.records.write(f"{kind}.json", {**value, **files})
 
 
-def answer(run: Run, kind: Evaluation) -> dict[str, Any] | None:
-    """What a run said; None where it was not asked.
+def has_result(run: Run, kind: Evaluation) -> bool:
+    """Whether the run was measured, even if the result is damaged now."""
+    return os.path.lexists(run.path / f"{kind}.json")
+
+
+def result_of(run: Run, kind: Evaluation) -> dict[str, Any] | None:
+    """A run's result; None where it was not measured. Of the test split: counts, loss, accuracy and
+    confusion; of robustness: counts of right answers for each corruption.
 
     Raises:
         DamagedError: where it is not what was written.
     """
-    if not os.path.lexists(run.path / f"{kind}.json"):
-        return None
-    return _records(run).read(f"{kind}.json") or None
+    return run.records.read(f"{kind}.json") if has_result(run, kind) else None
 
 
-def arrays(run: Run, kind: Evaluation) -> dict[str, np.ndarray]:
-    """The arrays of a run's answer; none where it was not asked.
+def result_arrays(run: Run, kind: Evaluation) -> dict[str, np.ndarray]:
+    """The arrays of a run's result, empty where it was not measured. Of the test split:
+    `probabilities` (n, classes) float16, `labels` and `indices` (n,).
 
     Raises:
         DamagedError: where they are not what was written.
     """
-    said = answer(run, kind) or {}
-    found: dict[str, np.ndarray] = {}
-    for name, sha256 in said.get("files", {}).items():
-        found |= record_files.read_arrays(run.path / name, sha256)
-    return found
-
-
-def _records(run: Run) -> record_files.Records:
-    """Answers have checksums even where the run, which is older, has none."""
-    return replace(run.records, checked=True)
+    arrays: dict[str, np.ndarray] = {}
+    for name, sha256 in (result_of(run, kind) or {}).get("files", {}).items():
+        arrays |= reading.read_arrays(run.path / name, sha256)
+    return arrays

@@ -1,8 +1,8 @@
-"""The sign of life of the process that trains a run: where it is, and that it still moves.
+"""The heartbeat of a process that trains a run: what it is doing, and that it still works.
 
-Only the run's lock says whether that process lives. The heartbeat tells a living process that works
-from one that hangs, so it is stamped with the machine's monotonic clock and boot: a wall
-clock that jumps, a suspended laptop or another process with the same id change nothing.
+Whether that process lives, only the run's lock shows. The heartbeat distinguishes a living process
+that works from one that hangs. Its time is the machine's monotonic clock since its boot, so that a
+wall clock that jumps or a suspended laptop changes nothing.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ from typing import Any, NamedTuple
 import psutil
 
 from tl_engine.errors import DamagedError, StoreError
+from tl_engine.runs.shapes import records_in
 from tl_engine.storage import atomic, record_files
 
 FILE = "pulse"
 """The name that stores of format 3 have."""
 BYTES = 1024
-"""Size of the file: fixed, so that it is renewed in place on a full disk."""
+"""Size of the file: fixed, so that it can be overwritten on a full disk."""
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 20.0
-"""A process that has not beaten for so long is "not responding"; at nice 10 beside full cores
-the longest pause seen between two beats was under 2 s."""
+"""After so long without a heartbeat a process is "not responding". At nice 10 beside busy cores the
+longest pause seen between two heartbeats was under 2 s."""
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Heartbeat(NamedTuple):
-    """What a process said last.
+    """The last heartbeat of a process.
 
     Attributes:
         progress: stage, phase, epoch, fraction, seconds_left; paused (a sentence) while it waits.
-        age: seconds since the last beat; None where it was another boot's or machine's.
+        age: seconds since then; None where it was written on another machine or before a reboot.
         pid, started: the process, and when it started (seconds since the epoch).
-        spent: seconds that all processes of the folder have taken up to this beat; None where an
-            earlier version did not count them.
+        spent: seconds of all the run's processes up to now; None where an earlier version did not
+            count them.
     """
 
     progress: dict[str, Any]
@@ -52,17 +53,17 @@ class Heartbeat(NamedTuple):
 
     @property
     def is_silent(self) -> bool:
-        """Whether a living process should have beaten since."""
+        """Whether a living process should have sent another one by now."""
         return self.age is not None and self.age > SILENT_SECONDS
 
 
 class HeartbeatWriter:
-    """Writes the heartbeat of this process: at every report of progress, and every second."""
+    """Writes the heartbeat of this process at every report of progress, and every second."""
 
     def __init__(self, folder: Path, before: float | None = 0.0) -> None:
         """
         Args:
-            before: seconds that processes before this one took; None where nobody counted them.
+            before: seconds of the processes before this one; None where that is unknown.
         """
         self._path = folder / FILE
         self._before, self._began = before, time.monotonic()
@@ -72,19 +73,19 @@ class HeartbeatWriter:
 
     @property
     def spent(self) -> float | None:
-        """Seconds that this process and those before it have taken."""
+        """Seconds of this process and those before it."""
         if self._before is None:
             return None
         return round(self._before + time.monotonic() - self._began, 3)
 
-    def say(self, progress: dict[str, Any]) -> None:
-        """Say where the process is."""
+    def report(self, progress: dict[str, Any]) -> None:
+        """Tell what the process is doing; see `Heartbeat.progress`."""
         self._progress = progress
         self._beat()
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
-        """Beat every second, whatever else this process does."""
+        """Write a heartbeat every second while the block runs."""
         ended = threading.Event()
 
         def beat() -> None:
@@ -109,16 +110,16 @@ class HeartbeatWriter:
             "progress": self._progress,
         }
         text = json.dumps(record_files.with_checksum(value)).encode().ljust(BYTES)
-        # A sign of life must not end the life: a disk that refuses it is met by the next commit.
+        # A heartbeat must not end the process: the next commit deals with a disk that refuses.
         with self._lock, contextlib.suppress(OSError):
             atomic.overwrite(self._path, text)
 
 
 def read(folder: Path) -> Heartbeat | None:
     """The last heartbeat; None where there is none that can be read."""
-    for _ in range(3):  # a beat that is being written may be seen half
+    for _ in range(3):  # one that is being written may be read half
         try:
-            value = record_files.read_json(folder / FILE)
+            value = records_in(folder).read(FILE)
         except DamagedError:
             time.sleep(0.002)
             continue

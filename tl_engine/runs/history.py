@@ -25,17 +25,17 @@ HISTORY_COLUMNS = (
     "shared",
 )
 COSTS = ("seconds", "cold_seconds", "shared")
-"""What an epoch took depends on what was computed before; nothing else in its line does."""
+"""Columns that depend on what was cached; no other column does."""
 
 
 def epoch_line(
     epoch: int, phase_index: int, phase: Phase, measured: dict[str, float]
 ) -> dict[str, Any]:
-    """A history line: where the epoch stands, and what was measured in it.
+    """A line of the history: the epoch's place, and what was measured in it.
 
     Args:
-        measured: losses, accuracies and seconds; cold_seconds, as if nothing had been computed
-            before; its learning_rate where a schedule changes it.
+        measured: losses, accuracies and seconds; cold_seconds, if nothing had been cached; its
+            learning_rate where a schedule changes it.
     """
     return {
         "epoch": epoch,

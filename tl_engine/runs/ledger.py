@@ -1,20 +1,23 @@
-"""The ledger: what deleted studies had asked, computed and opened, so that deleting makes nothing
-unseen.
+"""The ledger: what deleted studies asked, computed and read of the test set.
 
-A line per deleted study. Its finished runs keep their last scores there and go on counting
-as evidence, its failed and stopped ones go on being lost: whoever deletes what displeases would
-choose otherwise. Places in a line are numbers of its recipes, since what identifies a recipe
-changes with every setting that a later version adds.
+A line per deleted study (see `shapes.DeletedStudy`). Its finished runs keep their last scores there
+and still count as evidence, its failed and stopped ones still count as lost: otherwise people
+could choose their evidence by deleting. A line refers to a recipe by its place in the line's list,
+since a recipe's id changes with every setting that a later version adds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tl_engine.errors import StoreError
-from tl_engine.storage import atomic, record_files
+from tl_engine.errors import RECIPE_ERRORS, StoreError
+from tl_engine.recipe import Recipe
+from tl_engine.runs.observations import recipe_id
+from tl_engine.runs.shapes import records_in
 from tl_engine.storage.lease import hold, lease_of
 
 FILE = "evidence.jsonl"
@@ -22,13 +25,11 @@ DAMAGED = f"What deleted studies computed cannot be read ({FILE} is damaged)"
 
 
 class Ledger(NamedTuple):
-    """What it says.
+    """The contents of the ledger.
 
     Attributes:
-        lines: of each deleted study id, title, created, recipes, pairs, metric, computed_before,
-            runs (recipe, pair, state, sentence, ended, scores, data) and openings (at, runs); see
-            `shapes.Left`.
-        is_damaged: a line is not what was written; then everything counts as seen.
+        lines: see `shapes.DeletedStudy`.
+        is_damaged: a line is not what was written; then every run counts as seen.
     """
 
     lines: list[dict[str, Any]]
@@ -36,31 +37,57 @@ class Ledger(NamedTuple):
 
 
 def read(root: Path) -> Ledger:
-    """The ledger of a store; empty where nothing was deleted. Half a last line belongs to a study
-    that was not deleted then, and is no damage."""
-    path = root / FILE
+    """The ledger of a store; empty where nothing was deleted. An unfinished last line belongs to a
+    study that was not deleted then, and is no damage."""
+    records = records_in(root)
     try:
-        return Ledger(record_files.read_lines(path), False)
+        return Ledger(records.lines(FILE), False)
     except StoreError:
-        return Ledger(record_files.readable_lines(path), True)
+        return Ledger(records.readable_lines(FILE), True)
 
 
 def add(root: Path, line: Mapping[str, Any]) -> None:
-    """Write down what a study leaves; before it is deleted.
+    """Write the line of a study that is about to be deleted.
 
     Raises:
-        StoreError: where somebody else writes right now.
         OSError: where the disk is full or refuses: then nothing may be deleted.
     """
-    with hold(lease_of(root / "evidence.lock"), wait=True) as holding:
-        if not holding:
-            raise StoreError("Somebody is deleting another study right now: try again.")
-        known = read(root)
-        if known.is_damaged:  # what is damaged stays, and goes on being said
-            record_files.append_line(root / FILE, line)
+    with hold(lease_of(root / "evidence.lock"), wait=True):
+        ledger = read(root)
+        if ledger.is_damaged:  # the damaged line stays, so that the damage still shows
+            records_in(root).append(FILE, line)
         else:
-            # Whoever died while deleting it wrote a line about it, too.
-            others = [one for one in known.lines if one["study"] != line["study"]]
-            atomic.rewrite_lines(
-                root / FILE, [record_files.with_checksum(one) for one in [*others, line]]
-            )
+            # A process that died while deleting the study wrote a line about it, too.
+            others = [one for one in ledger.lines if one["study"] != line["study"]]
+            records_in(root).rewrite(FILE, [*others, line])
+
+
+def recipes_of(line: Mapping[str, Any]) -> list[Recipe | None]:
+    """The recipes of a line; None for one that cannot be read any more."""
+    return [_recipe(json.dumps(recipe)) for recipe in line["recipes"]]
+
+
+def with_recipe_ids(line: dict[str, Any]) -> dict[str, Any]:
+    """A line that refers to recipes by their ids, which are added as `ids`; "" stands for a recipe
+    that cannot be read any more."""
+    ids = [recipe_id(recipe) if recipe else "" for recipe in recipes_of(line)]
+
+    def named(places: Iterable[tuple[int, int]]) -> list[tuple[str, int]]:
+        return [(ids[arm], pair) for arm, pair in places if arm < len(ids)]
+
+    runs = [run for run in line["runs"] if run["recipe"] < len(ids)]
+    return {
+        **line,
+        "ids": tuple(filter(None, ids)),
+        "computed_before": named(line["computed_before"]),
+        "runs": [{**run, "recipe": ids[run["recipe"]]} for run in runs],
+        "openings": [{**one, "runs": named(one["runs"])} for one in line["openings"]],
+    }
+
+
+@lru_cache(maxsize=1000)
+def _recipe(written: str) -> Recipe | None:
+    try:
+        return Recipe.from_dict(json.loads(written))
+    except RECIPE_ERRORS:
+        return None

@@ -1,24 +1,27 @@
-"""The states in which phases end, kept for other runs that begin with the same phases.
+"""The ends of phases: states of a run, cached for other runs that begin with the same phases.
 
-Runs that agree up to the end of a phase are a tree: whatever stands below a common node is
-computed by the first run that gets there. A node's name tells all that decides its bits and is
-known before training; what else decides them (machine, images) is compared when it is met.
+Runs that agree up to the end of a phase form a tree: the first run that reaches a node computes the
+state there for all runs below. A node's name covers everything that decides the state's bits and is
+known before training; the rest (machine, images) is compared when the state is found.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tl_engine import machine
 from tl_engine.recipe import Recipe
 from tl_engine.runs import checkpoint
-from tl_engine.storage import atomic, record_files
-from tl_engine.storage.cache import Cache, Entry
+from tl_engine.runs.layout import CHECKPOINT
+from tl_engine.runs.shapes import PhaseEndFacts
+from tl_engine.storage import atomic
+from tl_engine.storage.cache import Cache
 from tl_engine.storage.record_files import Records
 from tl_engine.study import Seeds
 
@@ -26,12 +29,12 @@ KIND = "phase-end"
 
 
 class PhaseEnd(NamedTuple):
-    """A state that a phase ended in.
+    """The state at the end of a phase.
 
     Attributes:
         run: id of the run that computed it.
-        lines: its history up to there.
-        phases: what is known of its phases: timings and audits.
+        lines: the history up to there.
+        phases: timings and audits of the phases up to there.
         environment: machine, device, versions and data fingerprint.
         files: the checkpoint's files, by kind: `file` and `sha256`.
         folder: where they lie.
@@ -47,14 +50,13 @@ class PhaseEnd(NamedTuple):
 
 def name_of(recipe: Recipe, phases: int, seeds: Seeds, threads: int) -> str:
     """The name, 32 hex digits, of the state after the recipe's first `phases` phases."""
-    settings = {**recipe.stem(phases).to_dict(), "train_images": recipe.training_images}
-    told = {
-        "recipe": settings,
+    decisive = {
+        "recipe": {**recipe.stem(phases).to_dict(), "train_images": recipe.training_images},
         "seeds": seeds,
         "threads": threads,
-        "versions": record_files.versions(),
+        "versions": machine.versions(),
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def names_of(recipe: Recipe, pair: int, threads: int) -> list[str]:
@@ -63,8 +65,8 @@ def names_of(recipe: Recipe, pair: int, threads: int) -> list[str]:
     return [name_of(recipe, count, Seeds.of_pair(pair), threads) for count in counts]
 
 
-def keep(cache: Cache, name: str, end: PhaseEnd) -> None:
-    """Keep a state; does nothing where it is kept already, as computed in this environment.
+def put(cache: Cache, name: str, end: PhaseEnd) -> None:
+    """Cache a state, unless one that was computed in the same environment is cached already.
 
     Raises:
         OSError: where the disk is full or refuses.
@@ -82,12 +84,20 @@ def keep(cache: Cache, name: str, end: PhaseEnd) -> None:
 
 
 def find(cache: Cache, name: str, environment: Mapping[str, Any]) -> PhaseEnd | None:
-    """A kept state that was computed in the same environment, so that its bits are those that
-    computing it again would give."""
-    for entry in cache.entries(KIND, name):
+    """A cached state that was computed in the same environment: computing it again would give the
+    same bits."""
+    for entry in cache.entries(KIND, name, PhaseEndFacts):
         if entry.facts["environment"] == environment:
-            return _of(entry)
+            facts = entry.facts
+            stored = {field: facts[field] for field in PhaseEnd._fields if field != "folder"}
+            return PhaseEnd(**stored, folder=entry.path)
     return None
+
+
+def environments(cache: Cache) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, environment) of each cached state, its files unchecked."""
+    for name, facts in cache.facts(KIND, PhaseEndFacts):
+        yield name, facts["environment"]
 
 
 def variables_of(end: PhaseEnd) -> dict[str, np.ndarray]:
@@ -99,16 +109,14 @@ def variables_of(end: PhaseEnd) -> dict[str, np.ndarray]:
     return checkpoint.model_in(end.folder, end.files)
 
 
-def of_run(records: Records, run: str, **known: Any) -> PhaseEnd:
-    """The state that a run's last commit holds.
-
-    Args:
-        known: lines, phases and environment.
-    """
-    manifest = records.read(checkpoint.MANIFEST)
-    kept = {kind: e for kind, e in manifest["files"].items() if kind != checkpoint.OPTIMIZER}
-    return PhaseEnd(run=run, files=kept, folder=records.folder, **known)
-
-
-def _of(entry: Entry) -> PhaseEnd:
-    return PhaseEnd(**entry.facts, folder=entry.path)
+def of_run(
+    records: Records,
+    run: str,
+    lines: list[dict[str, Any]],
+    phases: list[dict[str, Any]],
+    environment: dict[str, Any],
+) -> PhaseEnd:
+    """The state in a run's last commit; see `PhaseEnd`."""
+    files = records.read(CHECKPOINT)["files"]
+    files.pop(checkpoint.OPTIMIZER, None)
+    return PhaseEnd(run, lines, phases, environment, files, records.folder)

@@ -1,4 +1,4 @@
-"""The pilot: an earlier study of the same two arms, which tells how far their pairs spread."""
+"""The pilot: an earlier study of the same two arms, which shows how far their pairs spread."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ import numpy as np
 
 from tl_engine.metric import Metric
 from tl_engine.recipe import Recipe
-from tl_engine.runs.run import RunState
-from tl_engine.runs.store import RunStore
 from tl_engine.runs.study_folder import StudyFolder
-from tl_engine.runs.summary import summarise
+from tl_engine.runs.study_list import StudyList
+from tl_engine.runs.summary import final_of
 
 PILOT_PAIRS = 3
 """With two, a spread is a guess: its 95 % interval reaches from half of it to 32 times."""
 
 
 class Pilot(NamedTuple):
-    """What an earlier study tells.
+    """What an earlier study shows.
 
     Attributes:
         title: of the study.
@@ -31,7 +30,7 @@ class Pilot(NamedTuple):
     spread: float
 
 
-def pilot_of(store: RunStore, first: Recipe, second: Recipe, metric: Metric) -> Pilot | None:
+def pilot_of(store: StudyList, first: Recipe, second: Recipe, metric: Metric) -> Pilot | None:
     """The study with most finished pairs of the two recipes; None where none has three."""
     found = [pilot for study in store.studies() if (pilot := _of(study, first, second, metric))]
     return max(found, key=lambda pilot: pilot.pairs, default=None)
@@ -41,12 +40,13 @@ def _of(study: StudyFolder, first: Recipe, second: Recipe, metric: Metric) -> Pi
     recipes = [arm.recipe for arm in study.study.arms]
     if first == second or first not in recipes or second not in recipes:
         return None
-    last: dict[int, dict[int, float]] = {recipes.index(first): {}, recipes.index(second): {}}
+    scores: dict[int, dict[int, float]] = {recipes.index(first): {}, recipes.index(second): {}}
     for run in study.runs():
-        if run.arm_index in last and summarise(run).state is RunState.FINISHED:
-            last[run.arm_index][run.pair] = run.epochs()[-1][metric.name]
-    one, other = last.values()
-    differences = [one[pair] - other[pair] for pair in one.keys() & other.keys()]
+        if run.arm_index in scores and (final := final_of(run)):
+            scores[run.arm_index][run.pair] = final.scores[metric.name]
+    first_scores, second_scores = scores.values()
+    pairs = first_scores.keys() & second_scores.keys()
+    differences = [first_scores[pair] - second_scores[pair] for pair in pairs]
     if len(differences) < PILOT_PAIRS:
         return None
     return Pilot(study.title, len(differences), float(np.std(differences, ddof=1)))

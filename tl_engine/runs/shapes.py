@@ -5,10 +5,12 @@ Fields that are not named here are allowed: a later version may write more.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple, NotRequired, TypedDict
+from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from tl_engine.storage.record_files import Hash, Records, Shape
 from tl_engine.study import MAXIMUM_PAIRS
 
 SMALL, LARGE = 2**20, 2**26
@@ -17,16 +19,15 @@ MAXIMUM_EPOCHS = 1_000_000
 MAXIMUM_PAIR = 1_000_000
 
 Words = Annotated[str, Meta(max_length=10_000)]
-Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Number = Annotated[float, Meta(ge=-1e300, le=1e300)]
 Positive = Annotated[float, Meta(ge=0, le=1e300)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Index = Annotated[int, Meta(ge=0, le=MAXIMUM_EPOCHS)]
 Time = Annotated[str, Meta(pattern=r"^(19|2\d)\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?[+-]\d\d:\d\d$")]
+Threads = Annotated[int, Meta(ge=1, le=4096)]
 Seed = Annotated[int, Meta(ge=0, lt=2**31)]
 Hashes = dict[str, Hash]
-Setting = bool | int | float | str | None
 
 
 class Phase(TypedDict):
@@ -49,7 +50,7 @@ class Expectation(TypedDict):
     by: Number
 
 
-class Asked(TypedDict):
+class Question(TypedDict):
     title: Words
     arms: list[Arm]
     pairs: NotRequired[Annotated[int, Meta(ge=1, le=MAXIMUM_PAIRS)]]
@@ -58,12 +59,15 @@ class Asked(TypedDict):
     expectation: NotRequired[Expectation | None]
 
 
-class Study(TypedDict):
-    format: NotRequired[Count]
-    id: NotRequired[Words]
-    study: Asked
+class AskedStudy(TypedDict):
+    study: Question
     created: Time
-    threads: NotRequired[Annotated[int, Meta(ge=1, le=4096)]]
+
+
+class Study(AskedStudy):
+    format: Annotated[int, Meta(ge=2)]
+    id: NotRequired[Words]
+    threads: NotRequired[Threads]
     versions: NotRequired[dict[str, str]]
 
 
@@ -78,21 +82,16 @@ class Seeds(TypedDict):
     order: Seed
 
 
-class Of(TypedDict):
-    study: Asked
-    created: Time
-
-
 class Run(TypedDict):
-    format: NotRequired[Count]
+    format: Annotated[int, Meta(ge=2)]
     study: NotRequired[Words]
     recipe: Recipe
     arm: Words
     pair: Annotated[int, Meta(ge=1, le=MAXIMUM_PAIR)]
     seeds: Seeds
-    threads: Annotated[int, Meta(ge=1, le=4096)]
-    versions: NotRequired[dict[str, str]]
-    of: NotRequired[Of]
+    threads: Threads
+    versions: dict[str, str]
+    of: NotRequired[AskedStudy]
     added: NotRequired[Time]
 
 
@@ -121,7 +120,7 @@ class Outcome(TypedDict):
     files: NotRequired[Hashes]
 
 
-class Split(TypedDict, total=False):
+class PartOfSplit(TypedDict, total=False):
     correct: Count
     total: Count
     loss: Number
@@ -129,52 +128,43 @@ class Split(TypedDict, total=False):
     confusion: list[list[Count]]
 
 
+class Split(TypedDict):
+    correct: Count
+    total: Count
+    loss: Number
+    accuracy: Share
+    confusion: list[list[Count]]
+    files: NotRequired[Hashes]
+
+
 class Scores(TypedDict):
-    splits: dict[str, Split]
+    splits: dict[str, PartOfSplit]
     phases: list[dict[str, Any]]
     files: NotRequired[Hashes]
 
 
-class Test(TypedDict):
-    correct: Count
-    total: Count
-    loss: Number
-    accuracy: Share
-    confusion: list[list[Count]]
-    files: NotRequired[Hashes]
-
-
-class WholeSplits(TypedDict):
-    validation: Test
-
-
-class WholeScores(TypedDict):
-    splits: WholeSplits
-
-
 class Part(TypedDict):
-    file: Annotated[str, Meta(pattern=r"^(model|free|optimizer)-\d{4,}(-\d{6,})?\.npz$")]
+    file: Annotated[str, Meta(pattern=r"^(model|free|optimizer)-\d{4,}-\d{6,}\.npz$")]
     sha256: Hash
 
 
 class Checkpoint(TypedDict):
     epoch: Index
-    step: NotRequired[Count]
-    notes: NotRequired[dict[str, Any]]
+    step: Count
+    notes: dict[str, Any]
     environment: NotRequired[bool]
     lease: NotRequired[Annotated[str, Meta(max_length=100)]]
     files: dict[str, Part]
 
 
-class Met(TypedDict):
+class Environment(TypedDict):
     fingerprint: Words
     threads: NotRequired[Count]
     versions: NotRequired[dict[str, str]]
 
 
-class Environments(TypedDict, total=False):
-    met: Annotated[list[Met], Meta(min_length=1)]
-    fingerprint: Words  # of format 1, which knew one environment alone
+class Environments(TypedDict):
+    met: Annotated[list[Environment], Meta(min_length=1)]
 
 
 class Attempt(TypedDict):
@@ -221,11 +211,11 @@ class TestSetAccess(TypedDict):
 
 
 Pair = Annotated[int, Meta(ge=1, le=MAXIMUM_PAIR)]
-LeftPlace = tuple[Index, Pair]
-"""The number of a recipe among its line's, and a pair."""
+Place = tuple[Index, Pair]
+"""The number of a recipe in its line, and a pair."""
 
 
-class LeftRun(TypedDict):
+class DeletedRun(TypedDict):
     recipe: Index
     pair: Pair
     state: Words
@@ -235,21 +225,21 @@ class LeftRun(TypedDict):
     data: Words
 
 
-class LeftAccess(TypedDict):
+class DeletedAccess(TypedDict):
     at: Words
-    runs: list[LeftPlace]
+    runs: list[Place]
 
 
-class Left(TypedDict):
+class DeletedStudy(TypedDict):
     study: Words
     title: Words
     created: Time
     recipes: list[dict[str, Any]]
     pairs: list[Pair]
     metric: Words
-    computed_before: list[LeftPlace]
-    runs: list[LeftRun]
-    openings: list[LeftAccess]
+    computed_before: list[Place]
+    runs: list[DeletedRun]
+    openings: list[DeletedAccess]
 
 
 class Measurement(TypedDict, total=False):
@@ -261,30 +251,12 @@ class Measurement(TypedDict, total=False):
     startup_seconds: Positive
 
 
-class Entry(TypedDict):
-    facts: dict[str, Any]
-    files: Hashes
-
-
-class FeaturesFacts(TypedDict):
-    images: Annotated[int, Meta(ge=1, le=10**9)]
-    seconds: Positive
-    tracing: NotRequired[Positive]
-
-
 class PhaseEndFacts(TypedDict):
     run: Words
     lines: list[Epoch]
     phases: list[dict[str, Any]]
     environment: dict[str, Any]
     files: dict[str, Part]
-
-
-class Shape(NamedTuple):
-    """What a file, or each of its lines, holds, and how many bytes it has at most."""
-
-    of: Any
-    limit: int
 
 
 SHAPES = {
@@ -298,13 +270,18 @@ SHAPES = {
     "environment.json": Shape(Environments, SMALL),
     "attempts.jsonl": Shape(Attempt, LARGE),
     "pulse": Shape(Heartbeat, SMALL),
-    "test.json": Shape(Test, LARGE),
+    "test.json": Shape(Split, LARGE),
     "robustness.json": Shape(Robustness, SMALL),
     "openings.jsonl": Shape(TestSetAccess, LARGE),
-    "evidence.jsonl": Shape(Left, LARGE),
+    "evidence.jsonl": Shape(DeletedStudy, LARGE),
     "measurements.jsonl": Shape(Measurement, LARGE),
-    "entry.json": Shape(Entry, LARGE),
 }
-ANYTHING = Shape(dict[str, Any], LARGE)
-FACTS: dict[str, Any] = {"features": FeaturesFacts, "phase-end": PhaseEndFacts}
-"""Of an entry of the cache, by its kind."""
+
+
+def records_in(folder: Path, owner: str = "") -> Records:
+    """The JSON files of a folder under runs/, read with their shapes.
+
+    Args:
+        owner: of their checksums; empty for files that belong to no run.
+    """
+    return Records(folder, SHAPES, owner)

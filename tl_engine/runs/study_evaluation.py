@@ -1,4 +1,4 @@
-"""An evaluation of one study: which runs have answered, and the process that asks them."""
+"""An evaluation of one study: which runs were measured, and the process that measures them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from tl_engine.errors import DamagedError
 from tl_engine.runs import heartbeat
-from tl_engine.runs.evaluation_results import Evaluation
-from tl_engine.runs.run import Run, RunState
+from tl_engine.runs.evaluation_results import Evaluation, result_of
+from tl_engine.runs.run import Run
+from tl_engine.runs.run_state import RunState
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
 from tl_engine.storage import atomic
@@ -22,10 +23,10 @@ DIED = "The process that measured them died; what it had measured is kept."
 
 
 class StudyEvaluation:
-    """One kind of evaluation of one study; at most one process asks at a time.
+    """One kind of evaluation of one study; at most one process measures at a time.
 
     Attributes:
-        study, kind: whose runs are asked, and what.
+        study, kind: whose runs are measured, and on what.
     """
 
     def __init__(
@@ -41,19 +42,19 @@ class StudyEvaluation:
         self._heartbeat = heartbeat.HeartbeatWriter(self._folder)
 
     def missing(self, runs: Iterable[Run]) -> list[Run]:
-        """The finished ones of these runs that have no sound answer yet."""
+        """The finished ones of these runs that have no sound result yet."""
         finished = (run for run in runs if summarise(run).state is RunState.FINISHED)
-        return [run for run in finished if not self._is_answered(run)]
+        return [run for run in finished if not self._has_sound_result(run)]
 
-    def _is_answered(self, run: Run) -> bool:
+    def _has_sound_result(self, run: Run) -> bool:
         try:
-            return run.answer(self.kind) is not None
-        except DamagedError:  # it is asked again
+            return result_of(run, self.kind) is not None
+        except DamagedError:  # it is measured again
             return False
 
     @property
     def is_alive(self) -> bool:
-        """Whether a living process asks, or waits for its turn."""
+        """Whether a living process measures, or waits for its turn."""
         return is_held(self._lease)
 
     @property
@@ -61,16 +62,18 @@ class StudyEvaluation:
         """Where its process is: stage, run, runs, fraction, seconds_left; or how the last one
         ended, as `ended`."""
         beat = heartbeat.read(self._folder)
-        said = beat.progress if beat else {}
-        return said if not said or self.is_alive else {"ended": said.get("ended", DIED)}
+        progress = beat.progress if beat else {}
+        if not progress or self.is_alive:
+            return progress
+        return {"ended": progress.get("ended", DIED)}
 
     def request_stop(self) -> None:
-        """Ask its process to stop after its batch."""
+        """Request that its process stops after its batch."""
         atomic.touch(self._folder / "stop")
 
     @property
     def stop_requested(self) -> bool:
-        """Whether somebody asked its process to stop."""
+        """Whether somebody requested that its process stops."""
         return os.path.exists(self._folder / "stop")
 
     # What its process does.
@@ -85,7 +88,7 @@ class StudyEvaluation:
 
     @contextlib.contextmanager
     def hold(self, handover: str = "") -> Iterator[Holding | None]:
-        """Held by the one process that evaluates; gives None where another one does.
+        """Held by the one process that measures; gives None where another one does.
 
         Args:
             handover: with which it goes on with the holding of the process that started it.
@@ -98,7 +101,7 @@ class StudyEvaluation:
             yield holding
 
     def report(self, progress: dict[str, Any]) -> None:
-        """Say where its process is, or how it ended."""
-        self._heartbeat.say(progress)
+        """Tell where its process is, or how it ended."""
+        self._heartbeat.report(progress)
         if self._observer:
             self._observer(progress)

@@ -1,15 +1,42 @@
-"""What a list of runs says about one of them; cheap to ask of thousands."""
+"""A run's summary: what lists and comparisons show of it, cached for thousands of runs."""
 
 from __future__ import annotations
 
+import os
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tl_engine.errors import StoreError
+from tl_engine.metric import METRICS
 from tl_engine.recipe import Recipe
 from tl_engine.runs.heartbeat import Heartbeat
-from tl_engine.runs.run import READ, Best, Facts, Run, RunState, best_of
+from tl_engine.runs.layout import FACT_FILES
+from tl_engine.runs.run import Run, missing
+from tl_engine.runs.run_facts import Facts
+from tl_engine.runs.run_state import RunState
 from tl_engine.runs.times import Times, times_of, total_of
-from tl_engine.storage.memory import Kept
+from tl_engine.storage.memory import FolderCache
+
+
+class Best(NamedTuple):
+    """The highest validation accuracy so far and the first epoch that reached it."""
+
+    accuracy: float
+    epoch: int
+
+
+class Final(NamedTuple):
+    """A finished run as evidence.
+
+    Attributes:
+        ended: UTC, as text that sorts.
+        scores: after the last epoch, by metric.
+        data: fingerprint of its images; empty where it was not noted.
+    """
+
+    ended: str
+    scores: dict[str, float]
+    data: str
 
 
 class Summary(NamedTuple):
@@ -19,8 +46,11 @@ class Summary(NamedTuple):
         recipe: None where it cannot be read.
         accuracies: validation accuracy after each epoch.
         phase: index of the phase of the last epoch.
-        times: what it took so far.
-        progress: where its process is; empty unless it is alive.
+        times: of its processes so far.
+        progress: of its process, see `Heartbeat`; empty unless one is alive.
+        computed_before: whether it was computed elsewhere when it was created; None where an
+            earlier version did not note it.
+        final: of a finished run.
     """
 
     state: RunState
@@ -30,6 +60,8 @@ class Summary(NamedTuple):
     phase: int = 0
     times: Times = Times()
     progress: dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    computed_before: bool | None = True
+    final: Final | None = None
 
     @property
     def last(self) -> float | None:
@@ -38,29 +70,47 @@ class Summary(NamedTuple):
 
     @property
     def best(self) -> Best | None:
-        """The highest validation accuracy and the first epoch that reached it."""
-        return best_of(self.accuracies)
+        """The highest validation accuracy; None before the first epoch."""
+        if not self.accuracies:
+            return None
+        top = max(self.accuracies)
+        return Best(top, self.accuracies.index(top) + 1)
 
 
 def summarise(run: Run) -> Summary:
-    """The run's summary; of a run that is over it is kept until its folder changes.
+    """The run's summary; that of a run that is over is cached until its folder changes.
 
     Raises:
         StoreError: where the run is gone.
     """
     try:
-        return _kept.get(run.path, lambda: _read(run), _lasts)
+        return _cached.get(run.path, lambda: _read(run), _lasts)
     except FileNotFoundError:
-        raise StoreError(f"There is no run {run.id} any more: somebody deleted it.") from None
+        raise missing(run) from None
 
 
-_kept: Kept[Summary] = Kept(files=("recipe.json", *READ))
-_same: dict[Recipe, Recipe] = {}
-"""One recipe for all runs that have it."""
+def final_of(run: Run) -> Final | None:
+    """A finished run as evidence; None of any other, or of one that is not what was written."""
+    if not os.path.exists(run.path / "outcome.json"):  # spares reading those in the queue
+        return None
+    try:
+        return summarise(run).final
+    except (StoreError, OSError):
+        return None
+
+
+def utc(time: datetime) -> str:
+    """A time of any zone as text that sorts."""
+    return time.astimezone(UTC).isoformat()
+
+
+_cached: FolderCache[Summary] = FolderCache(files=("recipe.json", *FACT_FILES))
+_recipes: dict[Recipe, Recipe] = {}
+"""One object per recipe, however many runs have it."""
 
 
 def _lasts(summary: Summary) -> bool:
-    # A damaged file may be put back in place, which its folder does not tell.
+    # A damaged file may be put back in place, which its folder does not show.
     return summary.state.is_over and summary.state is not RunState.DAMAGED
 
 
@@ -69,16 +119,36 @@ def _read(run: Run) -> Summary:
     beat = run.heartbeat if state.is_alive else None
     progress = beat.progress if beat else {}
     if facts is None:
-        return Summary(state, sentence, _recipe(run), progress=progress)
-    times = times_of(facts.epochs, _total(run, facts, beat))
-    accuracies = tuple(epoch["val_accuracy"] for epoch in facts.epochs)
-    phase = facts.epochs[-1]["phase"] if facts.epochs else 0
-    recipe = _same.setdefault(run.recipe, run.recipe)
-    return Summary(state, sentence, recipe, accuracies, phase, times, progress)
+        recipe, before = _recipe_if_sound(run)
+        return Summary(state, sentence, recipe, progress=progress, computed_before=before)
+    return Summary(
+        state,
+        sentence,
+        recipe=_recipes.setdefault(run.recipe, run.recipe),
+        accuracies=tuple(epoch["val_accuracy"] for epoch in facts.epochs),
+        phase=facts.epochs[-1]["phase"] if facts.epochs else 0,
+        times=times_of(facts.epochs, _total_seconds(run, facts, beat)),
+        progress=progress,
+        computed_before=run.recipe_record.get("computed_before"),
+        final=_final(facts) if state is RunState.FINISHED else None,
+    )
 
 
-def _total(run: Run, facts: Facts, beat: Heartbeat | None) -> float | None:
-    """What all its processes took; of many runs that are over their outcome says it."""
+def _final(facts: Facts) -> Final | None:
+    if not facts.epochs:
+        return None
+    last, environments = facts.epochs[-1], facts.environments
+    scores = {name: last[name] for name in METRICS if last.get(name) is not None}
+    data = environments[-1]["fingerprint"] if environments else ""
+    try:
+        ended = utc(datetime.fromisoformat(facts.outcome["ended"]))
+    except (ValueError, OverflowError):
+        return None
+    return Final(ended, scores, data)
+
+
+def _total_seconds(run: Run, facts: Facts, beat: Heartbeat | None) -> float | None:
+    """Seconds of all its processes; the outcome of most runs that are over holds them."""
     if "total_seconds" in facts.outcome:
         return total_of(facts.outcome, None, ())
     beat = beat or run.heartbeat
@@ -86,8 +156,9 @@ def _total(run: Run, facts: Facts, beat: Heartbeat | None) -> float | None:
     return total_of(facts.outcome, beat.spent if beat else None, attempts)
 
 
-def _recipe(run: Run) -> Recipe | None:
+def _recipe_if_sound(run: Run) -> tuple[Recipe | None, bool | None]:
+    """Of a damaged run, `Summary.recipe` and `Summary.computed_before`."""
     try:
-        return run.recipe
+        return run.recipe, run.recipe_record.get("computed_before")
     except StoreError:
-        return None
+        return None, True

@@ -1,4 +1,4 @@
-"""What a run took: three times, each defined once (docs/glossary.md has them for people)."""
+"""The three times of a run, in seconds (docs/glossary.md explains them to users)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 
 class Times(NamedTuple):
-    """What a run took so far, in seconds; None where nothing was measured.
+    """The times of a run so far, in seconds; None where nothing was measured.
 
     Attributes:
-        training: the sum of its epochs' seconds as they were spent, with what a phase computed once
-            for them; an epoch that was taken over from another run counts 0.
-        cold: the same as if nothing had been computed before, by this run or another.
-        total: all its processes, each from when it took the run to its end; of one that died to its
-            last sign of life. Waiting for a worker is left out, waiting for a full disk is not.
+        training: the sum of its epochs' seconds, with what their phase computed once for them; an
+            epoch that was copied from another run counts 0.
+        cold: the same, if nothing had been computed before by this run or another.
+        total: of all its processes, each from when it took the run to its end or, where it died, to
+            its last heartbeat. Waiting for a worker is left out, waiting for a full disk is not.
     """
 
     training: float | None = None
@@ -40,12 +40,12 @@ def total_of(
     outcome: Mapping[str, Any], spent: float | None, attempts: Sequence[Mapping[str, Any]]
 ) -> float | None:
     """The total time of a run; None before its first process, and where an earlier version did not
-    write down what its earlier processes took.
+    note the times of several processes.
 
     Args:
         outcome: how it ended; empty while it has not.
-        spent: what its last sign of life says of all its processes so far.
-        attempts: its processes.
+        spent: seconds of all its processes so far, from its last heartbeat.
+        attempts: its processes; see `Run.attempts`.
     """
     if "total_seconds" in outcome:
         return outcome["total_seconds"]
@@ -57,7 +57,7 @@ def total_of(
 def spent_before(
     outcome: Mapping[str, Any], spent: float | None, attempts: Sequence[Mapping[str, Any]]
 ) -> float | None:
-    """Seconds of all processes of a run before one that takes it now; None where that is unknown.
+    """Seconds of all earlier processes of a run that a process takes now; None where unknown.
 
     Args:
         outcome, spent, attempts: as those of `total_of`.

@@ -1,10 +1,10 @@
-"""The only file that writes under runs/.
+"""Writing that leaves either the old state or the new one, whenever the process dies.
 
-Every way to write leaves either the old state or the new one, whatever dies in between: replace
-a whole file (temporary file, fsync, rename, fsync of the folder), append one line (fsync; taken
-back if it fails), move a folder aside before it is deleted. Readers need no lock.
+A whole file is replaced (temporary file, fsync, rename, fsync of the folder), one line is appended
+(fsync; taken back if it fails), a folder is moved aside before it is deleted. Readers need no
+lock. The stores under runs/ are written through this module alone.
 
-Every step that changes the disk passes `_step`: tests stop, fail or record there.
+Every step that changes the disk calls `_step`: tests stop, fail or record there.
 """
 
 from __future__ import annotations
@@ -25,12 +25,10 @@ import numpy as np
 
 Watch = Callable[[str, Path, "Path | bytes | None"], None]
 watch: Watch | None = None
-"""Told of every step before it is taken: its name, its path, and the line that is appended or
-the name that a file is about to take. What it raises, the step raises."""
-LITTER = (".making-", ".deleted-", ".saving-")
+"""Called before every step with the step's name, its path, and the line to append or the path to
+rename to. An exception that it raises takes the place of the step."""
+TEMPORARY = (".making-", ".deleted-", ".saving-")
 ABANDONED_SECONDS = 86_400.0
-
-
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -41,10 +39,10 @@ KINDS = {
 
 
 class NoFileError(OSError):
-    """What lies at the path is no file.
+    """The path leads to something that is no file.
 
     Attributes:
-        what: what it is, such as "it is a pipe, not a file".
+        what: a clause, such as "it is a pipe, not a file".
     """
 
     def __init__(self, path: Path, what: str) -> None:
@@ -53,7 +51,7 @@ class NoFileError(OSError):
 
 
 def open_file(path: Path, flags: int) -> int:
-    """Open a file and nothing else: a pipe would make us wait for whoever is at its other end.
+    """Open a file and nothing else: opening a pipe would wait for the process at its other end.
 
     Raises:
         NoFileError: where something else lies there.
@@ -76,12 +74,8 @@ def _refuse_other(path: Path, mode: int) -> None:
         raise NoFileError(path, f"it is {what}, not a file")
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool = True) -> None:
-    """Replace a file with what `fill` writes; a failure leaves the old file as it was.
-
-    Args:
-        durable: wait until the disk has it; off for what is rewritten every second anyway.
-    """
+def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
+    """Replace a file with what `fill` writes; a failure leaves the old file as it was."""
     _step("create", path)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -89,27 +83,25 @@ def write(path: Path, fill: Callable[[IO[bytes]], object], *, durable: bool = Tr
             _step("write", Path(temporary))
             fill(file)
             file.flush()
-            if durable:
-                _step("sync", Path(temporary))
-                os.fsync(file.fileno())
+            _step("sync", Path(temporary))
+            os.fsync(file.fileno())
         _step("rename", Path(temporary), path)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    if durable:
-        _sync_folder(path.parent)
+    _sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+def write_json(path: Path, value: Any) -> None:
     """Replace a file with JSON; floats keep every bit.
 
     Raises:
-        ValueError: for a number that is none (NaN, infinity), which JSON does not know.
+        ValueError: for NaN or infinity, which JSON does not know.
     """
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write(path, lambda file: file.write(text.encode()), durable=durable)
+    write(path, lambda file: file.write(text.encode()))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -118,7 +110,7 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def write_through(path: Path, save: Callable[[Path], object]) -> None:
-    """Replace a file by a writer that wants a path of its own with the right suffix."""
+    """Replace a file by what `save(path)` writes to a temporary path with the same name."""
     _step("create", path)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
         aside = Path(folder) / path.name
@@ -137,7 +129,7 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
     """Append one JSON line and wait until the disk has it; a failure takes it back.
 
     Raises:
-        ValueError: for a number that is none (NaN, infinity), which JSON does not know.
+        ValueError: for NaN or infinity, which JSON does not know.
     """
     line = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
     descriptor = open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
@@ -166,8 +158,8 @@ def rewrite_lines(path: Path, values: list[dict[str, Any]]) -> None:
 def overwrite(path: Path, data: bytes) -> None:
     """Write `data` over the beginning of a file, in place.
 
-    The one write that can be torn: for signs of life of a fixed size, which are renewed every
-    second and must get through on a full disk, where no new block is to be had.
+    The one write that a crash can leave half done: for heartbeats, which have a fixed size, are
+    renewed every second, and must work on a full disk, which gives no new block.
     """
     descriptor = open_file(path, os.O_WRONLY | os.O_CREAT)
     try:
@@ -179,7 +171,7 @@ def overwrite(path: Path, data: bytes) -> None:
 def touch(path: Path) -> None:
     """Make an empty file whose existence is the message.
 
-    At once under its name: a temporary one might be swept by the process that owns the folder.
+    No temporary file: the process that owns the folder might remove that as abandoned.
     """
     _step("touch", path)
     os.close(open_file(path, os.O_WRONLY | os.O_CREAT))
@@ -187,7 +179,7 @@ def touch(path: Path) -> None:
 
 
 def link(path: Path, target: Path) -> None:
-    """Give a file that nobody writes any more a second name; a copy where the disk has no links."""
+    """Give a finished file a second name; make a copy where the disk supports no links."""
     _step("link", path, target)
     try:
         os.link(path, target)
@@ -199,13 +191,13 @@ def link(path: Path, target: Path) -> None:
 
 
 def mark_used(path: Path) -> None:
-    """Set a file's time stamp to now, where it is still there and may be touched."""
+    """Set a file's time stamp to now, where it exists and this account may."""
     with contextlib.suppress(OSError):
         os.utime(path)
 
 
 def remove(path: Path) -> None:
-    """Remove a file if it is there."""
+    """Remove a file if it exists."""
     with contextlib.suppress(FileNotFoundError):
         _step("remove", path)
         path.unlink()
@@ -213,7 +205,7 @@ def remove(path: Path) -> None:
 
 
 def set_aside(path: Path, folder: Path) -> None:
-    """Move a file into a folder beside it, under a name that is free there: never over another."""
+    """Move a file into a folder beside it, under a name that is free there."""
     make_folder(folder)
     number = len(os.listdir(folder)) + 1
     while (target := folder / f"{number:03d}-{path.name}").exists():
@@ -225,7 +217,7 @@ def set_aside(path: Path, folder: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, readable by its owner only; parents too."""
+    """Make a folder and its parents, readable by their owner only."""
     if not path.is_dir():
         make_folder(path.parent)  # `parents=True` would make those above with the umask's rights
         _step("make folder", path)
@@ -249,7 +241,7 @@ def publish_folder(path: Path, fill: Callable[[Path], object]) -> None:
 
 
 def delete_folder(path: Path) -> None:
-    """Delete a folder: gone for readers at once, its contents right after."""
+    """Delete a folder: first readers see it no more, then its contents go."""
     _step("create", path)
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".deleted-"))
     _step("rename", path, aside / path.name)
@@ -259,11 +251,11 @@ def delete_folder(path: Path) -> None:
 
 
 def sweep(folder: Path, *, live: bool) -> None:
-    """Remove what writers left that died.
+    """Remove temporary files and folders of writers that died.
 
     Args:
-        live: others may be writing here, so what is younger than a day stays; off where the
-            caller is the folder's only writer.
+        live: other processes may be writing here, so that those younger than a day stay; off
+            where the caller is the folder's only writer.
     """
     for path in folder.iterdir():
         if path.name.startswith(".") and _is_abandoned(path, live):
@@ -282,7 +274,7 @@ def open_log(path: Path) -> IO[bytes]:
 
 def _is_abandoned(path: Path, live: bool) -> bool:
     deleted = path.name.startswith(".deleted-")
-    temporary = path.name.startswith(LITTER) or path.name.count(".") > 1
+    temporary = path.name.startswith(TEMPORARY) or path.name.count(".") > 1
     try:
         old = time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
     except OSError:

@@ -1,11 +1,11 @@
-"""What was computed once and may be needed again; every entry can be deleted at any time.
+"""A cache on disk: what was computed once and may be needed again. Every entry can be deleted.
 
-    runs/.cache/<kind>-<key>-<four letters>/entry.json   facts, and the sha256 of each file
-                                            ...          the files
+    .cache/<kind>-<key>-<8 hex digits>/entry.json   facts, and the sha256 of each file
+                                       ...          the files
 
-Entries are written whole or not at all, by any process, and checked when they are read: what is
-not what was written is dropped and computed anew. The oldest unused go first where there are
-more bytes than THAW_CACHE_GB allows (4; 0 keeps nothing).
+Any process may write entries, each whole or not at all. An entry that is not what was written is
+dropped when it is read, and computed anew. The entries used longest ago are deleted first where
+there are more bytes than THAW_CACHE_GB allows (4 by default; 0 caches nothing).
 """
 
 from __future__ import annotations
@@ -16,16 +16,26 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from tl_engine.errors import StoreError
-from tl_engine.runs.shapes import FACTS
-from tl_engine.storage import atomic, record_files
-from tl_engine.storage.memory import Kept
+from tl_engine.storage import atomic, reading, record_files
+from tl_engine.storage.memory import FolderCache
+from tl_engine.storage.record_files import Hash, Records, Shape
 
 FOLDER = ".cache"
 MANIFEST = "entry.json"
 DEFAULT_GIGABYTES = 4.0
+
+
+class Manifest(TypedDict):
+    """What entry.json holds."""
+
+    facts: dict[str, Any]
+    files: dict[str, Hash]
+
+
+SHAPES = {MANIFEST: Shape(Manifest, 2**26)}
 
 
 class Entry(NamedTuple):
@@ -36,28 +46,29 @@ class Entry(NamedTuple):
 
 
 class Cache:
-    """The entries of a store."""
+    """The entries in one folder, of several kinds. The readers of a kind pass the shape of its
+    facts (see `record_files.Shape.of`)."""
 
     def __init__(self, root: Path, limit: int | None = None) -> None:
         """
         Args:
-            root: the store's folder.
-            limit: bytes that its entries may take together; None means THAW_CACHE_GB.
+            root: the entries lie in its subfolder .cache.
+            limit: bytes of all entries together; None means THAW_CACHE_GB.
         """
         self._folder = root / FOLDER
         self._limit = _limit() if limit is None else limit
 
-    def entries(self, kind: str, key: str) -> list[Entry]:
-        """The sound entries of that kind and key, their files checked once in each process."""
-        found = (self._open(path, kind) for path in sorted(self._folder.glob(f"{kind}-{key}-*")))
-        return [entry for entry in found if entry]
+    def entries(self, kind: str, key: str, shape: Any = dict[str, Any]) -> list[Entry]:
+        """The sound entries of that kind and key; each process checks their files once."""
+        paths = sorted(self._folder.glob(f"{kind}-{key}-*"))
+        return [entry for path in paths if (entry := self._open(path, shape))]
 
-    def facts(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(key, facts) of each entry of that kind, its files unchecked."""
+    def facts(self, kind: str, shape: Any = dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(key, facts) of each entry of that kind; its files are not checked."""
         for path in self._folder.glob(f"{kind}-*"):
             with contextlib.suppress(FileNotFoundError, StoreError):  # dropped, or will be
-                known = _facts.get(path, partial(_manifest, path, kind))
-                yield path.name.split("-")[-2], known["facts"]
+                manifest = _manifests.get(path, partial(_manifest, path, shape))
+                yield path.name.split("-")[-2], manifest["facts"]
 
     def put(
         self,
@@ -66,13 +77,13 @@ class Cache:
         facts: Mapping[str, Any],
         fill: Callable[[Path], object],
     ) -> Entry | None:
-        """Keep what `fill` writes into a folder; None where nothing may be kept.
+        """Add an entry with the files that `fill` writes into a folder; None where the limit is 0.
 
         Args:
-            facts: kept beside the files; may be filled while `fill` runs.
+            facts: written beside the files, after them: `fill` may still change it.
 
         Raises:
-            OSError: where the disk is full or refuses; nothing is kept then.
+            OSError: where the disk is full or refuses; then nothing is added.
         """
         if self._limit <= 0:
             return None
@@ -80,29 +91,20 @@ class Cache:
 
         def fill_and_describe(folder: Path) -> None:
             fill(folder)
-            kept = {file.name: record_files.sha256_of(file) for file in sorted(folder.iterdir())}
-            record_files.write_json(folder / MANIFEST, {"facts": dict(facts), "files": kept})
+            files = {file.name: reading.sha256_of(file) for file in sorted(folder.iterdir())}
+            Records(folder).write(MANIFEST, {"facts": dict(facts), "files": files})
 
         atomic.publish_folder(path, fill_and_describe)
         _checked.add(path)
-        self._shrink(keep=path)
+        self._shrink(excluded=path)
         return Entry(path, dict(facts))
 
-    def bytes_on_disk(self) -> int:
-        """What all entries take together."""
-        return sum(size for _, _, size in self._sizes())
-
-    def clear(self) -> None:
-        """Delete every entry."""
-        for _, path, _ in list(self._sizes()):
-            _drop(path)
-
-    def _open(self, path: Path, kind: str) -> Entry | None:
+    def _open(self, path: Path, shape: Any) -> Entry | None:
         try:
-            manifest = _manifest(path, kind)
+            manifest = _manifest(path, shape)
             if path not in _checked:
                 for name, sha256 in manifest["files"].items():
-                    record_files.check_sha256(path / name, sha256)
+                    reading.check_sha256(path / name, sha256)
                 _checked.add(path)
         except StoreError:
             _drop(path)
@@ -110,13 +112,13 @@ class Cache:
         atomic.mark_used(path / MANIFEST)
         return Entry(path, manifest["facts"])
 
-    def _shrink(self, keep: Path) -> None:
+    def _shrink(self, excluded: Path) -> None:
         entries = sorted(self._sizes())
         total = sum(size for _, _, size in entries)
         for _, path, size in entries:
             if total <= self._limit:
                 return
-            if path != keep:
+            if path != excluded:
                 _drop(path)
                 total -= size
 
@@ -128,14 +130,14 @@ class Cache:
                 yield (path / MANIFEST).stat().st_mtime, path, size
 
 
-_facts: Kept[dict[str, Any]] = Kept(files=(MANIFEST,))
+_manifests: FolderCache[dict[str, Any]] = FolderCache(files=(MANIFEST,))
 _checked: set[Path] = set()
-"""Entries that this process has checked or written; their names are never used again."""
+"""Entries that this process has checked or written; a folder name is never used twice."""
 
 
-def _manifest(path: Path, kind: str) -> dict[str, Any]:
-    manifest = record_files.read_json(path / MANIFEST, required=True)
-    record_files.valid(path / MANIFEST, manifest["facts"], FACTS.get(kind, dict[str, Any]))
+def _manifest(path: Path, shape: Any) -> dict[str, Any]:
+    manifest = Records(path, SHAPES).read(MANIFEST, required=True)
+    record_files.valid(path / MANIFEST, manifest["facts"], shape)
     return manifest
 
 
@@ -145,10 +147,10 @@ def _drop(path: Path) -> None:
 
 
 def _limit() -> int:
-    words = os.environ.get("THAW_CACHE_GB", "")
+    setting = os.environ.get("THAW_CACHE_GB", "")
     try:
-        return int(float(words or DEFAULT_GIGABYTES) * 1e9)
+        return int(float(setting or DEFAULT_GIGABYTES) * 1e9)
     except ValueError:
         raise StoreError(
-            f"THAW_CACHE_GB is a number of gigabytes, such as 4 or 0.5, got {words!r}."
+            f"THAW_CACHE_GB is a number of gigabytes, such as 4 or 0.5, got {setting!r}."
         ) from None

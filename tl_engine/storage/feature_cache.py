@@ -1,8 +1,8 @@
-"""What frozen layers say about images, kept so that nobody computes it twice.
+"""The outputs of frozen layers for images, cached so that they are not computed twice.
 
 An entry of kind "features" holds some images of one published array: `indices.npy` (n,) and
-`rows.npy` (n, ...) float32, a row per image. A name may have several entries; a row is the same
-in each of them, whoever computed it.
+`rows.npy` (n, ...) float32, a row per image. A key may have several entries; an image's row is the
+same in each of them, whichever run computed it.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
+from msgspec import Meta
 
 from tl_engine.storage import atomic
 from tl_engine.storage.cache import Cache, Entry
@@ -22,22 +23,34 @@ Rows = Callable[[np.ndarray], Iterable[np.ndarray]]
 """Computes the rows (m, ...) float32 of images, given their indices, in batches and in order."""
 
 
+Seconds = Annotated[float, Meta(ge=0, le=1e300)]
+
+
+class Facts(TypedDict):
+    """The facts of an entry: see `Cost`."""
+
+    images: Annotated[int, Meta(ge=1, le=10**9)]
+    seconds: Seconds
+    tracing: NotRequired[Seconds]
+
+
 class Cost(NamedTuple):
-    """What computing some images' rows took, and how much of it was tracing the graph."""
+    """The seconds that computing some images' rows took; `tracing` of them went into tracing the
+    graph."""
 
     images: int
     seconds: float
-    tracing: float
+    tracing: float = 0.0
 
 
 class Features:
     """A row per image of a split, in the split's order.
 
     Attributes:
-        seconds: that computing took those rows which were not found.
-        cold_seconds: that all of them would have taken with a graph that is traced.
-        tracing: seconds that tracing it took whoever computed some of them; 0 where it was traced
-            before.
+        seconds: spent now, on the rows that were not cached.
+        cold_seconds: that computing all rows would take with a traced graph.
+        tracing: the most seconds that tracing the graph took in any computation of these rows;
+            0 where it was traced before.
     """
 
     def __init__(
@@ -46,7 +59,7 @@ class Features:
         """
         Args:
             arrays: rows, mapped from files or in memory.
-            places: (n, 2) per image, which array and which row of it.
+            places: (n, 2), for each image the number of its array and its row there.
             costs: of each array.
         """
         self._arrays = arrays
@@ -86,33 +99,33 @@ def obtain(
     compute: Rows,
     tracing: Callable[[], float],
 ) -> Features:
-    """The features of some images: those that are kept already, and the others computed and kept.
+    """The features of some images: cached rows, and the others computed and cached.
 
     Args:
-        name: tells everything that the rows depend on, but the image.
+        name: the cache key: tells everything that the rows depend on, except the image.
         indices: (n,) of the images in their published array, at least one.
         shape: of one row.
-        tracing: asked after computing, how many seconds of it went into tracing the graph.
+        tracing: called after computing, the seconds of it that went into tracing the graph.
     """
     arrays: list[np.ndarray] = []
-    known: dict[int, tuple[int, int]] = {}
+    places: dict[int, tuple[int, int]] = {}
     costs: list[Cost] = []
-    for entry in cache.entries(KIND, name):
-        if kept := _mapped(entry):
-            known |= {int(index): (len(arrays), row) for row, index in enumerate(kept[0])}
-            arrays.append(kept[1])
+    for entry in cache.entries(KIND, name, Facts):
+        if mapped := _mapped(entry):
+            places |= {int(index): (len(arrays), row) for row, index in enumerate(mapped[0])}
+            arrays.append(mapped[1])
             facts = entry.facts
             costs.append(Cost(facts["images"], facts["seconds"], facts.get("tracing", 0.0)))
-    missing = np.array([index for index in indices if int(index) not in known], np.int64)
+    missing = np.array([index for index in indices if int(index) not in places], np.int64)
     spent = 0.0
     if len(missing):
-        known |= {int(index): (len(arrays), row) for row, index in enumerate(missing)}
+        places |= {int(index): (len(arrays), row) for row, index in enumerate(missing)}
         rows, cost = _computed(cache, name, missing, shape, compute, tracing)
         arrays.append(rows)
         costs.append(cost)
         spent = cost.seconds
-    places = np.array([known[int(index)] for index in indices], np.int64).reshape(-1, 2)
-    return Features(arrays, places, spent, costs)
+    ordered = np.array([places[int(index)] for index in indices], np.int64).reshape(-1, 2)
+    return Features(arrays, ordered, spent, costs)
 
 
 def _computed(
@@ -123,7 +136,7 @@ def _computed(
     compute: Rows,
     tracing: Callable[[], float],
 ) -> tuple[np.ndarray, Cost]:
-    """The rows, mapped from the cache or in memory, and what they cost."""
+    """The rows, mapped from the cache or in memory, and their cost."""
     facts: dict[str, Any] = {"images": len(indices), "seconds": 0.0, "tracing": 0.0}
 
     def write_rows(file: IO[bytes]) -> None:
@@ -150,7 +163,7 @@ def _computed(
 
 
 def _mapped(entry: Entry) -> tuple[np.ndarray, np.ndarray] | None:
-    """Its indices and rows; None where another process has just dropped it."""
+    """An entry's indices and rows; None where another process has just dropped it."""
     try:
         indices = np.lib.format.open_memmap(entry.path / "indices.npy", mode="r")
         return np.array(indices), np.lib.format.open_memmap(entry.path / "rows.npy", mode="r")

@@ -1,4 +1,4 @@
-"""Values read from folders, kept in memory until the folder or the files they came from change."""
+"""Values read from folders, cached in memory until the folder or the files behind them change."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 SETTLED_NANOSECONDS = 2 * 10**9
-"""A folder that changed so recently may change again within one tick of its time stamp."""
+"""A folder that changed more recently may change again within one tick of its time stamp."""
 MAXIMUM = 100_000
 Stamp = tuple[int, ...]
-"""When the folder and each file changed last, in nanoseconds; 0 for what is not there."""
+"""When the folder and each file changed last, in nanoseconds; 0 for what does not exist."""
 
 
-class Kept(Generic[Value]):
-    """One value per folder. Every write under runs/ renames, makes or removes a name, which
-    changes its folder's time stamp; what is appended or renewed in place belongs to a run that
-    is alive, and such values are not kept. What others change in place shows in the files' own
-    stamps, which nobody can set back (ctime)."""
+class FolderCache(Generic[Value]):
+    """One value per folder.
+
+    Every write through `storage.atomic` renames, makes or removes a name, which changes the
+    folder's time stamp. Lines that are appended and files that are overwritten in place belong to
+    a run that is alive, and the values of such runs are not cached (`lasts`). A file that another
+    program changed in place shows it in its own ctime, which nobody can set back.
+    """
 
     def __init__(self, maximum: int = MAXIMUM, files: Sequence[str] = ()) -> None:
         """
         Args:
-            maximum: how many values are kept; one more, and it begins anew.
-            files: names of those that a value is read from.
+            maximum: how many values are cached; with one more, all are forgotten.
+            files: names of the files that a value is read from.
         """
         self._maximum = maximum
         self._files = files
@@ -38,18 +41,18 @@ class Kept(Generic[Value]):
         read: Callable[[], Value],
         lasts: Callable[[Value], bool] = lambda value: True,
     ) -> Value:
-        """The folder's value, read afresh where the folder changed.
+        """The folder's value; `read` is called where it is not cached or the folder changed.
 
         Args:
-            lasts: whether a value may be kept.
+            lasts: whether a value may be cached.
 
         Raises:
             FileNotFoundError: where the folder is gone.
         """
         stamp = self._stamp(folder)
-        known = self._values.get(folder)
-        if known and known[0] == stamp:
-            return known[1]
+        cached = self._values.get(folder)
+        if cached and cached[0] == stamp:
+            return cached[1]
         value = read()
         settled = time.time_ns() - max(stamp) > SETTLED_NANOSECONDS
         if settled and lasts(value) and self._stamp(folder) == stamp:

@@ -12,6 +12,7 @@ import streamlit as st
 from tl_engine.data.decoding import to_png
 from tl_engine.data.sources import LabelledImages
 from tl_engine.runs import Run
+from tl_engine.runs.run_outputs import probabilities
 from ui.words import escape, plain
 
 PER_PAGE = 24
@@ -43,7 +44,7 @@ class Gallery:
 
     @cached_property
     def _kept(self) -> list[dict[str, np.ndarray]]:
-        return [run.probabilities() for run in self.runs]
+        return [probabilities(run) for run in self.runs]
 
     @cached_property
     def indices(self) -> np.ndarray:

@@ -12,6 +12,7 @@ from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.execution.cost import evaluation_seconds
 from tl_engine.execution.evaluation import start
 from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
+from tl_engine.runs.study_folder import folder_of
 from ui import access, frame
 from ui.engine import store
 from ui.words import about, duration, escape, percent, table
@@ -159,7 +160,7 @@ def _span(scores: PairedScores) -> str:
 
 
 def _evaluations(kind: Evaluation, runs: list[Run]) -> list[StudyEvaluation]:
-    studies = {run.study.id: run.study for run in runs}
+    studies = {run.study.id: folder_of(run) for run in runs}
     return [StudyEvaluation(study, kind) for study in studies.values()]
 
 

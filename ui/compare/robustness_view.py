@@ -11,6 +11,7 @@ from tl_engine.data.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
 from tl_engine.report.judgement import is_planned
 from tl_engine.runs import Evaluation, Run
+from tl_engine.runs.evaluation_results import result_of
 from ui import frame
 from ui.arms import ShownArm, budget_of
 from ui.compare import evaluation_control
@@ -85,7 +86,7 @@ def _answers(runs: list[Run]) -> Answers:
     found = {}
     for run in runs:
         try:
-            said = run.answer(Evaluation.ROBUSTNESS)
+            said = result_of(run, Evaluation.ROBUSTNESS)
         except DamagedError:
             continue
         if said:

@@ -11,13 +11,14 @@ from tl_engine.analysis.calibration import Calibration, calibration
 from tl_engine.analysis.predictions import Predictions, joined, predictions
 from tl_engine.errors import StoreError
 from tl_engine.runs import Run, RunState, summarise
-from tl_engine.storage.memory import Kept
+from tl_engine.runs.run_outputs import probabilities
+from tl_engine.storage.memory import FolderCache
 from ui.arms import ShownArm
 
 ALL = 0
 """In the place of a pair's number, which is 1 or more."""
-_predictions: Kept[Predictions] = Kept(maximum=1000)
-_calibrations: Kept[Calibration] = Kept(maximum=1000)
+_predictions: FolderCache[Predictions] = FolderCache(maximum=1000)
+_calibrations: FolderCache[Calibration] = FolderCache(maximum=1000)
 
 
 def finished_pairs(arm: ShownArm) -> dict[int, Run]:
@@ -74,7 +75,7 @@ def counted_per_seed(seeds: int) -> None:
 
 
 def _validation(run: Run) -> dict[str, np.ndarray]:
-    arrays = run.probabilities()
+    arrays = probabilities(run)
     if "validation" not in arrays:
         raise StoreError(f"Run {run.id} left no probabilities of validation images.")
     return arrays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -16,8 +17,10 @@ from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
 from tl_engine.report.judgement import is_planned
 from tl_engine.runs import Evaluation, Run, StudyEvaluation, StudyFolder, TestSetAccess
+from tl_engine.runs.evaluation_results import result_arrays, result_of
+from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.test_access import count
-from tl_engine.storage.memory import Kept
+from tl_engine.storage.memory import FolderCache
 from ui import frame
 from ui.arms import ShownArm
 from ui.compare import evaluation_control
@@ -52,7 +55,7 @@ class Tested(NamedTuple):
 def show(study: StudyFolder, arms: list[ShownArm]) -> None:
     """What the arms of a study make of its test split, or the way to open it."""
     st.subheader("Test split", anchor=False)
-    accesses = study.test_accesses()
+    accesses = Evidence(store()).test_accesses(study)
     ours = [arm for arm in arms if arm.key[0] == study.id]
     alike = _duplicates(ours) if accesses else None
     known = {arm.title: _tested(arm.runs, alike) for arm in ours}
@@ -152,11 +155,11 @@ def _tested(runs: list[Run], alike: Duplicates | None) -> dict[int, Tested]:
     near = alike.near if alike else np.array([], np.int64)
     for run in runs:
         try:
-            arrays = _kept.get(run.path, run.test_probabilities)
-            said = run.test_scores()
+            arrays = _kept.get(run.path, partial(result_arrays, run, Evaluation.TEST))
+            said = result_of(run, Evaluation.TEST)
         except DamagedError:
             continue
-        if arrays is not None and said:
+        if arrays and said:
             right = arrays["probabilities"].argmax(axis=1) == arrays["labels"]
             unlike = right[~np.isin(arrays["indices"], near)]
             validation = run.scores["splits"]["validation"]["accuracy"]
@@ -164,4 +167,4 @@ def _tested(runs: list[Run], alike: Duplicates | None) -> dict[int, Tested]:
     return found
 
 
-_kept: Kept[dict[str, np.ndarray] | None] = Kept(100)
+_kept: FolderCache[dict[str, np.ndarray] | None] = FolderCache(100)

@@ -26,7 +26,9 @@ from tl_engine.report.basis import (
 )
 from tl_engine.report.judgement import Judged, Question, judge, question_of
 from tl_engine.runs import Run, summarise
+from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.evidence import Evidence, of_store
+from tl_engine.runs.study_folder import folder_of
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access, address, health_note
 from ui.arms import ShownArm, show_table
@@ -51,7 +53,7 @@ INCOMPARABLE = ":material/block:"
 def offer_twin(run: Run, key: str) -> None:
     """Launch the run's arm again beside the same with its phases reversed, where that is another
     recipe."""
-    folder = run.study
+    folder = folder_of(run)
     pairs = sum(other.arm_index == run.arm_index for other in folder.runs())
     twin = folder.study.twin(run.arm_index, pairs)
     if twin and access.button(
@@ -240,7 +242,7 @@ def _more_pairs(one: Judged, question: Question) -> None:
         "by an interval that allows for looking, which is wider; what the planned pairs said stays "
         f"on this card.{taken}",
     ):
-        study.add_pairs(adds)
+        add_pairs(study, adds)
         launcher().ensure_worker(store())
         st.rerun()
 

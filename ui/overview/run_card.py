@@ -12,6 +12,9 @@ from tl_engine.charts.phase_tree import shares, tree_svg
 from tl_engine.execution.launcher import launcher, resume
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
+from tl_engine.runs.run_outputs import bytes_on_disk, log_tail, model_bytes, model_file
+from tl_engine.runs.run_requests import request_stop
+from tl_engine.runs.study_folder import folder_of
 from ui import access
 from ui.compare import verdict_view
 from ui.engine import store
@@ -39,7 +42,7 @@ def show(runs: list[Run]) -> None:
         if len(runs) > 3:
             st.caption(f"and {len(runs) - 3} more.")
         with guarded():
-            _tree(runs[0].study)
+            _tree(folder_of(runs[0]))
 
 
 def _tree(study: StudyFolder) -> None:
@@ -62,13 +65,13 @@ def _actions(runs: list[Run]) -> None:
     alive = [run for run in runs if not states[run.id].is_over]
     resumable = [run for run in runs if states[run.id].is_resumable]
     finished = [run for run in runs if states[run.id] is RunState.FINISHED]
-    studies = list({run.study.id: run.study for run in runs}.values())
+    studies = list({run.study.id: folder_of(run) for run in runs}.values())
     study, several = studies[0], len(studies) > 1
     one_only = "Select rows of one study for this." if several else None
     with st.container(horizontal=True, key="actions"):
         if alive and access.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
             for run in alive:
-                run.request_stop()
+                request_stop(run)
             st.rerun()
         if resumable and access.button(
             f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
@@ -130,16 +133,16 @@ def _facts(run: Run) -> None:
     st.caption(" · ".join(escape(fact) for fact in _figures(run, summary)))
     if summary.recipe and (warning := floor_warning(summary.recipe)):
         st.warning(escape(warning), icon=":material/vertical_align_bottom:")
-    if state in (RunState.FAILED, RunState.INTERRUPTED) and run.log_tail():
+    if state in (RunState.FAILED, RunState.INTERRUPTED) and log_tail(run):
         with st.expander("End of its log", expanded=state is RunState.FAILED):
-            st.code(lines(run.log_tail()), language=None, wrap_lines=True)
+            st.code(lines(log_tail(run)), language=None, wrap_lines=True)
     _downloads(run)
 
 
 def _figures(run: Run, summary: Summary) -> list[str]:
     """What there is to be known of it in numbers."""
     facts = [summary.recipe.order] if summary.recipe else []
-    facts.append(f"{size(run.bytes_on_disk())} on disk")
+    facts.append(f"{size(bytes_on_disk(run))} on disk")
     for name, seconds in summary.times._asdict().items():
         if seconds is not None:
             facts.append(f"{name} time {duration(seconds)}")
@@ -165,25 +168,25 @@ def audit_sentence(phase: dict) -> str:
 
 def _downloads(run: Run) -> None:
     """The model in each format; while one is being made, looked for every second."""
-    if run.keras_file:
-        is_made = run.h5_file is None and _asked(run) in st.session_state
+    if model_file(run):
+        is_made = model_file(run, "h5") is None and _asked(run) in st.session_state
         st.fragment(_models, run_every="1s" if is_made else None)(run)
 
 
 @guarded()
 def _models(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        for suffix, file in (("keras", run.keras_file), ("h5", run.h5_file)):
-            if file:
+        for suffix in ("keras", "h5"):
+            if model_file(run, suffix):
                 st.download_button(
                     f"Model as .{suffix}",
-                    data=partial(run.model_bytes, suffix),
+                    data=partial(model_bytes, run, suffix),
                     file_name=f"{run.id.replace('/', '-')}.{suffix}",
                     icon=":material/download:",
                     on_click="ignore",
                     key=f"{suffix}-{run.id}",
                 )
-        if run.h5_file:
+        if model_file(run, "h5"):
             if st.session_state.pop(_asked(run), None):
                 st.rerun()  # nothing more is looked for
         elif _asked(run) not in st.session_state:
@@ -227,7 +230,7 @@ def _delete(studies: list[StudyFolder]) -> None:
         runs = study.runs()
         st.markdown(
             f"**{escape(study.title)}** with {_count(runs)}, "
-            f"{size(sum(run.bytes_on_disk() for run in runs))}, launched "
+            f"{size(sum(bytes_on_disk(run) for run in runs))}, launched "
             f"{study.created:%d %b %Y %H:%M}, will be gone for good."
         )
     if access.button(

@@ -1,0 +1,95 @@
+"""What a run leaves besides its records: predictions, the model's files, its log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from tl_engine.errors import StoreError
+from tl_engine.runs import checkpoint
+from tl_engine.runs.run import Run
+from tl_engine.storage import atomic, reading
+
+LOG_BYTES = 20_000
+
+
+def probabilities(run: Run) -> dict[str, np.ndarray]:
+    """Predictions for the validation images: `validation`, probabilities (n, classes) float16;
+    `validation_labels` and `validation_indices` (n,), indices into the dataset's published array.
+
+    Raises:
+        StoreError: before the run has finished, or where they are not what was written.
+    """
+    path, scores = run.path / "probabilities.npz", run.scores
+    if not scores:
+        raise StoreError(f"Run {run.id} has no probabilities yet: it is {run.state.value}.")
+    return reading.read_arrays(path, scores.get("files", {}).get(path.name, ""))
+
+
+def model_arrays(run: Run) -> dict[str, np.ndarray]:
+    """All variables of the model at the last committed epoch, by index in the model's order.
+
+    Raises:
+        StoreError: where there is none or it does not match its sha256.
+    """
+    arrays = checkpoint.read_model(run.records)
+    if arrays is None:
+        raise StoreError(f"Run {run.id} has no trained model yet: it is {run.state.value}.")
+    return arrays
+
+
+def model_file(run: Run, suffix: str = "keras") -> Path | None:
+    """The path of model.keras or model.h5; None where it was not written."""
+    path = run.path / f"model.{suffix}"
+    return path if os.path.isfile(path) else None
+
+
+def model_bytes(run: Run, suffix: str = "keras") -> bytes:
+    """The contents of model.keras or model.h5.
+
+    Raises:
+        DamagedError: for a file that is missing or not what was written.
+    """
+    path = run.path / f"model.{suffix}"
+    return reading.read_bytes(path, run.outcome.get("files", {}).get(path.name, ""))
+
+
+def write_model(run: Run, save: Callable[[Path], object], suffix: str = "keras") -> None:
+    """Replace model.keras or model.h5 by what `save(path)` writes. Exports need no claim of the
+    run: nothing else of it changes.
+
+    Raises:
+        OSError: where the disk is full or refuses.
+    """
+    atomic.write_through(run.path / f"model.{suffix}", save)
+
+
+def log_tail(run: Run, lines: int = 40) -> str:
+    """The last lines of the log."""
+    try:
+        with os.fdopen(atomic.open_file(run.path / "log.txt", os.O_RDONLY), "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_BYTES))
+            text = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def open_log(run: Run) -> IO[bytes]:
+    """The log, to append to."""
+    return atomic.open_log(run.path / "log.txt")
+
+
+def bytes_on_disk(run: Run) -> int:
+    """Bytes of all its files."""
+    size = 0
+    for folder, _, names in os.walk(run.path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += os.lstat(os.path.join(folder, name)).st_size
+    return size
