@@ -15,19 +15,19 @@ PROGRAM = """
 import sys, time
 from tl_engine.catalog.presets import preset
 from tl_engine.learning import device
-from tl_engine.learning.timing import _pixels
+from tl_engine.learning.timing import random_images
 from tl_engine.learning.network import Network
 from tl_engine.study import Seeds
 if sys.argv[1] == "plain":
     device._keep_freed_memory = lambda: None
 device.prepare_device(2)
 recipe = preset("try-it").study().arms[0].recipe
-learner = Network(recipe, Seeds.of_pair(1)).enter(recipe, recipe.phases[0]).learner
-pixels = _pixels(recipe, 256)
+training = Network(recipe, Seeds.of_pair(1)).enter(recipe, recipe.phases[0]).training
+pixels = random_images(recipe, 256)
 epoch = (pixels, pixels.labels, range(256), 64, lambda done: None)
-learner.train(*epoch)
+training.train(*epoch)
 began = time.perf_counter()
-learner.train(*epoch)
+training.train(*epoch)
 print(256 / (time.perf_counter() - began))
 """
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from tl_engine.catalog.datasets import DATASETS
 from tl_engine.data import sources
-from tl_engine.learning.batches import Learner
+from tl_engine.learning.batches import TrainingGraph
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import ClaimedRun, RunStore
@@ -69,14 +69,14 @@ def main() -> None:
         dataset="cifar10",
         image_size=64,
     )
-    learn = Learner.train
+    learn = TrainingGraph.train
 
-    def some(learner: Learner, source, labels, order, size, beat, skipped=0, at_once=1) -> None:
+    def some(graph: TrainingGraph, source, labels, order, size, beat, skipped=0, at_once=1) -> None:
         if at_once == 1:
             order = order[: options.batches * size]
-        learn(learner, source, labels, order, size, beat, skipped, at_once)
+        learn(graph, source, labels, order, size, beat, skipped, at_once)
 
-    Learner.train = some  # type: ignore[method-assign, assignment]
+    TrainingGraph.train = some  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder) / "home", options.images)
         store = RunStore(Path(folder) / "runs")

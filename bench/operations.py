@@ -38,14 +38,14 @@ def main() -> None:
     recipe = recipe_of(options.backbone, Phase(options.trainable, 1, 1e-5), images=IMAGES)
     prepare_device(2)
     seeds = Seeds.of_pair(1)
-    stage = Network(recipe, seeds).enter(recipe, recipe.phases[0], features=False)
+    graphs = Network(recipe, seeds).enter(recipe, recipe.phases[0], features=False)
     train = split(sources.load(recipe.dataset), IMAGES, seeds.data).train
     epoch = (train, train.labels, np.arange(IMAGES), recipe.batch_size, lambda done: None)
-    stage.learner.train(*epoch)
+    graphs.training.train(*epoch)
     with tempfile.TemporaryDirectory() as folder:
         with tf.profiler.experimental.Profile(folder):
             began = time.perf_counter()
-            stage.learner.train(*epoch)
+            graphs.training.train(*epoch)
             seconds = time.perf_counter() - began
         spent = _by_operation(next(Path(folder).rglob("*.xplane.pb")))
     whole = sum(spent.values())

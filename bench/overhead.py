@@ -21,7 +21,7 @@ import keras
 
 from tl_engine.catalog.backbones import BACKBONES, Backbone
 from tl_engine.learning import architectures
-from tl_engine.learning.batches import Learner
+from tl_engine.learning.batches import TrainingGraph
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import ClaimedRun, RunState, RunStore
@@ -44,16 +44,18 @@ def main() -> None:
     phases = (Phase("all", 1, 1e-5), Phase("head", 1, 1e-3))
     recipe = Recipe(phases, backbone=backbone, train_images=128)
     steps: list[float] = []
-    learn = Learner.train
+    learn = TrainingGraph.train
 
-    def timed(learner: Learner, source, labels, order, size, beat, skipped=0, at_once=1) -> None:
+    def timed(
+        graph: TrainingGraph, source, labels, order, size, beat, skipped=0, at_once=1
+    ) -> None:
         def first(done: int) -> None:
             steps.append(time.perf_counter())
             beat(done)
 
-        learn(learner, source, labels, order, size, first, skipped, at_once)
+        learn(graph, source, labels, order, size, first, skipped, at_once)
 
-    Learner.train = timed  # type: ignore[method-assign, assignment]
+    TrainingGraph.train = timed  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs")
         for run in store.create(Study("Overhead", (Arm("Arm", recipe),), pairs=3)).runs():

@@ -149,22 +149,22 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
 
 
 def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
-    from tl_engine.learning.prediction_server import load
+    from tl_engine.learning.finished_networks import load
 
     first, second = copy.studies()[0].runs()
     pixels = np.array(load_images("fashion-mini").train.images[:8])
-    alone = load(second).reader.ask(pixels)
+    alone = load(second).inference.predict_batch(pixels)
     network = load(first)
-    assert not np.array_equal(network.reader.ask(pixels), alone)
+    assert not np.array_equal(network.inference.predict_batch(pixels), alone)
     assert load(second, network) is network
-    assert np.array_equal(network.reader.ask(pixels), alone)
+    assert np.array_equal(network.inference.predict_batch(pixels), alone)
 
 
 @pytest.mark.parametrize(("phase", "passes"), [("head", 1), ("all", 2)])
 def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
     store, monkeypatch, phase, passes
 ):
-    from tl_engine.learning.batches import Reader
+    from tl_engine.learning.batches import InferenceGraph
 
     monkeypatch.setenv("THAW_CACHE_GB", "1")
     recipes = [tiny_recipe(Phase(phase, 1, rate)) for rate in (1e-2, 1e-3)]
@@ -174,18 +174,18 @@ def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
         claimed.begin()
         train(claimed)
         claimed.end(RunState.FINISHED, "Every epoch is done.", 1.0)
-    asked, read = [], Reader.ask
+    asked, predict = [], InferenceGraph.predict_batch
 
-    def counting(reader, inputs):
+    def counting(graph, inputs):
         asked.append(len(inputs) if inputs.ndim == 4 else 0)
-        return read(reader, inputs)
+        return predict(graph, inputs)
 
-    monkeypatch.setattr(Reader, "ask", counting)
+    monkeypatch.setattr(InferenceGraph, "predict_batch", counting)
     assert not evaluate(store, study, TEST, study.runs())
     images = len(load_images("fashion-mini").test.images)
     assert passes * images <= sum(asked) < passes * images + 32
     answers = [run.test_probabilities()["probabilities"] for run in study.runs()]
-    monkeypatch.setattr(Reader, "ask", read)
+    monkeypatch.setattr(InferenceGraph, "predict_batch", predict)
     monkeypatch.setenv("THAW_FEATURES", "off")
     for run in study.runs():
         (run.path / "test.json").unlink()
@@ -195,13 +195,13 @@ def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
 
 
 def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path):
-    from tl_engine.learning.prediction_server import load
+    from tl_engine.learning.finished_networks import load
 
     shutil.copytree(PROJECT / "tests" / "golden" / "format-1", tmp_path / "runs")
     run, _ = RunStore(tmp_path / "runs").studies()[0].runs()
     known = run.test_probabilities()
     images = np.array(load_images("fashion-mini").test.images[:50])
-    said = load(run).reader.ask(images)
+    said = load(run).inference.predict_batch(images)
     np.testing.assert_allclose(said, known["probabilities"][:50], atol=2e-3)
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.attacks import some
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.data.splits import Split
-from tl_engine.learning import model as networks
+from tl_engine.learning import submodels, variables
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import Network
 from tl_engine.recipe import Phase, Recipe
@@ -41,20 +41,20 @@ def test_training_above_a_boundary_is_training_through_what_lies_below(name, fre
     pixels = random.integers(0, 256, (32, 28, 28, 3), dtype=np.uint8)
     part = Split(pixels, random.integers(0, 10, 32), np.arange(32))
     network = Network(recipe, Seeds.of_pair(1))
-    boundary = networks.boundary(network.model, recipe, recipe.phases[0])
+    boundary = submodels.boundary(network.model, recipe, recipe.phases[0])
     assert boundary is not None, "more than one tensor crosses"
     told = BACKBONES[name].feature_bytes(free, recipe.head_input, recipe.image_size)
     assert told == pytest.approx(4 * np.prod(boundary.shape[1:]), rel=0.15)
-    start = networks.copies_of(network.model.variables)
+    start = variables.copies_of(network.model.variables)
     ends = []
     for features in (True, False):
-        networks.assign(network.model.variables, start)
-        stage = network.enter(recipe, recipe.phases[0], features=features)
+        variables.assign(network.model.variables, start)
+        graphs = network.enter(recipe, recipe.phases[0], features=features)
         rows = part
         if features:
-            rows = Split(stage.below.read(part), part.labels, part.indices)
-        stage.learner.train(rows, part.labels, np.arange(32), 8, lambda done: None)
-        ends.append(networks.copies_of(network.model.variables))
+            rows = Split(graphs.below.predict(part), part.labels, part.indices)
+        graphs.training.train(rows, part.labels, np.arange(32), 8, lambda done: None)
+        ends.append(variables.copies_of(network.model.variables))
     for index, array in ends[0].items():
         np.testing.assert_allclose(array, ends[1][index], rtol=0, atol=ROUNDS.get(name, 0))
 
@@ -67,7 +67,7 @@ def test_a_feature_does_not_depend_on_its_place_nor_on_its_neighbours(name):
     below = Network(recipe, Seeds.of_pair(1)).enter(recipe, recipe.phases[0]).below
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (256, 28, 28, 3), dtype=np.uint8)
-    rows, order = below.ask(pixels), random.permutation(256)
-    np.testing.assert_array_equal(below.ask(pixels[order]), rows[order])
+    rows, order = below.predict_batch(pixels), random.permutation(256)
+    np.testing.assert_array_equal(below.predict_batch(pixels[order]), rows[order])
     for count in (32, 64, 96, 224):
-        np.testing.assert_array_equal(below.ask(pixels[:count]), rows[:count])
+        np.testing.assert_array_equal(below.predict_batch(pixels[:count]), rows[:count])

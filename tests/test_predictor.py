@@ -41,41 +41,40 @@ def test_two_models_are_kept_apart(predictor, finished):
 
 
 def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finished):
-    from tl_engine.learning.prediction_server import Networks, classify, load
+    from tl_engine.learning.finished_networks import FinishedNetworks, load
 
     picture = np.array(sources.load("fashion-mini").test.images[:1])
-    kept = Networks(RunStore(finished.path.parent))
+    networks = FinishedNetworks(RunStore(finished.path.parent))
     first, second = finished.runs()
-    alone = {run.id: load(run).reader.ask(picture) for run in (first, second)}
-    networks = set()
+    alone = {run.id: load(run).inference.predict_batch(picture) for run in (first, second)}
+    used = set()
     for run in (first, second, second, first):
-        network = kept.of(run.id)
-        networks.add(id(network))
-        said = classify(network, picture)["probabilities"]
+        used.add(id(networks.of(run.id)))
+        said = networks.probabilities(run.id, picture)
         np.testing.assert_array_equal(said, alone[run.id])
-    assert len(networks) == 1
+    assert len(used) == 1
 
 
 def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_path):
     import shutil
 
-    from tl_engine.learning.prediction_server import Networks
+    from tl_engine.learning.finished_networks import FinishedNetworks
 
     shutil.copytree(finished.path, tmp_path / "runs" / finished.id)
     store = RunStore(tmp_path / "runs")
     first, second = store.study(finished.id).runs()
     (file,) = second.path.glob("model-*.npz")
     file.write_bytes(file.read_bytes()[:-10])
-    kept, picture = Networks(store), np.zeros((1, 28, 28, 3), np.uint8)
-    said = kept.of(first.id).reader.ask(picture)
+    networks, picture = FinishedNetworks(store), np.zeros((1, 28, 28, 3), np.uint8)
+    said = networks.of(first.id).inference.predict_batch(picture)
     with pytest.raises(StoreError, match="is damaged"):
-        kept.of(second.id)
-    np.testing.assert_array_equal(kept.of(first.id).reader.ask(picture), said)
+        networks.of(second.id)
+    np.testing.assert_array_equal(networks.of(first.id).inference.predict_batch(picture), said)
 
 
 def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(store, monkeypatch):
-    from tl_engine.learning.batches import Reader
-    from tl_engine.learning.prediction_server import Networks, load
+    from tl_engine.learning.batches import InferenceGraph
+    from tl_engine.learning.finished_networks import FinishedNetworks, load
     from tl_engine.learning.training import train
 
     recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3)]
@@ -87,18 +86,20 @@ def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(s
         run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
     first, second, tuned = runs
     pictures = [np.array(sources.load("fashion-mini").test.images[n : n + 1]) for n in (0, 1)]
-    alone = {(r.id, n): load(r).reader.ask(p) for r in runs for n, p in enumerate(pictures)}
-    passes, ask = [], Reader.ask
+    alone = {
+        (r.id, n): load(r).inference.predict_batch(p) for r in runs for n, p in enumerate(pictures)
+    }
+    passes, predict = [], InferenceGraph.predict_batch
 
-    def counting(reader, inputs):
+    def counting(graph, inputs):
         passes.append(inputs.ndim == 4)
-        return ask(reader, inputs)
+        return predict(graph, inputs)
 
-    monkeypatch.setattr(Reader, "ask", counting)
-    kept, expected = Networks(store), [1, 1, 2, 3, 4, 5]
+    monkeypatch.setattr(InferenceGraph, "predict_batch", counting)
+    networks, expected = FinishedNetworks(store), [1, 1, 2, 3, 4, 5]
     asked = [(first, 0), (second, 0), (tuned, 0), (first, 1), (tuned, 1), (second, 0)]
     for (run, number), count in zip(asked, expected, strict=True):
-        said = kept.classify(run.id, pictures[number])["probabilities"]
+        said = networks.probabilities(run.id, pictures[number])
         np.testing.assert_allclose(said, alone[run.id, number], atol=1e-6)
         assert sum(passes) == count
 
@@ -141,7 +142,7 @@ def test_the_most_likely_classes_come_first():
 
 
 def test_an_h5_file_is_not_begun_where_the_disk_has_no_room(finished, monkeypatch):
-    from tl_engine.learning.prediction_server import export_h5
+    from tl_engine.learning.results import export_h5
 
     full = namedtuple("usage", "free")(1000)
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)

@@ -1,4 +1,4 @@
-"""Where a run is: looks for a stop after every batch, and says now and then how much is left."""
+"""How far a run is: sees a stop after every batch, and reports now and then how much is left."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ REPORT_SECONDS = 0.5
 
 
 class Listener(Protocol):
-    """Whoever is told: a run that is trained, or an evaluation of finished ones."""
+    """What progress is reported to: a run that is trained, or an evaluation of finished runs."""
 
     @property
     def stop_requested(self) -> bool:
         """Whether somebody asked it to stop."""
 
     def report(self, progress: dict[str, Any]) -> None:
-        """Say where it is."""
+        """Record how far it is."""
 
 
 @dataclass
@@ -27,24 +27,29 @@ class Progress:
     """Counts the work of a run, or of an evaluation, and reports it.
 
     Attributes:
-        total, seen, skipped: all of the work, done by this process, and done by one before it.
+        total, seen, skipped: work in forward passes of one image: all of it, done by this process,
+            and not to be done by it.
         started: when this process began to train, on the performance counter.
     """
 
     listener: Listener
-    total: float
+    total: float = 1.0
     seen: float = 0.0
     skipped: float = 0.0
     started: float = field(default_factory=time.perf_counter)
     where: dict[str, Any] = field(default_factory=dict)
     _reported: float = 0.0
 
+    def start(self, skipped: float = 0.0) -> None:
+        """Training begins, where so much work was done before."""
+        self.started, self.skipped = time.perf_counter(), skipped
+
     def stage(self, sentence: str, **where: Any) -> None:
-        """Enter a stage that people should see at once."""
+        """Enter a stage, and report it at once."""
         self.where = {"stage": sentence, **where}
         self._report()
 
-    def beat(self, images: float = 0.0) -> None:
+    def advance(self, images: float = 0.0) -> None:
         """Count work done, in forward passes of one image.
 
         Raises:

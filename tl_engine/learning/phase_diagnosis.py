@@ -1,0 +1,170 @@
+"""What a run's phases did to its network, described at the end of each on the same few images.
+
+A diagnosis changes nothing: weights that are swapped in are swapped out again, no random state is
+used, and what a run computes has the same bits with THAW_DIAGNOSIS=off. How much is measured
+depends on the recipe alone, so that a run that was resumed has the same diagnosis.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from tl_engine.data.diagnostic_images import BETWEEN, Probe, ProbeSize, size_for
+from tl_engine.data.splits import Split
+from tl_engine.errors import ThawError
+from tl_engine.learning import gradients
+from tl_engine.learning.network import Network
+from tl_engine.learning.network_states import NetworkStates
+from tl_engine.learning.variables import Weights, copies_of
+from tl_engine.recipe import Phase, Recipe
+from tl_engine.study import Seeds
+
+TOO_SHORT = "The run is too short: looking inside would cost more than a tenth of its own work."
+NO_POINTS = "The run is too short to be asked between the ends of its phases."
+NO_START = "The run was resumed inside the phase, and the state in which it began was not kept."
+
+
+def is_wanted() -> bool:
+    """Whether runs are diagnosed: THAW_DIAGNOSIS=off leaves it out."""
+    return os.environ.get("THAW_DIAGNOSIS", "on") != "off"
+
+
+class Diagnosis:
+    """Describes a run's network whenever a phase ends."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        seeds: Seeds,
+        network: Network,
+        validation: Split,
+        fingerprint: str,
+        work: float,
+        on_images: Callable[[int], None],
+    ) -> None:
+        """
+        Args:
+            fingerprint: of the dataset.
+            work: of the whole run, in forward passes of one image.
+            on_images: called while it measures; may raise.
+        """
+        self._recipe, self._seeds, self._network = recipe, seeds, network
+        self._validation, self._fingerprint, self._on_images = validation, fingerprint, on_images
+        self._size = size_for(recipe, work) if is_wanted() else None
+        self._first: Weights | None = None
+        self._in_memory: tuple[Weights, ...] = ()
+        self._states: NetworkStates | None = None
+        self._start: Weights | None = None
+
+    def begin(self, start: Callable[[], Weights | None] | None = None) -> None:
+        """A phase begins.
+
+        Args:
+            start: gives the weights with which it began, where that was in another process.
+        """
+        if not self._size:
+            return
+        built = self._network.built_weights
+        same = self._in_memory or ((built,) if built else ())
+        self._start = start() if start else copies_of(self._network.model.variables, *same)
+
+    def of_first_step(self, trained: keras.Model, phase: Phase) -> dict[str, Any]:
+        """ "gradients" of the first step of the phase that `begin` announced, one step later;
+        nothing where it trains the head alone.
+
+        Args:
+            trained: what was compiled for the phase.
+        """
+        if not self._size or self._start is None or not phase.trains_backbone:
+            return {}
+        model = self._network.model
+        blocks = gradients.of_first_step(model, trained, self._recipe, phase, self._start)
+        return {"gradients": blocks}
+
+    def of_end(self, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """What the phase that ends now did.
+
+        Args:
+            before: the records of the phases before it.
+
+        Returns:
+            "diagnosis", plain numbers for JSON, and "diagnosis_seconds"; nothing where it is off.
+        """
+        if not is_wanted():
+            return {}
+        began = time.perf_counter()
+        diagnosis: dict[str, Any] = {"skipped": TOO_SHORT}
+        if self._size:
+            try:
+                diagnosis = self._measure(self._size, before)
+            except ThawError as error:  # the weights that a resumed run began with may be gone
+                diagnosis = {"skipped": str(error)}
+        self._start = None
+        return {"diagnosis": diagnosis, "diagnosis_seconds": time.perf_counter() - began}
+
+    def _measure(self, size: ProbeSize, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        network = self._network
+        reader = network.activations
+        first = self._first = self._first or network.initial_weights(self._recipe, self._seeds)
+        start = self._start if before else first
+        with reader.restoring(*((start,) if start else ()), first) as end:
+            states = self._states = self._states or self._states_on(size, first)
+            self._in_memory = (first, end)
+            end_numbers = states.describe(end)
+            start_numbers = self._start_numbers(size, states, start, before)
+            path = {"skipped": NO_START}
+            if start is not None and start_numbers is not None:
+                path = self._path(size, states, (start, end), (start_numbers, end_numbers))
+        return {
+            "images": size.images,
+            "start": start_numbers,
+            "end": end_numbers,
+            "path": path,
+        }
+
+    def _states_on(self, size: ProbeSize, first: Weights) -> NetworkStates:
+        probe = Probe(self._validation, self._fingerprint, size.images)
+        self._network.activations.look_at(probe, first, self._on_images)
+        softmax = self._recipe.head_input == "softmax"
+        return NetworkStates(self._network.activations, probe.labels, first, softmax=softmax)
+
+    def _start_numbers(
+        self,
+        size: ProbeSize,
+        states: NetworkStates,
+        start: Weights | None,
+        before: Sequence[Mapping[str, Any]],
+    ) -> dict[str, Any] | None:
+        """The state in which the phase began, as the phase before described its end where it did
+        so on the same images; None where it is lost."""
+        previous = before[-1].get("diagnosis", {}) if before else {}
+        if previous.get("images") == size.images:
+            return dict(previous["end"])
+        return states.describe(start) if start is not None else None
+
+    def _path(
+        self,
+        size: ProbeSize,
+        states: NetworkStates,
+        weights: tuple[Weights, Weights],
+        numbers: tuple[Mapping[str, Any], Mapping[str, Any]],
+    ) -> dict[str, Any]:
+        """Loss and accuracy on the straight line from the phase's start to its end.
+
+        Args:
+            weights, numbers: those of the start and of the end.
+        """
+        costs_nothing = self._network.activations.same_body(*weights)
+        between = BETWEEN[0] if costs_nothing else size.between
+        if not between:
+            return {"skipped": NO_POINTS}
+        at = [float(share) for share in np.linspace(0, 1, between + 2)]
+        scores = [states.score_between(*weights, share) for share in at[1:-1]]
+        line = [numbers[0], *scores, numbers[1]]
+        return {"at": at, **{name: [s[name] for s in line] for name in ("loss", "accuracy")}}
