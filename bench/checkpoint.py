@@ -18,8 +18,8 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.learning.checkpoint_writer import CheckpointWriter
 from tl_engine.learning.training import train
+from tl_engine.learning.training_state import TrainingState
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import ClaimedRun, RunStore
 from tl_engine.study import Arm, Study
@@ -37,14 +37,14 @@ def main() -> None:
         train_images=1000,
     )
     seconds = []
-    commit = CheckpointWriter.commit
+    commit = TrainingState.commit
 
-    def timed(writer: CheckpointWriter, *arguments: Any) -> None:
+    def timed(state: TrainingState, optimizer: Any) -> None:
         began = time.perf_counter()
-        commit(writer, *arguments)
+        commit(state, optimizer)
         seconds.append(time.perf_counter() - began)
 
-    CheckpointWriter.commit = timed  # type: ignore[method-assign, assignment]
+    TrainingState.commit = timed  # type: ignore[method-assign, assignment]
     with tempfile.TemporaryDirectory() as folder:
         store = RunStore(Path(folder) / "runs")
         study = Study("Cost of a commit", (Arm("Fine-tune first", recipe),))

@@ -4,6 +4,7 @@ Four families and boundaries of all in each run of the suite; THAW_ATTACKS=20 tr
 """
 
 import os
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.data.splits import Split
 from tl_engine.learning import submodels, variables
 from tl_engine.learning.device import prepare_device
+from tl_engine.learning.feature_maker import COMPUTED_BY, NOT_IN_FEATURES, feature_key
 from tl_engine.learning.network import Network
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
@@ -71,3 +73,52 @@ def test_a_feature_does_not_depend_on_its_place_nor_on_its_neighbours(name):
     np.testing.assert_array_equal(below.predict_batch(pixels[order]), rows[order])
     for count in (32, 64, 96, 224):
         np.testing.assert_array_equal(below.predict_batch(pixels[:count]), rows[:count])
+
+
+ENVIRONMENT = dict.fromkeys([*COMPUTED_BY, "fingerprint"], "as here")
+
+
+def test_a_setting_that_nobody_thought_of_makes_other_features():
+    @dataclass(frozen=True)
+    class Sharpened(Recipe):
+        """A recipe of a later version."""
+
+        sharpening: bool = False
+
+    phase = Phase("head", 1, 1e-3)
+    keys = [
+        feature_key(Sharpened((phase,), sharpening=setting), phase, ENVIRONMENT)
+        for setting in (False, True)
+    ]
+    assert len({*keys, feature_key(Recipe((phase,)), phase, ENVIRONMENT)}) == 3
+
+
+@pytest.mark.parametrize("setting", [field.name for field in fields(Recipe)])
+def test_features_are_shared_where_no_setting_that_can_change_them_differs(setting):
+    phase, others = (
+        Phase("head", 1, 1e-3),
+        {
+            "phases": (Phase("head", 1, 1e-3), Phase("all", 2, 1e-5, "sgd")),
+            "backbone": "tiny",
+            "dataset": "cifar10",
+            "head_input": "logits",
+            "batchnorm": "adapt",
+            "train_images": 100,
+            "image_size": 96,
+            "batch_size": 32,
+            "precision": "mixed float16",
+        },
+    )
+    recipe = Recipe((phase,))
+    value = others.get(setting, not getattr(recipe, setting))
+    changes = {setting: value, **({"pretrained": False} if value == "tiny" else {})}
+    changed = replace(recipe, **changes)
+    are_same = feature_key(recipe, phase, ENVIRONMENT) == feature_key(changed, phase, ENVIRONMENT)
+    assert are_same == (setting in NOT_IN_FEATURES)
+
+
+@pytest.mark.parametrize("fact", ENVIRONMENT)
+def test_features_of_other_images_or_machines_are_others(fact):
+    phase = Phase("head", 1, 1e-3)
+    elsewhere = feature_key(Recipe((phase,)), phase, {**ENVIRONMENT, fact: "elsewhere"})
+    assert elsewhere != feature_key(Recipe((phase,)), phase, ENVIRONMENT)

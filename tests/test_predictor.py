@@ -104,6 +104,42 @@ def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(s
         assert sum(passes) == count
 
 
+def test_a_request_of_another_verb_is_refused_in_a_sentence(predictor, finished):
+    run, picture = finished.runs()[0], {"images": np.zeros((1, 28, 28, 3), np.uint8)}
+    child = predictor._child
+    with pytest.raises(PredictionError, match=r"classify or preprocess, got .* 'paint'"):
+        predictor.request("paint", run, picture, colour="red")
+    assert predictor._child is child
+    with pytest.raises(PredictionError, match="The model cannot preprocess: "):
+        predictor.request("preprocess", run, {})
+    assert predictor.request("preprocess", run, picture)["images"].shape == (1, 16, 16, 3)
+
+
+def test_what_is_no_request_is_answered_with_a_sentence_and_unpickles_nothing(finished):
+    import io
+
+    from tl_engine.execution.predictor import HEADER, pack, unpack
+    from tl_engine.learning.finished_networks import FinishedNetworks
+    from tl_engine.learning.prediction_server import respond
+
+    pickled = io.BytesIO()
+    np.savez(pickled, **{HEADER: np.array([{}], dtype=object)})
+    networks = FinishedNetworks(RunStore(finished.path.parent))
+    for message in (b"", b"nonsense", pack("no request", {}), pickled.getvalue()):
+        sentence, arrays = unpack(respond(networks, message))
+        assert sentence.startswith("The model cannot ")
+        assert arrays == {}
+
+
+def test_a_response_that_takes_too_long_ends_the_child(finished, monkeypatch):
+    monkeypatch.setattr("tl_engine.execution.predictor.RESPONSE_SECONDS", 0.01)
+    run, pixels = finished.runs()[0], np.zeros((1, 28, 28, 3), np.uint8)
+    with Predictor(RunStore(finished.path.parent)) as slow:
+        with pytest.raises(PredictionError, match="gave no answer in 0 s"):
+            slow.classify(run, pixels)
+        assert slow._child is None
+
+
 @pytest.mark.parametrize("shape", [(28, 28, 3), (1, 32, 32, 3), (1, 28, 28, 1)])
 def test_pictures_of_another_size_are_refused(predictor, finished, shape):
     with pytest.raises(PredictionError, match="28 x 28 x 3 pixels, got"):

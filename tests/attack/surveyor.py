@@ -208,22 +208,20 @@ class Models:
         import numpy as np
 
         from tl_engine.errors import ThawError
-        from tl_engine.execution.prediction_messages import unpack
-        from tl_engine.execution.predictor import Predictor
+        from tl_engine.execution.predictor import Predictor, Request
         from tl_engine.runs import RunStore
 
         exchange = Predictor._exchange
 
-        def answer(self: Predictor, message: bytes) -> Any:
+        def answer(self: Predictor, request: Request) -> Any:
             if cls.are_real:
-                return exchange(self, message)
-            request, arrays = unpack(message)
+                return exchange(self, request)
             try:
-                RunStore(os.environ["THAW_RUNS_DIR"]).run(request["run"]).model_bytes("keras")
+                RunStore(os.environ["THAW_RUNS_DIR"]).run(request.run).model_bytes("keras")
             except ThawError as error:
-                return {"error": str(error)}, {}
-            images = arrays["images"]
-            return {}, {
+                return str(error), {}
+            images = request.arrays["images"]
+            return "", {
                 "probabilities": np.full((len(images), 10), 0.1, np.float32),
                 "images": np.zeros_like(images),
             }

@@ -2,33 +2,54 @@
 
 The pages' process never loads TensorFlow: a child does (`learning/prediction_server.py`), which
 keeps the models in memory that were used last, and ends when its Predictor closes or dies.
-Requests and responses travel over a socket as `prediction_messages.py` packs them.
+Requests and responses travel over a socket as arrays in an npz file, never as pickles.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import PredictionError
 from tl_engine.execution.local import PROJECT
-from tl_engine.execution.prediction_messages import Arrays, pack, unpack
 from tl_engine.runs import Run, RunState, RunStore
 
 SERVER = "tl_engine.learning.prediction_server"
 RESPONSE_SECONDS = 120.0
 """How long a response may take; the first one loads TensorFlow and builds the network."""
+
+
+Arrays = Mapping[str, np.ndarray]
+HEADER = "header"
+"""The array of a message that holds what is not an array, as JSON."""
+
+
+class Request(NamedTuple):
+    """What the child is asked to compute.
+
+    Attributes:
+        verb: one of those of `prediction_server.VERBS`, which say what arrays they take.
+        run: id of a finished run.
+        options: plain data for JSON.
+    """
+
+    verb: str
+    run: str
+    arrays: Arrays
+    options: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -87,8 +108,7 @@ class Predictor:
         """What the child computes with the model of a finished run.
 
         Args:
-            verb: one of those of `prediction_server.VERBS`, which say what arrays they take.
-            options: plain data for JSON.
+            verb, arrays, options: as those of a Request.
 
         Raises:
             PredictionError: for a run that has not finished, a request that the child refuses, or
@@ -100,11 +120,9 @@ class Predictor:
                 f"Only a finished run can {verb}: {run.arm} (pair {run.pair}) is {state}."
             )
         with self._lock:
-            header, result = self._exchange(
-                pack({"verb": verb, "run": run.id, "options": options}, arrays)
-            )
-        if "error" in header:
-            raise PredictionError(header["error"])
+            error, result = self._exchange(Request(verb, run.id, arrays, options))
+        if error:
+            raise PredictionError(error)
         return result
 
     def close(self) -> None:
@@ -112,10 +130,12 @@ class Predictor:
         with self._lock:
             self._stop_child()
 
-    def _exchange(self, message: bytes) -> tuple[dict[str, Any], Arrays]:
+    def _exchange(self, request: Request) -> tuple[str, Arrays]:
+        """The response: the sentence why there are no arrays, else empty; and the arrays."""
         connection = self._ensure_child()
+        header = [request.verb, request.run, request.options]
         try:
-            connection.send_bytes(message)
+            connection.send_bytes(pack(header, request.arrays))
             if not connection.poll(RESPONSE_SECONDS):
                 raise PredictionError(f"The model gave no answer in {RESPONSE_SECONDS:.0f} s.")
             return unpack(connection.recv_bytes())
@@ -152,6 +172,20 @@ class Predictor:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._child.wait(5)
         self._child = self._connection = None
+
+
+def pack(header: Any, arrays: Arrays) -> bytes:
+    """A message of a header, plain data for JSON, and arrays."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **{HEADER: np.array(json.dumps(header)), **arrays})
+    return buffer.getvalue()
+
+
+def unpack(message: bytes) -> tuple[Any, dict[str, np.ndarray]]:
+    """Header and arrays of what `pack` made."""
+    with np.load(io.BytesIO(message), allow_pickle=False) as content:
+        arrays = dict(content)
+    return json.loads(str(arrays.pop(HEADER))), arrays
 
 
 def ranked(probabilities: np.ndarray, labels: Sequence[str], top: int = 5) -> list[Prediction]:

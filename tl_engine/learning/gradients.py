@@ -31,13 +31,8 @@ def of_first_step(
     optimizer = getattr(trained.optimizer, "inner_optimizer", trained.optimizer)
     if not int(optimizer.iterations):
         return []
-    norms = dict(
-        zip(
-            keys_of(model, trained.trainable_variables),
-            _gradient_norms(optimizer, phase),
-            strict=True,
-        )
-    )
+    trained_keys = keys_of(model, trained.trainable_variables)
+    norms = dict(zip(trained_keys, _gradient_norms(optimizer, phase), strict=True))
     blocks = {title: keys.weights for title, keys in keys_by_block(model, recipe).items()}
     rows = []
     for title, keys in {**blocks, "Head": head_keys(model)}.items():

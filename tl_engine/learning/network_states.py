@@ -17,7 +17,11 @@ from tl_engine.learning.variables import Weights
 
 
 class NetworkStates:
-    """Describes states, each given by its weights."""
+    """Describes states, each given by its weights.
+
+    Attributes:
+        first: the weights with which the run began.
+    """
 
     def __init__(
         self, reader: ActivationReader, labels: np.ndarray, first: Weights, *, softmax: bool
@@ -25,16 +29,15 @@ class NetworkStates:
         """
         Args:
             labels: (n,) of the diagnostic images.
-            first: the weights with which the run began.
             softmax: a softmax feeds the head.
         """
-        self._reader, self._first = reader, first
+        self.reader, self.first = reader, first
         self._labels, self._softmax = labels, softmax
         self._cached: tuple[Activations, list[dict[str, Any]]] | None = None
 
     def describe(self, weights: Weights) -> dict[str, Any]:
         """A state compared with the one in which the run began; plain numbers for JSON."""
-        reader, labels, first = self._reader, self._labels, self._first
+        reader, labels, first = self.reader, self._labels, self.first
         count = len(labels)
         parts = {"": slice(0, count), "corrupted_": slice(count, None)}
         current, reference = reader.activations(weights), reader.activations(first)
@@ -57,20 +60,20 @@ class NetworkStates:
     def score_between(self, start: Weights, end: Weights, share: float) -> dict[str, float]:
         """Loss and accuracy on the clean images with weights between two states, 0 to 1."""
         weights = Interpolated(start, end, share)
-        activations = self._reader.clean_activations(weights)
-        return score(self._reader.probabilities(activations, weights), self._labels)
+        activations = self.reader.clean_activations(weights)
+        return score(self.reader.probabilities(activations, weights), self._labels)
 
     def _blocks(self, weights: Weights, current: Activations) -> list[dict[str, Any]]:
         """Each block, bottom-up, on the clean images; a change of the head alone changes none."""
         if self._cached is None or self._cached[0] is not current:
-            blocks = [self._block(title, weights, current) for title in self._reader.blocks]
+            blocks = [self._block(title, weights, current) for title in self.reader.blocks]
             self._cached = current, blocks
         return self._cached[1]
 
     def _block(self, title: str, weights: Weights, current: Activations) -> dict[str, Any]:
-        keys = self._reader.blocks[title]
+        keys = self.reader.blocks[title]
         (now, means, variances), (then, first_means, first_variances) = (
-            [[arrays[key] for key in part] for part in keys] for arrays in (weights, self._first)
+            [[arrays[key] for key in part] for part in keys] for arrays in (weights, self.first)
         )
         means_drift, variances_drift = readout.statistics_drift(
             means, variances, first_means, first_variances
@@ -85,7 +88,7 @@ class NetworkStates:
 
     def _cka(self, title: str, current: Activations) -> float:
         """Debiased CKA of the block's output with its output when the run began."""
-        reference = self._reader.activations(self._first)
+        reference = self.reader.activations(self.first)
         if title not in current.blocks:
             return math.nan
         if current is reference:

@@ -16,11 +16,12 @@ import keras
 import numpy as np
 
 from tl_engine.data.diagnostic_images import BETWEEN, Probe, ProbeSize, size_for
-from tl_engine.data.splits import Split
 from tl_engine.errors import ThawError
 from tl_engine.learning import gradients
 from tl_engine.learning.network import Network
 from tl_engine.learning.network_states import NetworkStates
+from tl_engine.learning.progress import Progress
+from tl_engine.learning.run_data import RunData
 from tl_engine.learning.variables import Weights, copies_of
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
@@ -39,27 +40,13 @@ class Diagnosis:
     """Describes a run's network whenever a phase ends."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        seeds: Seeds,
-        network: Network,
-        validation: Split,
-        fingerprint: str,
-        work: float,
-        on_images: Callable[[int], None],
+        self, recipe: Recipe, seeds: Seeds, network: Network, data: RunData, progress: Progress
     ) -> None:
-        """
-        Args:
-            fingerprint: of the dataset.
-            work: of the whole run, in forward passes of one image.
-            on_images: called while it measures; may raise.
-        """
         self._recipe, self._seeds, self._network = recipe, seeds, network
-        self._validation, self._fingerprint, self._on_images = validation, fingerprint, on_images
-        self._size = size_for(recipe, work) if is_wanted() else None
-        self._first: Weights | None = None
-        self._in_memory: tuple[Weights, ...] = ()
+        self._data, self._progress = data, progress
+        self._size = size_for(recipe, progress.total) if is_wanted() else None
         self._states: NetworkStates | None = None
+        self._in_memory: tuple[Weights, ...] = ()
         self._start: Weights | None = None
 
     def begin(self, start: Callable[[], Weights | None] | None = None) -> None:
@@ -71,7 +58,7 @@ class Diagnosis:
         if not self._size:
             return
         built = self._network.built_weights
-        same = self._in_memory or ((built,) if built else ())
+        same = self._in_memory or ([built] if built else [])
         self._start = start() if start else copies_of(self._network.model.variables, *same)
 
     def of_first_step(self, trained: keras.Model, phase: Phase) -> dict[str, Any]:
@@ -109,62 +96,40 @@ class Diagnosis:
         return {"diagnosis": diagnosis, "diagnosis_seconds": time.perf_counter() - began}
 
     def _measure(self, size: ProbeSize, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        network = self._network
-        reader = network.activations
-        first = self._first = self._first or network.initial_weights(self._recipe, self._seeds)
+        network, states = self._network, self._states
+        first = states.first if states else network.initial_weights(self._recipe, self._seeds)
         start = self._start if before else first
-        with reader.restoring(*((start,) if start else ()), first) as end:
-            states = self._states = self._states or self._states_on(size, first)
+        with network.activations.restoring(*((start,) if start else ()), first) as end:
+            states = self._states = states or self._states_on(size, first)
             self._in_memory = (first, end)
-            end_numbers = states.describe(end)
-            start_numbers = self._start_numbers(size, states, start, before)
-            path = {"skipped": NO_START}
-            if start is not None and start_numbers is not None:
-                path = self._path(size, states, (start, end), (start_numbers, end_numbers))
-        return {
-            "images": size.images,
-            "start": start_numbers,
-            "end": end_numbers,
-            "path": path,
-        }
+            at_end = states.describe(end)
+            previous = before[-1].get("diagnosis", {}) if before else {}
+            if previous.get("images") == size.images:
+                at_start = previous["end"]
+            else:  # the phase before was described on other images, or not at all
+                at_start = states.describe(start) if start else None
+            path: dict[str, Any] = {"skipped": NO_START}
+            if start and at_start:
+                between = size.between
+                if states.reader.same_body(start, end):  # costs nothing
+                    between = BETWEEN[0]
+                shares = [float(share) for share in np.linspace(0, 1, between + 2)]
+                scores = [states.score_between(start, end, share) for share in shares[1:-1]]
+                path = _path(shares, [at_start, *scores, at_end])
+        return {"images": size.images, "start": at_start, "end": at_end, "path": path}
 
     def _states_on(self, size: ProbeSize, first: Weights) -> NetworkStates:
-        probe = Probe(self._validation, self._fingerprint, size.images)
-        self._network.activations.look_at(probe, first, self._on_images)
+        fingerprint = self._data.environment["fingerprint"]
+        probe = Probe(self._data.splits.validation, fingerprint, size.images)
+        reader, progress = self._network.activations, self._progress
+        reader.look_at(probe, first, lambda images: progress.advance())
         softmax = self._recipe.head_input == "softmax"
-        return NetworkStates(self._network.activations, probe.labels, first, softmax=softmax)
+        return NetworkStates(reader, probe.labels, first, softmax=softmax)
 
-    def _start_numbers(
-        self,
-        size: ProbeSize,
-        states: NetworkStates,
-        start: Weights | None,
-        before: Sequence[Mapping[str, Any]],
-    ) -> dict[str, Any] | None:
-        """The state in which the phase began, as the phase before described its end where it did
-        so on the same images; None where it is lost."""
-        previous = before[-1].get("diagnosis", {}) if before else {}
-        if previous.get("images") == size.images:
-            return dict(previous["end"])
-        return states.describe(start) if start is not None else None
 
-    def _path(
-        self,
-        size: ProbeSize,
-        states: NetworkStates,
-        weights: tuple[Weights, Weights],
-        numbers: tuple[Mapping[str, Any], Mapping[str, Any]],
-    ) -> dict[str, Any]:
-        """Loss and accuracy on the straight line from the phase's start to its end.
-
-        Args:
-            weights, numbers: those of the start and of the end.
-        """
-        costs_nothing = self._network.activations.same_body(*weights)
-        between = BETWEEN[0] if costs_nothing else size.between
-        if not between:
-            return {"skipped": NO_POINTS}
-        at = [float(share) for share in np.linspace(0, 1, between + 2)]
-        scores = [states.score_between(*weights, share) for share in at[1:-1]]
-        line = [numbers[0], *scores, numbers[1]]
-        return {"at": at, **{name: [s[name] for s in line] for name in ("loss", "accuracy")}}
+def _path(shares: list[float], numbers: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """Loss and accuracy on the straight line from the phase's start to its end."""
+    if len(shares) == 2:
+        return {"skipped": NO_POINTS}
+    curves = {name: [each[name] for each in numbers] for name in ("loss", "accuracy")}
+    return {"at": shares, **curves}

@@ -19,17 +19,15 @@ from tl_engine.execution.cost import (
     total_work,
     work_per_image,
 )
-from tl_engine.learning import feature_maker
 from tl_engine.learning.audit import audit, hashes
 from tl_engine.learning.batches import epoch_order
-from tl_engine.learning.checkpoint_writer import CheckpointWriter
 from tl_engine.learning.device import prepare_device
+from tl_engine.learning.feature_maker import are_wanted
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
 from tl_engine.learning.phase_training import PhaseTraining, Seconds
 from tl_engine.learning.progress import Progress
 from tl_engine.learning.results import finish
-from tl_engine.learning.run_clock import RunClock
 from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.learning.scoring import score
 from tl_engine.learning.training_state import TrainingState
@@ -54,19 +52,17 @@ def train(run: ClaimedRun) -> None:
         FloatingPointError: if the loss is no number any more.
         ThawError: for data or weights that are not to be had.
     """
-    device = prepare_device(run.threads)
-    clock, progress = RunClock(), Progress(run)
+    device, progress = prepare_device(run.threads), Progress(run)
     progress.stage(f"Loading {dataset(run.recipe.dataset).title}")
     mismatch = "this run began with: put the former ones back and resume, or launch it anew."
     data = load_run_data(run, device, mismatch)
     run.record_environment(data.environment)
-    trainer = Trainer(run, data, progress, clock)
+    trainer = Trainer(run, data, progress)
     probabilities = trainer.train()
-    records = trainer.state.phases
-    validation = data.splits.validation
-    finish(run, trainer.network.model, validation, probabilities, records, progress)
+    model, phases = trainer.network.model, trainer.state.phases
+    finish(run, model, data.splits.validation, probabilities, phases, progress)
     for measurement in measurements_of(
-        run.recipe, records, forward=clock.forward_seconds, startup=clock.startup
+        run.recipe, phases, forward=progress.forward_seconds, startup=progress.startup
     ):
         run.add_measurement(measurement)
 
@@ -79,39 +75,28 @@ class Trainer:
         state: how far the run is.
     """
 
-    def __init__(self, run: ClaimedRun, data: RunData, progress: Progress, clock: RunClock) -> None:
+    def __init__(self, run: ClaimedRun, data: RunData, progress: Progress) -> None:
         """Build the network, and restore the last committed state, or that of another run which
         began with the same phases."""
-        self._run, self._recipe, self._data = run, run.recipe, data
-        self._progress, self._clock = progress, clock
+        self._run, self._recipe = run, run.recipe
+        self._data, self._progress = data, progress
         progress.total = total_work(run.recipe, data.sizes)
         progress.stage(f"Building {run.recipe.backbone}")
         checkpoint = _last_checkpoint(run, data.environment)
         self.network = network_of(run.recipe, run.seeds, weights=checkpoint is None)
-        self.state = TrainingState()
         if checkpoint:
             assign(self.network.model.variables, checkpoint.model)
-            self.state = TrainingState.restored(checkpoint, run.epochs())
         self._optimizer_arrays = checkpoint.optimizer if checkpoint else {}
-        self._writer = CheckpointWriter(run, self.network.model, checkpoint)
-        self._diagnosis = Diagnosis(
-            run.recipe,
-            run.seeds,
-            self.network,
-            validation=data.splits.validation,
-            fingerprint=data.environment["fingerprint"],
-            work=progress.total,
-            on_images=lambda images: progress.advance(),
-        )
+        self.state = TrainingState(run, self.network.model, checkpoint)
+        self._diagnosis = Diagnosis(run.recipe, run.seeds, self.network, data, progress)
 
     def train(self) -> np.ndarray:
-        """Every epoch from the last committed state on.
+        """Train every epoch from the last committed state on.
 
         Returns:
             The validation split's class probabilities (n, classes) after the last epoch.
         """
         self._progress.start(skipped=self._work_done())
-        self._clock.start()
         phase: PhaseTraining | None = None
         probabilities: np.ndarray | None = None
         while following := next_epoch(self._recipe, self.state.history):
@@ -128,49 +113,31 @@ class Trainer:
         """Work of the epochs and features before this process, as far as it is recorded."""
         phases, sizes = self._recipe.phases, self._data.sizes
         trained = [phases[line["phase"]] for line in self.state.history]
-        begun = [phases[record["phase"]] for record in self.state.phases]
+        ended = [phases[record["phase"]] for record in self.state.phases]
         epochs = sum(phase_work(self._recipe, phase, sizes) / phase.epochs for phase in trained)
-        return epochs + sum(features_work(self._recipe, phase, sizes) for phase in begun)
+        return epochs + sum(features_work(self._recipe, phase, sizes) for phase in ended)
 
     def _phase(self, index: int) -> PhaseTraining:
-        return PhaseTraining(
-            self.network,
-            self._recipe,
-            index,
-            data=self._data,
-            cache=self._run.cache,
-            progress=self._progress,
-            clock=self._clock,
-        )
+        return PhaseTraining(self._run, index, self.network, self._data, self._progress)
 
     def _enter(self, following: Next) -> PhaseTraining:
         """Set the phase; within one that began before, restore its optimizer's state."""
         began = time.perf_counter()
         phase = self._phase(following.phase)
         setup = time.perf_counter() - began
-        once = self._costs_of_entering(phase)
+        before, wanted = self._recipe.phases[: phase.index], are_wanted()
+        once = phase.prepare(self.network.graphs_of(self._recipe, before, features=wanted))
         is_resumed = following.number > 1 or self.state.step > 0
         if is_resumed:
-            assign(phase.graphs.training.model.optimizer.variables, self._optimizer_arrays)
+            assign(phase.optimizer.variables, self._optimizer_arrays)
             self._diagnosis.begin(partial(self._weights_before, phase.index))
         else:
             phase.once = once
             self._diagnosis.begin()
-        has_history = bool(self.state.history)
-        self._writer.enter_phase(is_resumed=is_resumed, has_history=has_history)
+        self.state.enter_phase(is_resumed=is_resumed)
         if self.state.current.get("phase") != phase.index:
             self.state.current = self._new_record(phase, setup)
         return phase
-
-    def _costs_of_entering(self, phase: PhaseTraining) -> Seconds:
-        """Obtain the phase's features; what that and tracing the graphs costs once."""
-        # Phases before it count what they traced, also those that another run has trained.
-        before, wanted = self._recipe.phases[: phase.index], feature_maker.are_wanted()
-        self._clock.leave_out(self.network.graphs_of(self._recipe, before, features=wanted))
-        graphs = phase.graphs
-        warm_up = self._clock.saved_by(graphs.training) + self._clock.saved_by(graphs.inference)
-        features = phase.obtain_features()
-        return Seconds(features.spent, features.cold + warm_up)
 
     def _new_record(self, phase: PhaseTraining, setup: float) -> dict[str, Any]:
         sizes = self._data.sizes
@@ -189,10 +156,8 @@ class Trainer:
     def _weights_before(self, phase: int) -> Weights | None:
         """The weights with which a phase began that this process did not see begin; None where no
         cache has them."""
-        if phase == 0:
-            return None
         with contextlib.suppress(StoreError):  # dropped a moment ago
-            if end := _phase_end(self._run, phase, self._data.environment):
+            if phase and (end := _phase_end(self._run, phase, self._data.environment)):
                 return variables_of(end)
         return None
 
@@ -201,13 +166,12 @@ class Trainer:
         began = time.perf_counter()
         epochs = self._recipe.total_epochs
         self._progress.stage("Training", phase=phase.index, epoch=following.epoch, epochs=epochs)
-        rate = learning_rate(phase.phase, following.number)
-        phase.graphs.training.model.optimizer.learning_rate = rate
+        rate = phase.optimizer.learning_rate = learning_rate(phase.phase, following.number)
         is_whole = self.state.step == 0
         running_loss = self._train_batches(phase, following)
         trained = time.perf_counter()
         sample, validation = self._data.sample, self._data.splits.validation
-        sample_probabilities = phase.probabilities(sample)
+        sample_scores = score(phase.probabilities(sample), sample.labels)
         probabilities = phase.probabilities(validation)
         measured = time.perf_counter()
         scores = score(probabilities, validation.labels)
@@ -217,7 +181,7 @@ class Trainer:
             "cold_seconds": measured - began + phase.once.cold,
             "images": self._data.sizes.train,
             "running_loss": running_loss,
-            **score(sample_probabilities, sample.labels),
+            **sample_scores,
             **{f"val_{name}": value for name, value in scores.items()},
         }
         line = epoch_line(following.epoch, phase.index, phase.phase, values)
@@ -226,10 +190,10 @@ class Trainer:
         if is_whole:  # half an epoch's time would be taken for a fast one
             self.state.current["epoch_seconds"].append(trained - began)
         self.state.current["evaluation"] += measured - trained
-        self._end_epoch(phase, line, following)
+        self._end_epoch(phase, following, line)
         return probabilities
 
-    def _end_epoch(self, phase: PhaseTraining, line: dict[str, Any], ended: Next) -> None:
+    def _end_epoch(self, phase: PhaseTraining, ended: Next, line: dict[str, Any]) -> None:
         """Commit the epoch, with the record of its phase where that is over."""
         self.state.end_epoch(line)
         phase.once = Seconds()
@@ -237,33 +201,33 @@ class Trainer:
         is_over = following is None or following.phase != phase.index
         if is_over:
             self._leave(phase, ended.number)
-        self._commit(phase, ended.epoch)
+        self.state.commit(phase.optimizer)
         if is_over:
             name = name_of(self._recipe, phase.index + 1, self._run.seeds, self._run.threads)
             self._run.keep_phase_end(name, self.state.phases, self._data.environment)
 
     def _leave(self, phase: PhaseTraining, epochs: int) -> None:
         """Close the record of the phase: what it took, and what it changed."""
-        changed = audit(self.network.model, self.state.current.pop("before", {}))
+        state, before = self.state, self.state.current.pop("before", {})
+        record = {**state.current, "epochs": epochs, "audit": audit(self.network.model, before)}
         self._progress.stage("Looking inside", phase=phase.index)
-        diagnosis = self._diagnosis.of_end(self.state.phases)
+        record |= self._diagnosis.of_end(state.phases)
         left_out = 1 - epochs / phase.phase.epochs
         work = phase_work(self._recipe, phase.phase, self._data.sizes)
         self._progress.skipped += left_out * work
-        self.state.end_phase(epochs=epochs, audit=changed, **diagnosis)
+        state.phases.append(record)
+        state.current = {}
 
     def _train_batches(self, phase: PhaseTraining, following: Next) -> float:
         """The rest of one pass over the training images; its running loss."""
-        state, training = self.state, phase.graphs.training
+        state, training, split = self.state, phase.graphs.training, self._data.splits.train
         seed, skipped = self._run.seeds.for_epoch(following.epoch), state.step
         if not skipped:
             reseed(self.network.model, seed)
-        split = self._data.splits.train
-        source = phase.input_of(split)
         training.model.reset_metrics()
         training.running_loss = state.loss
         training.train(
-            source,
+            phase.input_of(split),
             split.labels,
             epoch_order(len(split), seed),
             self._recipe.batch_size,
@@ -276,42 +240,35 @@ class Trainer:
         return state.loss[0] / state.loss[1]
 
     def _after_batches(self, phase: PhaseTraining, following: Next, step: int) -> None:
-        """`step` batches of the epoch are done."""
-        fresh, self.state.step = step - self.state.step, step
-        if following.number == step == fresh == 1:
-            model = phase.graphs.training.model
-            self.state.current |= self._diagnosis.of_first_step(model, phase.phase)
-        self._commit_inside(phase, following.epoch - 1)
-        per_image = work_per_image(self._recipe, phase.phase)
-        self._progress.advance(per_image * fresh * self._recipe.batch_size)
-
-    def _commit_inside(self, phase: PhaseTraining, epoch: int) -> None:
-        """Within an epoch: commit when it is long, or when this process has to end.
+        """Batches of the epoch are done, `step` in all: commit when it is long, or when this
+        process has to end.
 
         Raises:
             Ended: after a commit, where it has to.
         """
-        is_late = time.perf_counter() - self._writer.committed > COMMIT_SECONDS
+        fresh, self.state.step = step - self.state.step, step
+        if following.number == step == fresh == 1:
+            model = phase.graphs.training.model
+            self.state.current |= self._diagnosis.of_first_step(model, phase.phase)
+        is_late = time.perf_counter() - self.state.committed > COMMIT_SECONDS
         if is_late or self._run.is_ending:
             self.state.loss = phase.graphs.training.running_loss
             self._record_losses(phase)
             if np.isfinite(self.state.loss).all():  # else the epoch's end raises
-                self._commit(phase, epoch)
+                self.state.commit(phase.optimizer)
         if self._run.is_ending:
             raise Ended
+        per_image = work_per_image(self._recipe, phase.phase)
+        self._progress.advance(per_image * fresh * self._recipe.batch_size)
 
     def _record_losses(self, phase: PhaseTraining) -> None:
-        """Add the losses of the steps since the last call to those of the phase's first and last
-        steps."""
+        """Add the losses of the steps since the last call to the phase's record."""
         fresh = phase.graphs.training.take_losses()
         size, images = self._recipe.batch_size, self._data.sizes.train
         if images > size and self.state.step * size - images > size / 2:
             fresh = fresh[:-1]  # an epoch's last batch, so small that its loss is noise
         if "steps" in self.state.current:
             self.state.current["steps"] = kept(self.state.current["steps"], fresh)
-
-    def _commit(self, phase: PhaseTraining, epoch: int) -> None:
-        self._writer.commit(self.state, epoch, phase.graphs.training.model.optimizer)
 
 
 def _last_checkpoint(run: ClaimedRun, environment: dict[str, Any]) -> Checkpoint | None:
