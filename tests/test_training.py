@@ -15,7 +15,7 @@ from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.datasets import dataset
 from tl_engine.data.splits import Split
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
-from tl_engine.learning import training, variables
+from tl_engine.learning import phase_training, training, variables
 from tl_engine.learning.audit import audit, hashes
 from tl_engine.learning.batches import TrainingGraph, epoch_order
 from tl_engine.learning.device import prepare_device
@@ -288,7 +288,7 @@ def test_a_run_that_ended_goes_on_to_the_same_bits(store, monkeypatch, ends):
 
     monkeypatch.setattr(ClaimedRun, "commit", commit_and_end)
     if ends == "inside an epoch":
-        monkeypatch.setattr(training, "COMMIT_SECONDS", 0.0)
+        monkeypatch.setattr(phase_training, "COMMIT_SECONDS", 0.0)
     if ends == "before the last files":
         monkeypatch.setattr(ClaimedRun, "commit", commit)
         monkeypatch.setattr(training, "finish", end)
@@ -346,7 +346,7 @@ def test_a_loss_that_explodes_is_said_with_its_learning_rate(store):
 def test_a_loss_that_is_no_number_in_validation_only_is_said_too(store, monkeypatch):
     run = begun(store, ALL)
     monkeypatch.setattr(
-        training.PhaseTraining,
+        phase_training.PhaseTraining,
         "probabilities",
         lambda phase, part: np.full((len(part.labels), 10), np.nan, np.float32),
     )

@@ -54,7 +54,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
             data = load_run_data(run, device, "it was trained on.")
             network = load(run, network)
             predict: Predict = partial(network.inference.predict, on_images=progress.advance)
-            if kind is Evaluation.TEST and _caches_all(run.recipe):
+            if kind is Evaluation.TEST and _caches_features(run.recipe):
                 predict = _through_features(run.recipe, data, network, cache, progress)
             numbers, arrays = EVALUATIONS[kind](run, data.splits, predict)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
@@ -64,7 +64,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     return refused
 
 
-def _caches_all(recipe: Recipe) -> bool:
+def _caches_features(recipe: Recipe) -> bool:
     """Whether the head's input is the same for all runs on the backbone, and cached."""
     return recipe.is_pristine and are_wanted() and all(map(recipe.keeps_features, recipe.phases))
 

@@ -69,11 +69,7 @@ class FeatureMaker:
     """Computes the features below a phase, or finds them in the cache."""
 
     def __init__(
-        self,
-        below: InferenceGraph,
-        key: str,
-        cache: Cache,
-        on_images: Callable[[int], None],
+        self, below: InferenceGraph, key: str, cache: Cache, on_images: Callable[[int], None]
     ) -> None:
         """
         Args:
@@ -105,11 +101,7 @@ class FeatureMaker:
             return 0.0 if was_traced else self._below.warm_up
 
         shape = tuple(self._below.model.outputs[0].shape[1:])
-        name = self._name(split.part)
-        return obtain(self._cache, name, split.indices, shape, compute, tracing)
-
-    def _name(self, part: str) -> str:
-        """32 hex digits of everything that a row depends on, but the image."""
         digest = self._digest.copy()
-        digest.update(part.encode())
-        return digest.hexdigest()[:32]
+        digest.update(split.part.encode())
+        name = digest.hexdigest()[:32]  # of everything that a row depends on, but the image
+        return obtain(self._cache, name, split.indices, shape, compute, tracing)

@@ -1,20 +1,35 @@
-"""The phase that a run is in: its graphs, and what they are fed."""
+"""The phase that a run is in: what its graphs are fed, and its pass over the training images."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Set
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 
+from tl_engine.analysis.steps import kept
 from tl_engine.data.splits import Split
-from tl_engine.learning.batches import BatchSource, TracedGraph
+from tl_engine.execution.cost import work_per_image
+from tl_engine.learning.audit import hashes
+from tl_engine.learning.batches import BatchSource, TracedGraph, epoch_order
 from tl_engine.learning.feature_maker import FeatureMaker, are_wanted, feature_key
 from tl_engine.learning.network import Network
+from tl_engine.learning.phase_diagnosis import Diagnosis
 from tl_engine.learning.progress import Progress
 from tl_engine.learning.run_data import RunData
+from tl_engine.learning.training_state import TrainingState
+from tl_engine.learning.variables import reseed
 from tl_engine.runs import ClaimedRun
+from tl_engine.schedule import Next
+
+COMMIT_SECONDS = 300.0
+"""How much of a long epoch a killed process may lose."""
+
+
+class Ended(Exception):  # noqa: N818 - a message to the worker, not an error
+    """This process was asked to end; the run goes on in another."""
 
 
 class Seconds(NamedTuple):
@@ -37,7 +52,7 @@ class PhaseTraining:
         self, run: ClaimedRun, index: int, network: Network, data: RunData, progress: Progress
     ) -> None:
         self.index, self.phase = index, run.recipe.phases[index]
-        self._data, self._progress = data, progress
+        self._run, self._model, self._data, self._progress = run, network.model, data, progress
         self.graphs = network.enter(run.recipe, self.phase, features=are_wanted())
         self.once = Seconds()
         self._inputs: dict[int, BatchSource] = {}
@@ -82,3 +97,79 @@ class PhaseTraining:
             tracing = max(warm_ups.pop(below), *(features.tracing for features in made))
         cold = sum(features.cold_seconds for features in made) + tracing
         return Seconds(sum(f.seconds for f in made), cold + sum(warm_ups.values()))
+
+    def new_record(self, setup: float) -> dict[str, Any]:
+        """The record of a phase that begins.
+
+        Args:
+            setup: seconds that setting the layers and compiling took.
+        """
+        sizes = self._data.sizes
+        return {
+            "phase": self.index,
+            "trainable": self.phase.trainable_label,
+            "images": sizes.train,
+            "evaluated": sizes.validation + sizes.sample,
+            "setup": setup,
+            "evaluation": 0.0,
+            "epoch_seconds": [],
+            "before": hashes(self._model),
+            "steps": {},
+        }
+
+    def train_batches(self, following: Next, state: TrainingState, diagnosis: Diagnosis) -> float:
+        """The rest of one pass over the training images; its running loss.
+
+        Args:
+            state: updated after each batch; committed when the epoch is long.
+
+        Raises:
+            Ended: after a commit, where this process has to end.
+        """
+        training, split = self.graphs.training, self._data.splits.train
+        seed, skipped = self._run.seeds.for_epoch(following.epoch), state.step
+        if not skipped:
+            reseed(self._model, seed)
+        training.model.reset_metrics()
+        training.running_loss = state.loss
+
+        def on_batches(done: int) -> None:
+            fresh, state.step = skipped + done - state.step, skipped + done
+            if following.number == state.step == fresh == 1:
+                state.current |= diagnosis.of_first_step(training.model, self.phase)
+            self._commit_inside(state)
+            per_image = work_per_image(self._run.recipe, self.phase)
+            self._progress.advance(per_image * fresh * self._run.recipe.batch_size)
+
+        training.train(
+            self.input_of(split),
+            split.labels,
+            epoch_order(len(split), seed),
+            self._run.recipe.batch_size,
+            on_batches,
+            skipped,
+            self.graphs.batches_per_call,
+        )
+        self._record_losses(state)
+        state.loss = training.running_loss
+        return state.loss[0] / state.loss[1]
+
+    def _commit_inside(self, state: TrainingState) -> None:
+        """Commit where the epoch is long, or where this process has to end; then raise Ended."""
+        is_late = time.perf_counter() - state.committed > COMMIT_SECONDS
+        if is_late or self._run.is_ending:
+            state.loss = self.graphs.training.running_loss
+            self._record_losses(state)
+            if np.isfinite(state.loss).all():  # else the epoch's end raises
+                state.commit(self.optimizer)
+        if self._run.is_ending:
+            raise Ended
+
+    def _record_losses(self, state: TrainingState) -> None:
+        """Add the losses of the steps since the last call to the phase's record."""
+        fresh = self.graphs.training.take_losses()
+        size, images = self._run.recipe.batch_size, self._data.sizes.train
+        if images > size and state.step * size - images > size / 2:
+            fresh = fresh[:-1]  # an epoch's last batch, so small that its loss is noise
+        if "steps" in state.current:
+            state.current["steps"] = kept(state.current["steps"], fresh)

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol
+from typing import Any
 
-from tl_engine.runs import Stopped
+from tl_engine.runs import ClaimedRun, Stopped, StudyEvaluation
 
 REPORT_SECONDS = 0.5
-
-
-class Listener(Protocol):
-    """What progress is reported to: a run that is trained, or an evaluation of finished runs."""
-
-    @property
-    def stop_requested(self) -> bool:
-        """Whether somebody asked it to stop."""
-
-    def report(self, progress: dict[str, Any]) -> None:
-        """Record how far it is."""
 
 
 class Progress:
@@ -30,7 +19,11 @@ class Progress:
         startup: seconds before training began.
     """
 
-    def __init__(self, listener: Listener, total: float = 1.0) -> None:
+    def __init__(self, listener: ClaimedRun | StudyEvaluation, total: float = 1.0) -> None:
+        """
+        Args:
+            listener: whose stop is looked for, and to which progress is reported.
+        """
         self.total, self.seen, self.skipped = total, 0.0, 0.0
         self.startup = 0.0
         self._listener, self._stage = listener, dict[str, Any]()

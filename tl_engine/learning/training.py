@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.analysis.steps import kept
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import StoreError
 from tl_engine.execution.cost import (
@@ -17,31 +16,24 @@ from tl_engine.execution.cost import (
     measurements_of,
     phase_work,
     total_work,
-    work_per_image,
 )
-from tl_engine.learning.audit import audit, hashes
-from tl_engine.learning.batches import epoch_order
+from tl_engine.learning.audit import audit
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import are_wanted
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
-from tl_engine.learning.phase_training import PhaseTraining, Seconds
+from tl_engine.learning.phase_training import Ended, PhaseTraining, Seconds
 from tl_engine.learning.progress import Progress
 from tl_engine.learning.results import finish
 from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.learning.scoring import score
 from tl_engine.learning.training_state import TrainingState
-from tl_engine.learning.variables import Weights, assign, reseed
+from tl_engine.learning.variables import Weights, assign
 from tl_engine.runs import Checkpoint, ClaimedRun, epoch_line
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
 from tl_engine.schedule import Next, learning_rate, next_epoch
 
-COMMIT_SECONDS = 300.0
-"""How much of a long epoch a killed process may lose."""
-
-
-class Ended(Exception):  # noqa: N818 - a message to the worker, not an error
-    """This process was asked to end; the run goes on in another."""
+__all__ = ["Ended", "Trainer", "train"]
 
 
 def train(run: ClaimedRun) -> None:
@@ -136,22 +128,8 @@ class Trainer:
             self._diagnosis.begin()
         self.state.enter_phase(is_resumed=is_resumed)
         if self.state.current.get("phase") != phase.index:
-            self.state.current = self._new_record(phase, setup)
+            self.state.current = phase.new_record(setup)
         return phase
-
-    def _new_record(self, phase: PhaseTraining, setup: float) -> dict[str, Any]:
-        sizes = self._data.sizes
-        return {
-            "phase": phase.index,
-            "trainable": phase.phase.trainable_label,
-            "images": sizes.train,
-            "evaluated": sizes.validation + sizes.sample,
-            "setup": setup,
-            "evaluation": 0.0,
-            "epoch_seconds": [],
-            "before": hashes(self.network.model),
-            "steps": {},
-        }
 
     def _weights_before(self, phase: int) -> Weights | None:
         """The weights with which a phase began that this process did not see begin; None where no
@@ -168,7 +146,7 @@ class Trainer:
         self._progress.stage("Training", phase=phase.index, epoch=following.epoch, epochs=epochs)
         rate = phase.optimizer.learning_rate = learning_rate(phase.phase, following.number)
         is_whole = self.state.step == 0
-        running_loss = self._train_batches(phase, following)
+        running_loss = phase.train_batches(following, self.state, self._diagnosis)
         trained = time.perf_counter()
         sample, validation = self._data.sample, self._data.splits.validation
         sample_scores = score(phase.probabilities(sample), sample.labels)
@@ -217,58 +195,6 @@ class Trainer:
         self._progress.skipped += left_out * work
         state.phases.append(record)
         state.current = {}
-
-    def _train_batches(self, phase: PhaseTraining, following: Next) -> float:
-        """The rest of one pass over the training images; its running loss."""
-        state, training, split = self.state, phase.graphs.training, self._data.splits.train
-        seed, skipped = self._run.seeds.for_epoch(following.epoch), state.step
-        if not skipped:
-            reseed(self.network.model, seed)
-        training.model.reset_metrics()
-        training.running_loss = state.loss
-        training.train(
-            phase.input_of(split),
-            split.labels,
-            epoch_order(len(split), seed),
-            self._recipe.batch_size,
-            lambda done: self._after_batches(phase, following, skipped + done),
-            skipped,
-            phase.graphs.batches_per_call,
-        )
-        self._record_losses(phase)
-        state.loss = training.running_loss
-        return state.loss[0] / state.loss[1]
-
-    def _after_batches(self, phase: PhaseTraining, following: Next, step: int) -> None:
-        """Batches of the epoch are done, `step` in all: commit when it is long, or when this
-        process has to end.
-
-        Raises:
-            Ended: after a commit, where it has to.
-        """
-        fresh, self.state.step = step - self.state.step, step
-        if following.number == step == fresh == 1:
-            model = phase.graphs.training.model
-            self.state.current |= self._diagnosis.of_first_step(model, phase.phase)
-        is_late = time.perf_counter() - self.state.committed > COMMIT_SECONDS
-        if is_late or self._run.is_ending:
-            self.state.loss = phase.graphs.training.running_loss
-            self._record_losses(phase)
-            if np.isfinite(self.state.loss).all():  # else the epoch's end raises
-                self.state.commit(phase.optimizer)
-        if self._run.is_ending:
-            raise Ended
-        per_image = work_per_image(self._recipe, phase.phase)
-        self._progress.advance(per_image * fresh * self._recipe.batch_size)
-
-    def _record_losses(self, phase: PhaseTraining) -> None:
-        """Add the losses of the steps since the last call to the phase's record."""
-        fresh = phase.graphs.training.take_losses()
-        size, images = self._recipe.batch_size, self._data.sizes.train
-        if images > size and self.state.step * size - images > size / 2:
-            fresh = fresh[:-1]  # an epoch's last batch, so small that its loss is noise
-        if "steps" in self.state.current:
-            self.state.current["steps"] = kept(self.state.current["steps"], fresh)
 
 
 def _last_checkpoint(run: ClaimedRun, environment: dict[str, Any]) -> Checkpoint | None:
