@@ -18,13 +18,13 @@ MAXIMUM_WARNINGS = 3
 
 def running_now(alive):
     """A card for each run that has a process: where it is, and how long it will take."""
-    for run, known in alive:
-        left = known.progress.get("seconds_left")
+    for run, summary in alive:
+        left = summary.progress.get("seconds_left")
         with st.container(border=True):
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{escape(run.study.title)}**", width="content")
                 st.markdown(f"{escape(run.arm)}, pair {run.pair}", width="stretch")
-                if known.state is RunState.NOT_RESPONDING:
+                if summary.state is RunState.NOT_RESPONDING:
                     if access.button(
                         "End its process", icon=":material/stop:", key=f"end-{run.id}"
                     ):
@@ -36,19 +36,19 @@ def running_now(alive):
                 elif access.button("Stop", icon=":material/stop:", key=f"stop-now-{run.id}"):
                     run.request_stop()
                     st.rerun()
-            if known.recipe:
-                st.image(phases_svg(run_card.phases_of(known.recipe)))
-            if known.state is not RunState.RUNNING:
-                st.warning(escape(known.sentence), icon=":material/warning:")
+            if summary.recipe:
+                st.image(phases_svg(run_card.phases_of(summary.recipe)))
+            if summary.state is not RunState.RUNNING:
+                st.warning(escape(summary.sentence), icon=":material/warning:")
                 continue
-            words = runs_table.phase_words(known)
+            words = runs_table.phase_words(summary)
             words += f" · about {duration(left)} left" if left is not None else ""
-            st.progress(min(known.progress.get("fraction", 0.0), 1.0), text=escape(words))
+            st.progress(min(summary.progress.get("fraction", 0.0), 1.0), text=escape(words))
 
 
-def damaged(kept):
+def damaged(runs_store):
     """A sentence for each study whose own files are damaged; its runs are shown all the same."""
-    broken = [study for study in (*kept.unreadable(), *kept.studies()) if study.damage]
+    broken = [study for study in (*runs_store.unreadable(), *runs_store.studies()) if study.damage]
     for study in broken[:MAXIMUM_WARNINGS]:
         st.warning(
             f"Study {escape(study.id)}: {escape(study.damage)} Nothing was deleted, and no other "
@@ -57,7 +57,7 @@ def damaged(kept):
         )
     if len(broken) > MAXIMUM_WARNINGS:
         st.caption(f"and {len(broken) - MAXIMUM_WARNINGS} more damaged studies.")
-    if ledger.read(kept.root).is_damaged:
+    if ledger.read(runs_store.root).is_damaged:
         st.warning(
             f"{ledger.DAMAGED}. All runs count as computed before, and no verdict has a planned "
             "analysis, until the file is as it was.",
@@ -65,10 +65,10 @@ def damaged(kept):
         )
 
 
-def filtered(known):
+def filtered(standings):
     """The runs, with their summaries, that the filters leave."""
-    there = {summary.state for _, summary in known}
-    states = [state.value for state in RunState if state in there]
+    present = {summary.state for _, summary in standings}
+    states = [state.value for state in RunState if state in present]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         wanted = st.pills(
             "State", states, selection_mode="multi", label_visibility="collapsed", key="states"
@@ -84,29 +84,29 @@ def filtered(known):
     words = text.casefold()
     return [
         (run, summary)
-        for run, summary in known
+        for run, summary in standings
         if (not wanted or summary.state.value in wanted)
         and (not words or words in f"{run.study.title} {run.arm}".casefold())
     ]
 
 
-def summaries(kept):
+def summaries(runs_store):
     """Every run and how it stands, newest study first."""
-    return [(run, summarise(run)) for run in kept.runs()]
+    return [(run, summarise(run)) for run in runs_store.runs()]
 
 
 def overview(read):
     """Everything that changes by itself; what was read for the page is not read again for its first
     picture."""
     with frame.guarded():
-        kept = store()
-        known = read.pop() if read else summaries(kept)
-        if any(summary.state.is_waiting for _, summary in known):
-            local.ensure_worker(kept)
-        running_now((run, summary) for run, summary in known if summary.state.is_alive)
-        damaged(kept)
-        question_cards.show(known)
-        shown = filtered(known)
+        runs_store = store()
+        standings = read.pop() if read else summaries(runs_store)
+        if any(summary.state.is_waiting for _, summary in standings):
+            local.ensure_worker(runs_store)
+        running_now((run, summary) for run, summary in standings if summary.state.is_alive)
+        damaged(runs_store)
+        question_cards.show(standings)
+        shown = filtered(standings)
         if shown:
             rows = [runs_table.row(run, summary) for run, summary in shown[:SHOWN]]
             selected = st.session_state.get("selected", [])
@@ -118,7 +118,7 @@ def overview(read):
                 f"The newest {SHOWN:,} of {len(shown):,} runs: filter or search for the others."
             )
         wanted = st.session_state.get("selected", [])
-        chosen = [run for run, _ in known if run.id in wanted] if wanted else []
+        chosen = [run for run, _ in standings if run.id in wanted] if wanted else []
         if chosen:
             run_card.show(chosen)
         elif shown:
@@ -144,8 +144,8 @@ if __name__ == "__main__":  # a visit
                 ":material/rocket_launch:",
             )
         else:
-            known = summaries(store())
-            busy = any(not summary.state.is_over for _, summary in known)
-            st.fragment(overview, run_every=REFRESH if busy else None)([known])
+            standings = summaries(store())
+            busy = any(not summary.state.is_over for _, summary in standings)
+            st.fragment(overview, run_every=REFRESH if busy else None)([standings])
 else:  # `streamlit run app.py` imports this file for the server that runs it at every visit
     app = st.App(__file__, **server.options())

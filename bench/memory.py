@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from tl_engine.catalog.datasets import DATASETS
-from tl_engine.data import sources
+from tl_engine.data import formats
 from tl_engine.learning.batches import TrainingGraph
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase, Recipe
@@ -33,7 +33,7 @@ from tl_engine.study import Arm, Study
 def fill(home: Path, images: int) -> None:
     """Random images where the prepared CIFAR-10 would be."""
     os.environ["KERAS_HOME"] = str(home)
-    folder = sources.prepared_folder("cifar10")
+    folder = formats.prepared_folder("cifar10")
     folder.mkdir(parents=True)
     random = np.random.default_rng(0)
     for part, count in (("train", images), ("test", 10_000)):

@@ -69,16 +69,16 @@ def preview(study):
 
 def with_seeds(study):
     """The study with seeds that no study of its recipes has used, where somebody wants that."""
-    known = Evidence(store())
-    seen = known.seen_runs(study)
-    if not seen and not known.is_damaged:
+    evidence = Evidence(store())
+    seen = evidence.seen_runs(study)
+    if not seen and not evidence.is_damaged:
         return study
-    if known.is_damaged:
+    if evidence.is_damaged:
         st.warning(
             "What deleted studies computed cannot be read: all runs count as computed before.",
             icon=":material/warning:",
         )
-    fresh = replace(study, first_pair=known.fresh_pair(study))
+    fresh = replace(study, first_pair=evidence.fresh_pair(study))
     st.session_state.setdefault("form-fresh", st.session_state["form-wants-fresh"])
     wants = st.toggle(
         "Fresh seeds",
@@ -104,8 +104,10 @@ def with_seeds(study):
 
 def times_words(study, fresh):
     """How long the study takes with the seeds that were used, and with fresh ones."""
-    known = store().measurements(), store().kept_phase_ends(), os.cpu_count() or 1
-    reused, new = plan(study, *known), plan(fresh, *known)
+    reused, new = (
+        plan(one, store().measurements(), store().kept_phase_ends(), os.cpu_count() or 1)
+        for one in (study, fresh)
+    )
     if reused is None or new is None:
         return ""
     words = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
@@ -166,18 +168,18 @@ def show_total(planned):
 
 def measure(study):
     """Start measuring, unless that would disturb a run or be disturbed by it."""
-    kept = store()
+    runs_store = store()
     recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]
     # Who is still typing would wait for the time of a recipe that nobody wants any more.
     if st.session_state.get("to-measure", ([], 0.0))[0] != recipes:
         st.session_state["to-measure"] = recipes, time.monotonic()
     settled = time.monotonic() - st.session_state["to-measure"][1] > SETTLED_SECONDS
-    if kept.is_measuring() or not settled:
+    if runs_store.is_measuring() or not settled:
         return
-    if any(summarise(run).state.is_alive for run in kept.runs()):
+    if any(summarise(run).state.is_alive for run in runs_store.runs()):
         st.caption("The time is measured as soon as the run that trains now has ended.")
     else:
-        local.start("measure", "--runs-dir", str(kept.root), *recipes)
+        local.start("measure", "--runs-dir", str(runs_store.root), *recipes)
 
 
 with frame.page("Launch"):

@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.probabilities import top_bars
 from tl_engine.charts.style import ARMS
 from tl_engine.data import sources
@@ -38,9 +37,9 @@ def from_validation(runs, described):
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the picture …")
-def read(file, name, invert):
-    """Kept, so that a click elsewhere on the page does not read the same file again."""
-    return read_upload(file, dataset(name), invert=invert)
+def read(file, described, invert):
+    """Cached, so that a click elsewhere on the page does not read the same file again."""
+    return read_upload(file, described, invert=invert)
 
 
 def from_outside(source, described):
@@ -60,13 +59,13 @@ def from_outside(source, described):
     if file is None:
         return None
     try:
-        return read(file.getvalue(), described.name, invert)
+        return read(file.getvalue(), described, invert)
     except ImageError as error:
         st.error(escape(str(error)), icon=":material/broken_image:")
         return None
 
 
-def answer(runs, described, original, pixels, truth):
+def show_answers(runs, described, original, pixels, truth):
     """Both models' top five, beside the picture and how each model sees it."""
     columns = st.columns([1, *[4 // len(runs)] * len(runs)], gap="large")
     with columns[0]:
@@ -77,19 +76,19 @@ def answer(runs, described, original, pixels, truth):
     for run, column, colour in zip(runs, columns[1:], ARMS, strict=False):
         with column, frame.guarded():
             with st.spinner("The model looks at it … the first time it loads for some seconds"):
-                said = predictor(str(store().root)).classify(run, pixels[None])
-            top = ranked(said.probabilities[0], described.class_names)
+                answer = predictor(str(store().root)).classify(run, pixels[None])
+            top = ranked(answer.probabilities[0], described.class_names)
             name = None if truth is None else described.class_names[truth]
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
             st.html(top_bars([(p.label, p.probability) for p in top], name, colour))
             size = run.recipe.image_size
-            st.image(to_png(said.as_seen[0]), width=SEEN_PX)
+            st.image(to_png(answer.as_seen[0]), width=SEEN_PX)
             st.caption(f"As the model sees it: {size} × {size} px")
 
 
 with frame.page("Classify"):
-    kept = store()
-    finished = [run for run in kept.runs() if run.state is RunState.FINISHED]
+    runs_store = store()
+    finished = [run for run in runs_store.runs() if run.state is RunState.FINISHED]
     if not finished:
         frame.empty_state(
             "No model yet. A finished run can classify your pictures here.",
@@ -99,9 +98,9 @@ with frame.page("Classify"):
         )
     else:
         # TensorFlow loads in its own process while the visitor still chooses.
-        predictor(str(kept.root)).start()
+        predictor(str(runs_store.root)).start()
         runs = choose_runs(
-            kept,
+            runs_store,
             "One model, or two side by side",
             lambda run: run.state is RunState.FINISHED,
             maximum=2,
@@ -116,7 +115,7 @@ with frame.page("Classify"):
                 icon=":material/info:",
             )
         else:
-            described = dataset(runs[0].recipe.dataset)
+            described = runs[0].recipe.described_dataset
             source = st.segmented_control(
                 "Pictures from",
                 list(SOURCES),
@@ -127,7 +126,7 @@ with frame.page("Classify"):
                 label_visibility="collapsed",
             )
             # The answer stands above the gallery: a click below shows its effect at once.
-            said = st.container()
+            place = st.container()
             picture = truth = None
             if source == "validation":
                 chosen = from_validation(runs, described)
@@ -136,5 +135,5 @@ with frame.page("Classify"):
             else:
                 picture = from_outside(source, described)
             if picture is not None:
-                with said:
-                    answer(runs, described, *picture, truth)
+                with place:
+                    show_answers(runs, described, *picture, truth)

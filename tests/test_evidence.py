@@ -94,7 +94,7 @@ def test_a_run_that_is_gone_when_it_is_read_takes_nothing_with_it(store, monkeyp
         raise StoreError("There is no run any more.")
 
     monkeypatch.setattr(question_cards, "joined_history", gone)
-    assert question_cards._tell(study.runs()) is None
+    assert question_cards._judge(study.runs()) is None
 
 
 def places(svg):

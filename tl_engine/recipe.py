@@ -7,19 +7,29 @@ data: fine-tune first is the tuple (all, head), freeze first is (head, all).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, NamedTuple
 
-from tl_engine.catalog.backbones import BACKBONES, Backbone
-from tl_engine.catalog.datasets import DATASETS, Dataset
+from tl_engine.catalog.backbones import Backbone, backbone
+from tl_engine.catalog.datasets import DATASETS, Dataset, dataset
+from tl_engine.catalog.settings import (
+    ARITHMETIC,
+    BATCHNORM_POLICIES,
+    HEAD_INPUTS,
+    OPTIMIZERS,
+    PRECISIONS,
+    SCHEDULES,
+    Choice,
+    Entry,
+    Setting,
+    Switch,
+    Whole,
+    is_whole,
+    setting,
+)
 from tl_engine.errors import Problem, RecipeError
 
-HEAD_INPUTS = ("pooled-avg", "pooled-max", "logits", "softmax")
-BATCHNORM_POLICIES = ("as pretrained", "adapt")
-OPTIMIZERS = ("adam", "adamw", "rmsprop", "sgd")
-SCHEDULES = ("constant", "cosine")
-PRECISIONS = ("float32", "mixed float16")
 MAXIMUM_FEATURES = 2 * 10**9
 """Bytes of a phase's features. The same for all, whatever disk they have: the way of computing them
 must not depend on the machine. A head's are far below; top blocks' at 224 px may be 80 GB."""
@@ -30,6 +40,7 @@ MAXIMUM_EPOCHS = 1000
 MAXIMUM_LEARNING_RATE = 10.0
 MAXIMUM_BATCH_SIZE = 4096
 MAXIMUM_IMAGE_SIZE = 1024
+MAXIMUM_IMAGES = 10**9
 
 
 @dataclass(frozen=True)
@@ -63,16 +74,38 @@ class Phase:
         """The trainable set in words: "head", "all" or "top 3"."""
         return f"top {self.trainable}" if isinstance(self.trainable, int) else self.trainable
 
+    def learning_rate_at(self, number: int) -> float:
+        """The learning rate of the phase's epoch `number` (1-based).
+
+        The cosine is that of Loshchilov and Hutter (2017), SGDR, without restarts, towards 0: it
+        begins at the phase's rate, and would reach 0 after its last epoch.
+        """
+        if self.schedule == "constant":
+            return self.learning_rate
+        return self.learning_rate * (1 + math.cos(math.pi * (number - 1) / self.epochs)) / 2
+
+    def is_over(self, losses: Sequence[float]) -> bool:
+        """Whether it has had its epochs, or waited long enough for a lower validation loss.
+
+        Args:
+            losses: validation loss after each of its epochs so far.
+        """
+        if len(losses) >= self.epochs:
+            return True
+        if self.patience is None or not losses:
+            return False
+        return len(losses) - 1 - losses.index(min(losses)) >= self.patience
+
     def problems(self) -> Iterator[Problem]:
         """What cannot be trained, one sentence per field; nothing if all is well."""
         named = self.trainable in ("head", "all")
-        blocks = _is_whole(self.trainable) and int(self.trainable) >= 1
+        blocks = is_whole(self.trainable) and int(self.trainable) >= 1
         if not named and not blocks:
             yield Problem(
                 "trainable",
                 f'A phase trains "head", "all" or its top 1, 2 … blocks, got {self.trainable!r}.',
             )
-        if not _is_whole(self.epochs) or not 1 <= self.epochs <= MAXIMUM_EPOCHS:
+        if not is_whole(self.epochs) or not 1 <= self.epochs <= MAXIMUM_EPOCHS:
             yield Problem(
                 "epochs",
                 f"A phase has 1 to {MAXIMUM_EPOCHS} whole epochs, got {self.epochs!r}.",
@@ -96,7 +129,7 @@ class Phase:
                 f"A schedule is one of {', '.join(SCHEDULES)}, got {self.schedule!r}.",
             )
         if self.patience is not None and (
-            not _is_whole(self.patience) or not 1 <= self.patience <= MAXIMUM_EPOCHS
+            not is_whole(self.patience) or not 1 <= self.patience <= MAXIMUM_EPOCHS
         ):
             yield Problem(
                 "patience",
@@ -105,13 +138,28 @@ class Phase:
             )
 
 
+class NextEpoch(NamedTuple):
+    """The epoch to train next.
+
+    Attributes:
+        epoch: 1-based, continuous over phases.
+        phase: index of its phase.
+        number: 1-based, within its phase.
+    """
+
+    epoch: int
+    phase: int
+    number: int
+
+
 @dataclass(frozen=True)
 class Recipe:
     """Everything but the seed that is needed to repeat a run.
 
     Attributes:
         phases: in the order in which they are trained.
-        backbone, dataset: names from the catalog.
+        backbone, dataset: names; whether they exist is checked when a study is launched
+            (`catalog.checks`), so that a run can be read after its entry is gone.
         pretrained: start from the published ImageNet weights, or from random ones.
         head_input: what the new classifier sees: globally pooled features (mean or maximum) or
             the backbone's own 1000 ImageNet classes, before or after their softmax.
@@ -125,28 +173,129 @@ class Recipe:
             and the head stay float32, the loss is scaled. It changes the bits, and is faster on
             GPUs only.
         xla: compile training steps with XLA, which is faster on GPUs only; not with augmentation.
+        snapshot: the dataset's description; no setting, and not compared.
 
     Raises:
-        RecipeError: naming every field that cannot be trained.
+        RecipeError: naming every field whose value has the wrong form.
     """
 
     phases: tuple[Phase, ...]
-    backbone: str = "efficientnet-lite0"
-    dataset: str = "fashion-mini"
-    pretrained: bool = True
-    head_input: str = "pooled-avg"
-    batchnorm: str = "as pretrained"
-    augmentation: bool = False
-    train_images: int | None = None
-    image_size: int = 64
-    batch_size: int = 64
-    precision: str = "float32"
-    xla: bool = False
+    backbone: str = setting("efficientnet-lite0", Entry(title="Backbone", row=2))
+    dataset: str = setting("fashion-mini", Entry(title="Dataset", row=1))
+    pretrained: bool = setting(True, Switch(title="Pretrained on ImageNet", row=3))
+    head_input: str = setting(
+        "pooled-avg",
+        Choice(
+            title="Head input",
+            values=HEAD_INPUTS,
+            row=4,
+            is_varied=True,
+            help="What the new classifier sees. Pooled features are usual. The article's head "
+            "stood on the ImageNet softmax, through which it could hardly learn in its first "
+            "phase.",
+        ),
+    )
+    batchnorm: str = setting(
+        "as pretrained",
+        Choice(
+            title="BatchNorm",
+            values=BATCHNORM_POLICIES,
+            row=4,
+            is_varied=True,
+            prefix="BatchNorm ",
+            help="As pretrained: BatchNorm layers never change, in no phase. Adapt: in unfrozen "
+            "blocks they learn and follow the new images. The same in every arm.",
+        ),
+    )
+    augmentation: bool = setting(
+        False,
+        Switch(
+            title="Augmentation",
+            row=3,
+            help="Random horizontal flips and shifts of up to 10 % on training images.",
+        ),
+    )
+    train_images: int | None = setting(
+        None,
+        Whole(
+            title="Training images",
+            sentence="A run trains on {least:,} to {most:,} images, or all",
+            most=MAXIMUM_IMAGES,
+            step=100,
+            example=500,
+            may_be_all=True,
+            row=1,
+        ),
+    )
+    image_size: int = setting(
+        64,
+        Whole(
+            title="Image size (px)",
+            sentence="An image has a side of {least} to {most} px",
+            most=MAXIMUM_IMAGE_SIZE,
+            step=32,
+            example=96,
+            row=5,
+        ),
+    )
+    batch_size: int = setting(
+        64,
+        Whole(
+            title="Batch size",
+            sentence="A batch has {least} to {most} images",
+            most=MAXIMUM_BATCH_SIZE,
+            step=16,
+            example=64,
+            row=5,
+        ),
+    )
+    precision: str = setting(
+        "float32",
+        Choice(
+            title="Precision",
+            values=PRECISIONS,
+            side_by_side=True,
+            group=ARITHMETIC,
+            help="Half precision is faster on a GPU and no faster on a CPU. Variables and the head "
+            "stay in single precision. Thaw proposes what suits this machine; it belongs to the "
+            "recipe, for it changes the bits.",
+        ),
+    )
+    xla: bool = setting(
+        False,
+        Switch(
+            title="Compile with XLA",
+            group=ARITHMETIC,
+            help="Joins many small operations into few: faster on a GPU, 2 to 10 times slower on a "
+            "CPU. Thaw proposes what suits this machine. It cannot compile augmentation.",
+        ),
+    )
+    snapshot: Dataset | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        problems = [*self._phase_problems(), *self._choice_problems()]
+        problems = [*self._phase_problems(), *self._setting_problems()]
         if problems:
             raise RecipeError(problems)
+        if self.snapshot is None or self.snapshot.name != self.dataset:
+            object.__setattr__(self, "snapshot", DATASETS.get(self.dataset))
+
+    @property
+    def described_backbone(self) -> Backbone:
+        """What the catalog says of its backbone.
+
+        Raises:
+            CatalogError: where there is no such backbone any more.
+        """
+        return backbone(self.backbone)
+
+    @property
+    def described_dataset(self) -> Dataset:
+        """The description of its dataset as it was when the recipe was made.
+
+        Raises:
+            CatalogError: where the recipe carries none, and the catalog has none either.
+        """
+        return self.snapshot or dataset(self.dataset)
 
     @property
     def total_epochs(self) -> int:
@@ -166,13 +315,12 @@ class Recipe:
     @property
     def training_images(self) -> int:
         """Images seen in one epoch."""
-        return self.train_images or DATASETS[self.dataset].default_train
+        return self.train_images or self.described_dataset.default_train
 
     @property
     def validation_images(self) -> int:
         """Images measured after every epoch."""
-        data = DATASETS[self.dataset]
-        return data.validation or data.train - data.default_train
+        return self.described_dataset.validation_images
 
     def reversed(self) -> Recipe:
         """The same recipe with its phases in the opposite order."""
@@ -200,6 +348,21 @@ class Recipe:
                 return index, phase
         raise IndexError(f"The recipe has {last} epochs, asked for epoch {epoch}.")
 
+    def next_epoch(self, history: Sequence[Mapping[str, Any]]) -> NextEpoch | None:
+        """The epoch after those of the history; None where every phase is over. Nothing else
+        decides it, so a run that died goes on exactly as if it had not.
+
+        Args:
+            history: the run's lines so far, oldest first, each with phase and val_loss.
+        """
+        phase = history[-1]["phase"] if history else 0
+        losses = [line["val_loss"] for line in history if line["phase"] == phase]
+        if self.phases[phase].is_over(losses):
+            phase, losses = phase + 1, []
+        if phase == len(self.phases):
+            return None
+        return NextEpoch(len(history) + 1, phase, len(losses) + 1)
+
     def why_no_features(self, phase: Phase) -> str:
         """Why what lies below the layers that a phase trains is computed anew for every batch, in
         a sentence; empty where it is computed once per image, and kept.
@@ -211,7 +374,7 @@ class Recipe:
             return "It trains every layer, so no part of the network stays the same."
         if self.augmentation:
             return "Augmentation changes every image in every epoch."
-        bytes_ = BACKBONES[self.backbone].feature_bytes(
+        bytes_ = self.described_backbone.feature_bytes(
             phase.trainable, self.head_input, self.image_size
         ) * (self.training_images + self.validation_images)
         if bytes_ > MAXIMUM_FEATURES:
@@ -221,7 +384,7 @@ class Recipe:
 
     def trains_everything(self, phase: Phase) -> bool:
         """Whether the phase leaves no block of the backbone frozen."""
-        return phase.trainable in ("all", self._blocks)
+        return phase.trainable in ("all", self.blocks)
 
     @property
     def is_pristine(self) -> bool:
@@ -235,32 +398,38 @@ class Recipe:
 
     def trainable_parameters(self) -> tuple[int, ...]:
         """Trainable parameters in each phase."""
-        backbone, classes = BACKBONES[self.backbone], DATASETS[self.dataset].classes
         return tuple(
-            backbone.trainable_parameters(phase.trainable, self.batchnorm, self.head_input, classes)
+            self.described_backbone.trainable_parameters(
+                phase.trainable, self.batchnorm, self.head_input, self.described_dataset.classes
+            )
             for phase in self.phases
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; `from_dict` gives the same recipe back."""
-        return {**asdict(self), "phases": [asdict(phase) for phase in self.phases]}
+        phases = [asdict(phase) for phase in self.phases]
+        return {"phases": phases, **{name: getattr(self, name) for name in SETTINGS}}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
-        """Read what `to_dict` wrote.
+    def from_dict(cls, data: Mapping[str, Any], snapshot: Dataset | None = None) -> Recipe:
+        """Read what `to_dict` wrote; whether backbone and dataset still exist does not matter.
+
+        Args:
+            snapshot: description of its dataset, where one was written down.
 
         Raises:
-            RecipeError: for missing or unknown fields, or values that cannot be trained.
+            RecipeError: for missing or unknown fields, or values of the wrong form.
         """
         phases = data.get("phases")
         if not isinstance(phases, list | tuple) or not all(isinstance(p, Mapping) for p in phases):
             raise RecipeError([Problem("phases", f"Phases are a list of phases, got {phases!r}.")])
         made = tuple(_from_fields(Phase, phase, f"phases.{i}.") for i, phase in enumerate(phases))
-        return _from_fields(cls, {**data, "phases": made})
+        return replace(_from_fields(cls, {**data, "phases": made}), snapshot=snapshot)
 
     @property
-    def _blocks(self) -> int:
-        return len(BACKBONES[self.backbone].blocks) + self.uses_top
+    def blocks(self) -> int:
+        """Blocks of its network that a phase can train, the ImageNet classifier included."""
+        return len(self.described_backbone.blocks) + self.uses_top
 
     def _phase_problems(self) -> Iterator[Problem]:
         if not self.phases:
@@ -269,107 +438,36 @@ class Recipe:
             for problem in phase.problems():
                 yield Problem(f"phases.{index}.{problem.field}", problem.sentence)
 
-    def _choice_problems(self) -> Iterator[Problem]:
-        backbone = BACKBONES.get(str(self.backbone))
-        dataset = DATASETS.get(str(self.dataset))
-        yield from _unknown("backbone", self.backbone, BACKBONES)
-        yield from _unknown("dataset", self.dataset, DATASETS)
-        yield from _unknown("head_input", self.head_input, HEAD_INPUTS)
-        yield from _unknown("batchnorm", self.batchnorm, BATCHNORM_POLICIES)
-        yield from _unknown("precision", self.precision, PRECISIONS)
-        for name in ("pretrained", "augmentation", "xla"):
-            if not isinstance(getattr(self, name), bool):
-                yield Problem(name, f"{_words(name)} is on or off, got {getattr(self, name)!r}.")
+    def _setting_problems(self) -> Iterator[Problem]:
+        for name, description in SETTINGS.items():
+            if sentence := description.problem(getattr(self, name)):
+                yield Problem(name, sentence)
         if self.xla is True and self.augmentation is True:
             yield Problem("xla", "XLA cannot compile augmentation: switch one of them off.")
-        if not _is_whole(self.batch_size) or not 1 <= self.batch_size <= MAXIMUM_BATCH_SIZE:
-            yield Problem(
-                "batch_size",
-                f"A batch has 1 to {MAXIMUM_BATCH_SIZE} images, got {self.batch_size!r}.",
-            )
-        if dataset:
-            yield from self._dataset_problems(dataset)
-        if backbone:
-            yield from self._backbone_problems(backbone)
-
-    def _dataset_problems(self, dataset: Dataset) -> Iterator[Problem]:
-        images = self.train_images
-        if images is None:
-            return
-        if not _is_whole(images) or images < dataset.classes:
-            yield Problem(
-                "train_images",
-                f"Training needs at least one image of each of the {dataset.classes} classes "
-                f"of {dataset.title}, got {images!r}.",
-            )
-        elif images > dataset.default_train:
-            yield Problem(
-                "train_images",
-                f"{dataset.title} has {dataset.default_train:,} training images, got {images:,}.",
-            )
-
-    def _backbone_problems(self, backbone: Backbone) -> Iterator[Problem]:
-        size = self.image_size
-        if not _is_whole(size) or not backbone.minimum_size <= size <= MAXIMUM_IMAGE_SIZE:
-            yield Problem(
-                "image_size",
-                f"{backbone.title} takes images of {backbone.minimum_size} to "
-                f"{MAXIMUM_IMAGE_SIZE} px, got {size!r}.",
-            )
-        if self.uses_top and backbone.top is None:
-            yield Problem(
-                "head_input",
-                f"{backbone.title} has no ImageNet classifier to feed the head from: "
-                f'choose "pooled-avg" or "pooled-max", got {self.head_input!r}.',
-            )
-        if self.pretrained and not backbone.pretrained:
-            yield Problem(
-                "pretrained",
-                f"{backbone.title} has no published weights: switch pretrained off.",
-            )
-        blocks = self._blocks
-        for index, phase in enumerate(self.phases):
-            if _is_whole(phase.trainable) and int(phase.trainable) > blocks:
-                yield Problem(
-                    f"phases.{index}.trainable",
-                    f"{backbone.title} has {blocks} blocks with this head input, "
-                    f"got the top {phase.trainable}.",
-                )
 
 
-SETTINGS = tuple(field.name for field in fields(Recipe) if field.name != "phases")
-"""What a recipe holds besides its phases."""
+SETTINGS: dict[str, Setting] = {
+    one.name: one.metadata["setting"] for one in fields(Recipe) if "setting" in one.metadata
+}
+"""What a recipe holds besides its phases, by name."""
 
 
 def _from_fields(kind: Any, data: Mapping[str, Any], prefix: str = "") -> Any:
     """Make a dataclass from a mapping, naming what is unknown or missing."""
-    known = {field.name: field for field in fields(kind)}
+    names = {one.name for one in fields(kind)} - {"snapshot"}
     problems = [
         Problem(prefix + name, f"{name!r} is no setting of a {kind.__name__.lower()}.")
         for name in data
-        if name not in known
+        if name not in names
     ]
-    required = {"phases", "trainable", "epochs", "learning_rate"} & known.keys()
+    required = {"phases", "trainable", "epochs", "learning_rate"} & names
     problems += [
-        Problem(prefix + name, f"A {kind.__name__.lower()} needs {_words(name).lower()}.")
+        Problem(prefix + name, f"A {kind.__name__.lower()} needs {name.replace('_', ' ')}.")
         for name in sorted(required - data.keys())
     ]
     if problems:
         raise RecipeError(problems)
     return kind(**data)
-
-
-def _unknown(field: str, value: Any, choices: Any) -> Iterator[Problem]:
-    if not isinstance(value, str) or value not in choices:
-        yield Problem(field, f"{_words(field)} is one of {', '.join(choices)}, got {value!r}.")
-
-
-def _words(field: str) -> str:
-    return "XLA" if field == "xla" else field.replace("_", " ").capitalize()
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_number(value: Any) -> bool:

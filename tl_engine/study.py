@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tl_engine.catalog.datasets import Dataset
+from tl_engine.catalog.settings import is_whole
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.metric import METRICS
 from tl_engine.recipe import SETTINGS, Recipe
@@ -106,8 +108,8 @@ class Study:
     def digest(self) -> str:
         """12 hex digits that tell what is asked from anything else; what it is called does not
         count."""
-        asked = {name: value for name, value in self.to_dict().items() if name != "title"}
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+        question = {name: value for name, value in self.to_dict().items() if name != "title"}
+        return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def pair_numbers(self) -> range:
@@ -155,16 +157,32 @@ class Study:
             **first,  # left out where it says nothing: digests of earlier studies stay
         }
 
+    def datasets(self) -> dict[str, dict[str, Any]]:
+        """Plain data of the descriptions of all datasets that its recipes use, by name."""
+        snapshots = (arm.recipe.snapshot for arm in self.arms)
+        return {one.name: one.to_dict() for one in snapshots if one}
+
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Study:
-        """Read what `to_dict` wrote.
+    def from_dict(
+        cls, data: Mapping[str, Any], datasets: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> Study:
+        """Read what `to_dict` wrote; whether backbones and datasets still exist does not matter.
+
+        Args:
+            datasets: what `datasets` gave when the study was written; built-in descriptions are
+                used for those that are missing.
 
         Raises:
-            RecipeError: for values that cannot be trained.
+            RecipeError: for values of the wrong form.
         """
-        arms = tuple(Arm(arm["name"], Recipe.from_dict(arm["recipe"])) for arm in data["arms"])
-        told = data.get("expectation")
-        expectation = Expectation(**told) if told else None
+        snapshots = {name: Dataset.from_dict(one) for name, one in (datasets or {}).items()}
+
+        def recipe(values: Mapping[str, Any]) -> Recipe:
+            return Recipe.from_dict(values, snapshots.get(values.get("dataset", "")))
+
+        arms = tuple(Arm(arm["name"], recipe(arm["recipe"])) for arm in data["arms"])
+        expected = data.get("expectation")
+        expectation = Expectation(**expected) if expected else None
         return cls(**{**data, "arms": arms, "expectation": expectation})
 
     def _branch(self, arm: int) -> list[int]:
@@ -175,58 +193,60 @@ class Study:
             for stem in (recipe.stem(count + 1) for count in range(len(recipe.phases)))
         ]
 
-    def _said(self, amount: Any) -> str:
+    def _words(self, amount: Any) -> str:
         """An amount in the unit of the metric, where both are such."""
         is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
-        known = METRICS.get(self.metric)
-        return known.amount(amount) if known and is_number else repr(amount)
+        metric = METRICS.get(self.metric)
+        return metric.amount(amount) if metric and is_number else repr(amount)
 
     def _problems(self) -> Iterator[Problem]:
+        yield from self._arm_problems()
+        yield from self._name_problems()
+        yield from self._pair_problems()
+        yield from self._question_problems()
+
+    def _arm_problems(self) -> Iterator[Problem]:
         names = [arm.name for arm in self.arms]
         if not 1 <= len(self.arms) <= MAXIMUM_ARMS:
             yield Problem("arms", f"A study has 1 to {MAXIMUM_ARMS} arms, got {len(self.arms)}.")
         if len({plain(str(name)) for name in names}) < len(names):
             yield Problem("arms", f"The arms of a study have different names, got {names}.")
-        for field, name in [("title", self.title), *(("arms", name) for name in names)]:
+
+    def _name_problems(self) -> Iterator[Problem]:
+        for where, name in [("title", self.title), *(("arms", arm.name) for arm in self.arms)]:
             if not isinstance(name, str) or not 1 <= len(lines(name).strip()) <= MAXIMUM_NAME:
-                yield Problem(
-                    field, f"A name has 1 to {MAXIMUM_NAME} characters, got {name!r:.60}."
-                )
+                right = f"A name has 1 to {MAXIMUM_NAME} characters"
+                yield Problem(where, f"{right}, got {name!r:.60}.")
             elif not is_writable(name):
-                yield Problem(field, f"A name is made of Unicode characters, got {name!r:.60}.")
-        whole = isinstance(self.pairs, int) and not isinstance(self.pairs, bool)
-        if not whole or not 1 <= self.pairs <= MAXIMUM_PAIRS:
-            yield Problem(
-                "pairs", f"A study has 1 to {MAXIMUM_PAIRS} paired seeds, got {self.pairs!r}."
-            )
-        first = self.first_pair
-        whole = isinstance(first, int) and not isinstance(first, bool)
-        if not whole or not 1 <= first <= MAXIMUM_FIRST_PAIR:
-            yield Problem(
-                "pairs",
-                f"The first pair of a study is 1 to {MAXIMUM_FIRST_PAIR:,}, got {first!r:.60}.",
-            )
+                yield Problem(where, f"A name is made of Unicode characters, got {name!r:.60}.")
+
+    def _pair_problems(self) -> Iterator[Problem]:
+        pairs, first = self.pairs, self.first_pair
+        if not is_whole(pairs) or not 1 <= pairs <= MAXIMUM_PAIRS:
+            yield Problem("pairs", f"A study has 1 to {MAXIMUM_PAIRS} paired seeds, got {pairs!r}.")
+        if not is_whole(first) or not 1 <= first <= MAXIMUM_FIRST_PAIR:
+            right = f"The first pair of a study is 1 to {MAXIMUM_FIRST_PAIR:,}"
+            yield Problem("pairs", f"{right}, got {first!r:.60}.")
+
+    def _question_problems(self) -> Iterator[Problem]:
         if self.metric not in METRICS:
-            yield Problem(
-                "metric", f"A metric is one of {', '.join(METRICS)}, got {self.metric!r}."
-            )
+            right = f"A metric is one of {', '.join(METRICS)}"
+            yield Problem("metric", f"{right}, got {self.metric!r}.")
         if not _is_amount(self.smallest_difference):
-            yield Problem(
-                "smallest_difference",
-                "The smallest difference that matters is above 0 and at most "
-                f"{self._said(1.0)}, got {self._said(self.smallest_difference)}.",
+            right = (
+                f"The smallest difference that matters is above 0 and at most {self._words(1.0)}"
             )
-        if self.expectation and self.expectation.arm not in names:
             yield Problem(
-                "expectation",
-                f"An expectation names one of the arms, got {self.expectation.arm!r:.60}.",
+                "smallest_difference", f"{right}, got {self._words(self.smallest_difference)}."
             )
-        if self.expectation and not _is_amount(self.expectation.by):
-            yield Problem(
-                "expectation",
-                f"An expected difference is above 0 and at most {self._said(1.0)}, got "
-                f"{self._said(self.expectation.by)}.",
-            )
+        if not self.expectation:
+            return
+        if self.expectation.arm not in [arm.name for arm in self.arms]:
+            right = "An expectation names one of the arms"
+            yield Problem("expectation", f"{right}, got {self.expectation.arm!r:.60}.")
+        if not _is_amount(self.expectation.by):
+            right = f"An expected difference is above 0 and at most {self._words(1.0)}"
+            yield Problem("expectation", f"{right}, got {self._words(self.expectation.by)}.")
 
 
 def _is_amount(value: Any) -> bool:
@@ -247,28 +267,24 @@ def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
     all that, after their epochs, then their learning rates; numbered where nothing tells them
     apart."""
     differing = [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
-    names = [
-        ", ".join([name_of_order(recipe), *(_setting(recipe, name) for name in differing)])
-        for recipe in recipes
-    ]
-    for told in (_epochs, _rates):
-        names = _told_apart(names, [told(recipe) for recipe in recipes])
+    names = [", ".join([name_of_order(r), *_settings(r, differing)]) for r in recipes]
+    for words in (_epochs, _rates):
+        names = _made_distinct(names, [words(recipe) for recipe in recipes])
     return tuple(
         Arm(name if names.count(name) == 1 else f"{name} ({number})", recipe)
         for number, (name, recipe) in enumerate(zip(names, recipes, strict=True), start=1)
     )
 
 
-def _told_apart(names: list[str], words: list[str]) -> list[str]:
+def _made_distinct(names: list[str], words: list[str]) -> list[str]:
     """The names, those that several share with the words where these differ among them."""
-    said = {name: {w for n, w in zip(names, words, strict=True) if n == name} for name in names}
+    variants = {name: {w for n, w in zip(names, words, strict=True) if n == name} for name in names}
     longer = [
-        f"{name}, {word}" if len(said[name]) > 1 else name
+        f"{name}, {word}" if len(variants[name]) > 1 else name
         for name, word in zip(names, words, strict=True)
     ]
-    return (
-        longer if max(map(len, longer), default=0) <= MAXIMUM_NAME - 5 else names
-    )  # a number may follow
+    has_room = max(map(len, longer), default=0) <= MAXIMUM_NAME - 5  # for a number that may follow
+    return longer if has_room else names
 
 
 def _epochs(recipe: Recipe) -> str:
@@ -280,14 +296,8 @@ def _rates(recipe: Recipe) -> str:
     return f"rates {' + '.join(f'{phase.learning_rate:g}' for phase in recipe.phases)}"
 
 
-def _setting(recipe: Recipe, name: str) -> str:
-    """A setting's value in words that say whose it is."""
-    value, words = getattr(recipe, name), name.replace("_", " ")
-    if isinstance(value, bool):
-        return words if value else f"no {words}"
-    if name == "batchnorm":
-        return f"BatchNorm {value}"
-    return value if isinstance(value, str) else f"{words} {value or 'all'}"
+def _settings(recipe: Recipe, names: Iterable[str]) -> list[str]:
+    return [SETTINGS[name].in_name(name, getattr(recipe, name)) for name in names]
 
 
 def name_of_order(recipe: Recipe) -> str:

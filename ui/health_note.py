@@ -16,12 +16,12 @@ def show(health: Health | None) -> None:
     """Draw it: problems in a box, notices and a clean bill in a quiet line."""
     if health is None:
         return
-    said = {level: _sentences(health, level) for level in Level}
-    if problems := said[Level.PROBLEM]:
+    sentences = {level: _sentences(health, level) for level in Level}
+    if problems := sentences[Level.PROBLEM]:
         st.warning(problems, icon=ICONS[Level.PROBLEM])
-    if notices := said[Level.NOTICE]:
+    if notices := sentences[Level.NOTICE]:
         st.caption(f"{ICONS[Level.NOTICE]} {notices}")
-    if fine := said[Level.FINE]:
+    if fine := sentences[Level.FINE]:
         st.caption(f":material/check: {fine}")
 
 

@@ -28,47 +28,48 @@ def state_label(state: RunState) -> str:
     return f"{SYMBOLS[state]} {state.value}"
 
 
-def row(run: Run, known: Summary) -> dict[str, Any]:
+def row(run: Run, summary: Summary) -> dict[str, Any]:
     """What the table says about a run."""
-    best, total = known.best, known.recipe.total_epochs if known.recipe else 1
+    best, total = summary.best, summary.recipe.total_epochs if summary.recipe else 1
     return {
         "id": run.id,
-        "state": known.state,
-        "State": state_label(known.state),
+        "state": summary.state,
+        "State": state_label(summary.state),
         "Study": cell(run.study.title),
         "Arm": cell(run.arm),
         "Pair": run.pair,
-        "Phase": phase_words(known),
-        "Progress": _percent_done(known, total),
-        "Time left": duration(known.progress.get("seconds_left")),
-        "Last": None if known.last is None else 100 * known.last,
+        "Phase": phase_words(summary),
+        "Progress": _percent_done(summary, total),
+        "Time left": duration(summary.progress.get("seconds_left")),
+        "Last": None if summary.last is None else 100 * summary.last,
         "Best": f"{best.accuracy:.1%} in epoch {best.epoch}" if best else "",
-        "Curve": list(known.accuracies),
-        "Training time": duration(known.times.training),
+        "Curve": list(summary.accuracies),
+        "Training time": duration(summary.times.training),
         "Launched": run.study.created,
     }
 
 
-def _percent_done(known: Summary, total: int) -> int:
-    if known.state is RunState.FINISHED:  # with fewer epochs than asked, where a phase ended early
+def _percent_done(summary: Summary, total: int) -> int:
+    if summary.state is RunState.FINISHED:  # a phase may have ended early
         return 100
-    return round(100 * known.progress.get("fraction", len(known.accuracies) / total))
+    return round(100 * summary.progress.get("fraction", len(summary.accuracies) / total))
 
 
-def phase_words(known: Summary) -> str:
+def phase_words(summary: Summary) -> str:
     """Where the run is: "all layers (1 of 2), epoch 2 of 6"; or why it is nowhere."""
-    if known.state is RunState.QUEUED:
+    if summary.state is RunState.QUEUED:
         return "waits for its turn"
-    if known.state is RunState.INTERRUPTED:
+    if summary.state is RunState.INTERRUPTED:
         return "goes on by itself in a moment"
-    if known.state not in (RunState.RUNNING, RunState.FINISHED, RunState.STOPPED):
-        return cell(known.sentence, 80)
-    if known.recipe is None or (known.state is RunState.RUNNING and "epoch" not in known.progress):
-        return known.progress.get("stage", "starting")
-    total = known.recipe.total_epochs
-    epoch = known.progress.get("epoch", max(len(known.accuracies), 1))
-    index = known.progress.get("phase", known.phase)
-    phases = known.recipe.phases
+    if summary.state not in (RunState.RUNNING, RunState.FINISHED, RunState.STOPPED):
+        return cell(summary.sentence, 80)
+    before_epochs = summary.state is RunState.RUNNING and "epoch" not in summary.progress
+    if summary.recipe is None or before_epochs:
+        return summary.progress.get("stage", "starting")
+    total = summary.recipe.total_epochs
+    epoch = summary.progress.get("epoch", max(len(summary.accuracies), 1))
+    index = summary.progress.get("phase", summary.phase)
+    phases = summary.recipe.phases
     return (
         f"{phases[index].trainable_label} ({index + 1} of {len(phases)}), epoch {epoch} of {total}"
     )

@@ -220,14 +220,14 @@ def _problems(
         return [f"Study {escape(study_id)} cannot be read: {escape(study.damage, 300)}"]
     runs = [study.run(name)] if name else study.runs()
     sound, broken = split_sound(runs)
-    said = [f"{_name(run)} is damaged and left out: {escape(why, 300)}" for run, why in broken]
+    sentences = [f"{_name(run)} is damaged and left out: {escape(why, 300)}" for run, why in broken]
     if name:
-        said += [_state(run) for run in sound if _is_worth_a_word(run, allowed)]
+        sentences += [_state(run) for run in sound if _is_worth_a_word(run, allowed)]
     elif sound and not any(_is_allowed(run, allowed) for run in sound):
         states = Counter(summarise(run).state.value for run in sound)
         words = ", ".join(f"{count} {state}" for state, count in states.items())
-        said.append(f"**{escape(study.title, 60)}** has no finished run: {words}.")
-    return said
+        sentences.append(f"**{escape(study.title, 60)}** has no finished run: {words}.")
+    return sentences
 
 
 def _is_worth_a_word(run: Run, allowed: Callable[[Run], bool]) -> bool:

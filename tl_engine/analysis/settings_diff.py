@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from tl_engine.catalog.settings import OPTIMIZERS
+
 MISSING = "–"
-OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
-"""What the optimizers are called."""
 
 
 def differences(named: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:

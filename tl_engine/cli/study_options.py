@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import re
+import dataclasses
 from typing import Any
 
 from tl_engine.catalog.presets import PRESETS, compose, preset
-from tl_engine.cli.printing import MAXIMUM_DIGITS, whole
+from tl_engine.cli.printing import whole
+from tl_engine.data.registry import checked_study
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.machine import recommended_settings
 from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import Study
 
-WHOLE = re.compile(rf"-?[0-9]{{1,{MAXIMUM_DIGITS}}}")
-SWITCH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
-ALL = ("all", "none")
-EXAMPLES = {"train_images": 500, "image_size": 96, "batch_size": 64}
+WRITTEN = {"True": "true", "False": "false", "None": "all"}
 
 
 def study_from(options: argparse.Namespace) -> Study:
@@ -35,7 +33,7 @@ def study_from(options: argparse.Namespace) -> Study:
     title = base.title if options.title is None else options.title
     pairs = base.pairs if options.pairs is None else options.pairs
     varied = {name: values for name, values in base.varied.items() if name not in changed}
-    study = compose(title, settings, orders, reverse, pairs, varied)
+    study = checked_study(compose(title, settings, orders, reverse, pairs, varied))
     if options.reverse and all(arm.recipe.reversed() == arm.recipe for arm in study.arms):
         sentence = "--reverse adds no arm: these phases are the same in reversed order."
         raise RecipeError([Problem("phases", sentence)])
@@ -78,27 +76,11 @@ def setting(text: str) -> tuple[str, Any]:
         names = ", ".join(sorted(SETTINGS))
         sentence = f"A setting reads NAME=VALUE with NAME one of {names}; got {text!r:.80}."
         raise RecipeError([Problem("set", sentence)])
-    return name, _value(name, value)
-
-
-def _value(name: str, text: str) -> Any:
-    kind = str(Recipe.__dataclass_fields__[name].type)
-    if kind == "bool":
-        if text.lower() in SWITCH:
-            return SWITCH[text.lower()]
-        raise _refused(name, "true or false", text)
-    if not kind.startswith("int"):
-        return text
-    if "None" in kind and text.lower() in ALL:
-        return None
-    if WHOLE.fullmatch(text):
-        return int(text)
-    such = f"a whole number such as {EXAMPLES.get(name, 1)}"
-    raise _refused(name, f'{such}, or "all"' if "None" in kind else such, text)
-
-
-def _refused(name: str, right: str, given: str) -> RecipeError:
-    return RecipeError([Problem(name, f"This setting is {right}, got {given!r:.40}.")])
+    try:
+        return name, SETTINGS[name].parse(value)
+    except ValueError as error:
+        sentence = f"This setting is {error}, got {value!r:.40}."
+        raise RecipeError([Problem(name, sentence)]) from None
 
 
 def add_study_options(parser: argparse.ArgumentParser) -> None:
@@ -123,3 +105,13 @@ def add_study_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reverse", action="store_true", help="add the reversed order as an arm")
     parser.add_argument("--pairs", type=whole, help="number of paired seeds, 1 to 100")
     parser.add_argument("--title", help="what to call the study, 1 to 200 characters")
+
+
+def settings_table() -> str:
+    """Every setting of a recipe as a Markdown table: what docs/settings.md shows."""
+    rows = ["| setting | title | values | default | what it is |", "|---|---|---|---|---|"]
+    defaults = {one.name: one.default for one in dataclasses.fields(Recipe)}
+    for name, one in SETTINGS.items():
+        default = WRITTEN.get(str(defaults[name]), defaults[name])
+        rows.append(f"| `{name}` | {one.title} | {one.accepts} | {default} | {one.help} |")
+    return "\n".join(rows)

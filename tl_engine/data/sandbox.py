@@ -1,4 +1,4 @@
-"""Read a picture of unknown origin in a child process: `python -m tl_engine.data.sandbox DATASET`.
+"""Read a picture of unknown origin in a child process: `python -m tl_engine.data.sandbox JSON`.
 
 A small file can ask for minutes of work (a JPEG of a hundred passes, a PNG of a million chunks) or
 meet an error in a decoder's native code. Here that costs seconds and one child, never the server.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import resource
 import stat
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.catalog.datasets import Dataset, dataset
+from tl_engine.catalog.datasets import Dataset
 from tl_engine.data.decoding import (
     MAXIMUM_BYTES,
     WHAT_IS_RIGHT,
@@ -30,11 +31,11 @@ from tl_engine.data.decoding import (
     read_image,
 )
 from tl_engine.errors import ImageError
-from tl_engine.execution.local import PROJECT
 
 PROCESSOR_SECONDS = 6
 PATIENCE_SECONDS = 60
 """For the same work while others keep the processor busy."""
+PROJECT = Path(__file__).resolve().parents[2]
 MEMORY_BYTES = 2 * 2**30
 """Of addresses, which are more than what is used: the largest picture uses half of it."""
 REFUSED = 3
@@ -60,7 +61,8 @@ def read_upload(data: bytes, described: Dataset, *, invert: bool = False) -> Upl
         ImageError: for bytes that are no picture, are damaged, or are beyond the limits.
     """
     check_bytes(data)
-    command = [sys.executable, "-m", "tl_engine.data.sandbox", described.name, *["invert"] * invert]
+    words = [json.dumps(described.to_dict()), *["invert"] * invert]
+    command = [sys.executable, "-m", "tl_engine.data.sandbox", *words]
     with ONE_AT_A_TIME, contextlib.suppress(subprocess.TimeoutExpired):
         done = subprocess.run(
             command,
@@ -101,7 +103,7 @@ def read_file(path: Path) -> bytes:
     return data
 
 
-def main(name: str, *words: str) -> int:
+def main(description: str, *words: str) -> int:
     """Read standard input, write npz or a sentence to standard output; the exit code."""
     _limit(resource.RLIMIT_AS, MEMORY_BYTES)
     _limit(resource.RLIMIT_CPU, PROCESSOR_SECONDS)
@@ -113,7 +115,8 @@ def main(name: str, *words: str) -> int:
         sys.stdout.write(str(error))
         return REFUSED
     made = io.BytesIO()
-    np.savez(made, seen=preview(image), pixels=fit(image, dataset(name), invert="invert" in words))
+    described = Dataset.from_dict(json.loads(description))
+    np.savez(made, seen=preview(image), pixels=fit(image, described, invert="invert" in words))
     sys.stdout.buffer.write(made.getvalue())
     return 0
 

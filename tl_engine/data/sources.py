@@ -1,36 +1,18 @@
-"""Read a dataset's published images, as plain arrays; loads no Keras.
-
-Sources: the npz that ships with Thaw, Debian's package dataset-fashion-mnist, or arrays that
-`learning/downloads.py` prepared once from what keras.datasets fetched. Of those four files the
-last is written last: while one is missing, the dataset is not on this machine.
-"""
+"""The images of a dataset as plain arrays, checked against its description; loads no Keras."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.catalog.datasets import Dataset, dataset
-from tl_engine.errors import DataUnavailable
+from tl_engine.catalog.datasets import Dataset
+from tl_engine.data.registry import entry
+from tl_engine.errors import CatalogError, DataUnavailable
 
-SHIPPED = Path(__file__).parent / "fashion-mini.npz"
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
-IDX = {
-    "train_images": "train-images-idx3-ubyte.gz",
-    "train_labels": "train-labels-idx1-ubyte.gz",
-    "test_images": "t10k-images-idx3-ubyte.gz",
-    "test_labels": "t10k-labels-idx1-ubyte.gz",
-}
 LOADING = Lock()
 
 
@@ -65,15 +47,8 @@ class Images:
     fingerprint: str
 
 
-class Source(NamedTuple):
-    """A way to read the published arrays, and what to do where it fails."""
-
-    read: Callable[[], dict[str, np.ndarray]]
-    remedy: str
-
-
 def load(name: str) -> Images:
-    """The images of a dataset of the catalog; the last two that were asked for stay in memory.
+    """The images of a dataset of the registry; the last two that were asked for stay in memory.
 
     Raises:
         DataUnavailable: where they are not on this machine, or are damaged.
@@ -84,78 +59,28 @@ def load(name: str) -> Images:
 
 def available(name: str) -> bool:
     """Whether the images are on this machine; looks for files, reads none."""
-    if dataset(name).offline:
-        return SHIPPED.exists()
-    folder = prepared_folder(name)
-    return _from_debian(name) or all((folder / f"{array}.npy").exists() for array in ARRAYS)
-
-
-def prepared_folder(name: str) -> Path:
-    """Where the prepared arrays of a fetched dataset live: beside Keras' own cache."""
-    home = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser()
-    return home / "datasets" / f"thaw-{name}"
-
-
-def read_idx(path: Path) -> np.ndarray:
-    """A gzip file of the IDX format: two zero bytes, type 8 (uint8), dimensions, sizes, values.
-
-    Raises:
-        ValueError, OSError, EOFError: for a file that is none, or is damaged.
-    """
-    with gzip.open(path, "rb") as file:
-        head = file.read(4)
-        if len(head) < 4 or head[:3] != b"\x00\x00\x08":
-            raise ValueError(f"{path.name} is no IDX file of bytes")
-        shape = tuple(int.from_bytes(file.read(4), "big") for _ in range(head[3]))
-        return np.frombuffer(file.read(), np.uint8).reshape(shape)
+    return entry(name).source() is not None
 
 
 @lru_cache(maxsize=2)
 def _load(name: str) -> Images:
-    described = dataset(name)
-    if not (described.offline or available(name)):
-        raise DataUnavailable(
-            f"{described.title} is not on this machine yet: it is fetched when a run first uses "
-            "it; Fashion-MNIST mini comes with Thaw."
-        )
-    source = _source(described)
     try:
-        return _checked(described, source.read())
+        found = entry(name)
+    except CatalogError as error:
+        raise DataUnavailable(f"The images cannot be read: {error}") from error
+    source, title = found.source(), found.dataset.title
+    if source is None and found.is_fetched:
+        raise DataUnavailable(
+            f"{title} is not on this machine yet: it is fetched when a run first uses it; "
+            "Fashion-MNIST mini comes with Thaw."
+        )
+    source = source or found.sources[0]
+    try:
+        return _checked(found.dataset, source.read())
     except Exception as error:  # readers raise whatever a damaged file makes them stumble on
         raise DataUnavailable(
-            f"The images of {described.title} cannot be read ({error}): {source.remedy}."
+            f"The images of {title} cannot be read ({error}): {source.remedy}."
         ) from error
-
-
-def _source(described: Dataset) -> Source:
-    name = described.name
-    if described.offline:
-        return Source(_read_shipped, f"restore {SHIPPED.name} from Thaw's repository")
-    if _from_debian(name):
-        return Source(_read_debian, "reinstall Debian's package dataset-fashion-mnist")
-    remedy = f"remove {prepared_folder(name)} and they are fetched again"
-    return Source(lambda: _read_prepared(name), remedy)
-
-
-def _from_debian(name: str) -> bool:
-    return name == "fashion-mnist" and all((DEBIAN / file).exists() for file in IDX.values())
-
-
-def _read_shipped() -> dict[str, np.ndarray]:
-    with open(SHIPPED, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def _read_debian() -> dict[str, np.ndarray]:
-    return {array: read_idx(DEBIAN / file) for array, file in IDX.items()}
-
-
-def _read_prepared(name: str) -> dict[str, np.ndarray]:
-    # Not np.load, which would follow a damaged file's word that it is an archive or a pickle.
-    return {
-        array: np.lib.format.open_memmap(prepared_folder(name) / f"{array}.npy", mode="r")
-        for array in ARRAYS
-    }
 
 
 def _checked(described: Dataset, arrays: dict[str, np.ndarray]) -> Images:

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from tl_engine.catalog.datasets import dataset
-from tl_engine.data import sources
+from tl_engine.data import formats, sources
 from tl_engine.errors import DataUnavailable
 from tl_engine.storage import atomic
 from tl_engine.storage.locks import hold
@@ -39,7 +39,7 @@ CACHED = {
     "cifar10": [Cached("cifar-10-python.tar.gz", "", "cifar-10-batches-py-target_archive")],
     "cifar100": [Cached("cifar-100-python.tar.gz", "", "cifar-100-python-target_archive")],
     "mnist": [Cached("mnist.npz", "", "mnist.npz")],
-    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in sources.IDX.values()],
+    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in formats.IDX.values()],
 }
 
 
@@ -51,7 +51,7 @@ def prepare(name: str) -> None:
     """
     if sources.available(name):
         return
-    folder = sources.prepared_folder(name)
+    folder = formats.prepared_folder(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold(folder / ".lock", wait=True):
@@ -71,7 +71,7 @@ def _fetch(name: str) -> dict[str, np.ndarray]:
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise DataUnavailable(_sentence(name, error)) from error
     arrays = (train_images, train_labels.reshape(-1), test_images, test_labels.reshape(-1))
-    return dict(zip(sources.ARRAYS, arrays, strict=True))
+    return dict(zip(formats.ARRAYS, arrays, strict=True))
 
 
 def _keep(path: Path, array: np.ndarray) -> None:
@@ -80,7 +80,7 @@ def _keep(path: Path, array: np.ndarray) -> None:
 
 def _sentence(name: str, error: Exception) -> str:
     title, files = dataset(name).title, CACHED[name]
-    folder = sources.prepared_folder(name).parent / files[0].folder
+    folder = formats.prepared_folder(name).parent / files[0].folder
     # Keras removes what it could not fetch whole, so a file that is there is a damaged one
     if all((folder / file.name).exists() for file in files):
         names = ", ".join(file.name for file in files)

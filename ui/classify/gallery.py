@@ -49,7 +49,7 @@ class Gallery:
     def indices(self) -> np.ndarray:
         """(n,) of the images in their published array; where validation is carved from training
         images, each pair has its own, and two share some."""
-        return reduce(np.intersect1d, (kept["validation_indices"] for kept in self._kept))
+        return reduce(np.intersect1d, (arrays["validation_indices"] for arrays in self._kept))
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -61,10 +61,10 @@ class Gallery:
         """Class indices (models, n), from the probabilities that the runs left."""
         return np.stack(
             [
-                kept["validation"][
-                    np.isin(kept["validation_indices"], self.indices, assume_unique=True)
+                arrays["validation"][
+                    np.isin(arrays["validation_indices"], self.indices, assume_unique=True)
                 ].argmax(axis=1)
-                for kept in self._kept
+                for arrays in self._kept
             ]
         )
 

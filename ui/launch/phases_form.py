@@ -8,11 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from tl_engine.analysis.settings_diff import OPTIMIZERS as OPTIMIZER_TITLES
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.recipe import MAXIMUM_EPOCHS, OPTIMIZERS, SCHEDULES, Phase
+from tl_engine.catalog.settings import OPTIMIZERS, SCHEDULES
+from tl_engine.recipe import MAXIMUM_EPOCHS, Phase
 
-SCHEDULE_TITLES = {"constant": "Constant", "cosine": "Falls along a cosine"}
 Slots = defaultdict[str, list[Any]]
 """Per field, the places under its widgets where a refusal is written."""
 
@@ -86,8 +85,8 @@ def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, 
         "learning_rate": lambda: st.text_input("Learning rate", key=f"learning_rate-{number}"),
         "optimizer": lambda: st.selectbox(
             "Optimizer",
-            OPTIMIZERS,
-            format_func=OPTIMIZER_TITLES.__getitem__,
+            list(OPTIMIZERS),
+            format_func=OPTIMIZERS.__getitem__,
             key=f"optimizer-{number}",
         ),
     }
@@ -108,8 +107,8 @@ def _ask_more(number: int) -> dict[str, Any]:
     with st.popover(label, icon=":material/tune:", type="tertiary", key=f"more-{number}"):
         schedule = st.segmented_control(
             "Learning rate",
-            SCHEDULES,
-            format_func=SCHEDULE_TITLES.__getitem__,
+            list(SCHEDULES),
+            format_func=SCHEDULES.__getitem__,
             key=f"schedule-{number}",
             required=True,
         )

@@ -26,16 +26,16 @@ KEPT = "form-question"
 def fill(study: Study) -> None:
     """Put a study's question into the form."""
     metric, expected = METRICS[study.metric], study.expectation
-    kept: dict[str, Any] = {"pairs": study.pairs, "metric": metric.name}
-    for known in METRICS.values():
-        ours = known is metric
-        smallest = study.smallest_difference if ours else known.smallest
-        by = expected.by if expected and ours else known.smallest
-        kept[f"smallest-{known.name}"] = smallest * known.scale
-        kept[f"by-{known.name}"] = by * known.scale
-    kept["arm"] = expected.arm if expected else NOBODY
-    st.session_state[KEPT] = kept
-    for name, value in kept.items():
+    values: dict[str, Any] = {"pairs": study.pairs, "metric": metric.name}
+    for each in METRICS.values():
+        is_decisive = each is metric
+        smallest = study.smallest_difference if is_decisive else each.smallest
+        by = expected.by if expected and is_decisive else each.smallest
+        values[f"smallest-{each.name}"] = smallest * each.scale
+        values[f"by-{each.name}"] = by * each.scale
+    values["arm"] = expected.arm if expected else NOBODY
+    st.session_state[KEPT] = values
+    for name, value in values.items():
         st.session_state[f"form-{name}"] = value
 
 
@@ -150,7 +150,7 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
             f"{PILOT_PAIRS} pairs or more of {escape(first.name)} and {escape(second.name)}. "
             f"{PILOT_PAIRS} pairs first would tell."
         )
-    known = (
+    spread = (
         f"the spread of {pilot.pairs} pairs in \u201c{escape(pilot.title)}\u201d, "
         f"{metric.about(pilot.spread)}"
     )
@@ -161,7 +161,7 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
     found = metric.about(detectable(pilot.spread, pairs, mistake))
     words = (
         f"{pairs} pairs find a difference of {found} between {escape(first.name)} and "
-        f"{escape(second.name)} four times in five, by {known}"
+        f"{escape(second.name)} four times in five, by {spread}"
     )
     if isinstance(smallest, int | float) and smallest > 0:
         needed = pairs_needed(smallest / metric.scale / pilot.spread, mistake=mistake)

@@ -10,49 +10,20 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.catalog.datasets import DATASETS
 from tl_engine.catalog.presets import Preset
+from tl_engine.catalog.settings import Choice, Switch, Whole
+from tl_engine.data.registry import checked, dataset, names
+from tl_engine.data.sources import available
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.machine import recommended_settings
-from tl_engine.recipe import (
-    BATCHNORM_POLICIES,
-    HEAD_INPUTS,
-    PRECISIONS,
-    Phase,
-    Recipe,
-)
+from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import MAXIMUM_NAME, Study, name_arms, with_reversed
 from ui.launch import phases_form, question_form
 from ui.launch.phases_form import Slots
 from ui.words import escape
 
-SETTINGS = (
-    "dataset",
-    "train_images",
-    "backbone",
-    "pretrained",
-    "head_input",
-    "batchnorm",
-    "image_size",
-    "batch_size",
-    "augmentation",
-    "precision",
-    "xla",
-)
-HEAD_INPUT_TITLES = {
-    "pooled-avg": "Pooled features (mean)",
-    "pooled-max": "Pooled features (maximum)",
-    "logits": "ImageNet logits",
-    "softmax": "ImageNet softmax",
-}
-BATCHNORM_TITLES = {
-    "as pretrained": "As pretrained (fixed)",
-    "adapt": "Adapt while unfrozen",
-}
-PRECISION_TITLES = {"float32": "Single (float32)", "mixed float16": "Half, mixed (float16)"}
-
-VARIED = {"head_input": HEAD_INPUT_TITLES, "batchnorm": BATCHNORM_TITLES}
-"""Settings of which several values can be compared, with what their values are called."""
+VARIED = {name: one for name, one in SETTINGS.items() if isinstance(one, Choice) and one.is_varied}
+"""Settings of which several values can be compared."""
 
 
 def fill_from_preset(preset: Preset) -> None:
@@ -123,8 +94,8 @@ def _ask_varied() -> None:
     label = "Vary more than the order" + (" (changed)" if changed else "")
     # No popover: while it is closed it would bring back what a preset has just replaced.
     with st.expander(label, icon=":material/grid_on:"):
-        for name, titles in VARIED.items():
-            chosen = state[f"form-{name}"]
+        for name, setting in VARIED.items():
+            titles, chosen = setting.values, state[f"form-{name}"]
             options = [value for value in titles if value != chosen]
             state[f"form-varied-{name}"] = [
                 value for value in state[f"form-varied-{name}"] if value in options
@@ -143,79 +114,54 @@ def _ask_settings(slots: Slots) -> dict[str, Any]:
     slots["title"].append(st.empty())
     values: dict[str, Any] = {}
 
-    def field(name: str, widget: Any, label: str, **options: Any) -> None:
-        values[name] = widget(label, key=f"form-{name}", **options)
+    def field(name: str, **options: Any) -> None:
+        if name == "train_images":
+            data = dataset(values["dataset"])
+            count = f"{escape(data.title)} has {data.default_train:,}"
+            options["help"] = f"{count}; fewer are drawn evenly per class."
+        values[name] = _widget(name, **options)
         slots[name].append(st.empty())
 
-    left, right = st.columns(2)
-    with left:
-        field("dataset", st.selectbox, "Dataset", options=list(DATASETS), format_func=_dataset)
-    with right:
-        data = DATASETS[values["dataset"]]
-        field(
-            "train_images",
-            st.number_input,
-            "Training images",
-            step=100,
-            min_value=None,
-            help=f"{escape(data.title)} has {data.default_train:,}; "
-            "fewer are drawn evenly per class.",
-        )
-    field("backbone", st.selectbox, "Backbone", options=list(BACKBONES), format_func=_backbone)
-    left, right = st.columns(2)
-    with left:
-        field("pretrained", st.toggle, "Pretrained on ImageNet")
-    with right:
-        field("augmentation", st.toggle, "Augmentation", help=AUGMENTATION_HELP)
-    left, right = st.columns(2)
-    with left:
-        field(
-            "head_input",
-            st.selectbox,
-            "Head input",
-            options=HEAD_INPUTS,
-            format_func=HEAD_INPUT_TITLES.get,
-            help=HEAD_INPUT_HELP,
-        )
-        field("image_size", st.number_input, "Image size (px)", step=32, min_value=None)
-    with right:
-        field(
-            "batchnorm",
-            st.selectbox,
-            "BatchNorm",
-            options=BATCHNORM_POLICIES,
-            format_func=BATCHNORM_TITLES.get,
-            help=BATCHNORM_HELP,
-        )
-        field("batch_size", st.number_input, "Batch size", step=16, min_value=None)
+    rows = sorted({one.row for one in SETTINGS.values() if not one.group})
+    for row in rows:
+        names = [n for n, one in SETTINGS.items() if one.row == row and not one.group]
+        for name, column in zip(names, st.columns(len(names)), strict=True):
+            with column:
+                field(name)
     if values["augmentation"]:
         st.session_state["form-xla"] = False
     proposed = recommended_settings(augmentation=values["augmentation"])
     changed = any(st.session_state[f"form-{name}"] != proposed[name] for name in proposed)
-    label = "Arithmetic (changed)" if changed else "Arithmetic"
-    with st.expander(label, icon=":material/memory:"):
-        field(
-            "precision",
-            st.segmented_control,
-            "Precision",
-            options=PRECISIONS,
-            format_func=PRECISION_TITLES.get,
-            required=True,
-            help=PRECISION_HELP,
-        )
-        field(
-            "xla",
-            st.toggle,
-            "Compile with XLA",
-            help=XLA_HELP,
-            disabled=values["augmentation"],
-        )
-    if not DATASETS[values["dataset"]].offline:
-        st.caption(f"{escape(data.title)} is downloaded when first used: {data.source}")
-    chosen = BACKBONES[values["backbone"]]
+    for group in dict.fromkeys(one.group for one in SETTINGS.values() if one.group):
+        with st.expander(f"{group} (changed)" if changed else group, icon=":material/memory:"):
+            for name in [n for n, one in SETTINGS.items() if one.group == group]:
+                field(name, disabled=name == "xla" and values["augmentation"])
+    _say_what_is_fetched(values)
+    return values
+
+
+def _widget(name: str, **options: Any) -> Any:
+    """The widget of a setting, which follows from its description; its value."""
+    one = SETTINGS[name]
+    common: dict[str, Any] = {"label": one.title, "key": f"form-{name}", "help": one.help or None}
+    options = common | options
+    if isinstance(one, Switch):
+        return st.toggle(**options)
+    if isinstance(one, Whole):
+        return st.number_input(step=one.step, min_value=None, **options)
+    titles = one.values if isinstance(one, Choice) else CATALOGS[name]()
+    options |= {"options": list(titles), "format_func": titles.__getitem__}
+    if isinstance(one, Choice) and one.side_by_side:
+        return st.segmented_control(required=True, **options)
+    return st.selectbox(**options)
+
+
+def _say_what_is_fetched(values: Mapping[str, Any]) -> None:
+    data, chosen = dataset(values["dataset"]), BACKBONES[values["backbone"]]
+    if not available(data.name):
+        st.caption(f"{escape(data.title)} is downloaded when first used: {escape(data.source)}")
     if values["pretrained"] and chosen.pretrained and not chosen.offline:
         st.caption(f"The weights of {escape(chosen.title)} are downloaded when first used.")
-    return values
 
 
 def _compose(
@@ -223,15 +169,15 @@ def _compose(
 ) -> tuple[list[Recipe], list[Problem]]:
     """The recipes that the form describes, or every problem of every arm."""
     state, recipes, problems = st.session_state, [], []
-    data = DATASETS[values["dataset"]]
-    if values["train_images"] == data.default_train:
+    if values["train_images"] == dataset(values["dataset"]).default_train:
         values = {**values, "train_images": None}
     choices = [[values[name], *state[f"form-varied-{name}"]] for name in VARIED]
     for chosen in product(*choices):
         settings = {**values, **dict(zip(VARIED, chosen, strict=True))}
         for arm, order in enumerate(orders):
             try:
-                recipes.append(Recipe(tuple(Phase(**phase) for phase in order), **settings))
+                phases = tuple(Phase(**phase) for phase in order)
+                recipes.append(checked(Recipe(phases, **settings)))
             except RecipeError as error:
                 problems += [
                     Problem(f"arm{arm}.{field}" if field.startswith("phases") else field, sentence)
@@ -249,30 +195,18 @@ def _explain(problems: list[Problem], slots: Slots) -> None:
         place.error(escape(sentence), icon=":material/error:")
 
 
-def _dataset(name: str) -> str:
-    return DATASETS[name].title
+def _datasets() -> dict[str, str]:
+    """Titles of the datasets that can be chosen, by name."""
+    return {name: dataset(name).title for name in names()}
 
 
-def _backbone(name: str) -> str:
-    chosen = BACKBONES[name]
-    return f"{chosen.title} · {chosen.parameters('pooled-avg') / 1e6:.1f} M parameters"
+def _backbones() -> dict[str, str]:
+    """What backbones are called in the list, by name."""
+    return {
+        one.name: f"{one.title} · {one.parameters('pooled-avg') / 1e6:.1f} M parameters"
+        for one in BACKBONES.values()
+    }
 
 
-AUGMENTATION_HELP = "Random horizontal flips and shifts of up to 10 % on training images."
-HEAD_INPUT_HELP = (
-    "What the new classifier sees. Pooled features are usual. The article's head stood on the "
-    "ImageNet softmax, through which it could hardly learn in its first phase."
-)
-BATCHNORM_HELP = (
-    "As pretrained: BatchNorm layers never change, in no phase. "
-    "Adapt: in unfrozen blocks they learn and follow the new images. The same in every arm."
-)
-PRECISION_HELP = (
-    "Half precision is faster on a GPU and no faster on a CPU. Variables and the head stay in "
-    "single precision. Thaw proposes what suits this machine; it belongs to the recipe, for it "
-    "changes the bits."
-)
-XLA_HELP = (
-    "Joins many small operations into few: faster on a GPU, 2 to 10 times slower on a CPU. "
-    "Thaw proposes what suits this machine. It cannot compile augmentation."
-)
+CATALOGS = {"backbone": _backbones, "dataset": _datasets}
+"""For each setting that names an entry of a catalog, the titles of all entries by name."""

@@ -31,37 +31,37 @@ MOST_RUNS = 200
 """Of a larger study Compare tells: reading it would keep the table waiting."""
 
 
-def show(known: Sequence[tuple[Run, Summary]]) -> None:
+def show(standings: Sequence[tuple[Run, Summary]]) -> None:
     """Draw it; nothing where no study has a pair of arms to compare.
 
     Args:
-        known: every run and how it stands, newest study first.
+        standings: every run and how it stands, newest study first.
     """
-    told = list(islice(_told(_studies(known)), SHOWN))
-    if not told:
+    cards = list(islice(_cards(_studies(standings)), SHOWN))
+    if not cards:
         return
     with st.container(border=True, gap="xsmall"):
         st.markdown("**What the evidence says**")
-        for arms, question, judged, one in told:
+        for arms, question, judged, one in cards:
             _row(arms, question, judged, one)
 
 
 Told = tuple[list[ShownArm], Question, list[Judged], Judged]
 
 
-def _told(studies: list[list[Run]]) -> Iterator[Told]:
+def _cards(studies: list[list[Run]]) -> Iterator[Told]:
     """What each study has to say of a comparison that no newer one asks."""
-    said: set[frozenset[str]] = set()
+    shown: set[frozenset[str]] = set()
     for runs in studies:
         asked = comparisons_of(map(recipe_id, {run.recipe for run in runs}))
-        if asked and asked <= said:
+        if asked and asked <= shown:
             continue
-        if known := _tell(runs):
-            arms, question, judged = known
-            new = [one for one in judged if _recipes(one) not in said]
+        if judgement := _judge(runs):
+            arms, question, judged = judgement
+            new = [one for one in judged if _recipes(one) not in shown]
             if new:
                 one = min(new, key=_rank)
-                said |= {_recipes(each) for each in judged}
+                shown |= {_recipes(each) for each in judged}
                 yield arms, question, judged, one
 
 
@@ -74,11 +74,11 @@ def _recipes(one: Judged) -> frozenset[str]:
     return frozenset(map(recipe_id, (one.contrast.first, one.contrast.second)))
 
 
-def _studies(known: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
+def _studies(standings: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
     """The runs of each of the newest studies in which two arms have a finished run."""
     runs: dict[str, list[Run]] = {}
     done: dict[str, set[int]] = {}
-    for run, summary in known:
+    for run, summary in standings:
         if run.study.id not in runs and len(runs) == LOOKED_AT:
             break
         ours = runs.setdefault(run.study.id, [])
@@ -93,7 +93,7 @@ def _studies(known: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
     ]
 
 
-def _tell(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | None:
+def _judge(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | None:
     arms = shown_arms(runs)
     if len(arms) > MOST_ARMS:
         return None
@@ -109,9 +109,9 @@ def _tell(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | No
 def _row(arms: list[ShownArm], question: Question, judged: list[Judged], one: Judged) -> None:
     """The study, the sentence with what it rests on, and the picture."""
     study = arms[0].runs[0].study
-    said = one.verdict
-    mark = MARKS[said.outcome] if said else INCOMPARABLE
-    sentence = said.sentence if said else one.refusal
+    verdict = one.verdict
+    mark = MARKS[verdict.outcome] if verdict else INCOMPARABLE
+    sentence = verdict.sentence if verdict else one.refusal
     name, words, picture = st.columns([20, 62, 25], vertical_alignment="center")
     name.page_link(
         "pages/2_Compare.py",
@@ -121,24 +121,24 @@ def _row(arms: list[ShownArm], question: Question, judged: list[Judged], one: Ju
     )
     rests_on = f":small[:gray[{escape(_count(one, judged, question))}]]"
     words.markdown(f"{health_note.mark(one.health)}{mark} {escape(sentence, 1600)} {rests_on}")
-    if said and said.interval and all(map(math.isfinite, said.interval)):
-        picture.image(_picture(arms, one, said, question.smallest), alt=plain(sentence))
+    if verdict and verdict.interval and all(map(math.isfinite, verdict.interval)):
+        picture.image(_picture(arms, one, verdict, question.smallest), alt=plain(sentence))
 
 
 def _count(one: Judged, judged: list[Judged], question: Question) -> str:
     """What it rests on, and how many more contrasts there are."""
     words = f"{question.metric.title}; {rests_on(one, question)}"
-    said = [each.verdict for each in judged if each.verdict]
-    if len(said) < 2:
+    verdicts = [each.verdict for each in judged if each.verdict]
+    if len(verdicts) < 2:
         return words
-    decided = sum(verdict.outcome in DECIDED for verdict in said)
-    return f"{words}; one of {len(said)} contrasts that can be compared, {decided} decided"
+    decided = sum(verdict.outcome in DECIDED for verdict in verdicts)
+    return f"{words}; one of {len(verdicts)} contrasts that can be compared, {decided} decided"
 
 
-def _picture(arms: list[ShownArm], one: Judged, said: Verdict, smallest: float) -> str:
+def _picture(arms: list[ShownArm], one: Judged, verdict: Verdict, smallest: float) -> str:
     """The interval in the colour of the arm that is ahead, on the same side as in the sentence."""
-    low, high = said.interval or (math.nan, math.nan)
-    ahead = arms[one.first if said.difference >= 0 else one.second]
-    mirrored = said.difference < 0 and said.outcome in (Outcome.BETTER, Outcome.SMALL)
-    place = (-said.difference, -high, -low) if mirrored else (said.difference, low, high)
-    return interval_svg(*place, smallest, ahead.colour, plain(said.sentence))
+    low, high = verdict.interval or (math.nan, math.nan)
+    ahead = arms[one.first if verdict.difference >= 0 else one.second]
+    mirrored = verdict.difference < 0 and verdict.outcome in (Outcome.BETTER, Outcome.SMALL)
+    place = (-verdict.difference, -high, -low) if mirrored else (verdict.difference, low, high)
+    return interval_svg(*place, smallest, ahead.colour, plain(verdict.sentence))

@@ -113,8 +113,8 @@ def _verb(runs: list[Run]) -> str:
 
 
 def _facts(run: Run) -> None:
-    known = summarise(run)
-    state = known.state
+    summary = summarise(run)
+    state = summary.state
     who = f"**{escape(run.study.title)}** · {escape(run.arm)} · pair {run.pair}"
     st.markdown(f"{who} · {state_label(state)}")
     if run.study.note:
@@ -126,9 +126,9 @@ def _facts(run: Run) -> None:
             icon=":material/bolt:",
         )
     if state in (RunState.FAILED, RunState.DAMAGED):
-        st.error(escape(known.sentence, 600), icon=":material/error:")
-    st.caption(" · ".join(escape(fact) for fact in _figures(run, known)))
-    if known.recipe and (warning := floor_warning(known.recipe)):
+        st.error(escape(summary.sentence, 600), icon=":material/error:")
+    st.caption(" · ".join(escape(fact) for fact in _figures(run, summary)))
+    if summary.recipe and (warning := floor_warning(summary.recipe)):
         st.warning(escape(warning), icon=":material/vertical_align_bottom:")
     if state in (RunState.FAILED, RunState.INTERRUPTED) and run.log_tail():
         with st.expander("End of its log", expanded=state is RunState.FAILED):
@@ -136,14 +136,14 @@ def _facts(run: Run) -> None:
     _downloads(run)
 
 
-def _figures(run: Run, known: Summary) -> list[str]:
+def _figures(run: Run, summary: Summary) -> list[str]:
     """What there is to be known of it in numbers."""
-    facts = [known.recipe.order] if known.recipe else []
+    facts = [summary.recipe.order] if summary.recipe else []
     facts.append(f"{size(run.bytes_on_disk())} on disk")
-    for name, seconds in known.times._asdict().items():
+    for name, seconds in summary.times._asdict().items():
         if seconds is not None:
             facts.append(f"{name} time {duration(seconds)}")
-    if known.state is RunState.DAMAGED:
+    if summary.state is RunState.DAMAGED:
         return facts
     if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
         facts.append(f"went on by itself {resumes} time" + ("s" if resumes > 1 else ""))
