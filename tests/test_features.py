@@ -4,19 +4,21 @@ Four families and boundaries of all in each run of the suite; THAW_ATTACKS=20 tr
 """
 
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import make_dataclass, replace
 
 import numpy as np
 import pytest
 
 from tests.attacks import some
 from tl_engine.catalog.backbones import BACKBONES
+from tl_engine.catalog.settings import Whole
+from tl_engine.catalog.settings import setting as described
 from tl_engine.data.splits import Split
 from tl_engine.learning import submodels, variables
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import COMPUTED_BY, NOT_IN_FEATURES, feature_key
 from tl_engine.learning.network import Network
-from tl_engine.recipe import Phase, Recipe
+from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import Seeds
 
 prepare_device(os.cpu_count() or 1)
@@ -78,22 +80,17 @@ def test_a_feature_does_not_depend_on_its_place_nor_on_its_neighbours(name):
 ENVIRONMENT = dict.fromkeys([*COMPUTED_BY, "fingerprint"], "as here")
 
 
-def test_a_setting_that_nobody_thought_of_makes_other_features():
-    @dataclass(frozen=True)
-    class Sharpened(Recipe):
-        """A recipe of a later version."""
-
-        sharpening: bool = False
-
+def test_a_setting_that_a_later_version_adds_makes_other_features(monkeypatch):
+    added = Whole(title="Sharpening", sentence="It is {least} to {most}", most=9, step=1, example=2)
+    field = ("sharpening", int, described(1, added))
+    later = make_dataclass("Recipe", [field], bases=(Recipe,), frozen=True)
+    monkeypatch.setitem(SETTINGS, "sharpening", added)
     phase = Phase("head", 1, 1e-3)
-    keys = [
-        feature_key(Sharpened((phase,), sharpening=setting), phase, ENVIRONMENT)
-        for setting in (False, True)
-    ]
-    assert len({*keys, feature_key(Recipe((phase,)), phase, ENVIRONMENT)}) == 3
+    keys = {feature_key(later((phase,), sharpening=n), phase, ENVIRONMENT) for n in (1, 2)}
+    assert len(keys) == 2
 
 
-@pytest.mark.parametrize("setting", [field.name for field in fields(Recipe)])
+@pytest.mark.parametrize("setting", ["phases", *SETTINGS])
 def test_features_are_shared_where_no_setting_that_can_change_them_differs(setting):
     phase, others = (
         Phase("head", 1, 1e-3),

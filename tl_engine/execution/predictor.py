@@ -22,7 +22,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import PredictionError
 from tl_engine.execution.local import PROJECT
 from tl_engine.runs import Run, RunState, RunStore
@@ -195,7 +194,7 @@ def ranked(probabilities: np.ndarray, labels: Sequence[str], top: int = 5) -> li
 
 
 def _check_size(run: Run, images: np.ndarray) -> None:
-    data = dataset(run.recipe.dataset)
+    data = run.recipe.described_dataset
     if images.ndim != 4 or images.shape[1:] != (data.height, data.width, 3):
         raise PredictionError(
             f"{data.title} has images of {data.height} x {data.width} x 3 pixels, "

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
 from tl_engine.data.corruptions import CORRUPTIONS, SEVERITIES, corrupted, sample_of
 from tl_engine.data.splits import Split, Splits
 from tl_engine.errors import ThawError
@@ -93,12 +92,12 @@ def _test(run: Run, splits: Splits, predict: Predict) -> Result:
         "labels": part.labels,
         "indices": part.indices,
     }
-    return counted(probabilities, part.labels, dataset(run.recipe.dataset).classes), arrays
+    return counted(probabilities, part.labels, run.recipe.described_dataset.classes), arrays
 
 
 def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
     part = sample_of(splits.validation)
-    images, grey = part.images, dataset(run.recipe.dataset).channels == 1
+    images, grey = part.images, run.recipe.described_dataset.channels == 1
     whole = np.arange(len(part))
 
     def correct(pixels: np.ndarray) -> int:

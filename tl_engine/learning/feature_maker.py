@@ -27,16 +27,17 @@ FORMAT = 1
 """Of the rows: raised when Thaw computes others from the same variables and images."""
 COMPUTED_BY = ("system", "processor", "device", "threads", "versions")
 NOT_IN_FEATURES = {
-    "phases",  # the phase's trainable layers are in the key, and what others changed in variables
-    "pretrained",  # the variables themselves are hashed
-    "batchnorm",  # frozen layers are in inference mode; their statistics are variables
-    "dataset",  # the images' fingerprint is in the key
-    "train_images",  # there is a row for each image, whichever others there are
-    "batch_size",  # a row does not depend on its batch
-    "augmentation",  # features are cached only where it is off
-    "xla",  # compiles training steps, and features are computed in inference mode
+    "phases": "what the phase trains is in the key, and what phases before changed is in variables",
+    "pretrained": "the variables themselves are hashed",
+    "batchnorm": "frozen layers are in inference mode, and their statistics are variables",
+    "dataset": "the fingerprint of the images is in the key",
+    "train_images": "a row depends on no other image",
+    "batch_size": "likewise",
+    "augmentation": "features are cached only where it is off",
+    "xla": "it compiles training steps, and features are computed in inference mode",
 }
-"""Settings of a recipe that cannot change a feature; a new setting can, until it is listed here."""
+"""Settings of a recipe that cannot change a feature, and why. All others can, also those that a
+later version adds."""
 
 
 def are_wanted() -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 
-from tl_engine.catalog.backbones import Block, backbone
+from tl_engine.catalog.backbones import Block
 from tl_engine.recipe import Phase, Recipe
 
 MOMENTUM = 0.9
@@ -64,7 +64,7 @@ def may_change(model: keras.Model) -> set[int]:
 
 def blocks_of(recipe: Recipe) -> tuple[Block, ...]:
     """The blocks of the recipe's backbone, bottom-up; its classifier is one where it is used."""
-    described = backbone(recipe.backbone)
+    described = recipe.described_backbone
     top = (described.top,) if recipe.uses_top and described.top else ()
     return (*described.blocks, *top)
 

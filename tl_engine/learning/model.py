@@ -13,8 +13,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from tl_engine.catalog.backbones import Backbone, backbone
-from tl_engine.catalog.datasets import dataset
+from tl_engine.catalog.backbones import Backbone
 from tl_engine.learning.architectures import build_backbone
 from tl_engine.recipe import Recipe
 from tl_engine.study import Seeds
@@ -42,7 +41,7 @@ def build_model(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> keras.
 
 
 def _build(recipe: Recipe, seeds: Seeds, weights: bool) -> keras.Model:
-    data, described = dataset(recipe.dataset), backbone(recipe.backbone)
+    data, described = recipe.described_dataset, recipe.described_backbone
     pixels = keras.Input((data.height, data.width, 3), dtype="uint8", name="pixels")
     size = recipe.image_size
     x = keras.layers.Resizing(size, size, dtype="float32", name=AS_SEEN)(pixels)

@@ -62,11 +62,13 @@ class Diagnosis:
         self._start = start() if start else copies_of(self._network.model.variables, *same)
 
     def of_first_step(self, trained: keras.Model, phase: Phase) -> dict[str, Any]:
-        """ "gradients" of the first step of the phase that `begin` announced, one step later;
-        nothing where it trains the head alone.
+        """The gradients of the first step of the phase that began last.
 
         Args:
-            trained: what was compiled for the phase.
+            trained: what was compiled for the phase, exactly one step ago.
+
+        Returns:
+            "gradients", as `gradients.of_first_step`; nothing where it trains the head alone.
         """
         if not self._size or self._start is None or not phase.trains_backbone:
             return {}

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 
 from tl_engine.analysis.steps import kept
+from tl_engine.analysis.work import work_per_image
 from tl_engine.data.splits import Split
-from tl_engine.execution.cost import work_per_image
 from tl_engine.learning.audit import hashes
 from tl_engine.learning.batches import BatchSource, TracedGraph, epoch_order
 from tl_engine.learning.feature_maker import FeatureMaker, are_wanted, feature_key
@@ -21,8 +21,8 @@ from tl_engine.learning.progress import Progress
 from tl_engine.learning.run_data import RunData
 from tl_engine.learning.training_state import TrainingState
 from tl_engine.learning.variables import reseed
+from tl_engine.recipe import NextEpoch
 from tl_engine.runs import ClaimedRun
-from tl_engine.schedule import Next
 
 COMMIT_SECONDS = 300.0
 """How much of a long epoch a killed process may lose."""
@@ -117,7 +117,9 @@ class PhaseTraining:
             "steps": {},
         }
 
-    def train_batches(self, following: Next, state: TrainingState, diagnosis: Diagnosis) -> float:
+    def train_batches(
+        self, following: NextEpoch, state: TrainingState, diagnosis: Diagnosis
+    ) -> float:
         """The rest of one pass over the training images; its running loss.
 
         Args:

@@ -9,7 +9,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
 from tl_engine.data.splits import Split
 from tl_engine.errors import StoreError
 from tl_engine.learning.finished_networks import load
@@ -34,7 +33,7 @@ def finish(
         probabilities: (n, classes) of the validation split.
         phases: records of the run's phases.
     """
-    scores = counted(probabilities, validation.labels, dataset(run.recipe.dataset).classes)
+    scores = counted(probabilities, validation.labels, run.recipe.described_dataset.classes)
     arrays = {
         "validation": probabilities.astype(np.float16),
         "validation_labels": validation.labels,

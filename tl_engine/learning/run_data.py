@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
+from tl_engine.analysis.work import TRAIN_SAMPLE, Sizes
 from tl_engine.data import sources
 from tl_engine.data.splits import Split, Splits, split
 from tl_engine.errors import DataUnavailable
-from tl_engine.execution.cost import TRAIN_SAMPLE, Sizes
 from tl_engine.learning.downloads import prepare
 from tl_engine.runs import Run
 from tl_engine.storage.record_files import versions
@@ -46,7 +45,7 @@ def load_run_data(run: Run, device: Mapping[str, Any], mismatch: str) -> RunData
     Raises:
         DataUnavailable: where they are not to be had, or the run was trained on others.
     """
-    data = dataset(run.recipe.dataset)
+    data = run.recipe.described_dataset
     prepare(data.name)
     images = sources.load(data.name)
     others = {met["fingerprint"] for met in run.environments} - {images.fingerprint}

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
+from tl_engine.analysis.rates import rate_key
 from tl_engine.data.splits import Split
-from tl_engine.execution.cost import rate_key
 from tl_engine.learning.batches import EVALUATION_BATCH, InferenceGraph
 from tl_engine.learning.feature_maker import are_wanted
 from tl_engine.learning.network import Network, PhaseGraphs
@@ -27,7 +26,7 @@ BUDGET_SECONDS = 20.0
 
 
 def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[str, Any]]:
-    """Seconds per image and per set-up for each of the phases, as `cost.estimate` reads them.
+    """Seconds per image and per set-up for each of the phases, as `rates.estimate` reads them.
 
     Args:
         began: when this process began, on the performance counter: the start-up that a run pays.
@@ -58,7 +57,7 @@ def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[
 
 def random_images(recipe: Recipe, count: int) -> Split:
     """Random pixels and labels of the recipe's dataset."""
-    data = dataset(recipe.dataset)
+    data = recipe.described_dataset
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (count, data.height, data.width, 3), dtype=np.uint8)
     labels = random.integers(0, data.classes, count)

@@ -9,14 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
+from tl_engine.analysis.rates import measurements_of
+from tl_engine.analysis.work import features_work, phase_work, total_work
 from tl_engine.errors import StoreError
-from tl_engine.execution.cost import (
-    features_work,
-    measurements_of,
-    phase_work,
-    total_work,
-)
 from tl_engine.learning.audit import audit
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import are_wanted
@@ -29,9 +24,9 @@ from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.learning.scoring import score
 from tl_engine.learning.training_state import TrainingState
 from tl_engine.learning.variables import Weights, assign
+from tl_engine.recipe import NextEpoch
 from tl_engine.runs import Checkpoint, ClaimedRun, epoch_line
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
-from tl_engine.schedule import Next, learning_rate, next_epoch
 
 __all__ = ["Ended", "Trainer", "train"]
 
@@ -45,7 +40,7 @@ def train(run: ClaimedRun) -> None:
         ThawError: for data or weights that are not to be had.
     """
     device, progress = prepare_device(run.threads), Progress(run)
-    progress.stage(f"Loading {dataset(run.recipe.dataset).title}")
+    progress.stage(f"Loading {run.recipe.described_dataset.title}")
     mismatch = "this run began with: put the former ones back and resume, or launch it anew."
     data = load_run_data(run, device, mismatch)
     run.record_environment(data.environment)
@@ -91,7 +86,7 @@ class Trainer:
         self._progress.start(skipped=self._work_done())
         phase: PhaseTraining | None = None
         probabilities: np.ndarray | None = None
-        while following := next_epoch(self._recipe, self.state.history):
+        while following := self._recipe.next_epoch(self.state.history):
             if phase is None or phase.index != following.phase:
                 phase = self._enter(following)
             probabilities = self._train_epoch(phase, following)
@@ -112,7 +107,7 @@ class Trainer:
     def _phase(self, index: int) -> PhaseTraining:
         return PhaseTraining(self._run, index, self.network, self._data, self._progress)
 
-    def _enter(self, following: Next) -> PhaseTraining:
+    def _enter(self, following: NextEpoch) -> PhaseTraining:
         """Set the phase; within one that began before, restore its optimizer's state."""
         began = time.perf_counter()
         phase = self._phase(following.phase)
@@ -139,12 +134,12 @@ class Trainer:
                 return variables_of(end)
         return None
 
-    def _train_epoch(self, phase: PhaseTraining, following: Next) -> np.ndarray:
+    def _train_epoch(self, phase: PhaseTraining, following: NextEpoch) -> np.ndarray:
         """One epoch: train, measure, append a line, commit. Returns validation probabilities."""
         began = time.perf_counter()
         epochs = self._recipe.total_epochs
         self._progress.stage("Training", phase=phase.index, epoch=following.epoch, epochs=epochs)
-        rate = phase.optimizer.learning_rate = learning_rate(phase.phase, following.number)
+        rate = phase.optimizer.learning_rate = phase.phase.learning_rate_at(following.number)
         is_whole = self.state.step == 0
         running_loss = phase.train_batches(following, self.state, self._diagnosis)
         trained = time.perf_counter()
@@ -171,11 +166,11 @@ class Trainer:
         self._end_epoch(phase, following, line)
         return probabilities
 
-    def _end_epoch(self, phase: PhaseTraining, ended: Next, line: dict[str, Any]) -> None:
+    def _end_epoch(self, phase: PhaseTraining, ended: NextEpoch, line: dict[str, Any]) -> None:
         """Commit the epoch, with the record of its phase where that is over."""
         self.state.end_epoch(line)
         phase.once = Seconds()
-        following = next_epoch(self._recipe, self.state.history)
+        following = self._recipe.next_epoch(self.state.history)
         is_over = following is None or following.phase != phase.index
         if is_over:
             self._leave(phase, ended.number)
