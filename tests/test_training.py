@@ -68,7 +68,7 @@ def changed(model, recipe, phase):
 
 def head_of(place, backbone):
     """A head for each family, so that all heads are tried though not each with each family."""
-    heads = HEAD_INPUTS if backbone.top else HEAD_INPUTS[:2]
+    heads = list(HEAD_INPUTS)[: None if backbone.top else 2]
     return heads[place % len(heads)]
 
 

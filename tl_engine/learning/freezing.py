@@ -15,7 +15,7 @@ from tl_engine.catalog.backbones import Block
 from tl_engine.recipe import Phase, Recipe
 
 MOMENTUM = 0.9
-OPTIMIZERS = {
+KERAS_OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "rmsprop": keras.optimizers.RMSprop,
@@ -93,7 +93,7 @@ def layers_with_blocks(
 
 
 def _compile(model: keras.Model, recipe: Recipe, phase: Phase) -> None:
-    optimizer = OPTIMIZERS[phase.optimizer](phase.learning_rate)
+    optimizer = KERAS_OPTIMIZERS[phase.optimizer](phase.learning_rate)
     if recipe.precision != "float32":
         # Half precision cannot hold small gradients, unless the loss is scaled up.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
