@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -36,9 +37,10 @@ def main() -> None:
     parser.add_argument("--trainable", default="all")
     options = parser.parse_args()
     recipe = recipe_of(options.backbone, Phase(options.trainable, 1, 1e-5), images=IMAGES)
+    os.environ["THAW_FEATURES"] = "off"  # through the frozen layers, not above them
     prepare_device(2)
     seeds = Seeds.of_pair(1)
-    graphs = Network(recipe, seeds).enter(recipe, recipe.phases[0], features=False)
+    graphs = Network(recipe, seeds).enter(recipe, recipe.phases[0])
     train = split(sources.load(recipe.dataset), IMAGES, seeds.data).train
     epoch = (train, train.labels, np.arange(IMAGES), recipe.batch_size, lambda done: None)
     graphs.training.train(*epoch)

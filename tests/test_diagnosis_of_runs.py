@@ -173,13 +173,16 @@ def test_a_run_that_was_resumed_kept_the_same_steps_and_gradients(store, ending,
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("trainable", ["all", 1])
-def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(optimizer, trainable):
+def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(
+    optimizer, trainable, monkeypatch
+):
     network, _, probe, first = network_of()
     recipe, phase = tiny_recipe(), Phase(trainable, 1, 1e-3, optimizer=optimizer)
     for layer in network.model.body.layers:
         if hasattr(layer, "published_rate"):
             layer.published_rate = 0.0  # dropout draws other numbers outside the traced graph
-    graphs = network.enter(recipe, phase, features=False)
+    monkeypatch.setenv("THAW_FEATURES", "off")
+    graphs = network.enter(recipe, phase)
     trained, labels = graphs.training.model, np.arange(32) % 10
 
     @tf.function
@@ -216,7 +219,7 @@ def test_phases_that_train_the_head_alone_have_no_gradients(store):
 def test_a_first_step_that_overflowed_tells_no_gradient():
     recipe, phase = tiny_recipe(precision="mixed float16"), Phase("all", 1, 1e-3)
     network = Network(recipe, SEEDS)
-    trained_model = network.enter(recipe, phase, features=False).training.model
+    trained_model = network.enter(recipe, phase).training.model
     before = variables.copies_of(network.model.variables)
     optimizer = trained_model.optimizer
     known = (network.model, trained_model, recipe, phase, before)

@@ -33,7 +33,7 @@ BOUNDARIES = [
 
 @pytest.mark.long
 @pytest.mark.parametrize(("name", "free"), some(BOUNDARIES, 4))
-def test_training_above_a_boundary_is_training_through_what_lies_below(name, free):
+def test_training_above_a_boundary_is_training_through_what_lies_below(name, free, monkeypatch):
     recipe = Recipe(
         (Phase(free, 1, 1e-3),),
         backbone=name,
@@ -53,7 +53,8 @@ def test_training_above_a_boundary_is_training_through_what_lies_below(name, fre
     ends = []
     for features in (True, False):
         variables.assign(network.model.variables, start)
-        graphs = network.enter(recipe, recipe.phases[0], features=features)
+        monkeypatch.setenv("THAW_FEATURES", "on" if features else "off")
+        graphs = network.enter(recipe, recipe.phases[0])
         rows = part
         if features:
             rows = Split(graphs.below.predict(part), part.labels, part.indices)

@@ -15,7 +15,7 @@ from tl_engine.data.splits import Split, Splits
 from tl_engine.errors import ThawError
 from tl_engine.execution.cost import evaluation_work
 from tl_engine.learning.device import prepare_device
-from tl_engine.learning.feature_maker import FeatureMaker, are_wanted, feature_key
+from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
 from tl_engine.learning.finished_networks import load
 from tl_engine.learning.network import Network
 from tl_engine.learning.progress import Progress
@@ -53,7 +53,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
             data = load_run_data(run, device, "it was trained on.")
             network = load(run, network)
             predict: Predict = partial(network.inference.predict, on_images=progress.advance)
-            if kind is Evaluation.TEST and _caches_features(run.recipe):
+            if kind is Evaluation.TEST and _uses_features(run.recipe):
                 predict = _through_features(run.recipe, data, network, cache, progress)
             numbers, arrays = EVALUATIONS[kind](run, data.splits, predict)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
@@ -63,9 +63,9 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     return refused
 
 
-def _caches_features(recipe: Recipe) -> bool:
+def _uses_features(recipe: Recipe) -> bool:
     """Whether the head's input is the same for all runs on the backbone, and cached."""
-    return recipe.is_pristine and are_wanted() and all(map(recipe.keeps_features, recipe.phases))
+    return recipe.is_pristine and all(uses_features(recipe, phase) for phase in recipe.phases)
 
 
 def _through_features(

@@ -40,10 +40,10 @@ NOT_IN_FEATURES = {
 later version adds."""
 
 
-def are_wanted() -> bool:
-    """Whether features are cached at all: THAW_FEATURES=off trains through frozen layers instead,
-    to the same bits."""
-    return os.environ.get("THAW_FEATURES", "on") != "off"
+def uses_features(recipe: Recipe, phase: Phase) -> bool:
+    """Whether the phase is trained on cached features: THAW_FEATURES=off trains through the frozen
+    layers instead, to the same bits."""
+    return os.environ.get("THAW_FEATURES", "on") != "off" and recipe.keeps_features(phase)
 
 
 def feature_key(recipe: Recipe, phase: Phase, environment: Mapping[str, Any]) -> str:

@@ -17,17 +17,22 @@ MAXIMUM_NETWORKS, MAXIMUM_RUNS = 3, 2
 """Networks with what was traced for them; runs whose variables are in memory."""
 
 
-def load(run: Run, previous: Network | None = None) -> Network:
+def load(run: Run, previous: Network | None = None, arrays: Weights | None = None) -> Network:
     """The network of a finished run.
 
     Args:
         previous: the network of another run, which is of no more use: where both runs train the
             same one, its variables are replaced, and what was traced for it serves again.
+        arrays: the run's variables; None reads them from its checkpoint.
 
     Raises:
         StoreError: where its checkpoint is missing or damaged.
     """
-    return _filled(run, run.model_arrays(), previous)
+    arrays = run.model_arrays() if arrays is None else arrays
+    if previous is None or previous.recipe != run.recipe.network:
+        previous = Network(run.recipe, run.seeds, weights=False)
+    assign(previous.model.variables, arrays)
+    return previous
 
 
 class FinishedNetworks:
@@ -48,7 +53,7 @@ class FinishedNetworks:
         network = self._networks.pop(key, None)
         if network is None or self._filled_from.get(key) != run_id:
             self._filled_from.pop(key, None)  # until all of its variables are in
-            network = _filled(run, self._arrays(run_id), network)
+            network = load(run, network, self._arrays(run_id))
             self._filled_from[key] = run_id
         self._networks[key] = network  # the one that was used last is the last
         for oldest in list(self._networks)[:-MAXIMUM_NETWORKS]:
@@ -67,10 +72,3 @@ class FinishedNetworks:
         if key not in self._head_inputs:
             self._head_inputs = {key: below.predict_batch(images)}  # of the last images alone
         return head.predict_batch(self._head_inputs[key])
-
-
-def _filled(run: Run, arrays: Weights, network: Network | None) -> Network:
-    if network is None or network.recipe != run.recipe.network:
-        network = Network(run.recipe, run.seeds, weights=False)
-    assign(network.model.variables, arrays)
-    return network

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from tl_engine.analysis import readout
+from tl_engine.learning.scoring import plain
 from tl_engine.learning.variables import Weights, head_keys, keys_by_block, keys_of
 from tl_engine.recipe import Phase, Recipe
 
@@ -40,8 +41,8 @@ def of_first_step(
         if free:
             gradient = float(np.hypot.reduce([norms[key] for key in free]))
             relative = readout.relative(gradient, readout.norm([start[key] for key in free]))
-            numbers = {"gradient": gradient, "relative": relative}
-            rows.append({"title": title, **{k: _plain(value) for k, value in numbers.items()}})
+            numbers = {"gradient": plain(gradient), "relative": plain(relative)}
+            rows.append({"title": title, **numbers})
     return rows
 
 
@@ -56,7 +57,3 @@ def _gradient_norms(optimizer: keras.optimizers.Optimizer, phase: Phase) -> list
     else:
         momentums, scale = optimizer._momentums, 1 - optimizer.beta_1
     return [readout.norm([np.asarray(m)]) / scale for m in momentums]
-
-
-def _plain(value: float) -> float | None:
-    return value if np.isfinite(value) else None

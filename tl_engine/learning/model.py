@@ -98,15 +98,13 @@ def _normalise(x: keras.KerasTensor, described: Backbone) -> keras.KerasTensor:
 
 def _pooling(head_input: str) -> list[keras.layers.Layer]:
     """The layers between the body and the head."""
-    if head_input == "logits":
-        return []
-    if head_input == "softmax":
-        return [keras.layers.Softmax(name="softmax")]
-    pooling = {
-        "pooled-avg": keras.layers.GlobalAveragePooling2D,
-        "pooled-max": keras.layers.GlobalMaxPooling2D,
+    layers = {
+        "pooled-avg": lambda: [keras.layers.GlobalAveragePooling2D(name="pool")],
+        "pooled-max": lambda: [keras.layers.GlobalMaxPooling2D(name="pool")],
+        "logits": list,
+        "softmax": lambda: [keras.layers.Softmax(name="softmax")],
     }
-    return [pooling[head_input](name="pool")]
+    return layers[head_input]()
 
 
 def _head_kernel(seeds: Seeds) -> keras.initializers.Initializer:

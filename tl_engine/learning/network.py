@@ -12,6 +12,7 @@ import numpy as np
 from tl_engine.learning import submodels, variables
 from tl_engine.learning.activations import ActivationReader
 from tl_engine.learning.batches import InferenceGraph, TracedGraph, TrainingGraph
+from tl_engine.learning.feature_maker import uses_features
 from tl_engine.learning.freezing import set_phase
 from tl_engine.learning.model import AS_SEEN, build_model, initial_head
 from tl_engine.recipe import Phase, Recipe
@@ -88,33 +89,22 @@ class Network:
         head = initial_head(self.built_weights[kernel].shape, seeds)
         return {**self.built_weights, **dict(zip((kernel, bias), head, strict=True))}
 
-    def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> PhaseGraphs:
-        """Free what the phase trains and freeze the rest, with an optimizer that begins anew.
-
-        Args:
-            features: off to train through the frozen layers even where their output is constant.
-        """
-        key = _key(recipe, phase, features)
+    def enter(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
+        """Free what the phase trains and freeze the rest, with an optimizer that begins anew."""
+        key = _key(recipe, phase)
         if key not in self._graphs:
-            self._graphs[key] = self._build(recipe, phase, features)
+            self._graphs[key] = self._build(recipe, phase)
         graphs = self._graphs[key]
         set_phase(self.model, recipe, phase, graphs.training.model)
         return graphs
 
-    def graphs_of(
-        self, recipe: Recipe, phases: Iterable[Phase], *, features: bool = True
-    ) -> set[TracedGraph]:
-        """The graphs that training these phases uses, as far as they are built.
-
-        Args:
-            features: as in `enter`.
-        """
-        built = [self._graphs.get(_key(recipe, phase, features)) for phase in phases]
+    def graphs_of(self, recipe: Recipe, phases: Iterable[Phase]) -> set[TracedGraph]:
+        """The graphs that training these phases uses, as far as they are built."""
+        built = [self._graphs.get(_key(recipe, phase)) for phase in phases]
         return set[TracedGraph]().union(*(graphs.traced for graphs in built if graphs))
 
-    def _build(self, recipe: Recipe, phase: Phase, features: bool) -> PhaseGraphs:
-        caches = features and recipe.keeps_features(phase)
-        boundary = self._boundary(recipe, phase) if caches else None
+    def _build(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
+        boundary = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
         if boundary is None:
             trained = submodels.twin(self.model)
             set_phase(self.model, recipe, phase, trained)
@@ -138,9 +128,9 @@ class Network:
         return self._boundaries[phase.trainable]
 
 
-def _key(recipe: Recipe, phase: Phase, features: bool) -> tuple[object, ...]:
+def _key(recipe: Recipe, phase: Phase) -> tuple[object, ...]:
     """Two phases with the same key can use the same graphs."""
-    return phase.trainable, phase.optimizer, features and recipe.keeps_features(phase)
+    return phase.trainable, phase.optimizer, uses_features(recipe, phase)
 
 
 _last: Network | None = None

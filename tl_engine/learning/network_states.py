@@ -12,7 +12,7 @@ from tl_engine.analysis import readout
 from tl_engine.analysis.cka import linear_cka
 from tl_engine.analysis.loss_floor import loss_floor
 from tl_engine.learning.activations import ActivationReader, Activations
-from tl_engine.learning.scoring import score
+from tl_engine.learning.scoring import plain, score
 from tl_engine.learning.variables import Weights
 
 
@@ -55,7 +55,8 @@ class NetworkStates:
         numbers["head_norm"] = readout.norm([kernel])
         numbers["head_drift"] = readout.drift([kernel], [first[reader.head[0]]])
         numbers["floor"] = loss_floor(kernel, bias) if self._softmax else None
-        return {**_plain(numbers), "blocks": self._blocks(weights, current)}
+        numbers = {name: plain(value) for name, value in numbers.items()}
+        return {**numbers, "blocks": self._blocks(weights, current)}
 
     def score_between(self, start: Weights, end: Weights, share: float) -> dict[str, float]:
         """Loss and accuracy on the clean images with weights between two states, 0 to 1."""
@@ -84,7 +85,7 @@ class NetworkStates:
             "variances_drift": variances_drift,
             "cka": self._cka(title, current),
         }
-        return {"title": title, **_plain(numbers)}
+        return {"title": title, **{name: plain(value) for name, value in numbers.items()}}
 
     def _cka(self, title: str, current: Activations) -> float:
         """Debiased CKA of the block's output with its output when the run began."""
@@ -118,11 +119,3 @@ class Interpolated(Mapping[str, np.ndarray]):
         between = (1 - self._share) * first
         between += self._share * last  # in place: fresh memory costs more than the sum
         return between.astype(last.dtype, copy=False)
-
-
-def _plain(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
-    """The numbers, None where there is none, so that they can be JSON."""
-    return {
-        name: float(value) if value is not None and math.isfinite(value) else None
-        for name, value in numbers.items()
-    }

@@ -14,7 +14,7 @@ from tl_engine.analysis.work import work_per_image
 from tl_engine.data.splits import Split
 from tl_engine.learning.audit import hashes
 from tl_engine.learning.batches import BatchSource, TracedGraph, epoch_order
-from tl_engine.learning.feature_maker import FeatureMaker, are_wanted, feature_key
+from tl_engine.learning.feature_maker import FeatureMaker, feature_key
 from tl_engine.learning.network import Network
 from tl_engine.learning.phase_diagnosis import Diagnosis
 from tl_engine.learning.progress import Progress
@@ -53,7 +53,7 @@ class PhaseTraining:
     ) -> None:
         self.index, self.phase = index, run.recipe.phases[index]
         self._run, self._model, self._data, self._progress = run, network.model, data, progress
-        self.graphs = network.enter(run.recipe, self.phase, features=are_wanted())
+        self.graphs = network.enter(run.recipe, self.phase)
         self.once = Seconds()
         self._inputs: dict[int, BatchSource] = {}
         self._maker: FeatureMaker | None = None

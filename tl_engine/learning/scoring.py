@@ -30,6 +30,11 @@ def counted(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> dict
     }
 
 
+def plain(number: float | None) -> float | None:
+    """The number, None where it is none or not finite, so that it can be JSON."""
+    return float(number) if number is not None and np.isfinite(number) else None
+
+
 def predicted_classes(probabilities: np.ndarray) -> np.ndarray:
     """The most likely class of each image, (n,), from float16 as stored, so that every page counts
     the same images as correct."""

@@ -15,7 +15,6 @@ import numpy as np
 from tl_engine.analysis.rates import rate_key
 from tl_engine.data.splits import Split
 from tl_engine.learning.batches import EVALUATION_BATCH, InferenceGraph
-from tl_engine.learning.feature_maker import are_wanted
 from tl_engine.learning.network import Network, PhaseGraphs
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
@@ -38,7 +37,7 @@ def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[
     forward = _inference_seconds(network.inference, pixels)
     for phase in phases:
         started = time.perf_counter()
-        graphs = network.enter(blank, phase, features=are_wanted())
+        graphs = network.enter(blank, phase)
         setup = time.perf_counter() - started
         batch = random_images(recipe, recipe.batch_size)
         if graphs.below:

@@ -14,7 +14,6 @@ from tl_engine.analysis.work import features_work, phase_work, total_work
 from tl_engine.errors import StoreError
 from tl_engine.learning.audit import audit
 from tl_engine.learning.device import prepare_device
-from tl_engine.learning.feature_maker import are_wanted
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
 from tl_engine.learning.phase_training import Ended, PhaseTraining, Seconds
@@ -112,8 +111,8 @@ class Trainer:
         began = time.perf_counter()
         phase = self._phase(following.phase)
         setup = time.perf_counter() - began
-        before, wanted = self._recipe.phases[: phase.index], are_wanted()
-        once = phase.prepare(self.network.graphs_of(self._recipe, before, features=wanted))
+        before = self._recipe.phases[: phase.index]
+        once = phase.prepare(self.network.graphs_of(self._recipe, before))
         is_resumed = following.number > 1 or self.state.step > 0
         if is_resumed:
             assign(phase.optimizer.variables, self._optimizer_arrays)
