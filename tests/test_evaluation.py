@@ -149,14 +149,14 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
 
 
 def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
-    from tl_engine.learning.finished_networks import load
+    from tl_engine.learning.finished_networks import load_network
 
     first, second = copy.studies()[0].runs()
     pixels = np.array(load_images("fashion-mini").train.images[:8])
-    alone = load(second).inference.predict_batch(pixels)
-    network = load(first)
+    alone = load_network(second).inference.predict_batch(pixels)
+    network = load_network(first)
     assert not np.array_equal(network.inference.predict_batch(pixels), alone)
-    assert load(second, network) is network
+    assert load_network(second, network) is network
     assert np.array_equal(network.inference.predict_batch(pixels), alone)
 
 
@@ -195,13 +195,13 @@ def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
 
 
 def test_an_earlier_versions_test_results_are_those_that_opening_gives(tmp_path):
-    from tl_engine.learning.finished_networks import load
+    from tl_engine.learning.finished_networks import load_network
 
     shutil.copytree(PROJECT / "tests" / "golden" / "format-1", tmp_path / "runs")
     run, _ = RunStore(tmp_path / "runs").studies()[0].runs()
     known = run.test_probabilities()
     images = np.array(load_images("fashion-mini").test.images[:50])
-    said = load(run).inference.predict_batch(images)
+    said = load_network(run).inference.predict_batch(images)
     np.testing.assert_allclose(said, known["probabilities"][:50], atol=2e-3)
 
 

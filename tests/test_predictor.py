@@ -41,12 +41,12 @@ def test_two_models_are_kept_apart(predictor, finished):
 
 
 def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finished):
-    from tl_engine.learning.finished_networks import FinishedNetworks, load
+    from tl_engine.learning.finished_networks import FinishedNetworks, load_network
 
     picture = np.array(sources.load("fashion-mini").test.images[:1])
     networks = FinishedNetworks(RunStore(finished.path.parent))
     first, second = finished.runs()
-    alone = {run.id: load(run).inference.predict_batch(picture) for run in (first, second)}
+    alone = {r.id: load_network(r).inference.predict_batch(picture) for r in (first, second)}
     used = set()
     for run in (first, second, second, first):
         used.add(id(networks.of(run.id)))
@@ -74,7 +74,7 @@ def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_p
 
 def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(store, monkeypatch):
     from tl_engine.learning.batches import InferenceGraph
-    from tl_engine.learning.finished_networks import FinishedNetworks, load
+    from tl_engine.learning.finished_networks import FinishedNetworks, load_network
     from tl_engine.learning.training import train
 
     recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3)]
@@ -87,7 +87,9 @@ def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(s
     first, second, tuned = runs
     pictures = [np.array(sources.load("fashion-mini").test.images[n : n + 1]) for n in (0, 1)]
     alone = {
-        (r.id, n): load(r).inference.predict_batch(p) for r in runs for n, p in enumerate(pictures)
+        (r.id, n): load_network(r).inference.predict_batch(p)
+        for r in runs
+        for n, p in enumerate(pictures)
     }
     passes, predict = [], InferenceGraph.predict_batch
 

@@ -16,9 +16,9 @@ from tl_engine.errors import ThawError
 from tl_engine.execution.cost import evaluation_work
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
-from tl_engine.learning.finished_networks import load
+from tl_engine.learning.finished_networks import load_network
 from tl_engine.learning.network import Network
-from tl_engine.learning.progress import Progress
+from tl_engine.learning.progress import ProgressReporter
 from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.learning.scoring import counted, predicted_classes
 from tl_engine.recipe import Recipe
@@ -43,7 +43,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
         OSError: where a result cannot be stored.
     """
     device, kind = prepare_device(runs[0].threads), evaluation.kind
-    progress = Progress(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
+    progress = ProgressReporter(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
     cache = Cache(evaluation.study.path.parent)
     network: Network | None = None
     refused = []
@@ -51,7 +51,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
         progress.stage("Measuring finished runs", run=number, runs=len(runs))
         try:
             data = load_run_data(run, device, "it was trained on.")
-            network = load(run, network)
+            network = load_network(run, network)
             predict: Predict = partial(network.inference.predict, on_images=progress.advance)
             if kind is Evaluation.TEST and _uses_features(run.recipe):
                 predict = _through_features(run.recipe, data, network, cache, progress)
@@ -69,7 +69,7 @@ def _uses_features(recipe: Recipe) -> bool:
 
 
 def _through_features(
-    recipe: Recipe, data: RunData, network: Network, cache: Cache, progress: Progress
+    recipe: Recipe, data: RunData, network: Network, cache: Cache, progress: ProgressReporter
 ) -> Predict:
     below, head = network.halves
     key = feature_key(recipe, recipe.phases[0], data.environment)

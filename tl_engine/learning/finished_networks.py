@@ -17,7 +17,9 @@ MAXIMUM_NETWORKS, MAXIMUM_RUNS = 3, 2
 """Networks with what was traced for them; runs whose variables are in memory."""
 
 
-def load(run: Run, previous: Network | None = None, arrays: Weights | None = None) -> Network:
+def load_network(
+    run: Run, previous: Network | None = None, arrays: Weights | None = None
+) -> Network:
     """The network of a finished run.
 
     Args:
@@ -47,13 +49,13 @@ class FinishedNetworks:
         self._head_inputs: dict[tuple[object, ...], np.ndarray] = {}
 
     def of(self, run_id: str) -> Network:
-        """A finished run's network. Errors as those of `load`."""
+        """A finished run's network. Errors as those of `load_network`."""
         run = self._store.run(run_id)
         key = run.recipe.network
         network = self._networks.pop(key, None)
         if network is None or self._filled_from.get(key) != run_id:
             self._filled_from.pop(key, None)  # until all of its variables are in
-            network = load(run, network, self._arrays(run_id))
+            network = load_network(run, network, self._arrays(run_id))
             self._filled_from[key] = run_id
         self._networks[key] = network  # the one that was used last is the last
         for oldest in list(self._networks)[:-MAXIMUM_NETWORKS]:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tl_engine.analysis import readout
-from tl_engine.learning.scoring import plain
+from tl_engine.learning.scoring import finite_or_none
 from tl_engine.learning.variables import Weights, head_keys, keys_by_block, keys_of
 from tl_engine.recipe import Phase, Recipe
 
@@ -41,7 +41,7 @@ def of_first_step(
         if free:
             gradient = float(np.hypot.reduce([norms[key] for key in free]))
             relative = readout.relative(gradient, readout.norm([start[key] for key in free]))
-            numbers = {"gradient": plain(gradient), "relative": plain(relative)}
+            numbers = {"gradient": finite_or_none(gradient), "relative": finite_or_none(relative)}
             rows.append({"title": title, **numbers})
     return rows
 

@@ -12,7 +12,7 @@ from tl_engine.analysis import readout
 from tl_engine.analysis.cka import linear_cka
 from tl_engine.analysis.loss_floor import loss_floor
 from tl_engine.learning.activations import ActivationReader, Activations
-from tl_engine.learning.scoring import plain, score
+from tl_engine.learning.scoring import finite_or_none, score
 from tl_engine.learning.variables import Weights
 
 
@@ -55,7 +55,7 @@ class NetworkStates:
         numbers["head_norm"] = readout.norm([kernel])
         numbers["head_drift"] = readout.drift([kernel], [first[reader.head[0]]])
         numbers["floor"] = loss_floor(kernel, bias) if self._softmax else None
-        numbers = {name: plain(value) for name, value in numbers.items()}
+        numbers = {name: finite_or_none(value) for name, value in numbers.items()}
         return {**numbers, "blocks": self._blocks(weights, current)}
 
     def score_between(self, start: Weights, end: Weights, share: float) -> dict[str, float]:
@@ -85,7 +85,7 @@ class NetworkStates:
             "variances_drift": variances_drift,
             "cka": self._cka(title, current),
         }
-        return {"title": title, **{name: plain(value) for name, value in numbers.items()}}
+        return {"title": title, **{name: finite_or_none(value) for name, value in numbers.items()}}
 
     def _cka(self, title: str, current: Activations) -> float:
         """Debiased CKA of the block's output with its output when the run began."""

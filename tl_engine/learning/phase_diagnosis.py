@@ -20,7 +20,7 @@ from tl_engine.errors import ThawError
 from tl_engine.learning import gradients
 from tl_engine.learning.network import Network
 from tl_engine.learning.network_states import NetworkStates
-from tl_engine.learning.progress import Progress
+from tl_engine.learning.progress import ProgressReporter
 from tl_engine.learning.run_data import RunData
 from tl_engine.learning.variables import Weights, copies_of
 from tl_engine.recipe import Phase, Recipe
@@ -40,7 +40,12 @@ class Diagnosis:
     """Describes a run's network whenever a phase ends."""
 
     def __init__(
-        self, recipe: Recipe, seeds: Seeds, network: Network, data: RunData, progress: Progress
+        self,
+        recipe: Recipe,
+        seeds: Seeds,
+        network: Network,
+        data: RunData,
+        progress: ProgressReporter,
     ) -> None:
         self._recipe, self._seeds, self._network = recipe, seeds, network
         self._data, self._progress = data, progress

@@ -10,7 +10,7 @@ from tl_engine.runs import ClaimedRun, Stopped, StudyEvaluation
 REPORT_SECONDS = 0.5
 
 
-class Progress:
+class ProgressReporter:
     """Counts the work of a run, or of an evaluation, and reports it.
 
     Attributes:

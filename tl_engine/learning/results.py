@@ -11,9 +11,9 @@ import numpy as np
 
 from tl_engine.data.splits import Split
 from tl_engine.errors import StoreError
-from tl_engine.learning.finished_networks import load
+from tl_engine.learning.finished_networks import load_network
 from tl_engine.learning.model import restore_published_dropout
-from tl_engine.learning.progress import Progress
+from tl_engine.learning.progress import ProgressReporter
 from tl_engine.learning.scoring import counted
 from tl_engine.runs import ClaimedRun, Run
 
@@ -24,7 +24,7 @@ def finish(
     validation: Split,
     probabilities: np.ndarray,
     phases: list[dict[str, Any]],
-    progress: Progress,
+    progress: ProgressReporter,
 ) -> None:
     """Write what a finished run leaves. The test split is not used: it stays locked until somebody
     opens it.
@@ -56,4 +56,4 @@ def export_h5(run: Run) -> None:
         raise StoreError(f"Disk full: {needed / 1e6:.0f} MB needed for model.h5.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras calls the format legacy; it was chosen by name
-        ClaimedRun(run).save_model(load(run).model.save, "h5")
+        ClaimedRun(run).save_model(load_network(run).model.save, "h5")

@@ -30,7 +30,7 @@ def counted(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> dict
     }
 
 
-def plain(number: float | None) -> float | None:
+def finite_or_none(number: float | None) -> float | None:
     """The number, None where it is none or not finite, so that it can be JSON."""
     return float(number) if number is not None and np.isfinite(number) else None
 

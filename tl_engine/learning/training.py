@@ -17,7 +17,7 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
 from tl_engine.learning.phase_training import Ended, PhaseTraining, Seconds
-from tl_engine.learning.progress import Progress
+from tl_engine.learning.progress import ProgressReporter
 from tl_engine.learning.results import finish
 from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.learning.scoring import score
@@ -38,7 +38,7 @@ def train(run: ClaimedRun) -> None:
         FloatingPointError: if the loss is no number any more.
         ThawError: for data or weights that are not to be had.
     """
-    device, progress = prepare_device(run.threads), Progress(run)
+    device, progress = prepare_device(run.threads), ProgressReporter(run)
     progress.stage(f"Loading {run.recipe.described_dataset.title}")
     mismatch = "this run began with: put the former ones back and resume, or launch it anew."
     data = load_run_data(run, device, mismatch)
@@ -61,7 +61,7 @@ class Trainer:
         state: how far the run is.
     """
 
-    def __init__(self, run: ClaimedRun, data: RunData, progress: Progress) -> None:
+    def __init__(self, run: ClaimedRun, data: RunData, progress: ProgressReporter) -> None:
         """Build the network, and restore the last committed state, or that of another run which
         began with the same phases."""
         self._run, self._recipe = run, run.recipe
