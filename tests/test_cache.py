@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import tiny_recipe, tiny_study
 from tl_engine.execution.computed_bits import bits
 from tl_engine.learning import training
-from tl_engine.learning.batches import Graph, Reader
+from tl_engine.learning.batches import InferenceGraph, TracedGraph
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import Phase
@@ -31,6 +31,9 @@ ORDERS = {"freeze first": (HEAD, TOP, ALL), "fine-tune first": (ALL, TOP, HEAD)}
 @pytest.fixture(autouse=True)
 def room(monkeypatch):
     monkeypatch.setenv("THAW_CACHE_GB", "1")
+
+
+THOUSAND_SECONDS = property(lambda graph: 1000.0 if graph._calls else 0.0)
 
 
 def trained(store, *phases, pair=1, **changes):
@@ -85,8 +88,12 @@ def test_bits_do_not_depend_on_what_the_cache_holds(store, monkeypatch, undistur
 
 def test_frozen_layers_see_each_image_once(store, monkeypatch):
     asked = []
-    ask = Reader.ask
-    monkeypatch.setattr(Reader, "ask", lambda r, x: asked.append(r.model.name) or ask(r, x))
+    predict = InferenceGraph.predict_batch
+    monkeypatch.setattr(
+        InferenceGraph,
+        "predict_batch",
+        lambda graph, inputs: asked.append(graph.model.name) or predict(graph, inputs),
+    )
     trained(store, HEAD)
     first = asked.count("below")
     assert first > 0
@@ -99,14 +106,14 @@ def test_frozen_layers_see_each_image_once(store, monkeypatch):
 @pytest.mark.long
 def test_every_seed_finds_what_a_pretrained_backbone_said(store, monkeypatch):
     asked = []
-    ask = Reader.ask
+    predict = InferenceGraph.predict_batch
 
-    def counting(reader, inputs):
-        if reader.model.name == "below":
+    def counting(graph, inputs):
+        if graph.model.name == "below":
             asked.append(len(inputs))
-        return ask(reader, inputs)
+        return predict(graph, inputs)
 
-    monkeypatch.setattr(Reader, "ask", counting)
+    monkeypatch.setattr(InferenceGraph, "predict_batch", counting)
     pretrained = {"backbone": "efficientnet-lite0", "pretrained": True, "image_size": 32}
     trained(store, HEAD, **pretrained)
     assert 100 + 1000 <= sum(asked) < 2000  # training and validation; test stays locked
@@ -302,7 +309,9 @@ def test_a_few_images_more_do_not_raise_what_all_of_them_would_have_taken(tmp_pa
 
 
 def test_what_was_traced_for_another_run_counts_as_cold(store, monkeypatch):
-    monkeypatch.setattr(Graph, "warm_up", property(lambda graph: 1000.0 if graph._calls else 0.0))
+    monkeypatch.setattr(
+        TracedGraph, "warm_up", property(lambda graph: 1000.0 if graph._calls else 0.0)
+    )
     costs = [
         [(line["seconds"], line["cold_seconds"]) for line in run.epochs()]
         for run in (trained(store, ALL, ALL, pair=pair, image_size=24) for pair in (1, 2))
@@ -314,7 +323,9 @@ def test_what_was_traced_for_another_run_counts_as_cold(store, monkeypatch):
 
 
 def test_what_a_shared_phase_traced_is_not_traced_again_by_a_later_one(store, monkeypatch):
-    monkeypatch.setattr(Graph, "warm_up", property(lambda graph: 1000.0 if graph._calls else 0.0))
+    monkeypatch.setattr(
+        TracedGraph, "warm_up", property(lambda graph: 1000.0 if graph._calls else 0.0)
+    )
     trained(store, ALL, HEAD, image_size=24)
     again = trained(store, ALL, HEAD, ALL, image_size=24)
     assert [bool(line.get("shared")) for line in again.epochs()] == [True] * 3 + [False]
@@ -322,7 +333,7 @@ def test_what_a_shared_phase_traced_is_not_traced_again_by_a_later_one(store, mo
 
 
 def test_a_graph_s_warm_up_is_what_its_first_call_took_longer():
-    graph = Graph()
+    graph = TracedGraph()
     graph._calls = [3.0, 1.0]
     assert graph.warm_up == 2.0
     graph._calls = [3.0]

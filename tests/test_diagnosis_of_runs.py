@@ -13,14 +13,13 @@ from tests.test_training import SEEDS, assert_same_bits, begun
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.data.diagnostic_images import Probe
 from tl_engine.data.splits import Split
-from tl_engine.learning import diagnosis, gradients
-from tl_engine.learning import model as networks
-from tl_engine.learning.activations import Inside
+from tl_engine.learning import gradients, phase_diagnosis, submodels, variables
+from tl_engine.learning.activations import ActivationReader
+from tl_engine.learning.model import build_model
 from tl_engine.learning.network import Network
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import OPTIMIZERS, Phase, Recipe
 from tl_engine.runs import ClaimedRun
-from tl_engine.runs.run_outputs import probabilities
 
 ALL, HEAD = Phase("all", 2, 1e-3), Phase("head", 2, 1e-2)
 MOVING = {"augmentation": True, "batchnorm": "adapt"}
@@ -88,7 +87,7 @@ def test_a_run_that_was_resumed_has_the_same_bits_whether_it_is_looked_at_or_not
     ending(3)
     with pytest.raises(Ended):
         train(again)
-    monkeypatch.setattr("tl_engine.learning.network._kept", None)
+    monkeypatch.setattr("tl_engine.learning.network._last", None)
     train(again)
     assert_same_bits(whole, again)
 
@@ -102,7 +101,7 @@ def test_a_run_that_was_resumed_tells_the_same(store, monkeypatch, ending, commi
     ending(commits)
     with pytest.raises(Ended):
         train(again)
-    monkeypatch.setattr("tl_engine.learning.network._kept", None)
+    monkeypatch.setattr("tl_engine.learning.network._last", None)
     train(again)
     monkeypatch.setenv("THAW_CACHE_GB", "0")
     assert told(again) == told(trained(store, *phases))
@@ -116,14 +115,14 @@ def test_where_the_beginning_of_a_phase_is_lost_its_path_alone_is_missing(store,
     train(again)
     first, second = told(again)
     assert first["path"]["at"] == [0, 0.25, 0.5, 0.75, 1]
-    assert second["path"] == {"skipped": diagnosis.NO_START}
+    assert second["path"] == {"skipped": phase_diagnosis.NO_START}
     assert second["end"] == told(trained(store, ALL, Phase("all", 2, 1e-4)))[1]["end"]
 
 
 def test_a_phase_that_was_taken_over_brings_its_diagnosis(store, monkeypatch):
     monkeypatch.setenv("THAW_CACHE_GB", "1")
     first = trained(store, ALL, HEAD)
-    monkeypatch.setattr("tl_engine.learning.network._kept", None)
+    monkeypatch.setattr("tl_engine.learning.network._last", None)
     second = trained(store, ALL, Phase("head", 1, 1e-3))
     assert "shared" in second.scores["phases"][0]
     assert told(second)[0] == told(first)[0]
@@ -174,14 +173,17 @@ def test_a_run_that_was_resumed_kept_the_same_steps_and_gradients(store, ending,
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("trainable", ["all", 1])
-def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(optimizer, trainable):
+def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(
+    optimizer, trainable, monkeypatch
+):
     network, _, probe, first = network_of()
     recipe, phase = tiny_recipe(), Phase(trainable, 1, 1e-3, optimizer=optimizer)
     for layer in network.model.body.layers:
         if hasattr(layer, "published_rate"):
             layer.published_rate = 0.0  # dropout draws other numbers outside the traced graph
-    stage = network.enter(recipe, phase, features=False)
-    trained, labels = stage.learner.model, np.arange(32) % 10
+    monkeypatch.setenv("THAW_FEATURES", "off")
+    graphs = network.enter(recipe, phase)
+    trained, labels = graphs.training.model, np.arange(32) % 10
 
     @tf.function
     def by_hand(pixels):
@@ -192,19 +194,19 @@ def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(optimizer
         return loss, tape.gradient(loss, [v.value for v in trained.trainable_variables])
 
     loss, expected = by_hand(tf.constant(probe.take(np.arange(32))))
-    stage.learner.train(probe, labels, np.arange(32), 32, lambda done: None)
+    graphs.training.train(probe, labels, np.arange(32), 32, lambda done: None)
     told = gradients.of_first_step(network.model, trained, recipe, phase, first)
     whole = np.hypot.reduce([block["gradient"] for block in told])
     assert whole == pytest.approx(np.hypot.reduce([np.linalg.norm(g) for g in expected]), rel=1e-4)
     head = np.hypot.reduce([np.linalg.norm(g) for g in expected[-2:]])
-    kernel = first[networks.keys_of(network.model, network.model.get_layer("head").weights)[0]]
+    kernel = first[variables.keys_of(network.model, network.model.get_layer("head").weights)[0]]
     assert told[-1]["title"] == "Head"
     assert told[-1]["gradient"] == pytest.approx(head, rel=1e-4)
     assert told[-1]["relative"] == pytest.approx(head / np.linalg.norm(kernel), rel=1e-4)
     assert len(told) == (
-        2 if trainable == 1 else 1 + len(networks.keys_by_block(network.model, recipe))
+        2 if trainable == 1 else 1 + len(variables.keys_by_block(network.model, recipe))
     )
-    assert stage.learner.take_losses() == pytest.approx([float(loss)], rel=1e-4)
+    assert graphs.training.take_losses() == pytest.approx([float(loss)], rel=1e-4)
 
 
 def test_phases_that_train_the_head_alone_have_no_gradients(store):
@@ -217,8 +219,8 @@ def test_phases_that_train_the_head_alone_have_no_gradients(store):
 def test_a_first_step_that_overflowed_tells_no_gradient():
     recipe, phase = tiny_recipe(precision="mixed float16"), Phase("all", 1, 1e-3)
     network = Network(recipe, SEEDS)
-    trained_model = network.enter(recipe, phase, features=False).learner.model
-    before = networks.copies_of(network.model.variables)
+    trained_model = network.enter(recipe, phase).training.model
+    before = variables.copies_of(network.model.variables)
     optimizer = trained_model.optimizer
     known = (network.model, trained_model, recipe, phase, before)
     infinite = [keras.ops.full(v.shape, np.inf) for v in trained_model.trainable_variables]
@@ -247,17 +249,17 @@ def test_batchnorm_that_adapts_has_drifted_and_then_stands_still(store):
 
 def test_the_ends_of_a_path_are_the_states_themselves(store, monkeypatch):
     found = []
-    of_end = diagnosis.Diagnosis.of_end
+    of_end = phase_diagnosis.Diagnosis.of_end
 
     def look(looker, before):
-        began, ends = looker._began, networks.copies_of(looker._network.model.variables)
+        began, ends = looker._start, variables.copies_of(looker._network.model.variables)
         record = of_end(looker, before)
-        with looker._network.inside.borrowed():
+        with looker._network.activations.restoring():
             ends_of = [looker._states.score_between(began, ends, share) for share in (0.0, 1.0)]
         found.append((record["diagnosis"], ends_of))
         return record
 
-    monkeypatch.setattr(diagnosis.Diagnosis, "of_end", look)
+    monkeypatch.setattr(phase_diagnosis.Diagnosis, "of_end", look)
     trained(store, ALL, HEAD, **MOVING)
     for one, measured in found:
         for place, (name, state) in zip(
@@ -277,7 +279,7 @@ def test_what_is_told_is_plain_and_its_time_is_kept_apart(store, monkeypatch):
         def perf_counter(cls):
             return 3600.0 * next(cls.hours)
 
-    monkeypatch.setattr(diagnosis, "time", Slow)
+    monkeypatch.setattr(phase_diagnosis, "time", Slow)
     run = trained(store, ALL, HEAD)
     assert json.loads(json.dumps(told(run), allow_nan=False)) == told(run)
     assert [phase["diagnosis_seconds"] for phase in run.scores["phases"]] == [3600, 3600]
@@ -286,7 +288,7 @@ def test_what_is_told_is_plain_and_its_time_is_kept_apart(store, monkeypatch):
 
 def test_a_run_that_is_too_short_says_why_it_was_not_looked_at(store, monkeypatch):
     monkeypatch.setattr("tl_engine.data.diagnostic_images.SHARE", 0.0)
-    assert told(trained(store, HEAD)) == [{"skipped": diagnosis.TOO_SHORT}]
+    assert told(trained(store, HEAD)) == [{"skipped": phase_diagnosis.TOO_SHORT}]
 
 
 def network_of(**changes):
@@ -295,9 +297,9 @@ def network_of(**changes):
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (100, 28, 28, 3), dtype=np.uint8)
     probe = Probe(Split(pixels, np.arange(100) % 10, np.arange(100)), "f00d", 32)
-    first = network.as_new(recipe, SEEDS)
-    inside = Inside(network.model, recipe)
-    with inside.borrowed():
+    first = network.initial_weights(recipe, SEEDS)
+    inside = ActivationReader(network.model, recipe)
+    with inside.restoring():
         inside.look_at(probe, first, lambda images: None)
     return network, inside, probe, first
 
@@ -310,9 +312,9 @@ LITE = {"backbone": "efficientnet-lite0", "image_size": 32}
 )
 def test_what_is_read_inside_gives_the_network_s_own_probabilities(changes):
     network, inside, probe, first = network_of(**changes)
-    features = inside.features(first)
-    said = probabilities(inside, features, first)
-    np.testing.assert_allclose(said, network.reader.read(probe), atol=2e-5)
+    features = inside.activations(first)
+    said = inside.probabilities(features, first)
+    np.testing.assert_allclose(said, network.inference.predict(probe), atol=2e-5)
     assert features.body.shape == (64, 1000 if "backbone" in changes else 32)
     assert list(features.blocks)[-1] == list(inside.blocks)[-1]
 
@@ -324,10 +326,10 @@ def test_weights_that_were_tried_on_are_taken_off_again_even_when_somebody_stops
     def stop(images):
         raise RuntimeError
 
-    inside._beat = stop
-    with pytest.raises(RuntimeError), inside.borrowed():
-        inside.features(other)
-    for key, array in networks.copies_of(network.model.variables).items():
+    inside._on_images = stop
+    with pytest.raises(RuntimeError), inside.restoring():
+        inside.activations(other)
+    for key, array in variables.copies_of(network.model.variables).items():
         assert array.tobytes() == first[key].tobytes()
 
 
@@ -336,11 +338,11 @@ def test_weights_that_were_tried_on_are_taken_off_again_even_when_somebody_stops
 def test_every_backbone_can_be_read_inside(name):
     side = max(32, BACKBONES[name].minimum_size)
     recipe = Recipe((HEAD,), backbone=name, pretrained=False, image_size=side)
-    model = networks.build_model(recipe, SEEDS)
+    model = build_model(recipe, SEEDS)
     titles = [block.title for block in BACKBONES[name].blocks]
-    _, widths = networks.inside(model, recipe)
+    _, widths = submodels.activations(model, recipe)
     assert [title for title, _ in widths] == [*titles, "head input"]
-    keys = networks.keys_by_block(model, recipe)
+    keys = variables.keys_by_block(model, recipe)
     weights = sum(len(block.weights) for block in keys.values())
     assert list(keys) == titles
     assert weights > len(titles)

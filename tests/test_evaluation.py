@@ -158,22 +158,22 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
 
 
 def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
-    from tl_engine.learning.prediction_server import load
+    from tl_engine.learning.finished_networks import load_network
 
     first, second = copy.studies()[0].runs()
     pixels = np.array(load_images("fashion-mini").train.images[:8])
-    alone = load(second).reader.ask(pixels)
-    network = load(first)
-    assert not np.array_equal(network.reader.ask(pixels), alone)
-    assert load(second, network) is network
-    assert np.array_equal(network.reader.ask(pixels), alone)
+    alone = load_network(second).inference.predict_batch(pixels)
+    network = load_network(first)
+    assert not np.array_equal(network.inference.predict_batch(pixels), alone)
+    assert load_network(second, network) is network
+    assert np.array_equal(network.inference.predict_batch(pixels), alone)
 
 
 @pytest.mark.parametrize(("phase", "passes"), [("head", 1), ("all", 2)])
 def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
     store, monkeypatch, phase, passes
 ):
-    from tl_engine.learning.batches import Reader
+    from tl_engine.learning.batches import InferenceGraph
 
     monkeypatch.setenv("THAW_CACHE_GB", "1")
     recipes = [tiny_recipe(Phase(phase, 1, rate)) for rate in (1e-2, 1e-3)]
@@ -183,18 +183,18 @@ def test_runs_that_left_the_backbone_alone_ask_it_once_and_say_the_same(
         claimed.begin()
         train(claimed)
         claimed.end(RunState.FINISHED, "Every epoch is done.", 1.0)
-    asked, read = [], Reader.ask
+    asked, predict = [], InferenceGraph.predict_batch
 
-    def counting(reader, inputs):
+    def counting(graph, inputs):
         asked.append(len(inputs) if inputs.ndim == 4 else 0)
-        return read(reader, inputs)
+        return predict(graph, inputs)
 
-    monkeypatch.setattr(Reader, "ask", counting)
+    monkeypatch.setattr(InferenceGraph, "predict_batch", counting)
     assert not evaluate(store, study, TEST, study.runs())
     images = len(load_images("fashion-mini").test.images)
     assert passes * images <= sum(asked) < passes * images + 32
     answers = [result_arrays(run, Evaluation.TEST)["probabilities"] for run in study.runs()]
-    monkeypatch.setattr(Reader, "ask", read)
+    monkeypatch.setattr(InferenceGraph, "predict_batch", predict)
     monkeypatch.setenv("THAW_FEATURES", "off")
     for run in study.runs():
         (run.path / "test.json").unlink()

@@ -17,16 +17,16 @@ resource.setrlimit(resource.RLIMIT_DATA, ({ALLOWED}, {ALLOWED}))
 import sys
 import numpy as np
 from tests.conftest import tiny_study
-from tl_engine.learning.batches import Learner
+from tl_engine.learning.batches import TrainingGraph
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, RunStore
 
-learn = Learner.train
-def short(learner, source, labels, order, *rest):
+learn = TrainingGraph.train
+def short(graph, source, labels, order, *rest):
     assert len(order) == {IMAGES} * 0.9, len(order)
-    learn(learner, source, labels, order[:: len(order) // 100], *rest)
-Learner.train = short
+    learn(graph, source, labels, order[:: len(order) // 100], *rest)
+TrainingGraph.train = short
 study = tiny_study(Phase("all", 1, 1e-3), both=False, dataset="cifar10", train_images=None)
 run = ClaimedRun(RunStore(sys.argv[1]).create(study).runs()[0])
 run.begin()

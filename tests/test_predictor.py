@@ -42,41 +42,40 @@ def test_two_models_are_kept_apart(predictor, finished):
 
 
 def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finished):
-    from tl_engine.learning.prediction_server import Networks, classify, load
+    from tl_engine.learning.finished_networks import FinishedNetworks, load_network
 
     picture = np.array(sources.load("fashion-mini").test.images[:1])
-    kept = Networks(RunStore(finished.path.parent))
+    networks = FinishedNetworks(RunStore(finished.path.parent))
     first, second = finished.runs()
-    alone = {run.id: load(run).reader.ask(picture) for run in (first, second)}
-    networks = set()
+    alone = {r.id: load_network(r).inference.predict_batch(picture) for r in (first, second)}
+    used = set()
     for run in (first, second, second, first):
-        network = kept.of(run.id)
-        networks.add(id(network))
-        said = classify(network, picture)["probabilities"]
+        used.add(id(networks.of(run.id)))
+        said = networks.probabilities(run.id, picture)
         np.testing.assert_array_equal(said, alone[run.id])
-    assert len(networks) == 1
+    assert len(used) == 1
 
 
 def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_path):
     import shutil
 
-    from tl_engine.learning.prediction_server import Networks
+    from tl_engine.learning.finished_networks import FinishedNetworks
 
     shutil.copytree(finished.path, tmp_path / "runs" / finished.id)
     store = RunStore(tmp_path / "runs")
     first, second = store.study(finished.id).runs()
     (file,) = second.path.glob("model-*.npz")
     file.write_bytes(file.read_bytes()[:-10])
-    kept, picture = Networks(store), np.zeros((1, 28, 28, 3), np.uint8)
-    said = kept.of(first.id).reader.ask(picture)
+    networks, picture = FinishedNetworks(store), np.zeros((1, 28, 28, 3), np.uint8)
+    said = networks.of(first.id).inference.predict_batch(picture)
     with pytest.raises(StoreError, match="is damaged"):
-        kept.of(second.id)
-    np.testing.assert_array_equal(kept.of(first.id).reader.ask(picture), said)
+        networks.of(second.id)
+    np.testing.assert_array_equal(networks.of(first.id).inference.predict_batch(picture), said)
 
 
 def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(store, monkeypatch):
-    from tl_engine.learning.batches import Reader
-    from tl_engine.learning.prediction_server import Networks, load
+    from tl_engine.learning.batches import InferenceGraph
+    from tl_engine.learning.finished_networks import FinishedNetworks, load_network
     from tl_engine.learning.training import train
 
     recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3)]
@@ -88,20 +87,60 @@ def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(s
         run.end(RunState.FINISHED, "Every epoch is done.", 1.0)
     first, second, tuned = runs
     pictures = [np.array(sources.load("fashion-mini").test.images[n : n + 1]) for n in (0, 1)]
-    alone = {(r.id, n): load(r).reader.ask(p) for r in runs for n, p in enumerate(pictures)}
-    passes, ask = [], Reader.ask
+    alone = {
+        (r.id, n): load_network(r).inference.predict_batch(p)
+        for r in runs
+        for n, p in enumerate(pictures)
+    }
+    passes, predict = [], InferenceGraph.predict_batch
 
-    def counting(reader, inputs):
+    def counting(graph, inputs):
         passes.append(inputs.ndim == 4)
-        return ask(reader, inputs)
+        return predict(graph, inputs)
 
-    monkeypatch.setattr(Reader, "ask", counting)
-    kept, expected = Networks(store), [1, 1, 2, 3, 4, 5]
+    monkeypatch.setattr(InferenceGraph, "predict_batch", counting)
+    networks, expected = FinishedNetworks(store), [1, 1, 2, 3, 4, 5]
     asked = [(first, 0), (second, 0), (tuned, 0), (first, 1), (tuned, 1), (second, 0)]
     for (run, number), count in zip(asked, expected, strict=True):
-        said = kept.classify(run.id, pictures[number])["probabilities"]
+        said = networks.probabilities(run.id, pictures[number])
         np.testing.assert_allclose(said, alone[run.id, number], atol=1e-6)
         assert sum(passes) == count
+
+
+def test_a_request_of_another_verb_is_refused_in_a_sentence(predictor, finished):
+    run, picture = finished.runs()[0], {"images": np.zeros((1, 28, 28, 3), np.uint8)}
+    child = predictor._child
+    with pytest.raises(PredictionError, match=r"classify or preprocess, got .* 'paint'"):
+        predictor.request("paint", run, picture, colour="red")
+    assert predictor._child is child
+    with pytest.raises(PredictionError, match="The model cannot preprocess: "):
+        predictor.request("preprocess", run, {})
+    assert predictor.request("preprocess", run, picture)["images"].shape == (1, 16, 16, 3)
+
+
+def test_what_is_no_request_is_answered_with_a_sentence_and_unpickles_nothing(finished):
+    import io
+
+    from tl_engine.execution.predictor import HEADER, pack, unpack
+    from tl_engine.learning.finished_networks import FinishedNetworks
+    from tl_engine.learning.prediction_server import respond
+
+    pickled = io.BytesIO()
+    np.savez(pickled, **{HEADER: np.array([{}], dtype=object)})
+    networks = FinishedNetworks(RunStore(finished.path.parent))
+    for message in (b"", b"nonsense", pack("no request", {}), pickled.getvalue()):
+        sentence, arrays = unpack(respond(networks, message))
+        assert sentence.startswith("The model cannot ")
+        assert arrays == {}
+
+
+def test_a_response_that_takes_too_long_ends_the_child(finished, monkeypatch):
+    monkeypatch.setattr("tl_engine.execution.predictor.RESPONSE_SECONDS", 0.01)
+    run, pixels = finished.runs()[0], np.zeros((1, 28, 28, 3), np.uint8)
+    with Predictor(RunStore(finished.path.parent)) as slow:
+        with pytest.raises(PredictionError, match="gave no answer in 0 s"):
+            slow.classify(run, pixels)
+        assert slow._child is None
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 3), (1, 32, 32, 3), (1, 28, 28, 1)])
@@ -142,7 +181,7 @@ def test_the_most_likely_classes_come_first():
 
 
 def test_an_h5_file_is_not_begun_where_the_disk_has_no_room(finished, monkeypatch):
-    from tl_engine.learning.prediction_server import export_h5
+    from tl_engine.learning.results import export_h5
 
     full = namedtuple("usage", "free")(1000)
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)

@@ -15,11 +15,12 @@ from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.datasets import dataset
 from tl_engine.data.splits import Split
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
-from tl_engine.learning import model as networks
-from tl_engine.learning import training
+from tl_engine.learning import phase_training, training, variables
 from tl_engine.learning.audit import audit, hashes
-from tl_engine.learning.batches import Learner, epoch_order
+from tl_engine.learning.batches import TrainingGraph, epoch_order
 from tl_engine.learning.device import prepare_device
+from tl_engine.learning.freezing import set_phase
+from tl_engine.learning.model import build_model
 from tl_engine.learning.training import Ended, train
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
 from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped
@@ -46,11 +47,11 @@ def pictures(count=8, side=28):
 
 def changed(model, recipe, phase):
     """Variables that one batch of the phase changes, by what they are."""
-    networks.set_phase(model, recipe, phase)
-    before = {v.path: np.array(v) for v in networks.parameters(model)}
+    set_phase(model, recipe, phase)
+    before = {v.path: np.array(v) for v in variables.parameters(model)}
     part = pictures(2)
     model.train_step((part.images, part.labels))  # eagerly: no graph is traced to be used once
-    moved = {v.path for v in networks.parameters(model) if (np.array(v) != before[v.path]).any()}
+    moved = {v.path for v in variables.parameters(model) if (np.array(v) != before[v.path]).any()}
     statistics = {
         v.path
         for layer in model.body.layers
@@ -74,7 +75,7 @@ def changed(model, recipe, phase):
 
 def head_of(place, backbone):
     """A head for each family, so that all heads are tried though not each with each family."""
-    heads = HEAD_INPUTS if backbone.top else HEAD_INPUTS[:2]
+    heads = list(HEAD_INPUTS)[: None if backbone.top else 2]
     return heads[place % len(heads)]
 
 
@@ -98,7 +99,7 @@ def test_a_phase_changes_what_it_may_and_nothing_else(name, head_input):
         )
         for policy in BATCHNORM_POLICIES
     )
-    model = networks.build_model(fixed, SEEDS)
+    model = build_model(fixed, SEEDS)
     frozen = {"head": True, "statistics": False, "scales": False, "backbone": False}
     free = {**frozen, "backbone": True}
     if name in ("tiny", "efficientnet-lite0"):
@@ -119,24 +120,24 @@ def test_the_catalog_counts_what_each_phase_trains():
     for batchnorm in BATCHNORM_POLICIES:
         phases = (HEAD, Phase(1, 1, 1e-3), ALL)
         recipe = tiny_recipe(*phases, batchnorm=batchnorm)
-        model = networks.build_model(recipe, SEEDS)
+        model = build_model(recipe, SEEDS)
         for phase, counted in zip(phases, recipe.trainable_parameters(), strict=True):
-            networks.set_phase(model, recipe, phase)
+            set_phase(model, recipe, phase)
             assert counted == sum(int(np.prod(v.shape)) for v in model.trainable_variables)
 
 
 def test_a_frozen_backbone_is_a_constant_function():
     recipe = tiny_recipe(HEAD)
-    model = networks.build_model(recipe, SEEDS)
-    networks.set_phase(model, recipe, HEAD)
+    model = build_model(recipe, SEEDS)
+    set_phase(model, recipe, HEAD)
     pixels = np.random.default_rng(0).random((4, 16, 16, 3), dtype=np.float32)
     np.testing.assert_array_equal(model.body(pixels, training=True), model.body(pixels))
 
 
 def test_an_audit_tells_a_frozen_variable_that_changed():
     recipe = tiny_recipe(HEAD)
-    model = networks.build_model(recipe, SEEDS)
-    networks.set_phase(model, recipe, HEAD)
+    model = build_model(recipe, SEEDS)
+    set_phase(model, recipe, HEAD)
     before = hashes(model)
     victim = model.body.variables[0]
     victim.assign(np.array(victim) + 1)
@@ -144,9 +145,7 @@ def test_an_audit_tells_a_frozen_variable_that_changed():
 
 
 def test_the_same_seed_gives_the_same_head_in_both_orders():
-    one, other = (
-        networks.build_model(r, SEEDS) for r in (tiny_recipe(ALL, HEAD), tiny_recipe(HEAD, ALL))
-    )
+    one, other = (build_model(r, SEEDS) for r in (tiny_recipe(ALL, HEAD), tiny_recipe(HEAD, ALL)))
     for a, b in zip(one.variables, other.variables, strict=True):
         np.testing.assert_array_equal(np.array(a), np.array(b))
 
@@ -171,20 +170,21 @@ def test_every_image_of_an_epoch_is_seen_once_in_batches_of_the_same_size(at_onc
     model.compile(loss="mse")
     part = pictures(10)
     order = epoch_order(10, 1)
-    Learner(model).train(part, part.labels, order, 4, done.append, at_once=at_once)
+    graph = TrainingGraph(model)
+    graph.train(part, part.labels, order, 4, done.append, batches_per_call=at_once)
     assert [len(batch) for batch in seen] == [4, 4, 2]
     assert (np.concatenate(seen) == part.labels[order]).all()
     assert done == {1: [1, 2, 3], 2: [2, 3], 16: [3]}[at_once]
 
 
 def test_arrays_of_another_network_are_refused():
-    model = networks.build_model(tiny_recipe(), SEEDS)
-    arrays = networks.arrays_of(model.variables)
+    model = build_model(tiny_recipe(), SEEDS)
+    arrays = variables.arrays_of(model.variables)
     with pytest.raises(ValueError, match="variables, got 1 arrays"):
-        networks.assign(model.variables, {"0000": arrays["0000"]})
+        variables.assign(model.variables, {"0000": arrays["0000"]})
     arrays["0000"] = arrays["0000"][..., :1]
     with pytest.raises(ValueError, match="Variable 0000"):
-        networks.assign(model.variables, arrays)
+        variables.assign(model.variables, arrays)
 
 
 def test_a_finished_run_leaves_everything(finished):
@@ -290,12 +290,12 @@ def test_a_run_that_ended_goes_on_to_the_same_bits(store, monkeypatch, ends):
         if ends == "between epochs" or state.step == 3:
             raise Ended
 
-    def end(run, trainer):
+    def end(run, *_):
         raise Ended
 
     monkeypatch.setattr(ClaimedRun, "commit", commit_and_end)
     if ends == "inside an epoch":
-        monkeypatch.setattr(training, "COMMIT_SECONDS", 0.0)
+        monkeypatch.setattr(phase_training, "COMMIT_SECONDS", 0.0)
     if ends == "before the last files":
         monkeypatch.setattr(ClaimedRun, "commit", commit)
         monkeypatch.setattr(training, "finish", end)
@@ -353,9 +353,9 @@ def test_a_loss_that_explodes_is_said_with_its_learning_rate(store):
 def test_a_loss_that_is_no_number_in_validation_only_is_said_too(store, monkeypatch):
     run = begun(store, ALL)
     monkeypatch.setattr(
-        training.Trainer,
-        "evaluate",
-        lambda trainer, part: np.full((len(part.labels), 10), np.nan, np.float32),
+        phase_training.PhaseTraining,
+        "probabilities",
+        lambda phase, part: np.full((len(part.labels), 10), np.nan, np.float32),
     )
     with pytest.raises(FloatingPointError, match="The loss became nan in epoch 1"):
         train(run)

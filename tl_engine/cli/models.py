@@ -52,7 +52,7 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
     run = store.run(options.run)
     _check_finished(run, "be exported")
     with _saying_it_in_the_log_of(run):
-        from tl_engine.learning.prediction_server import export_h5
+        from tl_engine.learning.results import export_h5
 
         export_h5(run)
     print(model_file(run, "h5"))

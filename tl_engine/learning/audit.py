@@ -1,4 +1,4 @@
-"""The audit: which parameters a phase changed, told by hashing every one of them."""
+"""The audit: which parameters a phase changed, by hashes of all of them before and after."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import hashlib
 import keras
 import numpy as np
 
-from tl_engine.learning import model as networks
+from tl_engine.learning.freezing import may_change
+from tl_engine.learning.variables import parameters
 
 
 def audit(model: keras.Model, before: dict[str, str]) -> dict[str, int]:
@@ -17,8 +18,8 @@ def audit(model: keras.Model, before: dict[str, str]) -> dict[str, int]:
         Numbers of parameters: free, frozen, and how many of each changed.
     """
     counts = {"free": 0, "free_changed": 0, "frozen": 0, "frozen_changed": 0}
-    allowed, after = networks.may_change(model), hashes(model)
-    for variable, name in zip(networks.parameters(model), after, strict=True):
+    allowed, after = may_change(model), hashes(model)
+    for variable, name in zip(parameters(model), after, strict=True):
         kind = "free" if id(variable) in allowed else "frozen"
         size = int(np.prod(variable.shape))
         counts[kind] += size
@@ -31,5 +32,5 @@ def hashes(model: keras.Model) -> dict[str, str]:
     """The first 16 hex digits of the sha256 of each parameter variable, by its number."""
     return {
         f"{number:04d}": hashlib.sha256(np.asarray(variable).tobytes()).hexdigest()[:16]
-        for number, variable in enumerate(networks.parameters(model))
+        for number, variable in enumerate(parameters(model))
     }

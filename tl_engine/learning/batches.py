@@ -13,8 +13,8 @@ import tensorflow as tf
 EVALUATION_BATCH = 256
 
 
-class Source(Protocol):
-    """Where a model's inputs come from, by position: a split's pixels, or their features."""
+class BatchSource(Protocol):
+    """Where a model's inputs come from, by position: a split's pixels, or cached features."""
 
     def __len__(self) -> int: ...
 
@@ -22,7 +22,7 @@ class Source(Protocol):
         """The inputs at these positions, (m, ...)."""
 
 
-class Graph:
+class TracedGraph:
     """A graph that is traced when it is first called, and how long that took."""
 
     def __init__(self) -> None:
@@ -40,19 +40,19 @@ class Graph:
 
     def _timed(self, call: Callable[..., Any], *inputs: Any) -> Any:
         began = time.perf_counter()
-        said = call(*inputs)
+        outputs = call(*inputs)
         if len(self._calls) < 2:
             self._calls.append(time.perf_counter() - began)
-        return said
+        return outputs
 
 
-class Learner(Graph):
-    """Trains a compiled model."""
+class TrainingGraph(TracedGraph):
+    """Training steps of a compiled model."""
 
     def __init__(self, model: keras.Model, *, xla: bool = False) -> None:
         """
         Args:
-            xla: compile its training step with XLA.
+            xla: compile the training step with XLA.
         """
         super().__init__()
         self.model = model
@@ -76,38 +76,40 @@ class Learner(Graph):
 
     def train(
         self,
-        source: Source,
+        source: BatchSource,
         labels: np.ndarray,
         order: np.ndarray,
-        size: int,
-        beat: Callable[[int], None],
+        batch_size: int,
+        on_batches: Callable[[int], None],
         skipped: int = 0,
-        at_once: int = 1,
+        batches_per_call: int = 1,
     ) -> None:
-        """One step for each batch of `size` positions, in this order.
+        """One step for each batch of positions, in this order.
 
         Args:
-            beat: told how many batches are done, after every `at_once` of them.
+            order: positions in the source; batches are taken from it from left to right.
+            on_batches: called with the number of batches done, after each call of the graph.
             skipped: batches to leave out at the beginning.
-            at_once: how many batches are handed to the graph together; the same steps.
+            batches_per_call: how many batches the graph is called with; the same steps.
         """
         self._losses.clear()
-        for start in range(skipped * size, len(order), size * at_once):
-            chosen = order[start : start + size * at_once]
-            losses = self._timed(self._train, source.take(chosen), labels[chosen], size)
+        per_call = batch_size * batches_per_call
+        for start in range(skipped * batch_size, len(order), per_call):
+            chosen = order[start : start + per_call]
+            losses = self._timed(self._train, source.take(chosen), labels[chosen], batch_size)
             self._losses.append(losses)
-            beat(-(-min(start + size * at_once, len(order)) // size) - skipped)
+            on_batches(-(-min(start + per_call, len(order)) // batch_size) - skipped)
 
     def take_losses(self) -> np.ndarray:
-        """The loss of each step since it was asked last, float32, as it was before the step changed
-        the weights. Asking waits for the steps to be done."""
+        """The loss of each step since the last call of this method, float32, before the step
+        changed the weights. Waits until the steps are done."""
         taken = [np.zeros(0, np.float32), *(losses.numpy() for losses in self._losses)]
         self._losses.clear()
         return np.concatenate(taken)
 
     @property
     def running_loss(self) -> list[float]:
-        """The sum and the count of which the epoch's running loss is the quotient."""
+        """The sum and the count whose quotient is the epoch's running loss."""
         return [float(variable) for variable in self._loss_state]
 
     @running_loss.setter
@@ -121,43 +123,43 @@ class Learner(Graph):
         return list(loss.variables)
 
 
-class Reader(Graph):
-    """Asks a model in inference mode; whether and how it is compiled means nothing to it."""
+class InferenceGraph(TracedGraph):
+    """Outputs of a model in inference mode; the model need not be compiled."""
 
     def __init__(self, model: keras.Model) -> None:
         super().__init__()
         self.model = model
 
         @tf.autograph.experimental.do_not_convert
-        def read(inputs: tf.Tensor) -> tf.Tensor:
+        def predict(inputs: tf.Tensor) -> tf.Tensor:
             return tf.cast(model(inputs, training=False), tf.float32)
 
-        self._read = tf.function(read, input_signature=[_spec(model)])
+        self._predict = tf.function(predict, input_signature=[_spec(model)])
 
-    def read(
+    def predict(
         self,
-        source: Source,
-        beat: Callable[[int], None] | None = None,
+        source: BatchSource,
+        on_images: Callable[[int], None] | None = None,
         positions: np.ndarray | None = None,
     ) -> np.ndarray:
-        """What the model says, (m, ...) float32.
+        """The model's outputs, (m, ...) float32.
 
         Args:
-            beat: told how many inputs are done, after every batch.
+            on_images: called with the number of inputs of each batch that is done.
             positions: which inputs, in which order; None means all.
         """
         positions = np.arange(len(source)) if positions is None else positions
-        said = []
+        outputs = []
         for start in range(0, len(positions), EVALUATION_BATCH):
             chosen = positions[start : start + EVALUATION_BATCH]
-            said.append(self.ask(source.take(chosen)))
-            if beat:
-                beat(len(chosen))
-        return np.concatenate(said)
+            outputs.append(self.predict_batch(source.take(chosen)))
+            if on_images:
+                on_images(len(chosen))
+        return np.concatenate(outputs)
 
-    def ask(self, inputs: np.ndarray) -> np.ndarray:
-        """What the model says of one batch."""
-        return self._timed(self._read, inputs).numpy()
+    def predict_batch(self, inputs: np.ndarray) -> np.ndarray:
+        """The model's outputs for one batch, (m, ...) float32."""
+        return self._timed(self._predict, inputs).numpy()
 
 
 def epoch_order(images: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ where every process, also one without Keras, maps them into memory.
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import NamedTuple
 
 import keras
@@ -58,7 +58,8 @@ def prepare(name: str) -> None:
         with hold(FlockLease(folder / ".lock"), wait=True):
             if not sources.available(name):
                 for array, values in _fetch(name).items():
-                    _keep(folder / f"{array}.npy", values)
+                    save = partial(np.save, arr=values, allow_pickle=False)
+                    atomic.write(folder / f"{array}.npy", save)
     except OSError as error:
         raise DataUnavailable(
             f"{dataset(name).title} cannot be kept in {folder} ({error}): make room there, or "
@@ -73,10 +74,6 @@ def _fetch(name: str) -> dict[str, np.ndarray]:
         raise DataUnavailable(_sentence(name, error)) from error
     arrays = (train_images, train_labels.reshape(-1), test_images, test_labels.reshape(-1))
     return dict(zip(formats.ARRAYS, arrays, strict=True))
-
-
-def _keep(path: Path, array: np.ndarray) -> None:
-    atomic.write(path, lambda file: np.save(file, array, allow_pickle=False))
 
 
 def _sentence(name: str, error: Exception) -> str:

@@ -54,7 +54,7 @@ def load_imagenet_weights(model: keras.Model) -> None:
     Raises:
         WeightsUnavailable: where the package is missing or its file is not the pinned one.
     """
-    arrays = read_state_dict(checked(weights_file()))
+    arrays = read_state_dict(_checked(weights_file()))
     for layer, name in _names(model):
         kind = type(layer)
         weight = arrays[f"{name}.weight"]
@@ -89,7 +89,7 @@ def weights_file() -> Path:
     return files[0]
 
 
-def checked(path: Path) -> Path:
+def _checked(path: Path) -> Path:
     """The path, once its bytes are known to be the pinned ones.
 
     Raises:

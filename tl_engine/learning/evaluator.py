@@ -1,4 +1,4 @@
-"""Ask finished runs what training does not ask: the test split, or corrupted images."""
+"""Evaluate finished runs on what training does not use: the test split, or corrupted images."""
 
 from __future__ import annotations
 
@@ -10,113 +10,99 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
-from tl_engine.data import sources
 from tl_engine.data.corruptions import CORRUPTIONS, SEVERITIES, corrupted, sample_of
-from tl_engine.data.sources import Images
-from tl_engine.data.splits import Split, Splits, split
-from tl_engine.errors import DataUnavailable, ThawError
+from tl_engine.data.splits import Split, Splits
+from tl_engine.errors import ThawError
 from tl_engine.execution.cost import evaluation_work
-from tl_engine.learning.batches import Reader
 from tl_engine.learning.device import prepare_device
-from tl_engine.learning.downloads import prepare
-from tl_engine.learning.feature_maker import FeatureMaker, are_wanted
-from tl_engine.learning.prediction_server import Network, load
-from tl_engine.learning.progress import Progress
-from tl_engine.learning.scoring import counted, decide
-from tl_engine.machine import versions
+from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
+from tl_engine.learning.finished_networks import load_network
+from tl_engine.learning.network import Network
+from tl_engine.learning.progress import ProgressReporter
+from tl_engine.learning.run_data import RunData, load_run_data
+from tl_engine.learning.scoring import counted, predicted_classes
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Cache, Evaluation, Run, StudyEvaluation
 from tl_engine.runs.evaluation_results import write_result
 
-Ask = Callable[[Split], np.ndarray]
+Predict = Callable[[Split], np.ndarray]
 """Class probabilities (n, classes) float32 of a split's images."""
-Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
+Result = tuple[dict[str, Any], dict[str, np.ndarray]]
+"""Numbers for JSON, and arrays."""
 
 
 def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
-    """Ask each run, and keep its answer before the next one is asked; the network is built once
-    for all that share it.
+    """Evaluate each run, and store its result before the next one begins; the network is built
+    once for all that share it.
 
     Returns:
-        A sentence for each run that could not be asked.
+        A sentence for each run that could not be evaluated.
 
     Raises:
         Stopped: where somebody asked for it.
-        OSError: where an answer cannot be kept.
+        OSError: where a result cannot be stored.
     """
-    device = prepare_device(runs[0].threads)
-    progress = Progress(
-        evaluation, sum(evaluation_work(run.recipe, evaluation.kind) for run in runs)
-    )
+    device, kind = prepare_device(runs[0].threads), evaluation.kind
+    progress = ProgressReporter(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
     cache = Cache(evaluation.study.path.parent)
     network: Network | None = None
     refused = []
     for number, run in enumerate(runs, start=1):
         progress.stage("Measuring finished runs", run=number, runs=len(runs))
         try:
-            images = _images(run)
-            splits = split(images, run.recipe.train_images, run.seeds.data)
-            network = load(run, network)
-            ask: Ask = partial(network.reader.read, beat=progress.beat)
-            if evaluation.kind is Evaluation.TEST and _keeps_all(run.recipe):
-                known = {**device, "versions": versions(), "fingerprint": images.fingerprint}
-                maker = FeatureMaker(
-                    network.halves[0], run.recipe, run.recipe.phases[0], cache, known, progress.beat
-                )
-                ask = partial(_ask_features, maker, network.halves[1], progress)
-            value, arrays = QUESTIONS[evaluation.kind](run, splits, ask)
+            data = load_run_data(run, device, "it was trained on.")
+            network = load_network(run, network)
+            predict: Predict = partial(network.inference.predict, on_images=progress.advance)
+            if kind is Evaluation.TEST and _uses_features(run.recipe):
+                predict = _through_features(run.recipe, data, network, cache, progress)
+            numbers, arrays = EVALUATIONS[kind](run, data.splits, predict)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
             refused.append(f"{run.arm}, pair {run.pair}: {error}")
         else:
-            write_result(run, evaluation.kind, value, arrays)
+            write_result(run, kind, numbers, arrays)
     return refused
 
 
-def _keeps_all(recipe: Recipe) -> bool:
-    """Whether what the head is fed is the same for all runs on the backbone, and kept."""
-    return recipe.is_pristine and are_wanted() and all(map(recipe.keeps_features, recipe.phases))
+def _uses_features(recipe: Recipe) -> bool:
+    """Whether the head's input is the same for all runs on the backbone, and cached."""
+    return recipe.is_pristine and all(uses_features(recipe, phase) for phase in recipe.phases)
 
 
-def _ask_features(maker: FeatureMaker, head: Reader, progress: Progress, part: Split) -> np.ndarray:
-    seen = progress.seen
-    rows = maker.of(part)
-    progress.skipped += len(part) - (progress.seen - seen)
-    return head.read(rows)
+def _through_features(
+    recipe: Recipe, data: RunData, network: Network, cache: Cache, progress: ProgressReporter
+) -> Predict:
+    below, head = network.halves
+    key = feature_key(recipe, recipe.phases[0], data.environment)
+    maker = FeatureMaker(below, key, cache, progress.advance)
+
+    def predict(part: Split) -> np.ndarray:
+        seen = progress.seen
+        features = maker.of(part)
+        progress.skipped += len(part) - (progress.seen - seen)
+        return head.predict(features)
+
+    return predict
 
 
-def _images(run: Run) -> Images:
-    """
-    Raises:
-        DataUnavailable: where the images are not those that the run was trained on.
-    """
-    prepare(run.recipe.dataset)
-    images = sources.load(run.recipe.dataset)
-    if {met["fingerprint"] for met in run.environments} - {images.fingerprint}:
-        title = dataset(run.recipe.dataset).title
-        raise DataUnavailable(f"The images of {title} are not those that it was trained on.")
-    return images
-
-
-def _test(run: Run, splits: Splits, ask: Ask) -> Answer:
+def _test(run: Run, splits: Splits, predict: Predict) -> Result:
     part = splits.test
-    probabilities = ask(part)
+    probabilities = predict(part)
     arrays = {
         "probabilities": probabilities.astype(np.float16),
         "labels": part.labels,
         "indices": part.indices,
     }
-    return counted(probabilities, part.labels, dataset(run.recipe.dataset).classes), arrays
+    return counted(probabilities, part.labels, run.recipe.described_dataset.classes), arrays
 
 
-def _robustness(run: Run, splits: Splits, ask: Ask) -> Answer:
+def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
     part = sample_of(splits.validation)
-    images, grey = part.images, dataset(run.recipe.dataset).channels == 1
+    images, grey = part.images, run.recipe.described_dataset.channels == 1
     whole = np.arange(len(part))
 
     def correct(pixels: np.ndarray) -> int:
-        said = ask(replace(part, published=pixels, indices=whole))
-        return int((decide(said) == part.labels).sum())
+        probabilities = predict(replace(part, published=pixels, indices=whole))
+        return int((predicted_classes(probabilities) == part.labels).sum())
 
     correct_counts = {
         name: [
@@ -130,7 +116,7 @@ def _robustness(run: Run, splits: Splits, ask: Ask) -> Answer:
     return {"total": len(part), "sample": sample, **counts}, {}
 
 
-QUESTIONS: dict[Evaluation, Callable[[Run, Splits, Ask], Answer]] = {
+EVALUATIONS: dict[Evaluation, Callable[[Run, Splits, Predict], Result]] = {
     Evaluation.TEST: _test,
     Evaluation.ROBUSTNESS: _robustness,
 }

@@ -1,150 +1,154 @@
-"""A recipe's network with everything that was traced for it, phase by phase."""
+"""A recipe's network with every graph that was traced for it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from tl_engine.learning import model as networks
-from tl_engine.learning.batches import Graph, Learner, Reader
+from tl_engine.learning import submodels, variables
+from tl_engine.learning.activations import ActivationReader
+from tl_engine.learning.batches import InferenceGraph, TracedGraph, TrainingGraph
+from tl_engine.learning.feature_maker import uses_features
+from tl_engine.learning.freezing import set_phase
+from tl_engine.learning.model import AS_SEEN, build_model, initial_head
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
 
-if TYPE_CHECKING:
-    from tl_engine.learning.activations import Inside
 
-
-@dataclass(frozen=True)
-class Stage:
-    """What one kind of phase trains, and what is constant below it.
+class PhaseGraphs(NamedTuple):
+    """The graphs of one kind of phase.
 
     Attributes:
-        learner, reader: the same layers, for training and for inference; from pixels, or from
-            features where there is something below.
-        below: from pixels to features; None where every layer trains, or nothing stays the same
-            below.
-        at_once: batches that are handed to the learner together.
+        training, inference: of the same layers; from pixels, or from features where there is
+            something constant below.
+        below: from pixels to features; None where every layer trains, or the phase is trained
+            through the frozen layers.
+        batches_per_call: batches with which the training graph is called at once.
     """
 
-    learner: Learner
-    reader: Reader
-    below: Reader | None = None
-    at_once: int = 1
+    training: TrainingGraph
+    inference: InferenceGraph
+    below: InferenceGraph | None = None
+    batches_per_call: int = 1
+
+    @property
+    def traced(self) -> set[TracedGraph]:
+        """All of its graphs."""
+        return {self.training, self.inference} | ({self.below} if self.below else set())
 
 
 class Network:
     """The network of a recipe; others that differ in their phases alone can use it again.
 
     Attributes:
+        recipe: what all recipes share that can use it.
         model: from pixels to probabilities, never compiled itself.
-        reader: the same, for inference.
-        inside: what was made to look inside it, if anything was.
+        inference: the graph of the model.
+        built_weights: the values that building gave the variables; None where it was built
+            without weights.
     """
 
     def __init__(self, recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> None:
         """Build it; arguments and errors as those of `build_model`."""
-        self.model = networks.build_model(recipe, seeds, weights=weights)
-        self.reader = Reader(self.model)
-        self._recipe = recipe.network
-        self._new = networks.copies_of(self.model.variables) if weights else None
+        self.recipe = recipe.network
+        self.model = build_model(recipe, seeds, weights=weights)
+        self.inference = InferenceGraph(self.model)
+        self.built_weights = variables.copies_of(self.model.variables) if weights else None
         self._seeds = seeds
-        self._stages: dict[tuple[object, ...], Stage] = {}
-        self._below: dict[object, tuple[keras.KerasTensor, Reader]] = {}
-        self.inside: Inside | None = None
+        self._graphs: dict[tuple[object, ...], PhaseGraphs] = {}
+        self._boundaries: dict[object, tuple[keras.KerasTensor, InferenceGraph]] = {}
 
-    def fits(self, recipe: Recipe, weights: bool) -> bool:
-        """Whether the recipe trains this network, and its weights are at hand if wanted."""
-        return recipe.network == self._recipe and (self._new is not None or not weights)
+    @cached_property
+    def activations(self) -> ActivationReader:
+        """Reads the network's activations on a few images."""
+        return ActivationReader(self.model, self.recipe)
 
-    def renew(self, recipe: Recipe, seeds: Seeds) -> None:
-        """Give the variables the values that building it with these seeds would give them."""
-        networks.assign(self.model.variables, self.as_new(recipe, seeds))
+    @cached_property
+    def halves(self) -> tuple[InferenceGraph, InferenceGraph]:
+        """From pixels to the head's input, and from there to probabilities."""
+        head_input = self.model.get_layer("head").input
+        below = InferenceGraph(submodels.below(self.model, head_input))
+        return below, InferenceGraph(submodels.above(self.model, head_input))
 
-    @property
-    def built(self) -> dict[str, np.ndarray] | None:
-        """The values that building it gave, by index; None where it was built without weights."""
-        return self._new
+    @cached_property
+    def resizing(self) -> keras.Model:
+        """From pixels to the picture as the network sees it, 0 to 255."""
+        return keras.Model(self.model.inputs[0], self.model.get_layer(AS_SEEN).output)
 
-    def as_new(self, recipe: Recipe, seeds: Seeds) -> dict[str, np.ndarray]:
-        """Those values, by index; the variables stay as they are. Errors as those of building."""
-        if self._new is None or not (recipe.pretrained or seeds == self._seeds):
-            fresh = networks.build_model(recipe, seeds)
-            self._new, self._seeds = networks.copies_of(fresh.variables), seeds
-        return {**self._new, **networks.head_as_new(self.model, seeds)}
+    def initial_weights(self, recipe: Recipe, seeds: Seeds) -> dict[str, np.ndarray]:
+        """The values that building the recipe's network with these seeds would give its variables,
+        by index; the variables stay as they are. Errors as those of building."""
+        if self.built_weights is None or not (recipe.pretrained or seeds == self._seeds):
+            model = build_model(recipe, seeds)
+            self.built_weights, self._seeds = variables.copies_of(model.variables), seeds
+        kernel, bias = variables.head_keys(self.model)
+        head = initial_head(self.built_weights[kernel].shape, seeds)
+        return {**self.built_weights, **dict(zip((kernel, bias), head, strict=True))}
 
-    def enter(self, recipe: Recipe, phase: Phase, *, features: bool = True) -> Stage:
-        """Free what the phase trains and freeze the rest, with an optimizer that begins anew.
+    def enter(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
+        """Free what the phase trains and freeze the rest, with an optimizer that begins anew."""
+        key = _key(recipe, phase)
+        if key not in self._graphs:
+            self._graphs[key] = self._build(recipe, phase)
+        graphs = self._graphs[key]
+        set_phase(self.model, recipe, phase, graphs.training.model)
+        return graphs
 
-        Args:
-            features: off to train through the layers that stay the same, as if they did not.
-        """
-        features = features and recipe.keeps_features(phase)
-        key = _key(recipe, phase, features)
-        if key not in self._stages:
-            self._stages[key] = self._build(recipe, phase, features)
-        stage = self._stages[key]
-        networks.set_phase(self.model, recipe, phase, stage.learner.model)
-        return stage
+    def graphs_of(self, recipe: Recipe, phases: Iterable[Phase]) -> set[TracedGraph]:
+        """The graphs that training these phases uses, as far as they are built."""
+        built = [self._graphs.get(_key(recipe, phase)) for phase in phases]
+        return set[TracedGraph]().union(*(graphs.traced for graphs in built if graphs))
 
-    def graphs_of(
-        self, recipe: Recipe, phases: Iterable[Phase], *, features: bool = True
-    ) -> set[Graph]:
-        """What training these phases uses, as far as it is there.
-
-        Args:
-            features: as in `enter`.
-        """
-        stages = [self._stages.get(_key(recipe, phase, features)) for phase in phases]
-        graphs = [(each.learner, each.reader, each.below) for each in stages if each]
-        return {graph for of_stage in graphs for graph in of_stage if graph}
-
-    def _build(self, recipe: Recipe, phase: Phase, features: bool) -> Stage:
-        below = self._boundary(recipe, phase) if features else None
-        if below is None:
-            trained = networks.twin(self.model)
-            networks.set_phase(self.model, recipe, phase, trained)
-            return Stage(Learner(trained, xla=recipe.xla), self.reader)
-        tensor, reader = below
-        trained = networks.above(self.model, tensor)
-        networks.set_phase(self.model, recipe, phase, trained)
+    def _build(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
+        boundary = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
+        if boundary is None:
+            trained = submodels.twin(self.model)
+            set_phase(self.model, recipe, phase, trained)
+            return PhaseGraphs(TrainingGraph(trained, xla=recipe.xla), self.inference)
+        tensor, below = boundary
+        trained = submodels.above(self.model, tensor)
+        set_phase(self.model, recipe, phase, trained)
+        training, inference = TrainingGraph(trained, xla=recipe.xla), InferenceGraph(trained)
         # Through the head alone a batch takes a millisecond, and a stop is seen soon enough.
-        at_once = 1 if phase.trains_backbone else 16
-        return Stage(Learner(trained, xla=recipe.xla), Reader(trained), reader, at_once)
+        return PhaseGraphs(training, inference, below, 1 if phase.trains_backbone else 16)
 
-    def _boundary(self, recipe: Recipe, phase: Phase) -> tuple[keras.KerasTensor, Reader] | None:
-        if phase.trainable not in self._below:
-            tensor = networks.boundary(self.model, recipe, phase)
+    def _boundary(
+        self, recipe: Recipe, phase: Phase
+    ) -> tuple[keras.KerasTensor, InferenceGraph] | None:
+        if phase.trainable not in self._boundaries:
+            tensor = submodels.boundary(self.model, recipe, phase)
             if tensor is None:
                 return None
-            self._below[phase.trainable] = tensor, Reader(networks.below(self.model, tensor))
-        return self._below[phase.trainable]
+            below = InferenceGraph(submodels.below(self.model, tensor))
+            self._boundaries[phase.trainable] = tensor, below
+        return self._boundaries[phase.trainable]
 
 
-def _key(recipe: Recipe, phase: Phase, features: bool) -> tuple[object, ...]:
-    """What tells whether a phase can use the stage that another phase made."""
-    return phase.trainable, phase.optimizer, features and recipe.keeps_features(phase)
+def _key(recipe: Recipe, phase: Phase) -> tuple[object, ...]:
+    """Two phases with the same key can use the same graphs."""
+    return phase.trainable, phase.optimizer, uses_features(recipe, phase)
 
 
-_kept: Network | None = None
+_last: Network | None = None
 
 
 def network_of(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> Network:
     """The network of a recipe, as building it gives it.
 
-    The last one is kept, with all that was traced for it: to a recipe that trains the same
-    network it is given again, with its variables as new.
+    The last one stays in memory, with all that was traced for it, and is used again for a recipe
+    that trains the same network, with its variables reset.
 
     Args:
         weights: off when variables are assigned from a checkpoint right after.
     """
-    global _kept
-    if _kept is None or not _kept.fits(recipe, weights):
-        _kept = None
-        _kept = Network(recipe, seeds, weights=weights)
+    global _last
+    if _last is None or _last.recipe != recipe.network or (weights and not _last.built_weights):
+        _last = None  # before the next one needs memory
+        _last = Network(recipe, seeds, weights=weights)
     elif weights:
-        _kept.renew(recipe, seeds)
-    return _kept
+        variables.assign(_last.model.variables, _last.initial_weights(recipe, seeds))
+    return _last

@@ -1,4 +1,4 @@
-"""States of a run's network, each told in numbers against the one in which the run began."""
+"""States of a run's network, each in numbers compared with the one in which the run began."""
 
 from __future__ import annotations
 
@@ -11,111 +11,111 @@ import numpy as np
 from tl_engine.analysis import readout
 from tl_engine.analysis.cka import linear_cka
 from tl_engine.analysis.loss_floor import loss_floor
-from tl_engine.learning.activations import Arrays, Features, Inside
-from tl_engine.learning.scoring import score
+from tl_engine.learning.activations import ActivationReader, Activations
+from tl_engine.learning.scoring import finite_or_none, score
+from tl_engine.learning.variables import Weights
 
 
-class States:
-    """What there is to say of states, each given by its weights.
+class NetworkStates:
+    """Describes states, each given by its weights.
 
     Attributes:
         first: the weights with which the run began.
     """
 
-    def __init__(self, inside: Inside, labels: np.ndarray, first: Arrays, *, softmax: bool) -> None:
+    def __init__(
+        self, reader: ActivationReader, labels: np.ndarray, first: Weights, *, softmax: bool
+    ) -> None:
         """
         Args:
-            labels: (n,) of the probe's images.
+            labels: (n,) of the diagnostic images.
             softmax: a softmax feeds the head.
         """
-        self.inside, self.first = inside, first
+        self.reader, self.first = reader, first
         self._labels, self._softmax = labels, softmax
-        self._told: tuple[Features, list[dict[str, Any]]] | None = None
+        self._cached: tuple[Activations, list[dict[str, Any]]] | None = None
 
-    def state(self, weights: Arrays) -> dict[str, Any]:
-        """A state against the one in which the run began."""
-        inside, labels, first = self.inside, self._labels, self.first
+    def describe(self, weights: Weights) -> dict[str, Any]:
+        """A state compared with the one in which the run began; plain numbers for JSON."""
+        reader, labels, first = self.reader, self._labels, self.first
         count = len(labels)
         parts = {"": slice(0, count), "corrupted_": slice(count, None)}
-        seen, reference = inside.features(weights), inside.features(first)
-        told: dict[str, Any] = {}
+        current, reference = reader.activations(weights), reader.activations(first)
+        numbers: dict[str, Any] = {}
         for name, part in parts.items():
-            said = inside.probabilities(seen.of(part), weights)
-            told |= {f"{name}{key}": value for key, value in score(said, labels).items()}
-            told[f"{name}energy"] = readout.energy(said, labels)
-            told[f"{name}distortion"] = readout.distortion(seen.body[part], reference.body[part])
-        clean = seen.body[:count]
-        refitted = readout.refitted_accuracy(clean, labels, [clean, seen.body[count:]])
-        told["refitted"], told["corrupted_refitted"] = refitted
-        kernel, bias = (weights[key] for key in inside.head)
-        told["head_norm"] = readout.norm([kernel])
-        told["head_drift"] = readout.drift([kernel], [first[inside.head[0]]])
-        told["floor"] = loss_floor(kernel, bias) if self._softmax else None
-        told = {name: _plain(value) for name, value in told.items()}
-        return {**told, "blocks": self._blocks(weights, seen)}
+            probabilities = reader.probabilities(current.of(part), weights)
+            numbers |= {f"{name}{k}": value for k, value in score(probabilities, labels).items()}
+            numbers[f"{name}energy"] = readout.energy(probabilities, labels)
+            distortion = readout.distortion(current.body[part], reference.body[part])
+            numbers[f"{name}distortion"] = distortion
+        clean, corrupted = (current.body[part] for part in parts.values())
+        linear_probe = readout.refitted_accuracy(clean, labels, [clean, corrupted])
+        numbers["refitted"], numbers["corrupted_refitted"] = linear_probe
+        kernel, bias = (weights[key] for key in reader.head)
+        numbers["head_norm"] = readout.norm([kernel])
+        numbers["head_drift"] = readout.drift([kernel], [first[reader.head[0]]])
+        numbers["floor"] = loss_floor(kernel, bias) if self._softmax else None
+        numbers = {name: finite_or_none(value) for name, value in numbers.items()}
+        return {**numbers, "blocks": self._blocks(weights, current)}
 
-    def _blocks(self, weights: Arrays, seen: Features) -> list[dict[str, Any]]:
-        """The same for each block, bottom-up, on the clean images; a head changes none of it."""
-        if self._told and self._told[0] is seen:
-            return self._told[1]
-        reference, told = self.inside.features(self.first), []
-        for title, keys in self.inside.blocks.items():
-            statistics = [
-                [arrays[key] for key in part]
-                for arrays in (weights, self.first)
-                for part in (keys.means, keys.variances)
-            ]
-            means, variances = readout.statistics_drift(*statistics)
-            now, then = ([arrays[key] for key in keys.weights] for arrays in (weights, self.first))
-            values = {
-                "drift": readout.drift(now, then),
-                "means_drift": means,
-                "variances_drift": variances,
-                "cka": self._alike(title, seen, reference),
-            }
-            told.append({"title": title, **{k: _plain(value) for k, value in values.items()}})
-        self._told = seen, told
-        return told
+    def score_between(self, start: Weights, end: Weights, share: float) -> dict[str, float]:
+        """Loss and accuracy on the clean images with weights between two states, 0 to 1."""
+        weights = Interpolated(start, end, share)
+        activations = self.reader.clean_activations(weights)
+        return score(self.reader.probabilities(activations, weights), self._labels)
 
-    def _alike(self, title: str, seen: Features, reference: Features) -> float:
-        """Debiased CKA of what leaves the block with what left it when the run began."""
-        if title not in seen.blocks:
+    def _blocks(self, weights: Weights, current: Activations) -> list[dict[str, Any]]:
+        """Each block, bottom-up, on the clean images; a change of the head alone changes none."""
+        if self._cached is None or self._cached[0] is not current:
+            blocks = [self._block(title, weights, current) for title in self.reader.blocks]
+            self._cached = current, blocks
+        return self._cached[1]
+
+    def _block(self, title: str, weights: Weights, current: Activations) -> dict[str, Any]:
+        keys = self.reader.blocks[title]
+        (now, means, variances), (then, first_means, first_variances) = (
+            [[arrays[key] for key in part] for part in keys] for arrays in (weights, self.first)
+        )
+        means_drift, variances_drift = readout.statistics_drift(
+            means, variances, first_means, first_variances
+        )
+        numbers = {
+            "drift": readout.drift(now, then),
+            "means_drift": means_drift,
+            "variances_drift": variances_drift,
+            "cka": self._cka(title, current),
+        }
+        return {"title": title, **{name: finite_or_none(value) for name, value in numbers.items()}}
+
+    def _cka(self, title: str, current: Activations) -> float:
+        """Debiased CKA of the block's output with its output when the run began."""
+        reference = self.reader.activations(self.first)
+        if title not in current.blocks:
             return math.nan
-        if seen is reference:
+        if current is reference:
             return 1.0
         clean = slice(0, len(self._labels))
-        return linear_cka(seen.blocks[title][clean], reference.blocks[title][clean])
-
-    def score_between(self, began: Arrays, ends: Arrays, share: float) -> dict[str, float]:
-        """Loss and accuracy on the clean images with weights between two states, 0 to 1."""
-        weights = Between(began, ends, share)
-        seen = self.inside.clean_features(weights)
-        return score(self.inside.probabilities(seen, weights), self._labels)
+        return linear_cka(current.blocks[title][clean], reference.blocks[title][clean])
 
 
-class Between(Mapping[str, np.ndarray]):
-    """Weights on the straight line between two states; an array is made when it is asked for, so
+class Interpolated(Mapping[str, np.ndarray]):
+    """Weights on the straight line between two states; an array is made when it is looked up, so
     that a large network's weights are not in memory once more."""
 
-    def __init__(self, began: Arrays, ends: Arrays, share: float) -> None:
-        self._began, self._ends, self._share = began, ends, share
+    def __init__(self, start: Weights, end: Weights, share: float) -> None:
+        self._start, self._end, self._share = start, end, share
 
     def __len__(self) -> int:
-        return len(self._ends)
+        return len(self._end)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._ends)
+        return iter(self._end)
 
     def __getitem__(self, key: str) -> np.ndarray:
         """What did not change stays as it is, to the last bit; counters are those of the end."""
-        first, last = self._began[key], self._ends[key]
+        first, last = self._start[key], self._end[key]
         if first.dtype.kind != "f" or first is last or np.array_equal(first, last):
             return last
         between = (1 - self._share) * first
         between += self._share * last  # in place: fresh memory costs more than the sum
         return between.astype(last.dtype, copy=False)
-
-
-def _plain(value: float | None) -> float | None:
-    """The number, None where there is none, so that it can be JSON."""
-    return float(value) if value is not None and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What probabilities are worth: loss and accuracy, decided the same way everywhere."""
+"""Loss, accuracy and confusions of class probabilities, computed in one way everywhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return {
         "loss": float(-np.log(np.maximum(of_truth, keras.config.epsilon())).mean()),
-        "accuracy": float((decide(probabilities) == labels).mean()),
+        "accuracy": float((predicted_classes(probabilities) == labels).mean()),
     }
 
 
 def counted(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
-    """The score with what it counts: how many are right, of how many, and the confusions."""
-    predicted = decide(probabilities)
+    """The score with its counts: correct images, all images, and the confusion matrix."""
+    predicted = predicted_classes(probabilities)
     return {
         "correct": int((predicted == labels).sum()),
         "total": len(labels),
@@ -30,7 +30,12 @@ def counted(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> dict
     }
 
 
-def decide(probabilities: np.ndarray) -> np.ndarray:
-    """The predicted class per image; of the float16 values that are stored, so that every page
-    counts the same images right."""
+def finite_or_none(number: float | None) -> float | None:
+    """The number, None where it is none or not finite, so that it can be JSON."""
+    return float(number) if number is not None and np.isfinite(number) else None
+
+
+def predicted_classes(probabilities: np.ndarray) -> np.ndarray:
+    """The most likely class of each image, (n,), from float16 as stored, so that every page counts
+    the same images as correct."""
     return probabilities.astype(np.float16).argmax(axis=1)

@@ -12,12 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.catalog.datasets import dataset
+from tl_engine.analysis.rates import rate_key
 from tl_engine.data.splits import Split
-from tl_engine.execution.cost import rate_key
-from tl_engine.learning.batches import EVALUATION_BATCH, Reader, Source
-from tl_engine.learning.feature_maker import are_wanted
-from tl_engine.learning.network import Network, Stage
+from tl_engine.learning.batches import EVALUATION_BATCH, InferenceGraph
+from tl_engine.learning.network import Network, PhaseGraphs
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Seeds
 
@@ -27,7 +25,7 @@ BUDGET_SECONDS = 20.0
 
 
 def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[str, Any]]:
-    """Seconds per image and per set-up for each of the phases, as `work.estimate` wants them.
+    """Seconds per image and per set-up for each of the phases, as `rates.estimate` reads them.
 
     Args:
         began: when this process began, on the performance counter: the start-up that a run pays.
@@ -35,16 +33,17 @@ def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[
     blank = replace(recipe, pretrained=False)
     network = Network(blank, Seeds.of_pair(1))
     startup = time.perf_counter() - began
-    pixels = _pixels(recipe, min(EVALUATION_BATCH, 4 * recipe.batch_size))
-    forward = _reading_seconds(network.reader, pixels)
+    pixels = random_images(recipe, min(EVALUATION_BATCH, 4 * recipe.batch_size))
+    forward = _inference_seconds(network.inference, pixels)
     for phase in phases:
         started = time.perf_counter()
-        stage = network.enter(blank, phase, features=are_wanted())
+        graphs = network.enter(blank, phase)
         setup = time.perf_counter() - started
-        one = _pixels(recipe, recipe.batch_size)
-        source: Source = _Rows(stage.below.read(one)) if stage.below else one
-        first, later = _train_seconds(stage, source, one.labels, recipe.batch_size)
-        reading = _reading_seconds(stage.reader, source) if stage.below else forward
+        batch = random_images(recipe, recipe.batch_size)
+        if graphs.below:
+            batch = replace(batch, published=graphs.below.predict(batch))
+        first, later = _training_seconds(graphs, batch)
+        reading = _inference_seconds(graphs.inference, batch) if graphs.below else forward
         yield {
             **rate_key(recipe, phase),
             "train_seconds_per_image": later / recipe.batch_size,
@@ -55,45 +54,33 @@ def measure(recipe: Recipe, phases: list[Phase], began: float) -> Iterator[dict[
         }
 
 
-def _train_seconds(
-    stage: Stage, source: Source, labels: np.ndarray, size: int
-) -> tuple[float, float]:
-    """The first call, which also traces the graph, and the mean batch of those after it."""
-
-    def call(count: int) -> float:
-        began = time.perf_counter()
-        positions = np.tile(np.arange(len(labels)), count)
-        stage.learner.train(source, labels, positions, size, lambda done: None, 0, stage.at_once)
-        return time.perf_counter() - began
-
-    first = call(1)
-    count = BATCHES * stage.at_once if first < BUDGET_SECONDS else 1
-    return first, call(count) / count
-
-
-def _reading_seconds(reader: Reader, source: Source) -> float:
-    reader.read(source)
-    began = time.perf_counter()
-    reader.read(source)
-    return (time.perf_counter() - began) / len(source)
-
-
-def _pixels(recipe: Recipe, count: int) -> Split:
-    data = dataset(recipe.dataset)
+def random_images(recipe: Recipe, count: int) -> Split:
+    """Random pixels and labels of the recipe's dataset."""
+    data = recipe.described_dataset
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (count, data.height, data.width, 3), dtype=np.uint8)
     labels = random.integers(0, data.classes, count)
     return Split(images, labels, np.arange(count))
 
 
-class _Rows:
-    """Features in memory."""
+def _training_seconds(graphs: PhaseGraphs, batch: Split) -> tuple[float, float]:
+    """The first call, which also traces the graph, and the mean batch of those after it."""
+    size, per_call = len(batch), graphs.batches_per_call
 
-    def __init__(self, rows: np.ndarray) -> None:
-        self._rows = rows
+    def call(count: int) -> float:
+        began = time.perf_counter()
+        positions = np.tile(np.arange(size), count)
+        train = graphs.training.train
+        train(batch, batch.labels, positions, size, lambda done: None, 0, per_call)
+        return time.perf_counter() - began
 
-    def __len__(self) -> int:
-        return len(self._rows)
+    first = call(1)
+    count = BATCHES * per_call if first < BUDGET_SECONDS else 1
+    return first, call(count) / count
 
-    def take(self, positions: np.ndarray) -> np.ndarray:
-        return self._rows[positions]
+
+def _inference_seconds(graph: InferenceGraph, batch: Split) -> float:
+    graph.predict(batch)
+    began = time.perf_counter()
+    graph.predict(batch)
+    return (time.perf_counter() - began) / len(batch)
