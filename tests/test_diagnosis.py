@@ -16,7 +16,7 @@ from tl_engine.analysis.phase_tables import Told
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts import phase_effects as charts
 from tl_engine.charts import phase_switch
-from tl_engine.charts.phase_effects import Drawn
+from tl_engine.charts.arm_style import ArmStyle
 from tl_engine.data.diagnostic_images import IMAGES, Probe, corrupted, size_for
 from tl_engine.data.splits import Split
 from tl_engine.execution.cost import sizes_of, total_work
@@ -250,7 +250,7 @@ def test_runs_of_earlier_versions_have_no_diagnosis():
 
 
 HOSTILE = "<b>x</b>"
-ARMS = {("s", "a"): Drawn(HOSTILE, "#7C5CD6")}
+ARMS = {("s", "a"): ArmStyle(HOSTILE, "#7C5CD6")}
 STATES, BLOCKS = phase_tables.states(TOLD), phase_tables.blocks(TOLD)
 
 

@@ -12,10 +12,10 @@ from tl_engine.analysis.calibration import reliability
 from tl_engine.analysis.class_deltas import class_deltas
 from tl_engine.charts.agreement_matrix import agreement_matrix
 from tl_engine.charts.class_differences import class_differences
+from tl_engine.charts.colours import ARMS, NEUTRAL
 from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
 from tl_engine.charts.heatmap_cells import CLICKABLE, clickable
 from tl_engine.charts.reliability_diagram import reliability_diagram
-from tl_engine.charts.style import ARMS, NEUTRAL
 from tl_engine.charts.thumbnails import WIDTH, Said, Thumbnail, thumbnails
 
 COUNTS = np.array([[70, 10], [5, 15]])

@@ -12,7 +12,7 @@ import streamlit as st
 from tl_engine.analysis.budgets import in_words
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.catalog.datasets import dataset
-from tl_engine.charts.style import arm_colours
+from tl_engine.charts.arm_style import arm_colours
 from tl_engine.execution.cost import sizes_of
 from tl_engine.report.judgement import arms_of
 from tl_engine.runs import Run, RunState, summarise

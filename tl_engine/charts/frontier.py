@@ -8,17 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.budgets import on_frontier
-from tl_engine.charts.style import (
-    BELOW,
-    NEUTRAL,
-    ArmKey,
-    ArmStyle,
-    figure,
-    say_empty,
-    seeds_words,
-    translucent,
-)
-from tl_engine.text import markup
+from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm, seeds_of
+from tl_engine.charts.colours import NEUTRAL, translucent
+from tl_engine.charts.style import BELOW, NO_RUN, figure, hover, say_empty
 
 FAINT = 0.45
 """How visible the dot of an arm is that another beats."""
@@ -33,10 +25,9 @@ def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) ->
         cost: title of the cost axis, with its unit.
     """
     frame = frame.dropna(subset=["cost", "value"])
-    seeds = frame.groupby(["study", "arm"])["seed"].nunique()
     made = figure(
         "What accuracy costs",
-        f"accuracy, validation split, last epoch, {seeds_words(seeds)}<br>"
+        f"accuracy, validation split, last epoch, {seeds_of(frame, 'seed')}<br>"
         "stairs: arms that no other beats in both; no verdict",
         margin_t=100,
         height=460,
@@ -46,14 +37,13 @@ def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) ->
     made.update_xaxes(title=cost, rangemode="tozero")
     made.update_yaxes(title="Validation accuracy", tickformat=".1%")
     if frame.empty:
-        return say_empty(made, "It is drawn when a run has finished.")
+        return say_empty(made, NO_RUN)
     means = frame.groupby(["study", "arm"], sort=False)[["cost", "value"]].mean()
     means["best"] = on_frontier(means["cost"].to_numpy(), means["value"].to_numpy())
     means = means.sort_values("cost")
     _add_stairs(made, means[means["best"]], float(means["cost"].max()))
     for key, best in zip(means.index, means["best"], strict=True):
-        ours = frame[(frame["study"] == key[0]) & (frame["arm"] == key[1])]
-        _add_arm(made, ours, arms[key], bool(best))
+        _add_arm(made, of_arm(frame, key), arms[key], bool(best))
     return made
 
 
@@ -70,7 +60,7 @@ def _add_stairs(made: go.Figure, best: pd.DataFrame, dearest: float) -> None:
 
 
 def _add_arm(made: go.Figure, seeds: pd.DataFrame, style: ArmStyle, best: bool) -> None:
-    name = markup(style.title)
+    name, value = style.name, "%{x:,.4~g}: %{y:.1%}"
     made.add_scatter(
         x=seeds["cost"],
         y=seeds["value"],
@@ -78,7 +68,7 @@ def _add_arm(made: go.Figure, seeds: pd.DataFrame, style: ArmStyle, best: bool) 
         marker={"color": style.colour, "size": 6, "opacity": 0.35},
         showlegend=False,
         customdata=seeds["seed"],
-        hovertemplate=f"{name}, pair %{{customdata}}<br>%{{x:,.4~g}}: %{{y:.1%}}<extra></extra>",
+        hovertemplate=hover(f"{name}, pair %{{customdata}}", value),
     )
     made.add_scatter(
         x=[seeds["cost"].mean()],
@@ -86,5 +76,5 @@ def _add_arm(made: go.Figure, seeds: pd.DataFrame, style: ArmStyle, best: bool) 
         mode="markers",
         marker={"color": style.colour if best else translucent(style.colour, FAINT), "size": 13},
         name=name if best else f'<span style="color:{NEUTRAL}">{name}</span>',
-        hovertemplate=f"{name}, mean of {len(seeds)}<br>%{{x:,.4~g}}: %{{y:.1%}}<extra></extra>",
+        hovertemplate=hover(f"{name}, mean of {len(seeds)}", value),
     )

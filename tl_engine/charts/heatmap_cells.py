@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import ON_PHASE
+from tl_engine.charts.colours import ON_PHASE
 
 CLICKABLE = 30
 """Up to so many classes have cells that a finger or a mouse can hit."""

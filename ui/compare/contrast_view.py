@@ -22,7 +22,7 @@ from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.settings_diff import MISSING
 from tl_engine.analysis.verdict import MISTAKE
-from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
+from tl_engine.charts.arm_style import ArmKey, ArmStyle, seeds_words
 from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.report.basis import rests_on
 from tl_engine.report.judgement import Judged, Question, budgets_of, finished, pairs_in

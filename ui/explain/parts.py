@@ -14,7 +14,9 @@ from tl_engine.analysis import phase_tables
 from tl_engine.analysis.agreement import disagreement, seed_disagreement
 from tl_engine.analysis.phase_tables import EARLIER, STANDING, Told
 from tl_engine.charts.agreement_matrix import Apart
-from tl_engine.charts.phase_effects import Arms, Drawn, images_words
+from tl_engine.charts.arm_style import ArmStyle
+from tl_engine.charts.phase_effects import images_words
+from tl_engine.charts.seed_lines import Arms
 from ui import figures, frame
 from ui.arms import ShownArm, budget_of
 from ui.compare.saved_predictions import finished_pairs, predictions_of
@@ -44,7 +46,7 @@ def explain(shown: Sequence[ShownArm]) -> None:
     _say_missing(told, looked_at)
     if not looked_at:
         return
-    arms = {arm.key: Drawn(arm.title, arm.colour) for arm in shown}
+    arms = {arm.key: ArmStyle(arm.title, arm.colour) for arm in shown}
     there = {(one.study, one.arm) for one in looked_at}
     arms = {key: arm for key, arm in arms.items() if key in there}
     states = phase_tables.states(looked_at)
