@@ -17,7 +17,9 @@ from bench.many_runs import finish_all
 from tl_engine.analysis.score_table import score_table
 from tl_engine.execution.cost import sizes_of
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.report.judgement import arms_of, judge, question_of
+from tl_engine.report.arms import arms_of
+from tl_engine.report.judgement import judge
+from tl_engine.report.question import question_of
 from tl_engine.runs import RunStore, joined_history
 from tl_engine.study import Arm, Study
 

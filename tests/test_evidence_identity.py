@@ -13,7 +13,9 @@ from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
-from tl_engine.report.judgement import arms_of, is_planned, judge, question_of, why_none
+from tl_engine.report.arms import arms_of, why_none
+from tl_engine.report.judgement import judge
+from tl_engine.report.question import is_planned, question_of
 from tl_engine.runs import joined_history
 from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
 from tl_engine.runs.joined_history import split_sound
@@ -75,7 +77,7 @@ def test_the_first_question_keeps_its_planned_analysis(store):
     folder = launched(store, 4)
     launched(store, 4)
     (one,) = judged(folder)[1]
-    assert len(one.found.plan) == 4
+    assert len(one.evidence.plan) == 4
 
 
 def test_a_test_split_that_was_opened_in_one_study_is_open_in_its_clone(store, monkeypatch):
@@ -123,7 +125,7 @@ def test_studies_with_other_seeds_are_pooled(store):
     assert [run.pair for run in folders[1].runs()][::2] == [5, 6, 7, 8, 9]
     for shown in (folders[:1], folders[1:], folders):
         (one,) = judged(*shown)[1]
-        assert (one.verdict.pairs, len(one.found.studies)) == (9, 2)
+        assert (one.verdict.pairs, len(one.evidence.studies)) == (9, 2)
 
 
 def test_deleting_makes_nothing_unseen(store):
@@ -132,7 +134,7 @@ def test_deleting_makes_nothing_unseen(store):
     again = launched(store, 4)
     assert all(run.asked["computed_before"] for run in again.runs())
     (one,) = judged(again)[1]
-    assert (one.verdict.pairs, one.found.copies) == (4, 8)
+    assert (one.verdict.pairs, one.evidence.copies) == (4, 8)
     assert one.asked.had_seen(frozenset(one.asked.recipes)) == 4
     fresh = launched(store, 4, first_pair=Evidence(store).fresh_pair(again.study))
     store.delete(again.id)

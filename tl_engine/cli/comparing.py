@@ -5,25 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.report.basis import evidence_of_arms, looks_at_test, rests_on, seen_before
-from tl_engine.report.image_interval import with_images
-from tl_engine.report.judgement import (
-    ArmOfRuns,
-    Judged,
-    Question,
-    arms_of,
-    finished,
-    judge,
-    question_of,
-    table_of,
-)
+from tl_engine.report.arms import arms_of, finished
+from tl_engine.report.judgement import judge
+from tl_engine.report.question import question_of
+from tl_engine.report.verdict_table import table_of
 from tl_engine.runs import Run, RunStore, joined_history
-from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.joined_history import split_sound
 from tl_engine.text import plain
 
@@ -157,17 +148,7 @@ def _verdicts(
         return pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
     question = question_of(arms, scored)
     judged = judge(arms, scored, history, question, any_budget=any_budget)
-    evidence = evidence_of_arms(arms)
-    bases = [_basis(arms, one, question, evidence) for one in judged]
-    table = table_of(arms, judged).assign(rests_on=bases)
-    return with_images(table, arms, judged, question)
-
-
-def _basis(arms: Sequence[ArmOfRuns], one: Judged, question: Question, evidence: Evidence) -> str:
-    """What a verdict rests on, in sentences."""
-    seen = seen_before(one, evidence)
-    words = f"{rests_on(one, question)}. " + (f"{seen}. " if seen else "")
-    return words + looks_at_test(arms, one, question, evidence)
+    return table_of(arms, judged, question)
 
 
 def _print_beside(verdicts: pd.DataFrame) -> None:

@@ -24,8 +24,10 @@ from tl_engine.analysis.settings_diff import MISSING
 from tl_engine.analysis.verdict import MISTAKE
 from tl_engine.charts.arm_style import ArmKey, ArmStyle, seeds_words
 from tl_engine.recipe import SETTINGS, Recipe
+from tl_engine.report.arms import budgets_of, finished
 from tl_engine.report.basis import rests_on
-from tl_engine.report.judgement import Judged, Question, budgets_of, finished, pairs_in
+from tl_engine.report.judgement import Judged, pairs_in
+from tl_engine.report.question import Question
 from tl_engine.study import name_of_order
 from ui import figures
 from ui.arms import ShownArm, budget_of, show_table

@@ -16,14 +16,15 @@ from tl_engine.analysis.rule import AT_END
 from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
 from tl_engine.execution import local
 from tl_engine.metric import Metric
+from tl_engine.report.arms import evidence_of_arms
 from tl_engine.report.basis import (
-    evidence_of_arms,
     looks_at_test,
     pairs_computed_before,
     rests_on,
     seen_before,
 )
-from tl_engine.report.judgement import Judged, Question, judge, question_of
+from tl_engine.report.judgement import Judged, judge
+from tl_engine.report.question import Question, question_of
 from tl_engine.runs import Run, summarise
 from tl_engine.runs.evidence import Evidence, of_store
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
@@ -177,7 +178,7 @@ def _evidence(
 
 def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
     """The verdict of the planned pairs, where others were added since: it stands."""
-    verdict, plan = one.verdict, one.found.plan if one.found else None
+    verdict, plan = one.verdict, one.evidence.plan if one.evidence else None
     if verdict is None or plan is None or len(plan) == len(one.pairs):
         return ""
     gains = np.array([question.metric.sign * (ours.score - theirs.score) for ours, theirs in plan])
