@@ -17,7 +17,8 @@ import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from tl_engine.analysis.verdict import Outcome, Pairs, decide
+from tl_engine.analysis.rule import Pairs
+from tl_engine.analysis.verdict import Outcome, decide
 from tl_engine.execution.worker import drain
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import RunStore, StudyFolder

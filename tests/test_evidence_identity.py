@@ -105,7 +105,7 @@ def test_the_same_comparison_has_one_verdict_wherever_it_is_shown(store, monkeyp
         if {recipe_id(arms[n].runs[0].recipe) for n in (one.first, one.second)} == both
     ]
     assert abs(same.verdict.difference) == pytest.approx(abs(alone.verdict.difference))
-    assert same.verdict.mistake == alone.verdict.mistake < 0.05
+    assert same.verdict.alpha == alone.verdict.alpha < 0.05
     assert (same.verdict.pairs, same.family) == (4, alone.family)
     together, all_of_them = judged(many, two)
     assert len(together) == 6

@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.verdict import Interval, Outcome, Verdict
+from tl_engine.analysis.interval import Interval
+from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.metric import ACCURACY, Metric
 
 
@@ -76,11 +77,11 @@ def image_part(pairs: Sequence[PairImages]) -> ImagePart:
     return ImagePart(of_image * overlap, min(overlap * size, 1.0))
 
 
-def widened(interval: Interval, difference: float, part: ImagePart, mistake: float) -> Interval:
+def widened(interval: Interval, difference: float, part: ImagePart, alpha: float) -> Interval:
     """The interval with the images' part added to each half by its square."""
     from scipy.special import ndtri
 
-    images = float(ndtri(1 - mistake / 2)) ** 2 * part.variance
+    images = float(ndtri(1 - alpha / 2)) ** 2 * part.variance
     below, above = difference - interval.low, interval.high - difference
     return Interval(
         difference - math.sqrt(below**2 + images), difference + math.sqrt(above**2 + images)
@@ -106,14 +107,14 @@ def over_images(
     if verdict.interval is None or len(pairs) < 2:
         return None
     part = image_part(pairs)
-    wide = widened(verdict.interval, verdict.difference, part, verdict.mistake)
+    wide = widened(verdict.interval, verdict.difference, part, verdict.alpha)
     inner = wide
     if narrow is not None:
-        inner = widened(narrow, verdict.difference, part, 2 * verdict.mistake)
+        inner = widened(narrow, verdict.difference, part, 2 * verdict.alpha)
     stands = _stands(verdict.outcome, wide, inner, smallest)
     says = (
         f"Over seeds and validation images: {metric.gain(verdict.difference)} {metric.unit} "
-        f"({100 * (1 - verdict.mistake):.3g} % interval {metric.gain(wide.low)} to "
+        f"({100 * (1 - verdict.alpha):.3g} % interval {metric.gain(wide.low)} to "
         f"{metric.gain(wide.high)}). {stands}"
     )
     return OverImages(wide, says, part.shared)

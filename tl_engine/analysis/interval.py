@@ -12,7 +12,7 @@ from tl_engine.analysis.skew import allow_for_skew, inverse
 
 LEAST_PAIRS = 4
 """Fewer are a look: with three, only differences of 3.3 standard deviations would be found."""
-MISTAKE = 0.05
+ALPHA = 0.05
 """How often a verdict may be wrong where there is no difference."""
 SAME = 1e-12
 """Differences that are nearer than this are the same."""
@@ -75,11 +75,11 @@ def sample_of(differences: np.ndarray, skewness: float = 0.0) -> Sample:
 
 
 @lru_cache(4096)
-def t_limit(pairs: int, mistake: float) -> float:
+def t_limit(pairs: int, alpha: float) -> float:
     """Half the t interval's width in standard errors."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(pairs - 1, 1 - mistake / 2))
+    return float(stdtrit(pairs - 1, 1 - alpha / 2))
 
 
 def t_p(sample: Sample) -> float:
@@ -89,7 +89,7 @@ def t_p(sample: Sample) -> float:
     return 1.0 if sample.error == 0 else float(2 * stdtr(sample.pairs - 1, -abs(sample.t)))
 
 
-def t_interval(differences: np.ndarray, mistake: float = MISTAKE) -> Interval:
+def t_interval(differences: np.ndarray, alpha: float = ALPHA) -> Interval:
     """The paired t interval of the mean difference; valid for a number of pairs that was fixed
     before they were seen, and for differences that are about normal: of skewed ones it misses more
     (gamma with shape 2: 8 % at 10 pairs, in place of 5 %).
@@ -97,7 +97,7 @@ def t_interval(differences: np.ndarray, mistake: float = MISTAKE) -> Interval:
     Args:
         differences: (n,), n at least 2.
     """
-    return sample_of(differences).interval(t_limit(len(differences), mistake))
+    return sample_of(differences).interval(t_limit(len(differences), alpha))
 
 
 def is_constant(differences: np.ndarray) -> bool:

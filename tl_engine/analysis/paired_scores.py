@@ -8,13 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.verdict import (
-    LEAST_PAIRS,
-    Interval,
-    confidence_sequence,
-    is_constant,
-    t_interval,
-)
+from tl_engine.analysis.interval import LEAST_PAIRS, Interval, is_constant, t_interval
+from tl_engine.analysis.sequence import confidence_sequence
 
 
 class PairedScores(NamedTuple):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.verdict import LEAST_PAIRS, MISTAKE
+from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
 from tl_engine.charts.colours import NEUTRAL
 from tl_engine.charts.style import NO_PAIR, figure, hover, say_empty
 from tl_engine.text import counted, markup
@@ -63,7 +63,7 @@ def _intervals(drawn: pd.DataFrame, pairs: int) -> str:
         return f"no intervals: they take at least {LEAST_PAIRS} pairs"
     return (
         f"line: 95 % t interval of the class alone<br>filled: holds among "
-        f"{drawn['p'].count()} classes (Holm), {(drawn['p_holm'] < MISTAKE).sum()} do"
+        f"{drawn['p'].count()} classes (Holm), {(drawn['p_holm'] < ALPHA).sum()} do"
     )
 
 
@@ -86,7 +86,7 @@ def _add_dots(
         marker={
             "color": colour,
             "size": 11,
-            "symbol": np.where(rows["p_holm"] < MISTAKE, "circle", "circle-open"),
+            "symbol": np.where(rows["p_holm"] < ALPHA, "circle", "circle-open"),
             "line": {"width": 2, "color": colour},
         },
         error_x={

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.verdict import Interval
+from tl_engine.analysis.interval import Interval
 from tl_engine.charts.arm_style import ArmStyle, wrapped
 from tl_engine.charts.colours import NEUTRAL, translucent
 from tl_engine.charts.style import BELOW, NO_PAIR, around, figure, hover, say_empty

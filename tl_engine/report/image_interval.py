@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tl_engine.analysis.image_variance import OverImages, PairImages, in_images, over_images
+from tl_engine.analysis.interval import Interval
 from tl_engine.analysis.rule import AT_END, analyses
-from tl_engine.analysis.verdict import Interval, Verdict
+from tl_engine.analysis.verdict import Verdict
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import ComparisonError, StoreError
 from tl_engine.metric import ACCURACY, Metric
@@ -86,7 +87,7 @@ def _decided_by(
     planned = next(a for a in analyses(pairs_in(judged, "", "", question)) if a.variance is None)
     plan = judged.evidence.plan if judged.evidence else None
     seeds = [first.pair for first, _ in plan] if plan else every
-    return seeds, planned.equivalence_interval(verdict.mistake)
+    return seeds, planned.equivalence_interval(verdict.alpha)
 
 
 def about_seeds(run: Run, question: Question) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.pooling import comparisons_of, plan_of
-from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.report.arms import Arm, evidence_of_arms, finished
 from tl_engine.runs import StudyFolder

@@ -12,8 +12,9 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
-from tl_engine.analysis.rule import AT_END
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
+from tl_engine.analysis.interval import LEAST_PAIRS
+from tl_engine.analysis.rule import AT_END, Pairs, Procedure
+from tl_engine.analysis.verdict import Outcome, Verdict, decide
 from tl_engine.execution import local
 from tl_engine.metric import Metric
 from tl_engine.report.arms import evidence_of_arms
@@ -183,7 +184,7 @@ def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Questi
         return ""
     gains = np.array([question.metric.sign * (ours.score - theirs.score) for ours, theirs in plan])
     pairs = Pairs(gains, chosen[0].title, chosen[1].title, len(gains), gains)
-    said = decide(pairs, question.smallest, metric=question.metric, mistake=verdict.mistake)
+    said = decide(pairs, question.smallest, metric=question.metric, alpha=verdict.alpha)
     return escape(f"At the {len(plan)} planned pairs: {said.sentence}", 600)
 
 
