@@ -73,9 +73,9 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def _record(run: Run) -> Any:
-    from tl_engine.analysis.phase_tables import Told
+    from tl_engine.analysis.phase_tables import RunPhases
 
-    return Told(run.study.id, run.arm, run.pair, run.id, run.scores.get("phases", []))
+    return RunPhases(run.study.id, run.arm, run.pair, run.id, run.scores.get("phases", []))
 
 
 def _tables(records: list[Any]) -> dict[str, Any]:

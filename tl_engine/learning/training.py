@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.analysis.steps import kept
+from tl_engine.analysis.steps import first_and_last
 from tl_engine.catalog.datasets import dataset
 from tl_engine.data import sources
 from tl_engine.data.splits import Split, split
@@ -333,7 +333,7 @@ class Trainer:
         if images > size and self.step * size - images > size / 2:
             fresh = fresh[:-1]  # an epoch's last batch, so small that its loss is noise
         if "steps" in self.current:
-            self.current["steps"] = kept(self.current["steps"], fresh)
+            self.current["steps"] = first_and_last(self.current["steps"], fresh)
 
     def _commit(self, epoch: int) -> None:
         notes = {"loss": self.loss, "phases": self.phases, "current": self.current}

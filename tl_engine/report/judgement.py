@@ -16,7 +16,7 @@ from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.lost_runs import ArmEvidence, with_lost, withheld
 from tl_engine.analysis.pooling import Asked, ComparisonEvidence, pairs_of_evidence
 from tl_engine.analysis.rule import Pairs
-from tl_engine.analysis.score_table import finals_of, pairs_of
+from tl_engine.analysis.score_table import finals_of, pairs_frame, pairs_of
 from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.arm_style import ArmKey
@@ -180,12 +180,9 @@ def pairs_in(one: Judged, first: str, second: str, question: Question) -> Pairs:
 def _frame(evidence: ComparisonEvidence, metric: Metric) -> pd.DataFrame:
     """A comparison's pairs in the order in which they were computed, in the columns of
     `analysis.score_table.pairs_of`."""
-    import pandas as pd
-
     seeds = [first.pair for first, _ in evidence.pairs]
-    first, second = (np.array([two[n].score for two in evidence.pairs], float) for n in (0, 1))
-    gain = metric.sign * (first - second)
-    return pd.DataFrame({"seed": seeds, "first": first, "second": second, "gain": gain})
+    first, second = (np.array([pair[n].score for pair in evidence.pairs], float) for n in (0, 1))
+    return pairs_frame(seeds, first, second, metric)
 
 
 Finals = Mapping[ArmKey, "pd.Series"]

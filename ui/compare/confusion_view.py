@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from tl_engine.analysis.mistakes import in_cell, only_in_first
+from tl_engine.analysis.misclassified import in_cell, only_in_first
 from tl_engine.analysis.predictions import check_same_images
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.colours import ARMS
