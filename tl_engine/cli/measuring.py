@@ -14,9 +14,10 @@ from tl_engine.cli.printing import add_command, confirm, count, print_json, prin
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.execution.evaluation import evaluate
 from tl_engine.recipe import Recipe
-from tl_engine.runs import Evaluation, RunStore, test_access
+from tl_engine.runs import Evaluation, RunStore, StudyFolder, test_access
+from tl_engine.text import counted
 
-ASKED = (
+QUESTION = (
     "Opening the test split of {study} is counted for ever, and every verdict says so: do it "
     "once, when all is chosen. Open it?"
 )
@@ -44,7 +45,7 @@ def add_to(commands: Any) -> None:
 def open_test(options: argparse.Namespace, store: RunStore) -> int:
     """Measure a study's finished runs on its test split; each testing is counted."""
     study = store.select([options.study])[0].study
-    confirm(options, ASKED.format(study=study.id), "The test split stays closed.")
+    confirm(options, QUESTION.format(study=study.id), "The test split stays closed.")
     return _evaluate(options, store, Evaluation.TEST, [options.study])
 
 
@@ -97,34 +98,41 @@ def _evaluate(
     runs = store.select(ids)
     os.nice(NICENESS)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    answered = True
+    is_complete = True
     for study_id in dict.fromkeys(run.study.id for run in runs):
         chosen = [run for run in runs if run.study.id == study_id]
-        study, teller = chosen[0].study, _Teller(study_id)
+        study, progress = chosen[0].study, _Progress(study_id)
         try:
-            ended = evaluate(store, study, kind, chosen, taken=options.lock, told=teller)
+            ended = evaluate(store, study, kind, chosen, taken=options.lock, told=progress)
         except KeyboardInterrupt:
             print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
             return 130
         if ended:
-            answered = False
+            is_complete = False
             print(f"{study_id}: {ended}", file=sys.stderr)
-    answers = {run.id: run.answer(kind) for run in runs}
+    results = {run.id: run.answer(kind) for run in runs}
     if options.json:
-        print_json(answers)
-    elif kind is Evaluation.TEST:
-        times = test_access.count(runs[0].study.test_accesses())
-        print(f"The test split was opened {times} time{'' if times == 1 else 's'}.")
-        rows = [[i, f"{a['correct']:,} of {a['total']:,}"] for i, a in answers.items() if a]
+        print_json(results)
+    else:
+        _print_results(kind, {name: one for name, one in results.items() if one}, runs[0].study)
+    return 0 if is_complete else 1
+
+
+def _print_results(
+    kind: Evaluation, results: dict[str, dict[str, Any]], study: StudyFolder
+) -> None:
+    if kind is Evaluation.TEST:
+        times = test_access.count(study.test_accesses())
+        print(f"The test split was opened {counted(times, 'time')}.")
+        rows = [[run, f"{one['correct']:,} of {one['total']:,}"] for run, one in results.items()]
         print_table(["run", "test images right"], rows)
     else:
-        shown = {i: Robustness.of(a) for i, a in answers.items() if a}
-        rows = [[i, f"{r.clean:.1%}", f"{r.mean:.1%}"] for i, r in shown.items()]
+        shown = {run: Robustness.of(one) for run, one in results.items()}
+        rows = [[run, f"{one.clean:.1%}", f"{one.mean:.1%}"] for run, one in shown.items()]
         print_table(["run", "as they are", "mean of all corruptions"], rows)
-    return 0 if answered else 1
 
 
-class _Teller:
+class _Progress:
     """Prints where an evaluation is, when it comes to another run."""
 
     def __init__(self, study_id: str) -> None:

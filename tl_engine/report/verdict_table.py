@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,11 @@ def table_of(arms: Sequence[Arm], judged: Sequence[Judged], question: Question) 
         for one in judged
     ]
     return pd.DataFrame(rows)
+
+
+def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A table's rows as JSON has them: null for NaN."""
+    return json.loads(table.to_json(orient="records"))
 
 
 def _row(arms: Sequence[Arm], judged: Judged) -> dict[str, Any]:
