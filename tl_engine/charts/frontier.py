@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from tl_engine.analysis.budgets import on_frontier
 from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm, seeds_of
 from tl_engine.charts.colours import NEUTRAL, translucent
+from tl_engine.charts.seed_marks import add_seeds
 from tl_engine.charts.style import BELOW, NO_RUN, figure, hover, say_empty
 
 FAINT = 0.45
@@ -61,15 +62,8 @@ def _add_stairs(made: go.Figure, best: pd.DataFrame, dearest: float) -> None:
 
 def _add_arm(made: go.Figure, seeds: pd.DataFrame, style: ArmStyle, best: bool) -> None:
     name, value = style.name, "%{x:,.4~g}: %{y:.1%}"
-    made.add_scatter(
-        x=seeds["cost"],
-        y=seeds["value"],
-        mode="markers",
-        marker={"color": style.colour, "size": 6, "opacity": 0.35},
-        showlegend=False,
-        customdata=seeds["seed"],
-        hovertemplate=hover(f"{name}, pair %{{customdata}}", value),
-    )
+    look = {"color": style.colour, "size": 6, "opacity": 0.35}
+    add_seeds(made, seeds, seeds["cost"], seeds["value"], name, look, value)
     made.add_scatter(
         x=[seeds["cost"].mean()],
         y=[seeds["value"].mean()],

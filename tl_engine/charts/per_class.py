@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.charts.arm_style import ArmKey, ArmRows, arms_in, seeds_of
+from tl_engine.charts.seed_marks import add_seeds
 from tl_engine.charts.style import NO_RUN, figure, hover, say_empty
 from tl_engine.text import markup
 
@@ -32,7 +33,9 @@ def per_class(frame: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
         return say_empty(made, NO_RUN)
     for arm in arms_in(frame, arms):
         if arm.rows["seed"].nunique() > 1:
-            _add_seeds(made, arm)
+            look = {"color": arm.colour, "size": 5, "opacity": 0.45}
+            places = arm.rows["accuracy"], arm.rows["class"].map(markup)
+            add_seeds(made, arm.rows, *places, arm.name, look, "%{y}: %{x:.1%}")
         _add_means(made, arm)
     made.update_yaxes(
         type="category",  # or classes called "0" to "9" would become a scale
@@ -48,18 +51,6 @@ def _order(frame: pd.DataFrame) -> list[str]:
     if arms.shape[1] > 1:
         return list((arms.max(axis=1) - arms.min(axis=1)).sort_values(ascending=False).index)
     return list(arms.iloc[:, 0].sort_values().index)
-
-
-def _add_seeds(made: go.Figure, arm: ArmRows) -> None:
-    made.add_scatter(
-        x=arm.rows["accuracy"],
-        y=arm.rows["class"].map(markup),
-        mode="markers",
-        marker={"color": arm.colour, "size": 5, "opacity": 0.45},
-        showlegend=False,
-        customdata=arm.rows["seed"],
-        hovertemplate=hover(f"{arm.name}, pair %{{customdata}}", "%{y}: %{x:.1%}"),
-    )
 
 
 def _add_means(made: go.Figure, arm: ArmRows) -> None:

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from tl_engine.charts.arm_style import ArmStyle, of_arm, seeds_of
 from tl_engine.charts.colours import NEUTRAL, SEQUENTIAL, translucent
 from tl_engine.charts.phases import layers
-from tl_engine.charts.seed_lines import Arms, add_lines, room
+from tl_engine.charts.seed_marks import Arms, add_lines, add_losses, add_seeds, room
 from tl_engine.charts.style import figure, hover, say_empty
 from tl_engine.text import counted, markup
 
@@ -105,7 +105,10 @@ def distortion_bars(states: pd.DataFrame, arms: Arms) -> go.Figure:
                 showlegend=place == 0,
                 hovertemplate=hover(name, "mean %{y:.3f}"),
             )
-            _add_dots(made, rows, column, shift, name)
+            if rows["run"].nunique() > 1:
+                look = {"color": NEUTRAL, "size": 5, "opacity": 0.8}
+                places = rows["stage"] + shift, rows[column]
+                add_seeds(made, rows, *places, name, look, "%{y:.3f}")
     _stage_axis(made, after)
     made.update_yaxes(title="Relative distance", rangemode="tozero")
     return made
@@ -123,10 +126,10 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     )
     if states.empty:
         return say_empty(made, NOTHING)
+    dotted: dict[str, Any] = {"suffix": ", refitted", "dash": "dot", "legend": False}
     for key, arm in arms.items():
         for place, (_, rows) in enumerate(of_arm(states, key).groupby("phase")):
             add_lines(made, rows, "stage", "accuracy", arm, ".1%", legend=place == 0)
-            dotted: dict[str, Any] = {"suffix": ", refitted", "dash": "dot", "legend": False}
             add_lines(made, rows, "stage", "refitted", arm, ".1%", **dotted)
     _stage_axis(made, states)
     made.update_yaxes(title="Accuracy", tickformat=".0%")
@@ -167,9 +170,7 @@ def path_lines(paths: pd.DataFrame, arms: Arms) -> go.Figure:
     if paths.empty:
         return say_empty(made, "No finished run was asked between the ends of its phases.")
     along = paths.assign(along=paths["phase"] + paths["at"])
-    for key, arm in arms.items():
-        for place, (_, rows) in enumerate(of_arm(along, key).groupby("phase")):
-            add_lines(made, rows, "along", "loss", arm, ".4f", legend=place == 0)
+    add_losses(made, along, arms, "along")
     _stage_axis(made, paths.assign(stage=paths["phase"] + 1), start=True)
     for stage in range(1, int(along["phase"].max()) + 1):
         made.add_vline(stage, line={"color": translucent(NEUTRAL, 0.6), "width": 1})
@@ -188,20 +189,6 @@ def head_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     _stage_axis(made, states)
     made.update_yaxes(title="Norm")
     return made
-
-
-def _add_dots(made: go.Figure, rows: pd.DataFrame, column: str, shift: float, name: str) -> None:
-    if rows["run"].nunique() < 2:
-        return
-    made.add_scatter(
-        x=rows["stage"] + shift,
-        y=rows[column],
-        mode="markers",
-        marker={"color": NEUTRAL, "size": 5, "opacity": 0.8},
-        showlegend=False,
-        customdata=rows["seed"],
-        hovertemplate=hover(f"{name}, pair %{{customdata}}", "%{y:.3f}"),
-    )
 
 
 def _stage_axis(made: go.Figure, rows: pd.DataFrame, *, start: bool = False) -> None:

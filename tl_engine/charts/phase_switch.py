@@ -10,7 +10,7 @@ from tl_engine.analysis.steps import EDGE
 from tl_engine.charts.arm_style import of_arm, seeds_of
 from tl_engine.charts.colours import NEUTRAL, translucent
 from tl_engine.charts.phases import layers
-from tl_engine.charts.seed_lines import Arms, add_lines, room
+from tl_engine.charts.seed_marks import Arms, add_losses, room
 from tl_engine.charts.style import figure, hover, say_empty
 from tl_engine.text import markup
 
@@ -36,9 +36,7 @@ def losses(around: pd.DataFrame, arms: Arms) -> go.Figure:
     if around.empty:
         return say_empty(made, "It is drawn where one phase followed another.")
     placed = around.assign(along=APART * around["phase"] + around["step"])
-    for key, arm in arms.items():
-        for place, (_, rows) in enumerate(of_arm(placed, key).groupby("phase")):
-            add_lines(made, rows, "along", "loss", arm, ".4f", legend=place == 0, mode="lines")
+    add_losses(made, placed, arms, "along", mode="lines")
     phases = sorted(set(around["phase"]))
     for phase in phases:
         made.add_vline(APART * phase, line={"color": translucent(NEUTRAL, 0.8), "width": 1})

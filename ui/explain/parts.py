@@ -16,7 +16,7 @@ from tl_engine.analysis.phase_tables import EARLIER, STANDING, RunPhases
 from tl_engine.charts.agreement_matrix import Apart
 from tl_engine.charts.arm_style import ArmStyle
 from tl_engine.charts.phase_effects import images_words
-from tl_engine.charts.seed_lines import Arms
+from tl_engine.charts.seed_marks import Arms
 from ui import figures, frame
 from ui.arms import ShownArm, budget_of
 from ui.compare.saved_predictions import finished_pairs, predictions_of

@@ -1,4 +1,4 @@
-"""Lines of arms: a thin one per seed and a thick one at their mean, with a legend that has room."""
+"""Marks of seeds: small dots, and thin lines beside a thick one at their mean."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.arm_style import ArmKey, ArmStyle
+from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm
 from tl_engine.charts.colours import translucent
 from tl_engine.charts.style import BELOW, hover
 
@@ -20,6 +20,16 @@ Arms = Mapping[ArmKey, ArmStyle]
 def room(arms: Arms) -> dict[str, Any]:
     """A legend at the bottom, with a line for each arm."""
     return {"height": 380 + LEGEND_LINE * len(arms), "legend": BELOW}
+
+
+def add_losses(
+    made: go.Figure, rows: pd.DataFrame, arms: Arms, along: str, mode: str = "lines+markers"
+) -> None:
+    """Draw the loss of each arm (`add_lines`), broken where a phase begins; an arm has one entry in
+    the legend."""
+    for key, arm in arms.items():
+        for place, (_, phase) in enumerate(of_arm(rows, key).groupby("phase")):
+            add_lines(made, phase, along, "loss", arm, ".4f", legend=place == 0, mode=mode)
 
 
 def add_lines(
@@ -67,4 +77,26 @@ def add_lines(
         name=name,
         showlegend=legend,
         hovertemplate=hover(f"{name}{mean}", number),
+    )
+
+
+def add_seeds(
+    made: go.Figure, rows: pd.DataFrame, x: Any, y: Any, name: str, look: dict[str, Any], words: str
+) -> None:
+    """Draw a small dot per row.
+
+    Args:
+        rows: with a column seed.
+        name: of the arm or setting, escaped.
+        look: Plotly's marker.
+        words: what stands below the name and the pair when a dot is touched.
+    """
+    made.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        marker=look,
+        showlegend=False,
+        customdata=rows["seed"],
+        hovertemplate=hover(f"{name}, pair %{{customdata}}", words),
     )
