@@ -17,7 +17,7 @@ def confidence_fan(pairs: Pairs, alpha: float = ALPHA) -> pd.DataFrame:
         alpha: the verdict's level, which Holm's procedure left it.
 
     Returns:
-        Columns pairs, difference, low, high; the band is infinite where nothing can be said yet:
+        Columns pairs, difference, low, high; the band is infinite where there is none yet:
         under four pairs, and where all differ by the same.
     """
     values = np.asarray(pairs.differences, float)

@@ -87,7 +87,7 @@ class RunFacts(NamedTuple):
 
 
 def health_of(runs: Sequence[RunFacts]) -> Health:
-    """What there is to say of the runs of two arms, at least one run."""
+    """The health check of the runs of two arms, at least one run."""
     arms = list(dict.fromkeys(run.arm for run in runs))
     by_arm = [[run for run in runs if run.arm == arm] for arm in arms]
     lost = tuple(sentence for of_arm in by_arm for sentence in _lost(of_arm))

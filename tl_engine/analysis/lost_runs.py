@@ -52,8 +52,8 @@ def _gains_at_chance(arms: tuple[ArmEvidence, ArmEvidence], metric: Metric) -> n
     """Gains (n,) of the first arm in the pairs in which a run was lost, in order of the pairs.
 
     A pair in which one run finished and the other was lost counts; so does one in which both
-    failed, as no difference. A pair that was stopped, damaged or deleted in both arms says nothing
-    of either, and a run that is still coming has no score yet.
+    failed, as no difference. A pair that was stopped, damaged or deleted in both arms is left out,
+    and so is one with a run that is still coming.
     """
     done = arms[0].scores.keys() & arms[1].scores.keys()
     chances = [_score_of_lost(arm, arms, metric) for arm in arms]
@@ -86,7 +86,7 @@ def chance_score(metric: Metric, classes: int) -> float:
 def withheld(
     verdict: Verdict, counted: Verdict, health: Health, *, is_counted: bool
 ) -> tuple[Verdict, Health]:
-    """The verdict, or none where lost runs, counted at chance, would change what is said.
+    """The verdict, or none where lost runs, counted at chance, would change the outcome.
 
     Args:
         verdict: of the pairs that finished.
@@ -104,18 +104,19 @@ def withheld(
         none = "None is counted: the other runs of their pairs say nothing, or are still coming."
         return verdict, health.with_finding(Level.PROBLEM, same if is_counted else none)
     lost = health.lost if is_counted else ("runs of other comparisons of the family were lost",)
-    says = counted.sentence
+    sentence = counted.sentence
     if less:
-        says = f"the {counted.pairs} planned pairs alone decide. {says}"
+        sentence = f"the {counted.pairs} planned pairs alone decide. {sentence}"
     sentence = (
-        f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} Counted at chance: {says}"
+        f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} Counted at chance: "
+        f"{sentence}"
     )
     nothing = verdict._replace(interval=None, p=math.nan, more_pairs=None)
     return nothing._replace(outcome=Outcome.WITHHELD, sentence=sentence), health
 
 
 def _claim(verdict: Verdict) -> tuple[Outcome, bool]:
-    """What is said, and of which arm."""
+    """The outcome, and whether the second arm is the one that it names."""
     return verdict.outcome, verdict.outcome in CLAIMS and verdict.difference < 0
 
 

@@ -114,7 +114,7 @@ def distinct(observed: Iterable[Observed]) -> dict[tuple[str, int, str], Observe
 def evidence_of(
     first: str, second: str, asked: Sequence[Asked], observed: Iterable[Observed], metric: str
 ) -> ComparisonEvidence:
-    """What there is of one comparison.
+    """The evidence of one comparison.
 
     Args:
         asked: every study that was ever asked, deleted ones too.

@@ -1,4 +1,4 @@
-"""The whole rule for one contrast: looks as pairs come in, and a planned analysis at the end.
+"""The decision rule for one contrast: looks as pairs come in, and a planned analysis at the end.
 
 Where a number of pairs was fixed beforehand the error is split: the confidence sequence decides at
 a tenth of the level at every look, the t test of the planned pairs at 0.95 of it. By addition the
@@ -43,7 +43,7 @@ AT_END = (Procedure.PLANNED, Procedure.PLANNED_SKEWED)
 
 
 class Pairs(NamedTuple):
-    """What is known of one contrast.
+    """The data of one contrast.
 
     Attributes:
         differences: (n,) gain of the first arm over the second: every distinct pair that is in, in
@@ -139,7 +139,7 @@ def analyses(pairs: Pairs) -> list[Analysis]:
 def p_value(pairs: Pairs) -> float:
     """The p of no difference of the whole rule, valid however often one looks: the smallest of its
     analyses, each over its share of the level. NaN under 4 pairs; 1 where all pairs differ by the
-    same, which says nothing of how they spread."""
+    same, which leaves their spread unknown."""
     return min((one.p for one in analyses(pairs)), default=float("nan"))
 
 

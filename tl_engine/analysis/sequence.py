@@ -48,7 +48,7 @@ def prior_variance(planned: int, alpha: float = ALPHA) -> float:
 
 def sequence_limits(pairs: np.ndarray, alpha: float, variance: float) -> np.ndarray:
     """Half the sequence's width in standard errors at each number of pairs, from 2 on; infinite
-    where nothing can be said yet."""
+    where there is no bound yet."""
     ratio = 1 / (1 + pairs * variance)
     quantile = (ratio * alpha**2) ** (1 / pairs)
     above = quantile - ratio

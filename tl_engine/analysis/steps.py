@@ -19,7 +19,7 @@ class Spike(NamedTuple):
 
     Attributes:
         height: the highest of the first NEAR steps minus the highest of the last NEAR before, so
-            that noise alone makes it 0 on average.
+            that noise alone gives 0 on average.
         recovered: the first step of the phase, from 1, from which on the mean is at most the median
             of those before; None where that is none of the first steps.
     """

@@ -101,28 +101,26 @@ def judge(
         met = contrast(*recipes, (budgets[first], budgets[second]))
         refusal = met.refusal(*titles, any_budget=any_budget)
         refusal = refusal or missing[first] or missing[second]
-        asked = pool.question(question.study, *ids)
         if ids[0] == ids[1]:
             evidence, pairs = None, _own_pairs(arms[first], arms[second], finals, question.metric)
             both = _own_evidence(arms[first], finals), _own_evidence(arms[second], finals)
         else:
             evidence, both = pool.evidence(*ids), pool.arms(ids, titles)
             pairs = _frame(evidence, question.metric)
-        health = _health_of(*both)
+        asked, health = pool.question(question.study, *ids), _health_of(*both)
         judged.append(Judged(first, second, met, pairs, refusal, evidence, asked, health))
         if not refusal:
             shown.add(frozenset(ids))
             members.append(_member(pairs_in(judged[-1], *titles, question), both, question))
-    for ids in pool.hidden(shown):
-        members.append(_member(pool.pairs(*ids), pool.arms(ids), question))
-    return _decided(judged, members, pool.others, question)
+    members += [_member(pool.pairs(*ids), pool.arms(ids), question) for ids in pool.hidden(shown)]
+    return _with_verdicts(judged, members, pool.others, question)
 
 
 def _member(pairs: Pairs, arms: tuple[ArmEvidence, ArmEvidence], question: Question) -> _Member:
     return _Member(pairs, with_lost(pairs, *arms, question.metric))
 
 
-def _decided(
+def _with_verdicts(
     judged: list[Judged], members: list[_Member], others: int, question: Question
 ) -> list[Judged]:
     """The contrasts with their verdicts.
@@ -132,12 +130,12 @@ def _decided(
             that are not shown.
         others: comparisons of the family that are decided by another metric.
     """
-    verdicts, adjusted = _decide([one.pairs for one in members], others, question)
+    verdicts, adjusted = _verdicts_on([one.pairs for one in members], others, question)
     has_lost = any(one.has_lost for one in members)
     at_chance = [one.at_chance for one in members]
-    again = _decide(at_chance, others, question)[0] if has_lost else verdicts
+    again = _verdicts_on(at_chance, others, question)[0] if has_lost else verdicts
     results = iter(zip(members, verdicts, again, adjusted, strict=True))
-    decided = []
+    complete = []
     for one in judged:
         if not one.refusal:
             member, verdict, counted, p = next(results)
@@ -146,11 +144,11 @@ def _decided(
                 one = one._replace(health=health)
             p = math.nan if verdict.outcome is Outcome.WITHHELD else p
             one = one._replace(verdict=verdict, adjusted_p=p, family=len(members) + others)
-        decided.append(one)
-    return decided
+        complete.append(one)
+    return complete
 
 
-def _decide(
+def _verdicts_on(
     family: list[Pairs], others: int, question: Question
 ) -> tuple[list[Verdict], list[float]]:
     """The verdicts on all comparisons of a family, and their p, adjusted.
