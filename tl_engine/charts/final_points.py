@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from tl_engine.charts.arm_style import NAMED_ARMS, ArmKey, ArmRows, arm_names, arms_in, seeds_of
 from tl_engine.charts.colours import NEUTRAL, translucent
-from tl_engine.charts.style import figure, hover, say_empty
+from tl_engine.charts.style import add_silent_line, figure, hover, say_empty
 
 LEAST_RANGE = 0.04
 """The axis spans at least four percentage points."""
@@ -121,11 +121,6 @@ def _mean(place: int, mean: float, colour: str, *, in_rows: bool) -> dict[str, A
 def _join_pairs(made: go.Figure, table: pd.DataFrame, arms: list[str]) -> None:
     for _, pair in table.groupby("seed"):
         if len(pair) == 2:
-            made.add_scatter(
-                x=[arms.index(arm) for arm in pair["arm"]],
-                y=pair["final"],
-                mode="lines",
-                line={"color": translucent(NEUTRAL, 0.6), "width": 1.5},
-                showlegend=False,
-                hoverinfo="skip",
-            )
+            places = [arms.index(arm) for arm in pair["arm"]]
+            look = {"color": translucent(NEUTRAL, 0.6), "width": 1.5}
+            add_silent_line(made, places, pair["final"], look)

@@ -11,7 +11,7 @@ from tl_engine.analysis.budgets import on_frontier
 from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm, seeds_of
 from tl_engine.charts.colours import NEUTRAL, translucent
 from tl_engine.charts.seed_marks import add_seeds
-from tl_engine.charts.style import BELOW, NO_RUN, figure, hover, say_empty
+from tl_engine.charts.style import BELOW, NO_RUN, add_silent_line, figure, hover, say_empty
 
 FAINT = 0.45
 """How visible the dot of an arm is that another beats."""
@@ -42,22 +42,13 @@ def frontier(frame: pd.DataFrame, arms: Mapping[ArmKey, ArmStyle], cost: str) ->
     means = frame.groupby(["study", "arm"], sort=False)[["cost", "value"]].mean()
     means["best"] = on_frontier(means["cost"].to_numpy(), means["value"].to_numpy())
     means = means.sort_values("cost")
-    _add_stairs(made, means[means["best"]], float(means["cost"].max()))
-    for key, best in zip(means.index, means["best"], strict=True):
-        _add_arm(made, of_arm(frame, key), arms[key], bool(best))
+    # From the cheapest arm to the best, and on: what costs more and is no better is beaten.
+    best = means[means["best"]]
+    costs, values = [*best["cost"], means["cost"].max()], [*best["value"], best["value"].iloc[-1]]
+    add_silent_line(made, costs, values, {"color": NEUTRAL, "width": 1.5, "shape": "hv"})
+    for key, is_best in zip(means.index, means["best"], strict=True):
+        _add_arm(made, of_arm(frame, key), arms[key], bool(is_best))
     return made
-
-
-def _add_stairs(made: go.Figure, best: pd.DataFrame, dearest: float) -> None:
-    """From the cheapest arm to the best, and on: what costs more and is no better is beaten."""
-    made.add_scatter(
-        x=[*best["cost"], dearest],
-        y=[*best["value"], best["value"].iloc[-1]],
-        mode="lines",
-        line={"color": NEUTRAL, "width": 1.5, "shape": "hv"},
-        showlegend=False,
-        hoverinfo="skip",
-    )
 
 
 def _add_arm(made: go.Figure, seeds: pd.DataFrame, style: ArmStyle, best: bool) -> None:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from tl_engine.analysis.calibration import BINS
 from tl_engine.charts.colours import NEUTRAL, translucent
-from tl_engine.charts.style import NO_RUN, figure, hover, say_empty
+from tl_engine.charts.style import NO_RUN, add_silent_line, figure, hover, say_empty
 from tl_engine.text import markup
 
 LARGEST = 22
@@ -45,14 +45,7 @@ def reliability_diagram(bins: pd.DataFrame, title: str, colour: str, of_what: st
         hoverinfo="skip",
         showlegend=False,
     )
-    made.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        line={"color": NEUTRAL, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    add_silent_line(made, [0, 1], [0, 1], {"color": NEUTRAL, "width": 1, "dash": "dot"})
     made.add_scatter(
         x=bins["confidence"],
         y=bins["accuracy"],

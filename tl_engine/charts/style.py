@@ -111,3 +111,12 @@ def around(values: np.ndarray, least: float) -> list[float]:
 def hover(*lines: str) -> str:
     """What stands above a point when it is touched; Plotly fills in %{x} and the like."""
     return "<br>".join(lines) + "<extra></extra>"
+
+
+def add_silent_line(made: go.Figure, x: Any, y: Any, look: dict[str, Any], **more: Any) -> None:
+    """Draw a line that neither the legend nor the mouse knows of.
+
+    Args:
+        look: Plotly's line.
+    """
+    made.add_scatter(x=x, y=y, mode="lines", line=look, showlegend=False, hoverinfo="skip", **more)
