@@ -9,7 +9,7 @@ import streamlit as st
 from tl_engine.analysis.budgets import per_epoch
 from tl_engine.analysis.curve_means import WORK
 from tl_engine.analysis.settings_diff import differences
-from tl_engine.report.judgement import finished
+from tl_engine.report.arms import finished
 from tl_engine.runs import RunState, joined_history, split_sound, summarise
 from ui import frame
 from ui.arms import budget_of, confusions, per_class_frame, scores_of, show_table, shown_arms

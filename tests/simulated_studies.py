@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 
-from tl_engine.analysis.interval import LEAST_PAIRS, MISTAKE
+from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
 from tl_engine.analysis.power import more_pairs
 from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
 from tl_engine.analysis.skew import FEW_PAIRS, STRONG
@@ -46,7 +46,7 @@ def p_paths(differences: np.ndarray, planned: int, *, always: bool = False) -> n
 
 def any_claim(p: np.ndarray, contrasts: int = 1) -> np.ndarray:
     """In which studies (studies, …) any p is small enough for Holm's first step."""
-    return np.asarray(p.reshape(len(p), -1).min(axis=1) <= MISTAKE / contrasts)
+    return np.asarray(p.reshape(len(p), -1).min(axis=1) <= ALPHA / contrasts)
 
 
 def family_claims(random: np.random.Generator, arms: int, pairs: int, studies: int) -> float:
@@ -75,7 +75,7 @@ def suffices(
         plan = Pairs(begun, "", "", planned, begun if pairs == planned else None)
         more = more_pairs(plan, effect).likely
         whole = np.concatenate([begun, random.normal(effect, 1.0, more)])
-        found.append(bool(p_paths(whole[None], planned)[0, -1] <= MISTAKE))
+        found.append(bool(p_paths(whole[None], planned)[0, -1] <= ALPHA))
     return float(np.mean(found))
 
 

@@ -16,13 +16,13 @@ from tl_engine.analysis.agreement import (
     seed_disagreement,
 )
 from tl_engine.analysis.confusion import confusion_counts
-from tl_engine.analysis.mistakes import (
+from tl_engine.analysis.misclassified import (
+    by_confidence,
     confused_pairs,
     in_cell,
+    misclassified,
     once_each,
     only_in_first,
-    surest_first,
-    surest_mistakes,
 )
 from tl_engine.analysis.predictions import check_same_images, joined, predictions
 from tl_engine.errors import ComparisonError
@@ -119,15 +119,15 @@ def test_the_reference_is_every_couple_of_seeds_over_common_images():
 
 
 @given(arms())
-def test_the_surest_mistakes_come_first_and_all_of_them_do(two):
-    positions = surest_mistakes(two[0])
+def test_the_misclassified_come_first_and_all_of_them_do(two):
+    positions = misclassified(two[0])
     assert set(positions) == set(np.flatnonzero(~two[0].right))
     assert (np.diff(two[0].confidences[positions]) <= 0).all()
 
 
 def test_equally_sure_mistakes_keep_their_order():
     one = said([0] * 5, [1] * 5, [0.5, 0.75, 0.5, 0.75, 0.5])
-    assert list(surest_first(one, np.arange(5))) == [1, 3, 0, 2, 4]
+    assert list(by_confidence(one, np.arange(5))) == [1, 3, 0, 2, 4]
 
 
 @given(arms())
@@ -147,7 +147,7 @@ def test_of_several_seeds_an_image_is_shown_once_with_how_often_it_was_so():
         for pair, sure in ((1, [0.5, 0.9, 0.6]), (2, [0.9, 0.9, 0.5]))
     ]
     both = joined(runs)
-    positions, times, of = once_each(both, surest_mistakes(both))
+    positions, times, of = once_each(both, misclassified(both))
     assert list(both.indices[positions]) == [0, 2]
     assert list(both.confidences[positions]) == pytest.approx([0.9, 0.6], abs=1e-3)
     assert list(times) == list(of) == [2, 2]
@@ -159,7 +159,7 @@ def test_an_image_that_not_every_seed_has_is_counted_among_those_that_do():
         said([0, 0], [0, 1], [0.9, 0.7], 2, indices=[5, 6]),
     ]
     both = joined(runs)
-    positions, times, of = once_each(both, surest_mistakes(both))
+    positions, times, of = once_each(both, misclassified(both))
     assert list(both.indices[positions]) == [4, 5, 6]
     assert list(times) == [1, 1, 1]
     assert list(of) == [1, 2, 1]

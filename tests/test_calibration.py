@@ -15,10 +15,10 @@ from tl_engine.analysis.calibration import (
     calibration,
     calibration_error,
     fitted_temperature,
+    in_a_sentence,
     mean_loss,
     null_errors,
     reliability,
-    told,
 )
 
 IMAGES = 400
@@ -149,8 +149,8 @@ def test_a_run_is_said_to_be_too_sure_only_beyond_what_calibrated_ones_show(temp
 
 def test_an_arm_is_told_in_a_sentence():
     calm, sure = (calibration(*simulated(8, temperature=known)) for known in (1.0, 4.0))
-    assert told("Freeze first", [sure]) == "Freeze first is too sure in 1 of 1 pair."
-    assert told("Freeze first", [calm, sure, sure, sure]) == (
+    assert in_a_sentence("Freeze first", [sure]) == "Freeze first is too sure in 1 of 1 pair."
+    assert in_a_sentence("Freeze first", [calm, sure, sure, sure]) == (
         "Freeze first is too sure in 3 of 4 pairs, calibrated in 1."
     )
 

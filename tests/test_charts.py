@@ -9,16 +9,18 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.test_analysis import history
+from tl_engine.analysis.curve_means import AXES
 from tl_engine.analysis.score_table import score_table
 from tl_engine.charts import style
+from tl_engine.charts.arm_style import arm_colours
+from tl_engine.charts.colours import ARMS, NEUTRAL, ON_PHASE, phase_colour
 from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
 from tl_engine.charts.final_points import final_scores
-from tl_engine.charts.learning_curves import AXES, learning_curves
+from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.charts.per_class import per_class
 from tl_engine.charts.phase_tree import shares, tree_svg
 from tl_engine.charts.phases import phase_label, phases_svg
 from tl_engine.charts.probabilities import top_bars
-from tl_engine.charts.style import ARMS, NEUTRAL, ON_PHASE, arm_colours, phase_colour
 from tl_engine.text import markup
 
 HOSTILE = ["<b>bold</b>", "<a href='javascript:alert(1)'>x</a>", "x" * 10_000, "\x00\n", "&lt;"]
@@ -523,4 +525,4 @@ def test_curves_can_be_drawn_against_what_they_cost(axis, places):
     )
     made = learning_curves(told, x=axis)
     assert list(made.data[0].x) == places
-    assert made.layout.xaxis.title.text == AXES[axis]
+    assert made.layout.xaxis.title.text == AXES[axis].title

@@ -12,11 +12,11 @@ from tests.conftest import tiny_recipe
 from tl_engine.analysis import phase_tables, readout
 from tl_engine.analysis.cka import linear_cka
 from tl_engine.analysis.loss_floor import HIGH, floor_warning, loss_floor, reach_of
-from tl_engine.analysis.phase_tables import Told
+from tl_engine.analysis.phase_tables import RunPhases
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts import phase_effects as charts
 from tl_engine.charts import phase_switch
-from tl_engine.charts.phase_effects import Drawn
+from tl_engine.charts.arm_style import ArmStyle
 from tl_engine.data.diagnostic_images import IMAGES, Probe, corrupted, size_for
 from tl_engine.data.splits import Split
 from tl_engine.execution.cost import sizes_of, total_work
@@ -186,7 +186,7 @@ def record(phase, start, end, path=None):
 
 PATH = {"at": [0.0, 0.5, 1.0], "loss": [1.0, 2.0, 0.0], "accuracy": [0.1, 0.2, 0.9]}
 PHASES = [record(0, state(), state(accuracy=0.7), PATH), record(1, state(accuracy=0.7), state())]
-TOLD = [Told("s", "a", pair, f"s/{pair}", PHASES) for pair in (1, 2)]
+TOLD = [RunPhases("s", "a", pair, f"s/{pair}", PHASES) for pair in (1, 2)]
 
 
 def test_each_phase_tells_how_it_began_and_ended_and_what_was_trained_before():
@@ -250,7 +250,7 @@ def test_runs_of_earlier_versions_have_no_diagnosis():
 
 
 HOSTILE = "<b>x</b>"
-ARMS = {("s", "a"): Drawn(HOSTILE, "#7C5CD6")}
+ARMS = {("s", "a"): ArmStyle(HOSTILE, "#7C5CD6")}
 STATES, BLOCKS = phase_tables.states(TOLD), phase_tables.blocks(TOLD)
 
 
@@ -285,7 +285,7 @@ def test_every_seed_can_be_seen_beside_their_mean():
 
 
 def test_records_survive_json():
-    again = Told("s", "a", 1, "r", json.loads(json.dumps(PHASES)))
+    again = RunPhases("s", "a", 1, "r", json.loads(json.dumps(PHASES)))
     pd.testing.assert_frame_equal(
         phase_tables.states([again]), phase_tables.states([TOLD[0]._replace(run="r")])
     )

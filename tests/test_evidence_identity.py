@@ -13,7 +13,9 @@ from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
-from tl_engine.report.judgement import arms_of, is_planned, judge, question_of, why_none
+from tl_engine.report.arms import arms_of, why_none
+from tl_engine.report.judgement import judge
+from tl_engine.report.question import is_planned, question_of
 from tl_engine.runs import joined_history
 from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.evidence import Evidence, of_store
@@ -74,7 +76,7 @@ def test_the_first_question_keeps_its_planned_analysis(store):
     folder = launched(store, 4)
     launched(store, 4)
     (one,) = judged(folder)[1]
-    assert len(one.found.plan) == 4
+    assert len(one.evidence.plan) == 4
 
 
 def test_a_test_split_that_was_opened_in_one_study_is_open_in_its_clone(store, monkeypatch):
@@ -104,7 +106,7 @@ def test_the_same_comparison_has_one_verdict_wherever_it_is_shown(store, monkeyp
         if {recipe_id(arms[n].runs[0].recipe) for n in (one.first, one.second)} == both
     ]
     assert abs(same.verdict.difference) == pytest.approx(abs(alone.verdict.difference))
-    assert same.verdict.mistake == alone.verdict.mistake < 0.05
+    assert same.verdict.alpha == alone.verdict.alpha < 0.05
     assert (same.verdict.pairs, same.family) == (4, alone.family)
     together, all_of_them = judged(many, two)
     assert len(together) == 6
@@ -124,7 +126,7 @@ def test_studies_with_other_seeds_are_pooled(store):
     assert [run.pair for run in folders[1].runs()][::2] == [5, 6, 7, 8, 9]
     for shown in (folders[:1], folders[1:], folders):
         (one,) = judged(*shown)[1]
-        assert (one.verdict.pairs, len(one.found.studies)) == (9, 2)
+        assert (one.verdict.pairs, len(one.evidence.studies)) == (9, 2)
 
 
 def test_deleting_makes_nothing_unseen(store):
@@ -133,7 +135,7 @@ def test_deleting_makes_nothing_unseen(store):
     again = launched(store, 4)
     assert all(run.recipe_record["computed_before"] for run in again.runs())
     (one,) = judged(again)[1]
-    assert (one.verdict.pairs, one.found.copies) == (4, 8)
+    assert (one.verdict.pairs, one.evidence.copies) == (4, 8)
     assert one.asked.had_seen(frozenset(one.asked.recipes)) == 4
     fresh = launched(store, 4, first_pair=Evidence(store).fresh_pair(again.study))
     store.delete(again.id)

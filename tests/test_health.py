@@ -15,13 +15,15 @@ from tests.conftest import tiny_study
 from tests.test_evidence import no_real_processes  # noqa: F401 - for every test here
 from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli
-from tl_engine.analysis.health import Level, RunFacts, chance_score, health_of, withheld
+from tl_engine.analysis.health import Level, RunFacts, health_of
+from tl_engine.analysis.lost_runs import ArmEvidence, chance_score, with_lost, withheld
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import score_table
 from tl_engine.analysis.verdict import Outcome, decide
 from tl_engine.metric import METRICS
-from tl_engine.report.arm_evidence import Side, with_lost
-from tl_engine.report.judgement import arms_of, judge, question_of
+from tl_engine.report.arms import arms_of
+from tl_engine.report.judgement import judge
+from tl_engine.report.question import question_of
 from tl_engine.runs import ClaimedRun, RunState, joined_history
 
 NAN = "The loss became nan in epoch 2: try a smaller learning rate than 0.001."
@@ -163,7 +165,7 @@ def test_the_health_check_is_of_the_runs_that_count(store):
             finish(run, 0.02 * (1 + 0.01 * run.pair) * (run.arm == "Freeze first"))
             ClaimedRun(run).record_environment({**HERE, "threads": threads})
     one = judged(shown)
-    assert [first.study for first, _ in one.found.pairs] == [alone.id] * 4
+    assert [first.study for first, _ in one.evidence.pairs] == [alone.id] * 4
     assert "In 4 of 4 pairs the two runs differ in threads (2 and 8)" in one.health.words
 
 
@@ -190,7 +192,7 @@ def test_a_lost_run_never_counts_more_than_the_worst_that_finished():
     failed = {1: facts("A", 1, "failed"), 2: facts("A", 2)}
     there = {pair: facts("B", pair) for pair in (1, 2)}
     pairs = Pairs(np.array([0.7]), "A", "B", 2)
-    sides = Side(failed, {2: 2.3}, 10), Side(there, {1: 3.0, 2: 3.0}, 10)
+    sides = ArmEvidence(failed, {2: 2.3}, 10), ArmEvidence(there, {1: 3.0, 2: 3.0}, 10)
     assert with_lost(pairs, *sides, loss).differences.tolist() == [0.7, 0.0]
 
 

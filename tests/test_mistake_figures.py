@@ -12,11 +12,11 @@ from tl_engine.analysis.calibration import reliability
 from tl_engine.analysis.class_deltas import class_deltas
 from tl_engine.charts.agreement_matrix import agreement_matrix
 from tl_engine.charts.class_differences import class_differences
+from tl_engine.charts.colours import ARMS, NEUTRAL
 from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
 from tl_engine.charts.heatmap_cells import CLICKABLE, clickable
 from tl_engine.charts.reliability_diagram import reliability_diagram
-from tl_engine.charts.style import ARMS, NEUTRAL
-from tl_engine.charts.thumbnails import WIDTH, Said, Thumbnail, thumbnails
+from tl_engine.charts.thumbnails import WIDTH, Predicted, Thumbnail, thumbnails
 
 COUNTS = np.array([[70, 10], [5, 15]])
 BITS = np.zeros((28, 28, 3), np.uint8)
@@ -152,7 +152,7 @@ def test_without_images_reliability_says_when_it_is_drawn():
 
 
 def picture(pixels=BITS, truth="cat", label="dog", model="Head", note=""):
-    return Thumbnail(pixels, truth, (Said("#123456", model, label, 0.934),), note)
+    return Thumbnail(pixels, truth, (Predicted("#123456", model, label, 0.934),), note)
 
 
 def test_a_thumbnail_says_what_it_is_and_what_was_said():
@@ -165,7 +165,9 @@ def test_a_thumbnail_says_what_it_is_and_what_was_said():
 
 
 def test_two_models_are_named_once_above_and_one_is_not():
-    both = picture()._replace(said=(*picture().said, Said("#654321", "All", "cat", 0.5)))
+    both = picture()._replace(
+        predicted=(*picture().predicted, Predicted("#654321", "All", "cat", 0.5))
+    )
     assert thumbnails([both, both]).count("<p ") == 1
     assert "<p " not in thumbnails([picture()])
 

@@ -13,7 +13,9 @@ from tests.test_evidence import no_real_processes  # noqa: F401 - for every test
 from tests.test_pages import assert_whole, visit, words
 from tl_engine import cli
 from tl_engine.analysis.image_variance import PairImages, image_part, in_images, over_images
-from tl_engine.analysis.verdict import Pairs, decide, t_interval
+from tl_engine.analysis.interval import t_interval
+from tl_engine.analysis.rule import Pairs
+from tl_engine.analysis.verdict import decide
 from tl_engine.metric import METRICS
 from tl_engine.runs import ClaimedRun, RunState
 
@@ -39,7 +41,7 @@ def intervals(scored, places=None):
     pairs = [PairImages(*both) for both in zip(places, scored.astype(float), strict=True)]
     gains = scored.mean(axis=1)
     verdict = decide(Pairs(gains, "A", "B", len(gains), gains), 0.005)
-    wide = over_images(verdict, pairs, 0.005, narrow=t_interval(gains, 2 * verdict.mistake))
+    wide = over_images(verdict, pairs, 0.005, narrow=t_interval(gains, 2 * verdict.alpha))
     return verdict.interval, wide.interval
 
 
@@ -124,7 +126,7 @@ def test_a_sentence_says_whether_the_conclusion_would_stand(difference, spread, 
     of_images = suited * random.permutation(np.repeat([-1.0, 1.0], 50))
     pairs = [PairImages(np.arange(100), gain + of_images) for gain in of_pairs]
     verdict = decide(Pairs(of_pairs, "A", "B", len(of_pairs), of_pairs), 0.005)
-    narrow = t_interval(of_pairs, 2 * verdict.mistake)
+    narrow = t_interval(of_pairs, 2 * verdict.alpha)
     found = over_images(verdict, pairs, 0.005, narrow=narrow)
     assert words in found.sentence
 

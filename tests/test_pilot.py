@@ -7,8 +7,9 @@ import pytest
 
 from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
+from tl_engine.analysis.interval import ALPHA
+from tl_engine.analysis.power import detectable, pairs_needed
 from tl_engine.analysis.rule import END
-from tl_engine.analysis.verdict import MISTAKE, detectable, pairs_needed
 from tl_engine.metric import ACCURACY, METRICS
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, RunState
@@ -56,7 +57,7 @@ def test_launch_reckons_with_as_many_contrasts_as_there_will_be(monkeypatch, arm
     monkeypatch.setattr(question_form, "pilot_of", lambda *_: pilot)
     recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3, 1e-4)]
     said = question_form._foresight(name_arms(recipes[:arms]), ACCURACY, 0.5, 10)
-    found = detectable(0.01, 10, END * MISTAKE / contrasts)
+    found = detectable(0.01, 10, END * ALPHA / contrasts)
     assert f"find a difference of {100 * found:.2g} points" in said
-    assert f"would take {pairs_needed(0.5, mistake=END * MISTAKE / contrasts)} pairs" in said
+    assert f"would take {pairs_needed(0.5, alpha=END * ALPHA / contrasts)} pairs" in said
     assert ("Holm" in said) is (contrasts > 1)

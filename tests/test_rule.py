@@ -7,13 +7,14 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from tests.simulated_studies import any_claim, family_claims, p_paths, suffices
+from tl_engine.analysis.family import decide_all
 from tl_engine.analysis.fan import confidence_fan
 from tl_engine.analysis.interval import sample_of, t_limit
 from tl_engine.analysis.power import more_pairs
 from tl_engine.analysis.rule import LOOKS, Pairs, Procedure, analyses, p_value
 from tl_engine.analysis.sequence import prior_variance, sequence_limit
 from tl_engine.analysis.skew import inverse, is_strong, skewness_of
-from tl_engine.analysis.verdict import Outcome, decide, decide_all
+from tl_engine.analysis.verdict import Outcome, decide
 
 STUDIES = 4000
 NOISE = 0.007
@@ -107,8 +108,8 @@ def test_the_sequence_is_narrowest_at_the_planned_number():
 def test_the_fan_is_the_verdict_s_sequence_at_its_level():
     values = np.random.default_rng(9).normal(0.3, 1.0, 12)
     plan = Pairs(values, "A", "B", 20)
-    said = decide(plan, 0.1, mistake=0.05 / 3)
-    fan = confidence_fan(plan, said.mistake)
+    said = decide(plan, 0.1, alpha=0.05 / 3)
+    fan = confidence_fan(plan, said.alpha)
     assert tuple(fan.iloc[-1][["low", "high"]]) == pytest.approx(said.interval)
     assert said.interval == pytest.approx(
         sample_of(values).interval(
@@ -130,7 +131,7 @@ def test_a_look_that_claims_and_a_planned_analysis_that_claims_both_stand():
 def test_further_contrasts_of_a_family_count():
     values = np.random.default_rng(12).normal(1.0, 1.0, 10)
     alone, among = (decide_all([whole(values)], 1e-9, others=others)[0] for others in (0, 14))
-    assert (alone.mistake, among.mistake) == (0.05, pytest.approx(0.05 / 15))
+    assert (alone.alpha, among.alpha) == (0.05, pytest.approx(0.05 / 15))
     assert among.interval.low < alone.interval.low
 
 

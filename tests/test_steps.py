@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tl_engine.analysis.steps import EDGE, kept, spike
+from tl_engine.analysis.steps import EDGE, first_and_last, spike
 
 losses = st.lists(st.floats(0, 100, width=32), max_size=180)
 
@@ -14,7 +14,7 @@ losses = st.lists(st.floats(0, 100, width=32), max_size=180)
 def test_however_they_come_the_first_and_the_last_are_kept(values, cuts):
     known = {}
     for part in np.split(np.array(values), sorted(min(cut, len(values)) for cut in cuts)):
-        known = kept(known, part)
+        known = first_and_last(known, part)
     rounded = [float(f"{value:.6g}") for value in values]
     assert known == {"first": rounded[:EDGE], "last": rounded[-EDGE:]}
 

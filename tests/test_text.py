@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.errors import RecipeError, StoreError
 from tl_engine.study import Arm, Study
-from tl_engine.text import WORD_JOINER, cell, escape, lines, markup, plain
+from tl_engine.text import WORD_JOINER, cell, counted, escape, lines, markup, plain
 from ui.words import about, result
 
 ANYTHING = st.text(st.characters(), max_size=400)  # lone surrogates too
@@ -194,3 +194,7 @@ def test_pages_show_given_text_through_one_way_only(path):
 )
 def test_an_estimate_is_about_some_time_or_less_than_a_second(seconds, words):
     assert about(seconds) == words
+
+
+def test_a_number_has_its_noun_in_the_right_form():
+    assert [counted(number, "pair") for number in (0, 1, 3)] == ["0 pairs", "1 pair", "3 pairs"]

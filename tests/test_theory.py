@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from tl_engine.analysis.verdict import Outcome, Pairs, decide
+from tl_engine.analysis.rule import Pairs
+from tl_engine.analysis.verdict import Outcome, decide
 from tl_engine.data import sources
 
 SEEDS = 30

@@ -9,23 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from tl_engine.analysis.rule import END
+from tl_engine.analysis.family import decide_all, holm
+from tl_engine.analysis.interval import is_constant, t_interval
+from tl_engine.analysis.power import detectable, pairs_needed, power
+from tl_engine.analysis.rule import END, Pairs, p_value
+from tl_engine.analysis.sequence import confidence_sequence
 from tl_engine.analysis.skew import is_strong, skewness_of
-from tl_engine.analysis.verdict import (
-    Outcome,
-    Pairs,
-    confidence_sequence,
-    decide,
-    decide_all,
-    detectable,
-    equivalence_p,
-    holm,
-    is_constant,
-    p_value,
-    pairs_needed,
-    power,
-    t_interval,
-)
+from tl_engine.analysis.verdict import Outcome, decide
 from tl_engine.metric import METRICS
 
 CONTRASTS = 2000
@@ -109,7 +99,7 @@ def test_p_is_small_exactly_where_the_interval_leaves_out_0(differences, all_in)
     said = verdict(values, all_in=all_in)
     if np.ptp(values) > 1e-6:
         for level in (0.05, 0.01):
-            again = decide(pairs(values, all_in), MATTERS, mistake=level)
+            again = decide(pairs(values, all_in), MATTERS, alpha=level)
             assert (again.p < level) == again.interval.excludes(0.0) or again.p == pytest.approx(
                 level, rel=1e-6
             )
@@ -160,7 +150,7 @@ def test_what_is_the_same_is_said_to_be_and_what_just_matters_is_not():
     same = random.normal(0, 0.003, (CONTRASTS, 10))
 
     def near(shift):
-        return np.mean([equivalence_p(one + shift, MATTERS) < 0.05 for one in same])
+        return np.mean([t_interval(one + shift, 0.1).is_within(MATTERS) for one in same])
 
     assert near(0.0) >= 0.99
     assert near(MATTERS) <= 0.06
@@ -175,14 +165,15 @@ def test_the_t_interval_holds_what_it_promises_and_is_scipy_s():
     assert t_interval(many[0]) == pytest.approx((theirs.low, theirs.high))
     above = stats.ttest_1samp(many[0], -MATTERS, alternative="greater").pvalue
     below = stats.ttest_1samp(many[0], MATTERS, alternative="less").pvalue
-    assert equivalence_p(many[0], MATTERS) == pytest.approx(max(above, below))
+    low, high = t_interval(many[0], 2 * max(above, below))  # two one-sided tests
+    assert max(-low, high) == pytest.approx(MATTERS)
 
 
-@pytest.mark.parametrize(("effect", "mistake"), [(1.0, 0.05), (0.5, 0.05), (1.0, 0.05 / 15)])
-def test_pairs_that_are_still_needed_find_what_they_promise(effect, mistake):
-    needed = pairs_needed(effect, mistake=mistake, at_any_time=True)
+@pytest.mark.parametrize(("effect", "alpha"), [(1.0, 0.05), (0.5, 0.05), (1.0, 0.05 / 15)])
+def test_pairs_that_are_still_needed_find_what_they_promise(effect, alpha):
+    needed = pairs_needed(effect, alpha=alpha)
     many = np.random.default_rng(8).normal(effect, 1.0, (CONTRASTS, needed))
-    found = [confidence_sequence(one, mistake).excludes(0.0) for one in many]
+    found = [t_interval(one, alpha).excludes(0.0) for one in many]
     assert 0.77 <= np.mean(found) <= 0.85
 
 

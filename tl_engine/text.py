@@ -62,6 +62,11 @@ def cell(text: str, limit: int = MAXIMUM_LABEL) -> str:
     return _FORMULA.sub("'", plain(text, limit))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 pair", "3 pairs"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def is_writable(text: str) -> bool:
     """Whether UTF-8 can hold it: not what a terminal could not decode."""
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,9 +11,8 @@ import streamlit as st
 from tl_engine.analysis.budgets import in_words
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.catalog.datasets import dataset
-from tl_engine.charts.style import arm_colours
 from tl_engine.execution.cost import sizes_of
-from tl_engine.report.judgement import arms_of
+from tl_engine.report.arms import Arm, arms_of
 from tl_engine.runs import Run, RunState, summarise
 from ui.figures import score_table
 from ui.words import result, table
@@ -23,22 +21,8 @@ LONGEST = 50
 """Rows that a table shows at once; more are scrolled through, for which a browser loads 1 MB."""
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
-
-
-class ShownArm(NamedTuple):
-    """An arm as every part of a page shows it: with the same title and colour everywhere."""
-
-    key: ArmKey
-    title: str
-    colour: str
-    runs: list[Run]
-
-
-def shown_arms(runs: list[Run]) -> list[ShownArm]:
-    """The runs by arm, each with the title and the colour that it has all over the page."""
-    arms = arms_of(runs)
-    colours = arm_colours([arm.key for arm in arms])
-    return [ShownArm(arm.key, arm.title, colours[arm.key], arm.runs) for arm in arms]
+ShownArm = Arm
+shown_arms = arms_of
 
 
 def budget_of(arms: Sequence[ShownArm]) -> str:

@@ -23,8 +23,12 @@ MISSING = -1
 
 
 class Reference(NamedTuple):
-    """How often two seeds say different classes: the mean share over couples of runs, NaN without
-    one, and how many couples that are."""
+    """How often two seeds predict different classes.
+
+    Attributes:
+        share: mean over couples of runs, 0 to 1; NaN without one.
+        couples: how many.
+    """
 
     share: float
     couples: int
@@ -59,7 +63,7 @@ def cohens_kappa(counts: np.ndarray) -> float:
     (arXiv 2006.16736).
 
     Args:
-        counts: (k, k), one judge by the other.
+        counts: (k, k), classes of the first judge by classes of the second.
 
     Returns:
         NaN where the margins leave no room to disagree.
@@ -88,7 +92,7 @@ def mcnemar_p(counts: np.ndarray) -> float:
 
 
 def disagreement(first: Predictions, second: Predictions) -> float:
-    """The share of rows for which two arms say different classes.
+    """The share of rows for which two arms predict different classes.
 
     Raises:
         ComparisonError: unless both are of the same images in the same order.
@@ -98,24 +102,24 @@ def disagreement(first: Predictions, second: Predictions) -> float:
 
 
 def seed_disagreement(runs: Sequence[Predictions]) -> Reference:
-    """How often two runs of one arm with other seeds say different classes, over the images that
-    both have; couples without a common image are left out.
+    """How often two runs of one arm with other seeds predict different classes, over the images
+    that both have; couples without a common image are left out.
 
     Args:
         runs: each of one run.
     """
     if len(runs) < 2:
         return Reference(math.nan, 0)
-    places = np.unique(np.concatenate([run.indices for run in runs]))
-    said = np.full((len(runs), len(places)), MISSING, np.int16)
-    for row, run in zip(said, runs, strict=True):
-        row[np.searchsorted(places, run.indices)] = run.predicted
+    images = np.unique(np.concatenate([run.indices for run in runs]))
+    predicted = np.full((len(runs), len(images)), MISSING, np.int16)
+    for row, run in zip(predicted, runs, strict=True):
+        row[np.searchsorted(images, run.indices)] = run.predicted
     shares: list[float] = []
-    for place, ours in enumerate(said[:-1]):
-        there = ours != MISSING
-        theirs = said[place + 1 :, there]
-        common = theirs != MISSING
-        images = common.sum(axis=1)
-        differing = ((theirs != ours[there]) & common).sum(axis=1)
-        shares += (differing[images > 0] / images[images > 0]).tolist()
+    for place, row in enumerate(predicted[:-1]):
+        has_image = row != MISSING
+        later = predicted[place + 1 :, has_image]
+        is_common = later != MISSING
+        common = is_common.sum(axis=1)
+        differing = ((later != row[has_image]) & is_common).sum(axis=1)
+        shares += (differing[common > 0] / common[common > 0]).tolist()
     return Reference(float(np.mean(shares)) if shares else math.nan, len(shares))

@@ -46,18 +46,18 @@ def budget_curve(table: pd.DataFrame) -> pd.DataFrame:
         Columns study, arm, runs, seconds, value: k, k times the arm's mean cold seconds per run,
         expected best of k.
     """
-    known = table.dropna(subset=["final", "cold_seconds"])
+    complete = table.dropna(subset=["final", "cold_seconds"])
     curves = [
         pd.DataFrame(
             {
                 "study": study,
                 "arm": arm,
-                "runs": np.arange(1, len(ours) + 1),
-                "seconds": np.arange(1, len(ours) + 1) * ours["cold_seconds"].mean(),
-                "value": expected_best(ours["final"].to_numpy(float)),
+                "runs": np.arange(1, len(rows) + 1),
+                "seconds": np.arange(1, len(rows) + 1) * rows["cold_seconds"].mean(),
+                "value": expected_best(rows["final"].to_numpy(float)),
             }
         )
-        for (study, arm), ours in known.groupby(["study", "arm"], sort=False)
+        for (study, arm), rows in complete.groupby(["study", "arm"], sort=False)
     ]
     columns = ["study", "arm", "runs", "seconds", "value"]
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=columns)

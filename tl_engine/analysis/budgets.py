@@ -27,9 +27,9 @@ class Budget(NamedTuple):
     Attributes:
         steps: of the optimizer.
         forward_equivalents: forward passes of one image that its training steps stand for.
-        forward_passes: those that Thaw makes where every phase trains all its epochs: features
-            kept, measurements and the test split included.
-        cold_seconds: mean of the runs, as if nothing had been computed before.
+        forward_passes: those that Thaw makes where every phase trains all its epochs, with cached
+            features, measurements and the test split included.
+        cold_seconds: mean of the runs, as if no result were reused.
         seconds: mean of the runs, as spent.
     """
 
@@ -153,8 +153,8 @@ def on_frontier(costs: np.ndarray, values: np.ndarray) -> np.ndarray:
     costs, values = np.asarray(costs, float), np.asarray(values, float)
     as_good = (costs[:, None] <= costs) & (values[:, None] >= values)
     better = (costs[:, None] < costs) | (values[:, None] > values)
-    known = np.isfinite(costs) & np.isfinite(values)
-    return known & ~(as_good & better).any(axis=0)
+    is_complete = np.isfinite(costs) & np.isfinite(values)
+    return is_complete & ~(as_good & better).any(axis=0)
 
 
 def _ratio(first: float, second: float) -> float:

@@ -1,4 +1,4 @@
-"""Calibration: whether a model is right as often as it says."""
+"""Calibration: whether a model is right as often as its confidence promises."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tl_engine.text import counted
+
 BINS = 15
 """Of equal width, as in Guo et al. 2017 (arXiv 1706.04599)."""
 SIMULATIONS = 1000
@@ -18,6 +20,8 @@ SEED = 20_260_101
 AT_ONCE = 2**20
 """Random numbers that are in memory together."""
 COVERED = 0.95
+TAILS = (1 - COVERED) / 2, (1 + COVERED) / 2
+"""Quantiles between which COVERED lies."""
 SMALLEST = 1e-7
 """A probability counts as at least this, as in the losses that runs report."""
 TEMPERATURES = (0.05, 20.0)
@@ -75,12 +79,11 @@ def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
     )
 
 
-def told(title: str, runs: Sequence[Calibration]) -> str:
-    """What there is to say of an arm's finished runs, one per pair, in a sentence."""
-    met = Counter(known.sureness for known in runs).most_common()
-    (most, count), *others = met
-    said = f"{title} is {most} in {count} of {len(runs)} pair{'s' if len(runs) > 1 else ''}"
-    return "".join([said, *(f", {words} in {times}" for words, times in others), "."])
+def in_a_sentence(title: str, runs: Sequence[Calibration]) -> str:
+    """How an arm's finished runs, one per pair, are calibrated, in a sentence."""
+    (most, count), *others = Counter(run.sureness for run in runs).most_common()
+    rest = "".join(f", {words} in {times}" for words, times in others)
+    return f"{title} is {most} in {count} of {counted(len(runs), 'pair')}{rest}."
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray) -> pd.DataFrame:
@@ -98,7 +101,7 @@ def reliability(confidences: np.ndarray, right: np.ndarray) -> pd.DataFrame:
     images = np.bincount(places, minlength=BINS)
     filled = np.flatnonzero(images)
     drawn = _drawn_right(confidences, places)[:, filled] / images[filled]
-    low, high = np.quantile(drawn, _tails(), axis=0)
+    low, high = np.quantile(drawn, TAILS, axis=0)
     return pd.DataFrame(
         {
             "bin": filled,
@@ -128,7 +131,7 @@ def null_errors(confidences: np.ndarray) -> tuple[float, float]:
     places = bins_of(confidences)
     expected = np.bincount(places, confidences, BINS)
     errors = np.abs(_drawn_right(confidences, places) - expected).sum(axis=1) / len(places)
-    low, high = np.quantile(errors, _tails())
+    low, high = np.quantile(errors, TAILS)
     return float(low), float(high)
 
 
@@ -197,7 +200,3 @@ def _drawn_right(confidences: np.ndarray, places: np.ndarray) -> np.ndarray:
         right = random.random((len(rows), len(chances)), np.float32) < chances
         rows[:, filled] = np.add.reduceat(right, begins, axis=1, dtype=np.int64)
     return drawn
-
-
-def _tails() -> tuple[float, float]:
-    return (1 - COVERED) / 2, (1 + COVERED) / 2

@@ -1,4 +1,4 @@
-"""Centred kernel alignment: how alike two sets of features of the same images are."""
+"""Centred kernel alignment (CKA): how similar two sets of features of the same images are."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def linear_cka(one: np.ndarray, other: np.ndarray) -> float:
         one, other: features of the same images, (n, p) and (n, q), n at least 4.
 
     Returns:
-        NaN where either says the same of all images.
+        NaN where the features of all images are equal in either set.
     """
     first, second = _kernel(one), _kernel(other)
     own = _hsic(first, first) * _hsic(second, second)

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pandas as pd
 
+from tl_engine.analysis.family import holm
 from tl_engine.analysis.interval import LEAST_PAIRS, is_constant, sample_of, t_interval, t_p
-from tl_engine.analysis.verdict import holm
 
 
 def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The contrast: two recipes, the factors in which they differ, and whether they can be compared.
 
-A difference can be laid at one factor's door only where that factor alone differs and both cost
-the same. Recipes with the same phases in another order differ in the factor "order"; with other
+A difference is attributable to one factor only where that factor alone differs and both cost the
+same. Recipes with the same phases in another order differ in the factor "order"; with other
 phases, in the factor "phases", and nobody may call that an order.
 """
 
@@ -20,7 +20,7 @@ DATASET = "dataset"
 
 
 class Contrast(NamedTuple):
-    """Two recipes, and what stands between them.
+    """Two recipes, and how they differ.
 
     Attributes:
         factors: what differs, in words: "order" or "phases" first, then settings.
@@ -85,7 +85,7 @@ class Contrast(NamedTuple):
 
 
 def contrast(first: Recipe, second: Recipe, budgets: tuple[Budget, Budget]) -> Contrast:
-    """What stands between two recipes, with what a run of each costs."""
+    """How two recipes differ, given what a run of each costs."""
     times = times_as_much(*budgets)
     return Contrast(
         first,

@@ -1,32 +1,64 @@
-"""What a curve may show: means over seeds, and of many points those that can be seen."""
+"""What a curve may show: means over seeds, along one of several axes, and of many points those that
+can be seen."""
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-AXES = ("epoch", "images", "seconds", "steps", "forward_equivalents")
-SPENT = {"x_images": "images", "x_seconds": "cold_seconds"}
-WORK = ("steps", "forward_equivalents")
-"""Columns that `analysis.budgets.per_epoch` adds."""
+
+class Axis(NamedTuple):
+    """What learning curves can be drawn against.
+
+    Attributes:
+        title: below the chart.
+        short: where it is chosen.
+        column: of the history, what each epoch adds; empty for the number of the epoch.
+        is_work: whether `analysis.budgets.per_epoch` adds the column to a history.
+    """
+
+    title: str
+    short: str
+    column: str
+    is_work: bool = False
+
+
+AXES = {
+    "epoch": Axis("Epoch", "Epochs", ""),
+    "images": Axis("Training images seen", "Images seen", "images"),
+    "steps": Axis("Optimizer steps", "Steps", "steps", is_work=True),
+    "forward_equivalents": Axis(
+        "Forward-equivalents: a step costs 1 per image for a head, 3 for all",
+        "Forward-equivalents",
+        "forward_equivalents",
+        is_work=True,
+    ),
+    "seconds": Axis(
+        "Seconds of training and measuring, nothing computed before",
+        "Training time in seconds",
+        "cold_seconds",
+    ),
+}
+WORK = tuple(name for name, axis in AXES.items() if axis.is_work)
 
 
 def with_axes(history: pd.DataFrame) -> pd.DataFrame:
-    """The history with `x_epoch`, `x_images` and `x_seconds`: what each run has spent so far; and
-    with `x_steps` and `x_forward_equivalents` where it says what these are of each epoch.
+    """The history with a column x_NAME for each of AXES of which it has the column: what each run
+    has spent so far.
 
     Seconds are those of a run that finds nothing computed, so that no arm looks cheap because
     another one did its work. After an epoch whose cost is NaN, what the run has spent is NaN too.
     """
     ordered = history.sort_values(["study", "arm", "seed", "run", "epoch"], kind="stable")
+    columns = {f"x_{name}": axis.column for name, axis in AXES.items() if axis.column in ordered}
     # An empty history's columns are objects, which cannot be added up.
-    columns = SPENT | {f"x_{name}": name for name in WORK if name in ordered}
     costs = ordered[list(columns.values())].astype(float)
     spent = costs.groupby(ordered["run"], sort=False).cumsum(skipna=False)
     return ordered.assign(
-        x_epoch=ordered["epoch"], **{axis: spent[name] for axis, name in columns.items()}
+        x_epoch=ordered["epoch"], **{name: spent[column] for name, column in columns.items()}
     )
 
 
@@ -56,7 +88,7 @@ def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
     """Positions (k,), rising, of the values (n,) to draw: all, or at most so many.
 
-    Kept are the first and the last, and of each of equal stretches the lowest, the highest and a
+    These are the first and the last, and of each of equal stretches the lowest, the highest and a
     NaN, so that a thinned curve reaches as far as the whole one and breaks where that does.
 
     Args:
@@ -64,12 +96,12 @@ def thinned(values: np.ndarray, most: int) -> np.ndarray:
     """
     if len(values) <= most:
         return np.arange(len(values))
-    kept = {0, len(values) - 1}
+    places = {0, len(values) - 1}
     for begin, end in pairwise(np.linspace(0, len(values), (most - 2) // 3 + 1).astype(int)):
         missing = np.isnan(values[begin:end])
         if missing.any():
-            kept.add(begin + int(missing.argmax()))
+            places.add(begin + int(missing.argmax()))
         if not missing.all():
-            kept.add(begin + int(np.nanargmin(values[begin:end])))
-            kept.add(begin + int(np.nanargmax(values[begin:end])))
-    return np.array(sorted(kept))
+            places.add(begin + int(np.nanargmin(values[begin:end])))
+            places.add(begin + int(np.nanargmax(values[begin:end])))
+    return np.array(sorted(places))

@@ -20,7 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.verdict import Interval, Outcome, Verdict
+from tl_engine.analysis.interval import Interval
+from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.metric import ACCURACY, Metric
 
 
@@ -49,7 +50,12 @@ class ImagePart(NamedTuple):
 
 
 class OverImages(NamedTuple):
-    """The second interval, and whether what is said would stand for other images."""
+    """The interval over seeds and images.
+
+    Attributes:
+        sentence: the interval, and whether the verdict would stand for other images.
+        shared: the mean share of a pair's images that another pair has, 0 to 1.
+    """
 
     interval: Interval
     sentence: str
@@ -68,19 +74,19 @@ def image_part(pairs: Sequence[PairImages]) -> ImagePart:
         sums = np.bincount(image, values, len(places))
         return float((sums**2).sum() - (values**2).sum())
 
-    couples = crossed(np.ones(len(image)))
+    products = crossed(np.ones(len(image)))
     pairs_of_pairs = len(pairs) * (len(pairs) - 1)
     overlap = crossed(weights) / pairs_of_pairs
-    of_image = max(crossed(centred) / couples, 0.0) if couples else 0.0
+    of_image = max(crossed(centred) / products, 0.0) if products else 0.0
     size = len(image) / len(pairs)
     return ImagePart(of_image * overlap, min(overlap * size, 1.0))
 
 
-def widened(interval: Interval, difference: float, part: ImagePart, mistake: float) -> Interval:
+def widened(interval: Interval, difference: float, part: ImagePart, alpha: float) -> Interval:
     """The interval with the images' part added to each half by its square."""
     from scipy.special import ndtri
 
-    images = float(ndtri(1 - mistake / 2)) ** 2 * part.variance
+    images = float(ndtri(1 - alpha / 2)) ** 2 * part.variance
     below, above = difference - interval.low, interval.high - difference
     return Interval(
         difference - math.sqrt(below**2 + images), difference + math.sqrt(above**2 + images)
@@ -106,17 +112,17 @@ def over_images(
     if verdict.interval is None or len(pairs) < 2:
         return None
     part = image_part(pairs)
-    wide = widened(verdict.interval, verdict.difference, part, verdict.mistake)
+    wide = widened(verdict.interval, verdict.difference, part, verdict.alpha)
     inner = wide
     if narrow is not None:
-        inner = widened(narrow, verdict.difference, part, 2 * verdict.mistake)
+        inner = widened(narrow, verdict.difference, part, 2 * verdict.alpha)
     stands = _stands(verdict.outcome, wide, inner, smallest)
-    says = (
+    sentence = (
         f"Over seeds and validation images: {metric.gain(verdict.difference)} {metric.unit} "
-        f"({100 * (1 - verdict.mistake):.3g} % interval {metric.gain(wide.low)} to "
+        f"({100 * (1 - verdict.alpha):.3g} % interval {metric.gain(wide.low)} to "
         f"{metric.gain(wide.high)}). {stands}"
     )
-    return OverImages(wide, says, part.shared)
+    return OverImages(wide, sentence, part.shared)
 
 
 def _stands(outcome: Outcome, wide: Interval, inner: Interval, smallest: float) -> str:

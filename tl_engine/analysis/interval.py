@@ -11,16 +11,15 @@ import numpy as np
 from tl_engine.analysis.skew import allow_for_skew, inverse
 
 LEAST_PAIRS = 4
-"""Fewer are a look: with three, only differences of 3.3 standard deviations would be found."""
-MISTAKE = 0.05
-"""How often a verdict may be wrong where there is no difference."""
+"""Fewer allow no verdict: three find only differences of 3.3 standard deviations."""
+ALPHA = 0.05
+"""Type I error rate: how often a verdict may name a better arm where there is no difference."""
 SAME = 1e-12
 """Differences that are nearer than this are the same."""
 
 
 class Interval(NamedTuple):
-    """Where a difference lies, with the confidence asked for; infinite where nothing can be
-    said."""
+    """Where a difference lies, with some confidence; infinite where the data allow no bound."""
 
     low: float
     high: float
@@ -75,21 +74,21 @@ def sample_of(differences: np.ndarray, skewness: float = 0.0) -> Sample:
 
 
 @lru_cache(4096)
-def t_limit(pairs: int, mistake: float) -> float:
+def t_limit(pairs: int, alpha: float) -> float:
     """Half the t interval's width in standard errors."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(pairs - 1, 1 - mistake / 2))
+    return float(stdtrit(pairs - 1, 1 - alpha / 2))
 
 
 def t_p(sample: Sample) -> float:
-    """The two-sided p of the paired t test; 1 without spread, which says nothing."""
+    """The two-sided p of the paired t test; 1 without spread, which leaves it undefined."""
     from scipy.special import stdtr
 
     return 1.0 if sample.error == 0 else float(2 * stdtr(sample.pairs - 1, -abs(sample.t)))
 
 
-def t_interval(differences: np.ndarray, mistake: float = MISTAKE) -> Interval:
+def t_interval(differences: np.ndarray, alpha: float = ALPHA) -> Interval:
     """The paired t interval of the mean difference; valid for a number of pairs that was fixed
     before they were seen, and for differences that are about normal: of skewed ones it misses more
     (gamma with shape 2: 8 % at 10 pairs, in place of 5 %).
@@ -97,10 +96,10 @@ def t_interval(differences: np.ndarray, mistake: float = MISTAKE) -> Interval:
     Args:
         differences: (n,), n at least 2.
     """
-    return sample_of(differences).interval(t_limit(len(differences), mistake))
+    return sample_of(differences).interval(t_limit(len(differences), alpha))
 
 
 def is_constant(differences: np.ndarray) -> bool:
-    """Whether all pairs differ by the same, which says nothing of how differences spread. The same
+    """Whether all pairs differ by the same, which leaves the spread unknown. The same
     counts of images give shares that differ in their last bits: 0.9 - 0.8 and 0.8 - 0.7."""
     return bool(np.ptp(differences) < SAME)

@@ -2,7 +2,7 @@
 
 It speaks of the first arm against the second: where it starts, when it overtakes, where it ends,
 what it costs. Scores are means over the pairs of which both arms have measured that epoch; such
-that differ by less than half a tenth of a percentage point are called level.
+that differ by less than half a tenth of a percentage point are called level, which means tied.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pandas as pd
 
 from tl_engine.analysis.budgets import TOLERANCE, apart
 
-LEVEL = 0.0005
-"""Two scores that are nearer, as shares, are level: they would be printed as 0.0 points apart."""
+TIED = 0.0005
+"""Two scores that are nearer, as shares, are tied: they would be printed as 0.0 points apart."""
 
 
 def narrate(history: pd.DataFrame, first: str, second: str, times_as_much: float = math.nan) -> str:
-    """What there is to say of two arms of a study, in one to three sentences.
+    """How two arms of a study went, in one to three sentences.
 
     Args:
         history: the joined history of both; other arms in it are left out.
@@ -45,26 +45,25 @@ def narrate(history: pd.DataFrame, first: str, second: str, times_as_much: float
         words = [f"starts {_place(start)}", *_course(signs), ends]
     if cost := _cost(times_as_much):
         words.append(cost)
-    said = f"{first} {_listed(words)}."
-    return " ".join([said, *_provisos(history, leads, first, second)])
+    course = f"{first} {_listed(words)}."
+    return " ".join([course, *_provisos(history, leads, first, second)])
 
 
 def _leads(history: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
     """Per epoch (index) that both arms of a pair have measured: lead, the mean of first minus
     second over those pairs, and how many they are."""
-    known = history.dropna(subset="val_accuracy")
+    measured = history.dropna(subset="val_accuracy")
     scores = {}
     for arm in (first, second):
-        ours = known[known["arm"] == arm].set_index(["seed", "epoch"])["val_accuracy"]
-        scores[arm] = ours[~ours.index.duplicated()].astype(float)
-    both = (scores[first] - scores[second]).dropna()
-    epochs = both.groupby("epoch")
+        of_arm = measured[measured["arm"] == arm].set_index(["seed", "epoch"])["val_accuracy"]
+        scores[arm] = of_arm[~of_arm.index.duplicated()].astype(float)
+    epochs = (scores[first] - scores[second]).dropna().groupby("epoch")
     return pd.DataFrame({"lead": epochs.mean(), "pairs": epochs.count()})
 
 
 def _signs(leads: pd.Series) -> pd.Series:
-    """1 where the first is ahead, -1 where it is behind, 0 where they are level."""
-    return np.sign(leads.where(leads.abs() >= LEVEL, 0.0)).astype(int)
+    """1 where the first is ahead, -1 where it is behind, 0 where they are tied."""
+    return np.sign(leads.where(leads.abs() >= TIED, 0.0)).astype(int)
 
 
 def _course(signs: pd.Series) -> list[str]:
@@ -87,9 +86,9 @@ def _course(signs: pd.Series) -> list[str]:
     ]
 
 
-def _place(lead: float, than: str = "", level: str = "") -> str:
-    if abs(lead) < LEVEL:
-        return f"level {level}".strip()
+def _place(lead: float, than: str = "", tied_with: str = "") -> str:
+    if abs(lead) < TIED:
+        return f"level {tied_with}".strip()
     where = "higher" if lead > 0 else "lower"
     return f"{100 * abs(lead):.1f} points {where} {than}".strip()
 
@@ -106,18 +105,20 @@ def _cost(times: float) -> str:
 
 def _provisos(history: pd.DataFrame, leads: pd.DataFrame, first: str, second: str) -> list[str]:
     """What one must know to read the sentence: unequal lengths, few pairs."""
-    said, last = [], int(leads.index[-1])
+    sentences, last = [], int(leads.index[-1])
     if longer := _longer(history, last, first, second):
         further = " and ".join(f"{arm} has {epochs}" for arm, epochs in longer.items())
-        said.append(f"Compared up to epoch {last}, the last that both have; {further}.")
+        sentences.append(f"Compared up to epoch {last}, the last that both have; {further}.")
     pairs = sorted(set(leads["pairs"]))
     if pairs == [1]:
-        said.append("One pair only.")
+        sentences.append("One pair only.")
     elif len(pairs) > 1:
-        said.append(f"Means of {pairs[0]} to {pairs[-1]} pairs, as far as both arms have come.")
+        sentences.append(
+            f"Means of {pairs[0]} to {pairs[-1]} pairs, as far as both arms have come."
+        )
     else:
-        said.append(f"Means of {pairs[0]} pairs.")
-    return said
+        sentences.append(f"Means of {pairs[0]} pairs.")
+    return sentences
 
 
 def _longer(history: pd.DataFrame, last: int, *arms: str) -> dict[str, int]:

@@ -8,13 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.verdict import (
-    LEAST_PAIRS,
-    Interval,
-    confidence_sequence,
-    is_constant,
-    t_interval,
-)
+from tl_engine.analysis.interval import LEAST_PAIRS, Interval, is_constant, t_interval
+from tl_engine.analysis.sequence import confidence_sequence
 
 
 class PairedScores(NamedTuple):
@@ -52,8 +47,8 @@ def paired_scores(
     seeds = sorted(set(first) & set(second))
     if not seeds:
         return PairedScores(0, math.nan, math.nan, None, all_in)
-    ours, theirs = (np.array([scores[seed] for seed in seeds]) for scores in (first, second))
-    differences, interval = ours - theirs, None
+    scores, others = (np.array([one[seed] for seed in seeds]) for one in (first, second))
+    differences, interval = scores - others, None
     if len(seeds) >= LEAST_PAIRS and not is_constant(differences):
         interval = (t_interval if all_in else confidence_sequence)(differences)
-    return PairedScores(len(seeds), float(ours.mean()), float(theirs.mean()), interval, all_in)
+    return PairedScores(len(seeds), float(scores.mean()), float(others.mean()), interval, all_in)

@@ -1,9 +1,9 @@
-"""What the ends of phases say of runs, as tidy frames."""
+"""What was measured at the ends of phases, as tidy frames."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,27 +15,20 @@ STANDING = (
     "These diagnostics explain; they never change the verdict. They tell what happened in these "
     "runs, not what would have happened otherwise."
 )
+MEASURES = ("loss", "accuracy", "energy", "distortion", "refitted")
+"""What is measured on the probe's images, and on the same images corrupted."""
 STATE_COLUMNS = (
-    "loss",
-    "accuracy",
-    "energy",
-    "distortion",
-    "refitted",
-    "corrupted_loss",
-    "corrupted_accuracy",
-    "corrupted_energy",
-    "corrupted_distortion",
-    "corrupted_refitted",
-    "head_norm",
-    "head_drift",
-    "floor",
+    *MEASURES,
+    *(f"corrupted_{name}" for name in MEASURES),
+    *("head_norm", "head_drift", "floor"),
 )
 BLOCK_COLUMNS = ("drift", "means_drift", "variances_drift", "cka")
 RUN_COLUMNS = ("study", "arm", "seed", "run")
 PLACE_COLUMNS = ("phase", "stage", "is_end", "trained", "images")
+KEYS = [*RUN_COLUMNS, "phase"]
 
 
-class Told(NamedTuple):
+class RunPhases(NamedTuple):
     """A run and the records of its phases.
 
     Attributes:
@@ -56,55 +49,49 @@ def has_diagnosis(phases: Iterable[Mapping[str, Any]]) -> bool:
 
 
 def why_not(phases: Iterable[Mapping[str, Any]]) -> str:
-    """What kept a run from being looked at, in a sentence; empty where nothing is known."""
-    return next((p["diagnosis"]["skipped"] for p in phases if _is_skipped(p)), "")
+    """What kept a run from being looked at, in a sentence; empty where nothing is recorded."""
+    diagnoses = (phase.get("diagnosis", {}) for phase in phases)
+    return next((one["skipped"] for one in diagnoses if "skipped" in one), "")
 
 
-def states(told: Iterable[Told]) -> pd.DataFrame:
+def states(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """Two rows per run and phase, how it began and how it ended: RUN_COLUMNS, phase (0-based),
     stage (0 the start, then the phases that are over), is_end, trained (what the phase before the
     stage trained, "" at the start), images (of the probe) and STATE_COLUMNS; a number that there is
     not is NaN.
 
-    Both are told on the same probe. That of the next phase may be another: a phase that several
+    Both are measured on the same probe. That of the next phase may be another: a phase that several
     runs share was looked at with the probe that the first of them could afford.
     """
     rows = [
-        {**who, **place, **{name: state.get(name) for name in STATE_COLUMNS}}
-        for who, place, state in _states(told)
+        {**place, **{name: state.get(name) for name in STATE_COLUMNS}}
+        for place, state in _states(runs)
     ]
-    frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *PLACE_COLUMNS, *STATE_COLUMNS])
-    return frame.astype({**dict.fromkeys(STATE_COLUMNS, float), "is_end": bool})
+    return _frame(rows, *PLACE_COLUMNS, floats=STATE_COLUMNS).astype({"is_end": bool})
 
 
-def blocks(told: Iterable[Told]) -> pd.DataFrame:
+def blocks(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per state and block, bottom-up: the columns of `states` before STATE_COLUMNS, block
     and BLOCK_COLUMNS."""
     rows = [
-        {**who, **place, "block": block["title"], **{name: block[name] for name in BLOCK_COLUMNS}}
-        for who, place, state in _states(told)
+        {**place, "block": block["title"], **{name: block[name] for name in BLOCK_COLUMNS}}
+        for place, state in _states(runs)
         for block in state["blocks"]
     ]
-    frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *PLACE_COLUMNS, "block", *BLOCK_COLUMNS])
-    return frame.astype({**dict.fromkeys(BLOCK_COLUMNS, float), "is_end": bool})
+    return _frame(rows, *PLACE_COLUMNS, "block", floats=BLOCK_COLUMNS).astype({"is_end": bool})
 
 
-def paths(told: Iterable[Told]) -> pd.DataFrame:
+def paths(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run, phase and point: RUN_COLUMNS, phase (0-based), trained, images, at (0 the
     phase's first weights, 1 its last), loss, accuracy."""
-    rows = []
-    for run in told:
-        for phase in run.phases:
-            path = phase.get("diagnosis", {}).get("path", {})
-            for at, loss, accuracy in zip(
-                path.get("at", []), path.get("loss", []), path.get("accuracy", []), strict=True
-            ):
-                place = {"phase": phase["phase"], "trained": phase["trainable"], "at": at}
-                images = phase["diagnosis"]["images"]
-                point = {"images": images, "loss": loss, "accuracy": accuracy}
-                rows.append({**_who(run), **place, **point})
-    columns = [*RUN_COLUMNS, "phase", "trained", "images", "at", "loss", "accuracy"]
-    return pd.DataFrame(rows, columns=columns)
+    names = ("at", "loss", "accuracy")
+    rows = [
+        {**place, "images": phase["diagnosis"]["images"], **dict(zip(names, point, strict=True))}
+        for place, phase in _phases(runs)
+        if (path := phase.get("diagnosis", {}).get("path"))
+        for point in zip(*(path.get(name, []) for name in names), strict=True)
+    ]
+    return _frame(rows, "phase", "trained", "images", *names)
 
 
 def barriers(along: pd.DataFrame) -> pd.DataFrame:
@@ -114,101 +101,101 @@ def barriers(along: pd.DataFrame) -> pd.DataFrame:
     Args:
         along: rows of `paths`.
     """
-    keys = ["study", "arm", "seed", "run", "phase"]
-    first, last = (along[along["at"] == end].set_index(keys)["loss"] for end in (0.0, 1.0))
-    joined = along.join(first.rename("first"), on=keys).join(last.rename("last"), on=keys)
+    first, last = (along[along["at"] == end].set_index(KEYS)["loss"] for end in (0.0, 1.0))
+    joined = along.join(first.rename("first"), on=KEYS).join(last.rename("last"), on=KEYS)
     chord = (1 - joined["at"]) * joined["first"] + joined["at"] * joined["last"]
     rises = (joined["loss"] - chord).clip(lower=0.0)
-    return joined.assign(barrier=rises).groupby(keys, sort=False)["barrier"].max().reset_index()
+    return joined.assign(barrier=rises).groupby(KEYS, sort=False)["barrier"].max().reset_index()
 
 
-def around_switches(told: Iterable[Told]) -> pd.DataFrame:
+def around_switches(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run, switch and step: RUN_COLUMNS, phase (0-based, the one that follows), step
     (-1 the last before the switch, 1 the first after it) and loss, of one batch."""
     rows = [
-        {**_who(run), "phase": phase, "step": step, "loss": loss}
-        for run in told
-        for phase, before, after in _switches(run)
+        {**place, "step": step, "loss": loss}
+        for place, before, after in _switches(runs)
         for step, loss in (*enumerate(before, -len(before)), *enumerate(after, 1))
     ]
-    return pd.DataFrame(rows, columns=[*RUN_COLUMNS, "phase", "step", "loss"])
+    return _frame(rows, "phase", "step", "loss")
 
 
-def switches(told: Iterable[Told]) -> pd.DataFrame:
+def switches(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run and phase but the first: RUN_COLUMNS, phase (0-based), and spike and
     recovered as `analysis.steps.spike` has them; NaN where there is none."""
-    rows = []
-    for run in told:
-        for phase, before, after in _switches(run):
-            if found := spike(before, after):
-                went_on = {"spike": found.height, "recovered": found.recovered}
-                rows.append({**_who(run), "phase": phase, **went_on})
-    columns = [*RUN_COLUMNS, "phase", "spike", "recovered"]
-    return pd.DataFrame(rows, columns=columns).astype({"spike": float, "recovered": float})
+    rows = [
+        {**place, "spike": found.height, "recovered": found.recovered}
+        for place, before, after in _switches(runs)
+        if (found := spike(before, after))
+    ]
+    return _frame(rows, "phase", floats=("spike", "recovered"))
 
 
-def gradients(told: Iterable[Told]) -> pd.DataFrame:
+def gradients(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run, phase that trains more than the head, and block of it, bottom-up, the head
     last: RUN_COLUMNS, phase (0-based), trained, block, gradient and relative, of the phase's first
     batch, as `learning.gradients` has them."""
+    numbers = ("gradient", "relative")
     rows = [
-        {
-            **_who(run),
-            "phase": phase["phase"],
-            "trained": phase["trainable"],
-            "block": block["title"],
-            "gradient": block["gradient"],
-            "relative": block["relative"],
-        }
-        for run in told
-        for phase in run.phases
+        {**place, "block": block["title"], **{name: block[name] for name in numbers}}
+        for place, phase in _phases(runs)
         for block in phase.get("gradients", [])
     ]
-    columns = [*RUN_COLUMNS, "phase", "trained", "block", "gradient", "relative"]
-    return pd.DataFrame(rows, columns=columns).astype({"gradient": float, "relative": float})
+    return _frame(rows, "phase", "trained", "block", floats=numbers)
 
 
-def by_phase(told: list[Told]) -> pd.DataFrame:
+def by_phase(runs: list[RunPhases]) -> pd.DataFrame:
     """One row per run and phase: RUN_COLUMNS, phase (0-based), loss and energy with which it
     began, head_drift, floor and means_drift (the largest of all blocks) with which it ended,
     barrier, spike and recovered; a number that there is not is NaN."""
-    keys = [*RUN_COLUMNS, "phase"]
-    known = states(told)
-    starts = known[~known["is_end"]][[*keys, "loss", "energy"]]
-    joined = known[known["is_end"]][[*keys, "head_drift", "floor"]]
-    deep = blocks(told)
-    moved = deep[deep["is_end"]].groupby(keys, sort=False)["means_drift"].max().reset_index()
-    for other in (starts, moved, barriers(paths(told)), switches(told)):
-        joined = joined.merge(other, on=keys, how="left")
+    measured, deep = states(runs), blocks(runs)
+    starts = measured[~measured["is_end"]][[*KEYS, "loss", "energy"]]
+    joined = measured[measured["is_end"]][[*KEYS, "head_drift", "floor"]]
+    moved = deep[deep["is_end"]].groupby(KEYS, sort=False)["means_drift"].max().reset_index()
+    for other in (starts, moved, barriers(paths(runs)), switches(runs)):
+        joined = joined.merge(other, on=KEYS, how="left")
     return joined
 
 
-def _states(
-    told: Iterable[Told],
-) -> Iterator[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]]:
-    """Who, where and what, of each phase's start and end."""
-    for run in told:
+def _frame(rows: list[dict[str, Any]], *columns: str, floats: Iterable[str] = ()) -> pd.DataFrame:
+    """The rows with RUN_COLUMNS and these columns, the last of them numbers."""
+    frame = pd.DataFrame(rows, columns=[*RUN_COLUMNS, *columns, *floats])
+    return frame.astype(dict.fromkeys(floats, float))
+
+
+def _phases(runs: Iterable[RunPhases]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each phase's place (RUN_COLUMNS, phase, trained) and its record."""
+    for run in runs:
+        for phase in run.phases:
+            yield {**_who(run), "phase": phase["phase"], "trained": phase["trainable"]}, phase
+
+
+def _states(runs: Iterable[RunPhases]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each phase's start and end: its place (RUN_COLUMNS and PLACE_COLUMNS) and what was
+    measured."""
+    for run in runs:
         trained = {phase["phase"]: phase["trainable"] for phase in run.phases}
         for phase in run.phases:
-            known = phase.get("diagnosis", {})
+            diagnosis = phase.get("diagnosis", {})
             for is_end, name in ((False, "start"), (True, "end")):
-                if known.get(name):
+                if diagnosis.get(name):
                     stage = phase["phase"] + is_end
                     before = trained.get(stage - 1, "")
-                    place = (phase["phase"], stage, is_end, before, known["images"])
-                    yield _who(run), dict(zip(PLACE_COLUMNS, place, strict=True)), known[name]
+                    place = (phase["phase"], stage, is_end, before, diagnosis["images"])
+                    by_name = dict(zip(PLACE_COLUMNS, place, strict=True))
+                    yield {**_who(run), **by_name}, diagnosis[name]
 
 
-def _switches(run: Told) -> Iterator[tuple[int, list[float], list[float]]]:
-    """Each phase but the first, with the losses of the last steps before it and of its first."""
-    for before, after in itertools.pairwise(run.phases):
-        steps = [phase.get("steps", {}) for phase in (before, after)]
-        yield after["phase"], steps[0].get("last", []), steps[1].get("first", [])
+def _switches(
+    runs: Iterable[RunPhases],
+) -> Iterator[tuple[dict[str, Any], list[float], list[float]]]:
+    """Each phase but the first: its place (RUN_COLUMNS and phase), the losses of the last steps
+    before it and of its first steps."""
+    for run in runs:
+        for before, after in pairwise(run.phases):
+            last, first = before.get("steps", {}), after.get("steps", {})
+            place = {**_who(run), "phase": after["phase"]}
+            yield place, last.get("last", []), first.get("first", [])
 
 
-def _who(run: Told) -> dict[str, Any]:
+def _who(run: RunPhases) -> dict[str, Any]:
     return {name: getattr(run, name) for name in RUN_COLUMNS}
-
-
-def _is_skipped(phase: Mapping[str, Any]) -> bool:
-    return "skipped" in phase.get("diagnosis", {})

@@ -15,7 +15,10 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from tl_engine.analysis.verdict import LEAST_PAIRS
+import numpy as np
+
+from tl_engine.analysis.interval import LEAST_PAIRS
+from tl_engine.analysis.rule import Pairs
 
 Comparison = frozenset[str]
 """Two recipes, by what identifies them."""
@@ -74,7 +77,7 @@ class Asked(NamedTuple):
         )
 
 
-class Found(NamedTuple):
+class ComparisonEvidence(NamedTuple):
     """The evidence of one comparison.
 
     Attributes:
@@ -100,18 +103,18 @@ def comparisons_of(recipes: Iterable[str]) -> set[Comparison]:
 def distinct(observed: Iterable[Observed]) -> dict[tuple[str, int, str], Observed]:
     """By recipe, pair and data the run that counts: the one that was computed first."""
     counting: dict[tuple[str, int, str], Observed] = {}
-    for one in observed:
-        place = (one.recipe, one.pair, one.data)
-        known = counting.get(place)
-        if known is None or (one.ended, one.study) < (known.ended, known.study):
-            counting[place] = one
+    for run in observed:
+        place = (run.recipe, run.pair, run.data)
+        first = counting.get(place)
+        if first is None or (run.ended, run.study) < (first.ended, first.study):
+            counting[place] = run
     return counting
 
 
 def evidence_of(
     first: str, second: str, asked: Sequence[Asked], observed: Iterable[Observed], metric: str
-) -> Found:
-    """What there is of one comparison.
+) -> ComparisonEvidence:
+    """The evidence of one comparison.
 
     Args:
         asked: every study that was ever asked, deleted ones too.
@@ -119,22 +122,39 @@ def evidence_of(
         metric: the column in which their scores stand.
     """
     comparison = frozenset((first, second))
-    ours = [one for one in observed if one.recipe in comparison]
-    counting = distinct(ours)
+    runs = [run for run in observed if run.recipe in comparison]
+    counting = distinct(runs)
     pairs = [
-        (one, counting[second, pair, data])
-        for (recipe, pair, data), one in counting.items()
+        (run, counting[second, pair, data])
+        for (recipe, pair, data), run in counting.items()
         if recipe == first and (second, pair, data) in counting
     ]
-    pairs.sort(key=lambda two: (max(one.ended for one in two), two[0].pair))
-    matched = {one[:2] for two in pairs for one in two}
-    standing = [one for one in ours if one[:2] in matched]
-    studies = tuple(dict.fromkeys(one.study for two in pairs for one in two))
+    pairs.sort(key=lambda pair: (max(run.ended for run in pair), pair[0].pair))
+    matched = {run[:2] for pair in pairs for run in pair}
+    standing = [run for run in runs if run[:2] in matched]
+    studies = tuple(dict.fromkeys(run.study for pair in pairs for run in pair))
     copies = len(standing) - 2 * len(pairs)
     numbers = plan_of(comparison, asked, metric)
-    plan = [two for two in pairs if two[0].pair in set(numbers)]
-    all_in = bool(numbers) and {two[0].pair for two in plan} == set(numbers)
-    return Found(pairs, len(numbers), plan if all_in else None, studies, max(copies, 0))
+    plan = [pair for pair in pairs if pair[0].pair in set(numbers)]
+    all_in = bool(numbers) and {first.pair for first, _ in plan} == set(numbers)
+    return ComparisonEvidence(
+        pairs, len(numbers), plan if all_in else None, studies, max(copies, 0)
+    )
+
+
+def pairs_of_evidence(evidence: ComparisonEvidence, first: str, second: str, sign: int) -> Pairs:
+    """The evidence of a comparison as a verdict takes it.
+
+    Args:
+        first, second: what the arms are called.
+        sign: of the metric: 1 where higher is better, -1 where lower is.
+    """
+
+    def gains(pairs: list[tuple[Observed, Observed]]) -> np.ndarray:
+        return np.array([sign * (one.score - other.score) for one, other in pairs], float)
+
+    plan = None if evidence.plan is None else gains(evidence.plan)
+    return Pairs(gains(evidence.pairs), first, second, evidence.planned, plan)
 
 
 def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tuple[int, ...]:
@@ -155,18 +175,18 @@ def family_of(
     comparable: Callable[[Comparison], bool],
 ) -> set[Comparison]:
     """The comparisons among which Holm corrects: the shown ones, and all that were ever asked by
-    studies that hang together with them through a comparison that both ask. So a question that is
-    taken apart keeps the correction of the whole."""
+    studies that are connected with them, directly or through others, by asking the same comparison.
+    So a question that is split over several studies keeps the correction of the whole."""
     family = {one for one in shown if comparable(one)}
-    left = [(comparisons_of(one.recipes), one) for one in asked]
+    left = [comparisons_of(study.recipes) for study in asked]
     joined = True
     while joined:
         joined, rest = False, []
-        for theirs, one in left:
-            if family & theirs:
-                family |= {each for each in theirs if comparable(each)}
+        for comparisons in left:
+            if family & comparisons:
+                family |= {each for each in comparisons if comparable(each)}
                 joined = True
             else:
-                rest.append((theirs, one))
+                rest.append(comparisons)
         left = rest
     return family

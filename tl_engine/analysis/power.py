@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.interval import MISTAKE, t_limit
+from tl_engine.analysis.interval import ALPHA, t_limit
 from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
-from tl_engine.analysis.sequence import prior_variance, sequence_limit, sequence_limits
+from tl_engine.analysis.sequence import sequence_limits
 
 POWER = 0.8
 MOST_PAIRS = 10_000
@@ -32,47 +32,35 @@ class MorePairs(NamedTuple):
     high: int
 
 
-def power(
-    effect: float, pairs: int, *, mistake: float = MISTAKE, at_any_time: bool = False
-) -> float:
-    """How often the interval of so many pairs excludes 0, on either side.
+def power(effect: float, pairs: int, *, alpha: float = ALPHA) -> float:
+    """How often the t interval of so many pairs excludes 0, on either side.
 
     Args:
         effect: the true difference over the standard deviation of the paired differences.
-        mistake: one minus the interval's confidence.
-        at_any_time: of the confidence sequence; else of the t interval.
+        alpha: one minus the interval's confidence.
     """
     from scipy.special import nctdtr
 
-    freedom, shift = pairs - 1, effect * math.sqrt(pairs)
-    if at_any_time:
-        limit = sequence_limit(pairs, mistake, prior_variance(0))
-    else:
-        limit = t_limit(pairs, mistake)
-    if math.isinf(limit):
-        return 0.0
+    freedom, shift, limit = pairs - 1, effect * math.sqrt(pairs), t_limit(pairs, alpha)
     other_side = float(nctdtr(freedom, shift, -limit))
     # scipy gives NaN where the other side is too unlikely to be told from nothing.
     return float(1 - nctdtr(freedom, shift, limit)) + (other_side if other_side > 0 else 0.0)
 
 
-def pairs_needed(effect: float, *, mistake: float = MISTAKE, at_any_time: bool = False) -> int:
+def pairs_needed(effect: float, *, alpha: float = ALPHA) -> int:
     """The fewest pairs that find an effect (above 0) with a power of 80 %, arguments as in `power`;
     at most 10,000."""
-
-    def is_enough(pairs: int) -> bool:
-        return power(effect, pairs, mistake=mistake, at_any_time=at_any_time) >= POWER
-
     low, high = 1, 2
-    while high < MOST_PAIRS and not is_enough(high):
+    while high < MOST_PAIRS and power(effect, high, alpha=alpha) < POWER:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if is_enough(middle) else (middle, high)
+        is_enough = power(effect, middle, alpha=alpha) >= POWER
+        low, high = (low, middle) if is_enough else (middle, high)
     return min(high, MOST_PAIRS)
 
 
-def detectable(spread: float, pairs: int, mistake: float = MISTAKE) -> float:
+def detectable(spread: float, pairs: int, alpha: float = ALPHA) -> float:
     """The smallest difference that so many pairs find with a power of 80 %.
 
     Args:
@@ -86,20 +74,19 @@ def detectable(spread: float, pairs: int, mistake: float = MISTAKE) -> float:
     for _ in range(60):
         middle = (low + high) / 2
         # Of effects so large that scipy has no number the power is 1.
-        is_too_small = power(middle, pairs, mistake=mistake) < POWER
+        is_too_small = power(middle, pairs, alpha=alpha) < POWER
         low, high = (middle, high) if is_too_small else (low, middle)
     return spread * high
 
 
-def more_pairs(pairs: Pairs, smallest: float, mistake: float = MISTAKE) -> MorePairs:
+def more_pairs(pairs: Pairs, smallest: float, alpha: float = ALPHA) -> MorePairs:
     """How many more pairs would find the smallest difference that matters, by the rule that will
     judge them: the planned analysis where it is still to come, the sequence at any other number.
 
     The pairs that are in count: what is found at the end depends on their mean. The true difference
-    is taken to be the smallest that matters, on the side where the mean is. The variance is not
-    known
-    but estimated: n pairs allow the sum of their squared deviations from that difference, over
-    chi-square with n degrees of freedom (the posterior of a flat prior on its logarithm).
+    is taken to be the smallest that matters, on the side where the mean is. The variance is
+    estimated: its posterior under a flat prior on its logarithm is the sum of the squared
+    deviations from that difference, over chi-square with as many degrees of freedom as pairs.
 
     Args:
         pairs: at least four, which do not all differ by the same.
@@ -111,7 +98,7 @@ def more_pairs(pairs: Pairs, smallest: float, mistake: float = MISTAKE) -> MoreP
     aim = math.copysign(smallest, values.mean())
     about = float(((values - aim) ** 2).sum())
     chances = np.concatenate([(np.arange(SPREADS) + 0.5) / SPREADS, [0.975, 0.025]])
-    found = _found(pairs, aim, about / chdtri(len(values), chances), mistake)
+    found = _found(pairs, aim, about / chdtri(len(values), chances), alpha)
     likely, *ends = (
         int(CANDIDATES[np.argmax(share >= POWER)]) if share.max() >= POWER else MOST_PAIRS
         for share in (found[:, :SPREADS].mean(axis=1), found[:, -2], found[:, -1])
@@ -119,17 +106,17 @@ def more_pairs(pairs: Pairs, smallest: float, mistake: float = MISTAKE) -> MoreP
     return MorePairs(min(*ends, likely), likely, max(*ends, likely))
 
 
-def _found(pairs: Pairs, aim: float, variances: np.ndarray, mistake: float) -> np.ndarray:
+def _found(pairs: Pairs, aim: float, variances: np.ndarray, alpha: float) -> np.ndarray:
     """How often the rule claims a difference, (candidates, variances)."""
-    there, planned = len(pairs.differences), pairs.planned
+    done, planned = len(pairs.differences), pairs.planned
     share, prior = LOOKS if pairs.has_end else 1.0, variance_of(pairs)
-    limits = sequence_limits(there + CANDIDATES, share * mistake, prior)
+    limits = sequence_limits(done + CANDIDATES, share * alpha, prior)
     found = _reaches(pairs, aim, variances, CANDIDATES, limits)
-    if pairs.has_end and there < planned:
-        limit = np.array([t_limit(planned, END * mistake)])
-        at_end = _reaches(pairs, aim, variances, np.array([planned - there]), limit)
+    if pairs.has_end and done < planned:
+        limit = np.array([t_limit(planned, END * alpha)])
+        at_end = _reaches(pairs, aim, variances, np.array([planned - done]), limit)
         # What the planned analysis claims stands when pairs are added.
-        later = (there + CANDIDATES >= planned)[:, None]
+        later = (done + CANDIDATES >= planned)[:, None]
         found = np.where(later, np.maximum(found, at_end), found)
     return found
 
@@ -142,10 +129,10 @@ def _reaches(
     from scipy.special import ndtr
 
     values = np.asarray(pairs.differences, float)
-    there, mean, more = len(values), float(values.mean()), more[:, None]
-    total = there + more
+    done, mean, more = len(values), float(values.mean()), more[:, None]
+    total = done + more
     squares = float(((values - mean) ** 2).sum()) + (more - 1) * variances
-    squares = squares + there * more / total * ((mean - aim) ** 2 + variances / more)
+    squares = squares + done * more / total * ((mean - aim) ** 2 + variances / more)
     error = np.sqrt(squares / (total - 1) / total)
-    centre = abs(there * mean + more * aim) / total
+    centre = abs(done * mean + more * aim) / total
     return np.asarray(ndtr((centre - limits[:, None] * error) / np.sqrt(more * variances) * total))

@@ -1,4 +1,4 @@
-"""What runs said of validation images, row by row, so that every number leads to its pictures."""
+"""Predictions of runs for validation images, row by row, so that every number has its images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Predictions:
     """A row per run and image; of probabilities only the highest is kept.
 
     Attributes:
-        predicted: the class (n,) that was said.
+        predicted: classes (n,), those of the highest probability.
         confidences: its probability (n,), 0 to 1.
         labels: true classes (n,).
         indices: positions (n,) in the dataset's published array.
@@ -35,18 +35,18 @@ class Predictions:
 
     @property
     def right(self) -> np.ndarray:
-        """Whether (n,) the true class was said."""
+        """Whether (n,) the true class was predicted."""
         return self.predicted == self.labels
 
 
 def predictions(
     probabilities: np.ndarray, labels: np.ndarray, indices: np.ndarray, pair: int
 ) -> Predictions:
-    """What one run said.
+    """The predictions of one run.
 
     Args:
-        probabilities: (n, classes), as they are stored: a class is said by the rounded numbers,
-            by which scores are counted.
+        probabilities: (n, classes), as they are stored: the rounded numbers decide the class, as
+            they do in scores.
     """
     return Predictions(
         predicted=probabilities.argmax(axis=1),

@@ -1,4 +1,4 @@
-"""What features, weights and probabilities say, as single numbers."""
+"""Features, weights and probabilities summarised as single numbers."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def refitted_accuracy(
         penalty = RIDGE * max(kernel.trace() / len(fitted), np.finfo(float).tiny)
         solved = np.linalg.solve(kernel + penalty * np.eye(len(fitted)), truth[fitted] - shares)
         for number, others in enumerate(tested):
-            said = (others[read] - mean) @ (centred.T @ solved) + shares
-            right[number] += (said.argmax(axis=1) == labels[read]).sum()
+            scores = (others[read] - mean) @ (centred.T @ solved) + shares
+            right[number] += (scores.argmax(axis=1) == labels[read]).sum()
     return [float(count / len(labels)) for count in right]
 
 
 def distortion(features: np.ndarray, reference: np.ndarray) -> float:
     """How far features (n, p) are from the reference's, on average, over the reference's mean
-    length; Kumar et al. 2022, made relative. NaN where the reference says nothing."""
+    length; Kumar et al. 2022, made relative. NaN where the reference is zero."""
     return relative(
         float(_lengths(features.astype(np.float64) - reference).mean()),
         float(_lengths(reference.astype(np.float64)).mean()),
@@ -78,7 +78,7 @@ def statistics_drift(
 
 
 def energy(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """Mean ||p - y||_2 (Ren et al. 2023): how hard the head pulls at the features, 0 to sqrt 2."""
+    """Mean ||p - y||_2 (Ren et al. 2023): the size of the gradient at the logits, 0 to sqrt 2."""
     truth = np.eye(probabilities.shape[1])[labels]
     return float(_lengths(probabilities - truth).mean())
 

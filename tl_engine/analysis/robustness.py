@@ -10,11 +10,11 @@ import pandas as pd
 
 
 class Robustness(NamedTuple):
-    """What a run makes of a sample of validation images, corrupted.
+    """A run's accuracy on a sample of validation images, as they are and corrupted.
 
     Attributes:
         total: images of the sample.
-        sample: tells the sample from any other.
+        sample: identifies it.
         clean: accuracy on the sample as it is, 0 to 1.
         corrupted: (corruptions, severities) accuracies, 0 to 1.
         names: of the corruptions.
@@ -27,11 +27,11 @@ class Robustness(NamedTuple):
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> Robustness:
-        """From the counts that a run's answer holds."""
-        total, counts = answer["total"], answer["corrupted"]
+    def of(cls, result: Mapping[str, Any]) -> Robustness:
+        """From the counts in a run's robustness.json."""
+        total, counts = result["total"], result["corrupted"]
         shares = np.array(list(counts.values()), float) / total
-        return cls(total, answer["sample"], answer["clean"] / total, shares, tuple(counts))
+        return cls(total, result["sample"], result["clean"] / total, shares, tuple(counts))
 
     @property
     def mean(self) -> float:
@@ -39,13 +39,13 @@ class Robustness(NamedTuple):
         return float(self.corrupted.mean())
 
 
-def mean_accuracy(asked: Sequence[Robustness]) -> pd.DataFrame:
+def mean_accuracy(runs: Sequence[Robustness]) -> pd.DataFrame:
     """Mean accuracy, as a share: a row per corruption, a column per severity.
 
     Args:
-        asked: at least one.
+        runs: at least one.
     """
-    return _table(asked[0].names, np.mean([one.corrupted for one in asked], axis=0))
+    return _table(runs[0].names, np.mean([run.corrupted for run in runs], axis=0))
 
 
 def mean_difference(first: Sequence[Robustness], second: Sequence[Robustness]) -> pd.DataFrame:
@@ -55,11 +55,11 @@ def mean_difference(first: Sequence[Robustness], second: Sequence[Robustness]) -
         first, second: at least one, of the same pairs in the same order.
 
     Raises:
-        ValueError: where a pair was asked of different images.
+        ValueError: where the runs of a pair were measured on different images.
     """
     pairs = list(zip(first, second, strict=True))
     if any((a.sample, a.names) != (b.sample, b.names) for a, b in pairs):
-        raise ValueError("Both runs of a pair are asked of the same images.")
+        raise ValueError("Both runs of a pair are measured on the same images.")
     cells = np.mean([a.corrupted - b.corrupted for a, b in pairs], axis=0)
     return _table(first[0].names, cells)
 

@@ -1,4 +1,4 @@
-"""The whole rule for one contrast: looks as pairs come in, and a planned analysis at the end.
+"""The decision rule for one contrast: looks as pairs come in, and a planned analysis at the end.
 
 Where a number of pairs was fixed beforehand the error is split: the confidence sequence decides at
 a tenth of the level at every look, the t test of the planned pairs at 0.95 of it. By addition the
@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tl_engine.analysis.interval import (
+    ALPHA,
     LEAST_PAIRS,
-    MISTAKE,
     Interval,
     Sample,
     sample_of,
@@ -43,7 +43,7 @@ AT_END = (Procedure.PLANNED, Procedure.PLANNED_SKEWED)
 
 
 class Pairs(NamedTuple):
-    """What is known of one contrast.
+    """The data of one contrast.
 
     Attributes:
         differences: (n,) gain of the first arm over the second: every distinct pair that is in, in
@@ -95,20 +95,20 @@ class Analysis(NamedTuple):
         p = t_p(self.sample) if variance is None else sequence_p(self.sample, variance)
         return min(1.0, p / self.share)
 
-    def interval(self, mistake: float) -> Interval:
-        """It leaves out 0 exactly where p is under `mistake`."""
-        return self.sample.interval(self.limit(len(self.values), mistake))
+    def interval(self, alpha: float) -> Interval:
+        """It leaves out 0 exactly where p is under `alpha`."""
+        return self.sample.interval(self.limit(len(self.values), alpha))
 
-    def equivalence_interval(self, mistake: float) -> Interval:
+    def equivalence_interval(self, alpha: float) -> Interval:
         """What must lie within the margin for two arms to be equivalent: as two one-sided tests do,
         the planned analysis spends the level on each side (Schuirmann 1987)."""
-        return self.interval(2 * mistake if self.variance is None else mistake)
+        return self.interval(2 * alpha if self.variance is None else alpha)
 
-    def limit(self, pairs: int, mistake: float) -> float:
+    def limit(self, pairs: int, alpha: float) -> float:
         """Half the interval of so many pairs, in standard errors."""
         if self.variance is None:
-            return t_limit(pairs, self.share * mistake)
-        return sequence_limit(pairs, self.share * mistake, self.variance)
+            return t_limit(pairs, self.share * alpha)
+        return sequence_limit(pairs, self.share * alpha, self.variance)
 
     def allowing_for_skew(self) -> Analysis:
         """The same with the skewness allowed for, strong or not."""
@@ -139,7 +139,7 @@ def analyses(pairs: Pairs) -> list[Analysis]:
 def p_value(pairs: Pairs) -> float:
     """The p of no difference of the whole rule, valid however often one looks: the smallest of its
     analyses, each over its share of the level. NaN under 4 pairs; 1 where all pairs differ by the
-    same, which says nothing of how they spread."""
+    same, which leaves their spread unknown."""
     return min((one.p for one in analyses(pairs)), default=float("nan"))
 
 
@@ -147,7 +147,7 @@ def variance_of(pairs: Pairs) -> float:
     """Of the sequence's prior: chosen from the planned number, never from the data."""
     if not pairs.has_end:
         return prior_variance(max(pairs.planned, LEAST_PAIRS) if pairs.planned else 0)
-    return prior_variance(pairs.planned, LOOKS * MISTAKE)
+    return prior_variance(pairs.planned, LOOKS * ALPHA)
 
 
 def _sample(values: np.ndarray) -> Sample:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,25 +11,10 @@ import pandas as pd
 from tl_engine.metric import ACCURACY, Metric
 
 SCORE_COLUMNS = (
-    "study",
-    "arm",
-    "seed",
-    "run",
-    "epoch",
-    "final",
-    "final_loss",
-    "correct",
-    "total",
-    "low",
-    "high",
-    "best",
-    "best_epoch",
-    "train_accuracy",
-    "seconds",
-    "cold_seconds",
+    *("study", "arm", "seed", "run", "epoch"),
+    *("final", "final_loss", "correct", "total", "low", "high"),
+    *("best", "best_epoch", "train_accuracy", "seconds", "cold_seconds"),
 )
-FINAL = {"val_accuracy": "final", "val_loss": "final_loss"}
-"""By metric, the column of a run's last epoch."""
 
 
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -109,10 +94,10 @@ def finals_of(table: pd.DataFrame, metric: Metric = ACCURACY) -> dict[tuple[str,
     Args:
         table: rows of `score_table`.
     """
-    known = table.dropna(subset=FINAL[metric.name]).sort_values("seed")
+    scored = table.dropna(subset=metric.final).sort_values("seed")
     return {
-        (str(study), str(arm)): ours.set_index("seed")[FINAL[metric.name]].astype(float)
-        for (study, arm), ours in known.groupby(["study", "arm"], sort=False)
+        (str(study), str(arm)): rows.set_index("seed")[metric.final].astype(float)
+        for (study, arm), rows in scored.groupby(["study", "arm"], sort=False)
     }
 
 
@@ -120,13 +105,19 @@ def pairs_of(first: pd.Series, second: pd.Series, metric: Metric = ACCURACY) -> 
     """Two arms' final scores, a row per seed that both have, in order of the seeds.
 
     Args:
-        first, second: scores by seed, as `finals_of` gives them.
+        first, second: scores by seed, as `finals_of` returns them.
 
     Returns:
         Columns seed, first, second, in the metric's column; and gain, by which the first is
         better.
     """
-    seeds, ours, theirs = np.intersect1d(first.index, second.index, return_indices=True)
-    one, other = first.to_numpy()[ours], second.to_numpy()[theirs]
-    gain = metric.sign * (one - other)
-    return pd.DataFrame({"seed": seeds, "first": one, "second": other, "gain": gain})
+    seeds, at_first, at_second = np.intersect1d(first.index, second.index, return_indices=True)
+    return pairs_frame(seeds, first.to_numpy()[at_first], second.to_numpy()[at_second], metric)
+
+
+def pairs_frame(
+    seeds: Sequence[int] | np.ndarray, first: np.ndarray, second: np.ndarray, metric: Metric
+) -> pd.DataFrame:
+    """A row per seed: seed, first, second (scores), gain (by which the first is better)."""
+    gain = metric.sign * (first - second)
+    return pd.DataFrame({"seed": seeds, "first": first, "second": second, "gain": gain})

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 EDGE = 50
-"""Steps at either end of a phase whose losses are kept; those on a few images are not counted."""
+"""Steps at either end of a phase whose losses are recorded; those on a few images are left out."""
 
 Steps = dict[str, list[float]]
 """The losses of a phase's "first" and "last" steps, at most EDGE of each, in order."""
@@ -19,7 +19,7 @@ class Spike(NamedTuple):
 
     Attributes:
         height: the highest of the first NEAR steps minus the highest of the last NEAR before, so
-            that noise alone makes it 0 on average.
+            that noise alone gives 0 on average.
         recovered: the first step of the phase, from 1, from which on the mean is at most the median
             of those before; None where that is none of the first steps.
     """
@@ -32,16 +32,16 @@ ROW, NEAR = 5, 25
 """Steps of a mean, so that one batch is no spike; and how near to the switch one is looked for."""
 
 
-def kept(known: Mapping[str, Sequence[float]], fresh: Iterable[float]) -> Steps:
-    """What is kept of a phase's steps after a few more of them.
+def first_and_last(steps: Mapping[str, Sequence[float]], fresh: Iterable[float]) -> Steps:
+    """A phase's first and last steps after a few more of them.
 
     Args:
-        known: what was kept so far; empty when the phase begins.
-        fresh: losses of the steps since; six digits of each are kept.
+        steps: the first and last so far; empty when the phase begins.
+        fresh: losses of the steps since, which are rounded to six digits.
     """
     more = [float(f"{loss:.6g}") for loss in fresh]
-    first = [*known.get("first", []), *more][:EDGE]
-    return {"first": first, "last": [*known.get("last", []), *more][-EDGE:]}
+    first = [*steps.get("first", []), *more][:EDGE]
+    return {"first": first, "last": [*steps.get("last", []), *more][-EDGE:]}
 
 
 def spike(before: Sequence[float], after: Sequence[float]) -> Spike | None:

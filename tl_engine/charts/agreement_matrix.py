@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import NEUTRAL, SEQUENTIAL, figure, say_empty
+from tl_engine.charts.colours import NEUTRAL, SEQUENTIAL
+from tl_engine.charts.style import NO_PAIR, figure, hover, say_empty
 from tl_engine.text import markup
 
 NAME = 24
@@ -40,7 +41,7 @@ def agreement_matrix(counts: np.ndarray, first: str, second: str, of_what: str) 
         showgrid=False,
     )
     if not total:
-        return say_empty(made, "It is drawn when a pair has finished in both arms.")
+        return say_empty(made, NO_PAIR)
     shares = 100 * counts / total
     words = [["Both right", f"Only {one} right"], [f"Only {other} right", "Both wrong"]]
     made.add_heatmap(
@@ -51,16 +52,15 @@ def agreement_matrix(counts: np.ndarray, first: str, second: str, of_what: str) 
         zmax=100,
         colorscale=SEQUENTIAL,
         showscale=False,
+        xgap=2,
+        ygap=2,
         customdata=np.dstack([np.array(words, object), counts.astype(object)]),
         text=[
             [f"{n:,}<br>{share:.1f} %" for n, share in zip(*row, strict=True)]
             for row in zip(counts, shares, strict=True)
         ],
         texttemplate="%{text}",
-        hovertemplate="%{customdata[0]}<br>%{customdata[1]:,} predictions, %{z:.1f} %"
-        "<extra></extra>",
-        xgap=2,
-        ygap=2,
+        hovertemplate=hover("%{customdata[0]}", "%{customdata[1]:,} predictions, %{z:.1f} %"),
     )
     return made
 
@@ -83,29 +83,29 @@ class Apart(NamedTuple):
 
 def apart_bars(rows: Sequence[Apart]) -> go.Figure:
     """Bars of how often runs say different classes: of two arms, and of two seeds of one arm."""
-    known = [row for row in rows if row.couples]
+    drawn = [row for row in rows if row.couples]
     made = figure(
         "Another network, or another seed?",
         "validation images that two runs take for<br>different classes, last epoch,<br>"
         "mean over couples of runs",
-        height=206 + 46 * max(len(known), 2),
+        height=206 + 46 * max(len(drawn), 2),
         margin_t=116,
     )
-    if not known:
-        return say_empty(made, "It is drawn when a pair has finished in both arms.")
-    names = [f"{markup(row.who, 60)}<br>{row.couples:,} couples of runs" for row in known]
+    if not drawn:
+        return say_empty(made, NO_PAIR)
+    names = [f"{markup(row.who, 60)}<br>{row.couples:,} couples of runs" for row in drawn]
     made.add_bar(
-        x=[row.share for row in known],
-        y=list(range(len(known))),
+        x=[row.share for row in drawn],
+        y=list(range(len(drawn))),
         orientation="h",
         width=0.62,
-        marker={"color": [row.colour for row in known]},
-        text=[f"{row.share:.1%}" for row in known],
+        marker={"color": [row.colour for row in drawn]},
+        text=[f"{row.share:.1%}" for row in drawn],
         textposition="outside",
         cliponaxis=False,
-        hovertemplate="%{x:.1%}<extra></extra>",
+        hovertemplate=hover("%{x:.1%}"),
     )
-    made.update_yaxes(tickvals=list(range(len(known))), ticktext=names, autorange="reversed")
-    longest = max(max(row.share for row in known), 0.01)
+    made.update_yaxes(tickvals=list(range(len(drawn))), ticktext=names, autorange="reversed")
+    longest = max(max(row.share for row in drawn), 0.01)
     made.update_xaxes(title="Different classes", tickformat=".0%", range=[0, 1.25 * longest])
     return made

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import BELOW, NEUTRAL, ArmKey, ArmStyle, figure, say_empty, seeds_words
-from tl_engine.text import markup
+from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm, seeds_words
+from tl_engine.charts.colours import NEUTRAL
+from tl_engine.charts.style import BELOW, NO_RUN, figure, hover, say_empty
 
 
 def budget_curve(
@@ -34,21 +35,19 @@ def budget_curve(
     made.update_xaxes(title="Seconds for k runs, cold", rangemode="tozero")
     made.update_yaxes(title="Expected best validation accuracy", tickformat=".1%")
     if curve.empty:
-        return say_empty(made, "It is drawn when a run has finished.")
+        return say_empty(made, NO_RUN)
     for key, style in arms.items():
-        ours = curve[(curve["study"] == key[0]) & (curve["arm"] == key[1])]
-        name = markup(style.title)
+        rows = of_arm(curve, key)
         made.add_scatter(
-            x=ours["seconds"],
-            y=ours["value"],
+            x=rows["seconds"],
+            y=rows["value"],
             mode="lines+markers",
             line={"color": style.colour, "width": 2.5, "shape": "hv"},
             marker={"size": 7},
-            name=name,
+            name=style.name,
             showlegend=True,
-            customdata=ours["runs"],
-            hovertemplate=f"{name}, best of %{{customdata}}<br>%{{x:,.0f}} s: %{{y:.1%}}"
-            "<extra></extra>",
+            customdata=rows["runs"],
+            hovertemplate=hover(f"{style.name}, best of %{{customdata}}", "%{x:,.0f} s: %{y:.1%}"),
         )
     if at is not None:
         made.add_vline(x=at, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})

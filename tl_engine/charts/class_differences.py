@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.verdict import LEAST_PAIRS, MISTAKE
-from tl_engine.charts.style import NEUTRAL, figure, say_empty
-from tl_engine.text import markup
+from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
+from tl_engine.charts.colours import NEUTRAL
+from tl_engine.charts.style import NO_PAIR, figure, hover, say_empty
+from tl_engine.text import counted, markup
 
 
 def class_differences(
@@ -33,7 +34,7 @@ def class_differences(
     pairs = int(frame["pairs"].max()) if len(frame) else 0
     made = figure(
         f"{markup(first, 28)} minus {markup(second, 28)}",
-        f"recall, {pairs} pair{'s' if pairs != 1 else ''}, validation split, last epoch<br>"
+        f"recall, {counted(pairs, 'pair')}, validation split, last epoch<br>"
         + _intervals(drawn, pairs),
         height=240 + 26 * max(len(drawn), 4),
         margin_t=115,
@@ -42,7 +43,7 @@ def class_differences(
     names = [markup(class_names[place], 24) for place in drawn["class"]]
     made.update_yaxes(title="True class", tickvals=list(range(len(drawn))), ticktext=names)
     if drawn.empty:
-        return say_empty(made, "It is drawn when a pair has finished in both arms.")
+        return say_empty(made, NO_PAIR)
     made.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
     titles = (markup(first), markup(second))
     ahead = np.sign(drawn["difference"]).to_numpy()
@@ -62,7 +63,7 @@ def _intervals(drawn: pd.DataFrame, pairs: int) -> str:
         return f"no intervals: they take at least {LEAST_PAIRS} pairs"
     return (
         f"line: 95 % t interval of the class alone<br>filled: holds among "
-        f"{drawn['p'].count()} classes (Holm), {(drawn['p_holm'] < MISTAKE).sum()} do"
+        f"{drawn['p'].count()} classes (Holm), {(drawn['p_holm'] < ALPHA).sum()} do"
     )
 
 
@@ -75,7 +76,7 @@ def _add_dots(
     name: str,
     colour: str,
 ) -> None:
-    told = zip(places, rows.to_dict("records"), strict=True)
+    records = zip(places, rows.to_dict("records"), strict=True)
     made.add_scatter(
         x=100 * rows["difference"],
         y=places,
@@ -85,7 +86,7 @@ def _add_dots(
         marker={
             "color": colour,
             "size": 11,
-            "symbol": np.where(rows["p_holm"] < MISTAKE, "circle", "circle-open"),
+            "symbol": np.where(rows["p_holm"] < ALPHA, "circle", "circle-open"),
             "line": {"width": 2, "color": colour},
         },
         error_x={
@@ -95,17 +96,19 @@ def _add_dots(
             "thickness": 2,
             "width": 0,
         },
-        customdata=[[names[place], *_words(row)] for place, row in told],
-        hovertemplate="%{customdata[0]}: %{x:+.1f} points<br>"
-        f"{titles[0]} %{{customdata[1]}}, {titles[1]} %{{customdata[2]}}"
-        "<br>%{customdata[3]}<extra></extra>",
+        customdata=[[names[place], *_words(row)] for place, row in records],
+        hovertemplate=hover(
+            "%{customdata[0]}: %{x:+.1f} points",
+            f"{titles[0]} %{{customdata[1]}}, {titles[1]} %{{customdata[2]}}",
+            "%{customdata[3]}",
+        ),
     )
 
 
 def _words(row: Mapping[Hashable, Any]) -> list[str]:
     recalls = [f"{row['first']:.1%}", f"{row['second']:.1%}"]
     if math.isnan(row["p"]):
-        return [*recalls, f"{row['pairs']} pair{'s' if row['pairs'] > 1 else ''}"]
+        return [*recalls, counted(row["pairs"], "pair")]
     interval = f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f} points"
     if math.isnan(row["low"]):
         interval = "no interval: every pair shows the same"

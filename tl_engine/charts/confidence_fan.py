@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.verdict import Interval
-from tl_engine.charts.style import NEUTRAL, around, figure, say_empty, translucent
+from tl_engine.analysis.interval import Interval
+from tl_engine.charts.colours import NEUTRAL, translucent
+from tl_engine.charts.style import around, figure, hover, say_empty
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
@@ -31,7 +32,7 @@ def confidence_fan(
     """The mean difference against the number of pairs, with its confidence sequence.
 
     Args:
-        fan: as analysis.fan.confidence_fan gives it; where its band is infinite none is drawn.
+        fan: as `analysis.fan.confidence_fan` returns it; where its band is infinite none is drawn.
         first, second: what the arms are called.
         smallest: the smallest difference that matters, in the metric's column: the dashed lines.
         planned: pairs that were planned: the dotted line; 0 where nobody fixed a number.
@@ -65,11 +66,10 @@ def confidence_fan(
         line={"color": BAND, "width": 2.5},
         marker={"size": 6},
         customdata=[
-            _interval_words(low, high, metric.digits, confidence)
+            f"{confidence}: {_span(low, high, metric)}" if np.isfinite(low) else "no interval yet"
             for low, high in fan[["low", "high"]].to_numpy(float)
         ],
-        hovertemplate=f"%{{x}} pairs: %{{y:+.{metric.digits}f}} {metric.unit}<br>%{{customdata}}"
-        "<extra></extra>",
+        hovertemplate=hover(f"%{{x}} pairs: {metric.hover('y')}", "%{customdata}"),
     )
     bars = metric.scale * np.array([*(final or ()), -smallest, smallest])
     seen = fan[["difference", "low", "high"]].to_numpy(float).ravel()
@@ -95,8 +95,7 @@ def _add_final(made: go.Figure, place: int, mean: float, final: Interval, metric
         mode="markers",
         marker={"symbol": "diamond", "size": 11, "color": NEUTRAL},
         error_y={"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5, "width": 7},
-        hovertemplate=f"all planned pairs<br>{low:+.{metric.digits}f} to "
-        f"{high:+.{metric.digits}f}<extra></extra>",
+        hovertemplate=hover("all planned pairs", _span(low, high, metric)),
     )
 
 
@@ -119,7 +118,7 @@ def _add_lines(made: go.Figure, smallest: float, planned: int) -> None:
 
 
 def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
-    """Both edges as one outline; the pairs at which the band is finite follow one another."""
+    """Draw both edges as one outline: the pairs at which the band is finite are consecutive."""
     made.add_scatter(
         x=[*fan["pairs"], *fan["pairs"][::-1]],
         y=[*fan["high"], *fan["low"][::-1]],
@@ -131,7 +130,5 @@ def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
     )
 
 
-def _interval_words(low: float, high: float, digits: int, confidence: str) -> str:
-    if not np.isfinite(low):
-        return "no interval yet"
-    return f"{confidence}: {low:+.{digits}f} to {high:+.{digits}f}"
+def _span(low: float, high: float, metric: Metric) -> str:
+    return f"{low:+.{metric.digits}f} to {high:+.{metric.digits}f}"

@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tl_engine.analysis.confusion import difference, row_shares
-from tl_engine.charts.style import ARMS, MIDDLE, SEQUENTIAL, figure, say_empty
+from tl_engine.charts.colours import ARMS, SEQUENTIAL, diverging
+from tl_engine.charts.style import figure, hover, say_empty
 from tl_engine.text import markup
 
 WRITTEN_CLASSES = 12
@@ -24,14 +25,14 @@ def confusion_matrix(
         seeds: how many runs the counts are the sum of.
     """
     of_seeds = f" of {seeds} seeds" if seeds > 1 else ""
-    counted = "<br>each image is counted once per seed" if seeds > 1 else ""
+    once = "<br>each image is counted once per seed" if seeds > 1 else ""
     made = _matrix(
         markup(title),
-        f"{int(counts.sum()):,} predictions{of_seeds}, validation split{counted}",
+        f"{int(counts.sum()):,} predictions{of_seeds}, validation split{once}",
         100 * row_shares(counts),
         class_names,
         [[str(count) if count else "" for count in row] for row in counts],
-        "<br>%{customdata[1]:,} predictions, %{z:.1f} % of the true class<extra></extra>",
+        "<br>%{customdata[1]:,} predictions, %{z:.1f} % of the true class",
         counts,
     )
     made.update_traces(colorscale=SEQUENTIAL, zmin=0, zmax=100, showscale=False)
@@ -62,11 +63,11 @@ def confusion_difference(
         points,
         class_names,
         [[f"{value:+.1f}" if abs(value) >= 0.05 else "" for value in row] for row in points],
-        ": %{z:+.1f} percentage points<extra></extra>",
+        ": %{z:+.1f} percentage points",
         points,
     )
     made.update_traces(
-        colorscale=((0.0, colours[1]), (0.5, MIDDLE), (1.0, colours[0])),
+        colorscale=diverging(*colours),
         zmin=-limit,
         zmax=limit,
         colorbar={"title": "points", "thickness": 12},
@@ -84,11 +85,14 @@ def _matrix(
     values: np.ndarray,
     class_names: Sequence[str],
     text: list[list[str]],
-    hover: str,
-    told: np.ndarray,
+    words: str,
+    numbers: np.ndarray,
 ) -> go.Figure:
-    """A heat map of values (classes, classes), NaN left out; hover goes on after "A taken for B"
-    and finds what is told of a cell in customdata[1]."""
+    """A heat map of values (classes, classes), NaN left out.
+
+    Args:
+        words: what stands above a cell after "A taken for B"; customdata[1] is its number.
+    """
     made = figure(title, subtitle, height=550, margin_t=130)
     names = [markup(name, 24) for name in class_names]
     # Numbers, not names, are the places: names may be numbers themselves, or alike when cut.
@@ -101,27 +105,27 @@ def _matrix(
     )
     if not np.isfinite(values).any():
         return say_empty(made, "It is drawn when there are predictions of both kinds.")
-    written = len(names) <= WRITTEN_CLASSES
+    is_written = len(names) <= WRITTEN_CLASSES
     made.add_heatmap(
         z=values,
         x=places,
         y=places,
-        customdata=np.dstack([_pairs(names), told.astype(object)]),
-        text=text if written else None,
-        texttemplate="%{text}" if written else None,
-        hovertemplate=f"%{{customdata[0]}}{hover}",
+        customdata=np.dstack([_sentences(names), numbers.astype(object)]),
+        text=text if is_written else None,
+        texttemplate="%{text}" if is_written else None,
+        hovertemplate=hover(f"%{{customdata[0]}}{words}"),
         xgap=1,
         ygap=1,
     )
     return made
 
 
-def _pairs(names: list[str]) -> np.ndarray:
+def _sentences(names: list[str]) -> np.ndarray:
     """What happened in each cell, in words."""
     words = [
         [
-            f"{true} recognised" if i == j else f"{true} taken for {said}"
-            for j, said in enumerate(names)
+            f"{true} recognised" if i == j else f"{true} taken for {predicted}"
+            for j, predicted in enumerate(names)
         ]
         for i, true in enumerate(names)
     ]

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import DIVERGING, SEQUENTIAL, figure, say_empty
+from tl_engine.charts.colours import ARMS, SEQUENTIAL, diverging
+from tl_engine.charts.style import figure, hover, say_empty
 from tl_engine.data.corruptions import CORRUPTIONS
-from tl_engine.text import markup
+from tl_engine.text import counted, markup
 
 LEAST_POINTS = 2.0
 """The colours span at least two percentage points on either side: less is no difference to see."""
@@ -22,20 +23,20 @@ def robustness_difference(
     Args:
         cells: as analysis.robustness.mean_difference gives it; empty for none.
         pairs: that it is the mean of.
-        images: that every run was asked of.
+        images: on which every run was measured.
     """
     a, b = markup(name_a, 28), markup(name_b, 28)
-    counted = f"{pairs} pair" + ("" if pairs == 1 else "s")
     made = _map(
         f"{a} minus {b}",
         f"violet: {a} is right more often<br>green: {b} is<br>accuracy on corrupted validation "
-        f"images, last epoch<br>mean of {counted}, {images:,} images, percentage points",
+        f"images, last epoch<br>mean of {counted(pairs, 'pair')}, {images:,} images, "
+        "percentage points",
         100 * cells,
         "%{z:+.1f} points",
     )
     limit = float(np.abs(100 * cells.to_numpy()).max(initial=LEAST_POINTS))
     bar = {"title": "points", "thickness": 12}
-    made.update_traces(colorscale=DIVERGING, zmin=-limit, zmax=limit, colorbar=bar)
+    made.update_traces(colorscale=diverging(*ARMS[:2]), zmin=-limit, zmax=limit, colorbar=bar)
     return made
 
 
@@ -45,13 +46,12 @@ def robustness_accuracy(cells: pd.DataFrame, runs: int, images: int, name: str) 
     Args:
         cells: as analysis.robustness.mean_accuracy gives it; empty for none.
         runs: that it is the mean of.
-        images: that every run was asked of.
+        images: on which every run was measured.
     """
-    counted = f"{runs} seed" + ("" if runs == 1 else "s")
     made = _map(
         markup(name, 40),
-        f"accuracy on corrupted validation images, last epoch<br>mean of {counted}, {images:,} "
-        "images, percent",
+        f"accuracy on corrupted validation images, last epoch<br>mean of {counted(runs, 'seed')}, "
+        f"{images:,} images, percent",
         100 * cells,
         "%{z:.1f} % right",
     )
@@ -59,20 +59,20 @@ def robustness_accuracy(cells: pd.DataFrame, runs: int, images: int, name: str) 
     return made
 
 
-def _map(title: str, subtitle: str, values: pd.DataFrame, said: str) -> go.Figure:
+def _map(title: str, subtitle: str, values: pd.DataFrame, words: str) -> go.Figure:
     made = figure(title, subtitle, height=440, margin_t=80 + 20 * subtitle.count("<br>"))
     made.update_xaxes(title="Severity", dtick=1, showgrid=False)
     made.update_yaxes(autorange="reversed", showgrid=False)
     if values.empty:
         return say_empty(made, "It is drawn when runs have been measured on corrupted images.")
     names = [CORRUPTIONS[name].title if name in CORRUPTIONS else name for name in values.index]
-    sign = "+" if ":+" in said else ""
+    sign = "+" if ":+" in words else ""
     made.add_heatmap(
         z=values.to_numpy(),
         x=list(values.columns),
         y=names,
         texttemplate=f"%{{z:{sign}.1f}}",
-        hovertemplate=f"%{{y}}, severity %{{x}}<br>{said}<extra></extra>",
+        hovertemplate=hover("%{y}, severity %{x}", words),
         xgap=1,
         ygap=1,
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import BELOW, arm_colours, figure, say_empty, wrapped
+from tl_engine.charts.arm_style import arm_colours, wrapped
+from tl_engine.charts.style import BELOW, NO_RUN, figure, hover, say_empty
 from tl_engine.text import markup
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star", "cross", "hexagon")
@@ -35,21 +38,21 @@ def interaction(frame: pd.DataFrame, factor: str, words: str, facet: str = "") -
     made.update_yaxes(title="Validation accuracy", tickformat=".1%")
     frame = frame.dropna(subset="value")
     if frame.empty:
-        return say_empty(made, "It is drawn when a run has finished.")
-    facets = (
-        {str(level): rows for level, rows in frame.groupby("facet", sort=False)}
-        if facet
-        else {"": frame}
+        return say_empty(made, NO_RUN)
+    facets: dict[Any, pd.DataFrame] = (
+        dict(iter(frame.groupby("facet", sort=False))) if facet else {"": frame}
     )
     orders = list(dict.fromkeys(frame["order"]))
     colours = arm_colours(frame["factor"])
-    for place, (level, ours) in enumerate(facets.items()):
+    for place, (level, in_facet) in enumerate(facets.items()):
         _lay_out(made, place, len(facets), orders)
         if facet:
             _add_name(made, place, f"{facet}: {level}")
-        for number, (one, colour) in enumerate(colours.items()):
-            rows = ours[ours["factor"] == one]
-            _add_level(made, place, rows, orders, (str(one), colour, number), len(colours))
+        for number, (setting, colour) in enumerate(colours.items()):
+            shift = 0.08 * (number - (len(colours) - 1) / 2)
+            rows = in_facet[in_facet["factor"] == setting]
+            if len(rows):
+                _add_level(made, place, rows, orders, str(setting), colour, number, shift)
     named: set[str] = set()
     for trace in made.data:  # each level once, wherever it first has a line
         trace.showlegend = trace.mode != "markers" and trace.name not in named
@@ -98,35 +101,32 @@ def _add_level(
     place: int,
     rows: pd.DataFrame,
     orders: list[str],
-    look: tuple[str, str, int],
-    levels: int,
+    level: str,
+    colour: str,
+    number: int,
+    shift: float,
 ) -> None:
-    """A level's seeds and the line through its means, a little beside those of other levels."""
-    level, colour, number = look
-    name = markup(level)
-    beside = 0.08 * (number - (levels - 1) / 2)
-    symbol = SYMBOLS[number % len(SYMBOLS)]
-    if rows.empty:
-        return
+    """Draw a level's seeds and the line through its means, a little beside those of others."""
+    name, symbol = markup(level), SYMBOLS[number % len(SYMBOLS)]
     means = rows.groupby("order")["value"].mean().reindex(orders)
     shared = {"xaxis": f"x{_axis(place)}", "legendgroup": name}
     made.add_scatter(
-        x=[orders.index(order) + beside for order in rows["order"]],
+        x=[orders.index(order) + shift for order in rows["order"]],
         y=rows["value"],
         mode="markers",
         marker={"color": colour, "size": 5, "opacity": 0.45, "symbol": symbol},
         customdata=rows["seed"],
-        hovertemplate=f"{name}, pair %{{customdata}}: %{{y:.1%}}<extra></extra>",
+        hovertemplate=hover(f"{name}, pair %{{customdata}}: %{{y:.1%}}"),
         **shared,
     )
     made.add_scatter(
-        x=[one + beside for one in range(len(orders))],
+        x=[at + shift for at in range(len(orders))],
         y=means,
         mode="lines+markers",
         line={"color": colour, "width": 2.5},
         marker={"size": 10, "symbol": symbol},
         name=name,
         customdata=[markup(order) for order in orders],
-        hovertemplate=f"{name}, %{{customdata}}<br>mean %{{y:.1%}}<extra></extra>",
+        hovertemplate=hover(f"{name}, %{{customdata}}", "mean %{y:.1%}"),
         **shared,
     )

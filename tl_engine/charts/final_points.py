@@ -8,20 +8,9 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import (
-    NAMED_ARMS,
-    NEUTRAL,
-    SYMBOLS,
-    ArmKey,
-    arm_colours,
-    arm_cycles,
-    arm_names,
-    figure,
-    of_page,
-    say_empty,
-    seeds_words,
-    translucent,
-)
+from tl_engine.charts.arm_style import NAMED_ARMS, ArmKey, ArmRows, arm_names, arms_in, seeds_of
+from tl_engine.charts.colours import NEUTRAL, translucent
+from tl_engine.charts.style import add_silent_line, figure, hover, say_empty
 
 LEAST_RANGE = 0.04
 """The axis spans at least four percentage points."""
@@ -43,31 +32,27 @@ def final_scores(table: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
         arms: all arms of the page, in their order, for their colours.
     """
     table = table.dropna(subset="final")
-    keys = list(dict.fromkeys(zip(table["study"], table["arm"], strict=True)))
-    seeds = table.groupby(["study", "arm"])["run"].nunique()
+    drawn = arms_in(table, arms)
+    keys = [arm.key for arm in drawn]
     made = figure(
         "After the last epoch",
-        f"validation accuracy, {seeds_words(seeds)}<br>one point per seed, bar = mean"
+        f"validation accuracy, {seeds_of(table)}<br>one point per seed, bar = mean"
         + _unequal(table["epoch"]),
         margin_t=ABOVE,
     )
     if table.empty:
         return say_empty(made, "It is drawn when the first run has finished.")
-    in_rows = len(keys) > MOST_COLUMNS
+    in_rows = len(drawn) > MOST_COLUMNS
     _lay_out(made, keys, _range(table["final"]), in_rows=in_rows)
     if len(keys) == 2 and keys[0][0] == keys[1][0]:
         _join_pairs(made, table, [arm for _, arm in keys])
-    names = arm_names(keys)
-    every = of_page(keys, arms)
-    colours, cycles = arm_colours(every), arm_cycles(every)
-    of_arm, means = dict(iter(table.groupby(["study", "arm"]))), []
-    for place, key in enumerate(keys):
-        ours = of_arm[key]
-        colour = colours[key]
-        look = {"name": names[key], "colour": colour, "symbol": SYMBOLS[cycles[key]]}
-        _add_points(made, place, ours, **look, in_rows=in_rows)
-        if len(ours) > 1:
-            means.append(_mean(place, ours["final"].mean(), colour, in_rows=in_rows))
+    for place, arm in enumerate(drawn):
+        _add_points(made, place, arm, in_rows=in_rows)
+    means = [
+        _mean(place, arm.rows["final"].mean(), arm.colour, in_rows=in_rows)
+        for place, arm in enumerate(drawn)
+        if len(arm.rows) > 1
+    ]
     # All at once: Plotly copies those that are there for each that is added.
     return made.update_layout(shapes=means)
 
@@ -107,28 +92,21 @@ def _at(places: Any, scores: Any, *, in_rows: bool) -> dict[str, Any]:
     return {"x": scores, "y": places} if in_rows else {"x": places, "y": scores}
 
 
-def _add_points(
-    made: go.Figure,
-    place: int,
-    runs: pd.DataFrame,
-    *,
-    name: str,
-    colour: str,
-    symbol: str,
-    in_rows: bool,
-) -> None:
+def _add_points(made: go.Figure, place: int, arm: ArmRows, *, in_rows: bool) -> None:
+    score = "x" if in_rows else "y"
     made.add_scatter(
-        **_at([place] * len(runs), runs["final"], in_rows=in_rows),
+        **_at([place] * len(arm.rows), arm.rows["final"], in_rows=in_rows),
         mode="markers",
-        marker={"color": translucent(colour, 0.7), "size": 10, "line": {"width": 1.5}},
-        marker_line_color=colour,
-        marker_symbol=symbol,
-        name=name,
+        marker={"color": translucent(arm.colour, 0.7), "size": 10, "line": {"width": 1.5}},
+        marker_line_color=arm.colour,
+        marker_symbol=arm.symbol,
+        name=arm.name,
         showlegend=False,
-        customdata=runs[["seed", "epoch", "correct", "total"]],
-        hovertemplate=f"{name}, pair %{{customdata[0]}}, after epoch %{{customdata[1]}}<br>"
-        f"%{{{'x' if in_rows else 'y'}:.1%}}: %{{customdata[2]:,}} of %{{customdata[3]:,}} right"
-        "<extra></extra>",
+        customdata=arm.rows[["seed", "epoch", "correct", "total"]],
+        hovertemplate=hover(
+            f"{arm.name}, pair %{{customdata[0]}}, after epoch %{{customdata[1]}}",
+            f"%{{{score}:.1%}}: %{{customdata[2]:,}} of %{{customdata[3]:,}} right",
+        ),
     )
 
 
@@ -143,11 +121,6 @@ def _mean(place: int, mean: float, colour: str, *, in_rows: bool) -> dict[str, A
 def _join_pairs(made: go.Figure, table: pd.DataFrame, arms: list[str]) -> None:
     for _, pair in table.groupby("seed"):
         if len(pair) == 2:
-            made.add_scatter(
-                x=[arms.index(arm) for arm in pair["arm"]],
-                y=pair["final"],
-                mode="lines",
-                line={"color": translucent(NEUTRAL, 0.6), "width": 1.5},
-                showlegend=False,
-                hoverinfo="skip",
-            )
+            places = [arms.index(arm) for arm in pair["arm"]]
+            look = {"color": translucent(NEUTRAL, 0.6), "width": 1.5}
+            add_silent_line(made, places, pair["final"], look)

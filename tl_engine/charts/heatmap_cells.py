@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import ON_PHASE
+from tl_engine.charts.colours import ON_PHASE
 
 CLICKABLE = 30
 """Up to so many classes have cells that a finger or a mouse can hit."""
@@ -17,7 +17,7 @@ def clickable(made: go.Figure, chosen: Cell | None = None) -> go.Figure:
     """A copy of a figure of one heat map over places 0, 1, ... whose cells report clicks.
 
     Selections of a heat map are reported to nobody; those of a scatter's points are. So every
-    cell has an invisible point in its middle, which says on hover what the cell says, and is
+    cell has an invisible point in its middle, which shows the words of the cell on hover, and is
     found from anywhere in the cell because it is the nearest.
 
     Args:
@@ -28,8 +28,8 @@ def clickable(made: go.Figure, chosen: Cell | None = None) -> go.Figure:
         return copy
     heat = copy.data[0]
     rows, columns = np.nonzero(np.isfinite(np.asarray(heat.z, float)))
-    told = [[*heat.customdata[y][x], heat.z[y][x]] for y, x in zip(rows, columns, strict=True)]
-    shown = len(told[0]) - 1 if told else 0
+    facts = [[*heat.customdata[y][x], heat.z[y][x]] for y, x in zip(rows, columns, strict=True)]
+    shown = len(facts[0]) - 1 if facts else 0
     copy.add_scatter(
         x=columns,
         y=rows,
@@ -37,7 +37,7 @@ def clickable(made: go.Figure, chosen: Cell | None = None) -> go.Figure:
         marker={"size": 8, "opacity": 0},
         selected_marker_opacity=0,
         unselected_marker_opacity=0,
-        customdata=told,
+        customdata=facts,
         hovertemplate=heat.hovertemplate.replace("%{z", f"%{{customdata[{shown}]"),
         showlegend=False,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from tl_engine.charts.style import NEUTRAL
+from tl_engine.charts.colours import NEUTRAL
 
 WIDTH, HEIGHT, EDGE = 240, 34, 10
 """Of the picture, and the free space at its sides, in pixels."""

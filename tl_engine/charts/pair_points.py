@@ -6,17 +6,10 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.verdict import Interval
-from tl_engine.charts.style import (
-    BELOW,
-    NEUTRAL,
-    ArmStyle,
-    around,
-    figure,
-    say_empty,
-    translucent,
-    wrapped,
-)
+from tl_engine.analysis.interval import Interval
+from tl_engine.charts.arm_style import ArmStyle, wrapped
+from tl_engine.charts.colours import NEUTRAL, translucent
+from tl_engine.charts.style import BELOW, NO_PAIR, around, figure, hover, say_empty
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
@@ -43,7 +36,7 @@ def paired_slopes(
     smaller than between pairs.
 
     Args:
-        pairs: columns seed, first, second and gain, as analysis.scores.pairs_of gives them.
+        pairs: as `analysis.score_table.pairs_of` returns them.
         interval: of the mean difference, in the metric's column; None where no verdict is possible.
         smallest: the smallest difference that matters, in the metric's column: the grey band.
         words: what the subtitle says of n, split and metric.
@@ -51,7 +44,7 @@ def paired_slopes(
     """
     made = figure(
         "Pair by pair",
-        f"{markup(first.title)} minus {markup(second.title)}<br>"
+        f"{first.name} minus {second.name}<br>"
         f"{markup(words)}<br>{_explained(interval, confidence)}<br>"
         f"grey: less than the {metric.amount(smallest)} that matter",
         margin_t=130,
@@ -60,8 +53,8 @@ def paired_slopes(
         uirevision="pairs",
     )
     if pairs.empty:
-        return say_empty(made, "It is drawn when a pair has finished in both arms.")
-    _lay_out(made, first, second, metric)
+        return say_empty(made, NO_PAIR)
+    _lay_out(made, (first, second), metric)
     points = metric.scale * pairs["gain"]
     for side, ahead in ((first, points > 0), (second, points < 0), (None, points == 0)):
         if ahead.any():
@@ -96,12 +89,12 @@ def _explained(interval: Interval | None, confidence: str) -> str:
     return f"diamond: mean difference; bar: {bar}"
 
 
-def _lay_out(made: go.Figure, first: ArmStyle, second: ArmStyle, metric: Metric) -> None:
+def _lay_out(made: go.Figure, sides: tuple[ArmStyle, ArmStyle], metric: Metric) -> None:
     made.update_layout(
         xaxis={
             "domain": SLOPES,
             "tickvals": [0, 1],
-            "ticktext": [wrapped(side.title) for side in (first, second)],
+            "ticktext": [wrapped(side.title) for side in sides],
             "tickangle": 0,
             "range": [-0.25, 1.25],
             "showgrid": False,
@@ -135,7 +128,7 @@ def _add_slopes(
 ) -> None:
     """The slopes of the pairs in which a side is ahead, None for ties, as one broken line."""
     scores = pairs[["first", "second"]].to_numpy(float)
-    told = pairs[["seed", "first", "second"]].assign(points=points).to_numpy(float)
+    rows = pairs[["seed", "first", "second"]].assign(points=points).to_numpy(float)
     made.add_scatter(
         x=np.tile([0.0, 1.0, np.nan], len(pairs)),
         y=np.column_stack([scores, np.full(len(pairs), np.nan)]).ravel(),
@@ -143,11 +136,12 @@ def _add_slopes(
         line={"color": _colour(side), "width": 1.8},
         marker={"size": 6},
         opacity=0.9,
-        name=f"{markup(side.title)} ahead ({len(pairs)})" if side else f"level ({len(pairs)})",
-        customdata=np.repeat(told, 3, axis=0),
-        hovertemplate=f"pair %{{customdata[0]}}: %{{customdata[1]:{metric.tick}}} and "
-        f"%{{customdata[2]:{metric.tick}}}, difference %{{customdata[3]:+.{metric.digits}f}} "
-        f"{metric.unit}<extra></extra>",
+        name=f"{side.name} ahead ({len(pairs)})" if side else f"level ({len(pairs)})",
+        customdata=np.repeat(rows, 3, axis=0),
+        hovertemplate=hover(
+            f"pair %{{customdata[0]}}: %{{customdata[1]:{metric.tick}}} and "
+            f"%{{customdata[2]:{metric.tick}}}, difference {metric.hover('customdata[3]')}"
+        ),
     )
 
 
@@ -164,20 +158,20 @@ def _add_dots(
         marker={"color": translucent(_colour(side), 0.7), "size": 8},
         showlegend=False,
         customdata=seeds,
-        hovertemplate=f"pair %{{customdata}}: %{{y:+.{metric.digits}f}} {metric.unit}"
-        "<extra></extra>",
+        hovertemplate=hover(f"pair %{{customdata}}: {metric.hover('y')}"),
     )
 
 
 def _add_mean(
     made: go.Figure, mean: float, interval: Interval | None, metric: Metric, confidence: str
 ) -> None:
-    told = f"mean {mean:+.{metric.digits}f} {metric.unit}"
+    words = [f"mean {mean:+.{metric.digits}f} {metric.unit}"]
     error = None
     if interval is not None and np.isfinite(interval.low):
         low, high = metric.scale * interval.low, metric.scale * interval.high
         error = {"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5, "width": 8}
-        told += f"<br>{confidence} interval {low:+.{metric.digits}f} to {high:+.{metric.digits}f}"
+        span = f"{low:+.{metric.digits}f} to {high:+.{metric.digits}f}"
+        words.append(f"{confidence} interval {span}")
     made.add_scatter(
         x=[1],
         y=[mean],
@@ -187,7 +181,7 @@ def _add_mean(
         marker={"symbol": "diamond", "size": 12, "color": NEUTRAL},
         error_y=error,
         showlegend=False,
-        hovertemplate=f"{told}<extra></extra>",
+        hovertemplate=hover(*words),
     )
 
 

@@ -7,15 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import (
-    ArmKey,
-    arm_colours,
-    arm_names,
-    figure,
-    of_page,
-    say_empty,
-    seeds_words,
-)
+from tl_engine.charts.arm_style import ArmKey, ArmRows, arms_in, seeds_of
+from tl_engine.charts.seed_marks import add_seeds
+from tl_engine.charts.style import NO_RUN, figure, hover, say_empty
 from tl_engine.text import markup
 
 
@@ -28,24 +22,21 @@ def per_class(frame: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
             A class without images (NaN) has a row without dots.
         arms: all arms of the page, in their order, for their colours.
     """
-    seeds = frame.groupby(["study", "arm"])["seed"].nunique()
     made = figure(
         "Accuracy per class",
-        f"validation split, {seeds_words(seeds)}",
+        f"validation split, {seeds_of(frame, 'seed')}",
         height=220 + 26 * max(frame["class"].nunique(), 4),
     )
     made.update_xaxes(title="Share predicted right", tickformat=".0%")
     made.update_yaxes(title="True class")
     if frame.empty:
-        return say_empty(made, "It is drawn when a run has finished.")
-    keys = list(dict.fromkeys(zip(frame["study"], frame["arm"], strict=True)))
-    names, colours = arm_names(keys), arm_colours(of_page(keys, arms))
-    for key in keys:
-        colour = colours[key]
-        ours = frame[(frame["study"] == key[0]) & (frame["arm"] == key[1])]
-        if seeds[key] > 1:
-            _add_seeds(made, ours, names[key], colour)
-        _add_means(made, ours, names[key], colour)
+        return say_empty(made, NO_RUN)
+    for arm in arms_in(frame, arms):
+        if arm.rows["seed"].nunique() > 1:
+            look = {"color": arm.colour, "size": 5, "opacity": 0.45}
+            places = arm.rows["accuracy"], arm.rows["class"].map(markup)
+            add_seeds(made, arm.rows, *places, arm.name, look, "%{y}: %{x:.1%}")
+        _add_means(made, arm)
     made.update_yaxes(
         type="category",  # or classes called "0" to "9" would become a scale
         categoryorder="array",
@@ -62,28 +53,16 @@ def _order(frame: pd.DataFrame) -> list[str]:
     return list(arms.iloc[:, 0].sort_values().index)
 
 
-def _add_seeds(made: go.Figure, rows: pd.DataFrame, name: str, colour: str) -> None:
-    made.add_scatter(
-        x=rows["accuracy"],
-        y=rows["class"].map(markup),
-        mode="markers",
-        marker={"color": colour, "size": 5, "opacity": 0.45},
-        showlegend=False,
-        customdata=rows["seed"],
-        hovertemplate=f"{name}, pair %{{customdata}}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
-    )
-
-
-def _add_means(made: go.Figure, rows: pd.DataFrame, name: str, colour: str) -> None:
-    means = rows.groupby("class", sort=False)["accuracy"].mean()
-    seeds = rows["seed"].nunique()
+def _add_means(made: go.Figure, arm: ArmRows) -> None:
+    means = arm.rows.groupby("class", sort=False)["accuracy"].mean()
+    seeds = arm.rows["seed"].nunique()
     mean = f", mean of {seeds} seeds" if seeds > 1 else ""
     made.add_scatter(
         x=means,
         y=means.index.map(markup),
         mode="markers",
-        marker={"color": colour, "size": 12},
-        name=name,
+        marker={"color": arm.colour, "size": 12},
+        name=arm.name,
         showlegend=True,
-        hovertemplate=f"{name}{mean}<br>%{{y}}: %{{x:.1%}}<extra></extra>",
+        hovertemplate=hover(f"{arm.name}{mean}", "%{y}: %{x:.1%}"),
     )

@@ -7,9 +7,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.steps import EDGE
-from tl_engine.charts.phase_effects import Arms, add_lines, of_arm, room
+from tl_engine.charts.arm_style import of_arm, seeds_of
+from tl_engine.charts.colours import NEUTRAL, translucent
 from tl_engine.charts.phases import layers
-from tl_engine.charts.style import NEUTRAL, figure, say_empty, seeds_words, translucent
+from tl_engine.charts.seed_marks import Arms, add_losses, room
+from tl_engine.charts.style import figure, hover, say_empty
 from tl_engine.text import markup
 
 APART = 2 * EDGE + 20
@@ -23,22 +25,18 @@ def losses(around: pd.DataFrame, arms: Arms) -> go.Figure:
     """The loss of each of the last steps before a switch and of the first after it.
 
     Args:
-        around: as `analysis.diagnosis.around_switches` gives it.
+        around: as `analysis.phase_tables.around_switches` gives it.
     """
     made = figure(
         "Loss across the switch",
-        f"of single training batches, up to {EDGE} steps<br>either side, {_seeds(around)}",
+        f"of single training batches, up to {EDGE} steps<br>either side, {seeds_of(around)}",
         margin_t=96,
         **room(arms),
     )
     if around.empty:
         return say_empty(made, "It is drawn where one phase followed another.")
     placed = around.assign(along=APART * around["phase"] + around["step"])
-    for key, arm in arms.items():
-        ours = of_arm(placed, key)
-        for place, (_, part) in enumerate(ours.groupby("phase")):
-            look = ("along", "loss", markup(arm.name), arm.colour, ".4f")
-            add_lines(made, part, *look, legend=place == 0, mode="lines")
+    add_losses(made, placed, arms, "along", mode="lines")
     phases = sorted(set(around["phase"]))
     for phase in phases:
         made.add_vline(APART * phase, line={"color": translucent(NEUTRAL, 0.8), "width": 1})
@@ -60,42 +58,39 @@ def gradients(rows: pd.DataFrame, arms: Arms) -> go.Figure:
     """How large each block's gradient is for its weights, when a phase begins that trains it.
 
     Args:
-        rows: as `analysis.diagnosis.gradients` gives them.
+        rows: as `analysis.phase_tables.gradients` gives them.
     """
     made = figure(
         "Gradients when layers are freed",
         "‖g‖ / ‖W‖, first training batch of phases that<br>"
-        f"train more than the head, {_seeds(rows)}",
+        f"train more than the head, {seeds_of(rows)}",
         margin_t=96,
         **room(arms),
     )
-    known = rows[rows["relative"] > 0]
-    if known.empty:
+    measured = rows[rows["relative"] > 0]
+    if measured.empty:
         return say_empty(made, "It is drawn for phases that train more than the head.")
     # Of the phase that frees most: a phase of few blocks would put the head under the others.
-    blocks = max((list(part) for _, part in known.groupby(["run", "phase"])["block"]), key=len)
+    blocks = max((list(part) for _, part in measured.groupby(["run", "phase"])["block"]), key=len)
     height = {block: place for place, block in enumerate(blocks)}
     apart = 0.7 / len(arms)
     for number, (key, arm) in enumerate(arms.items()):
         shift = apart * ((len(arms) - 1) / 2 - number)
-        ours = of_arm(known, key)
-        for place, phase in enumerate(sorted(set(ours["phase"]))):
-            part = ours[ours["phase"] == phase]
-            name = f"{markup(arm.name)}, phase {phase + 1} ({layers(part['trained'].iloc[0])})"
+        for place, (_, part) in enumerate(of_arm(measured, key).groupby("phase")):
+            phase = part["phase"].iloc[0]
+            name = f"{arm.name}, phase {phase + 1} ({layers(part['trained'].iloc[0])})"
             look = {"color": arm.colour, "symbol": SYMBOLS[place % len(SYMBOLS)]}
             means = np.exp(np.log(part["relative"]).groupby(part["block"], sort=False).mean())
-            for values, size, faint in (
-                (part.set_index("block")["relative"], 4, 0.5),
-                (means, 9, 1),
-            ):
+            seeds = part.set_index("block")["relative"]
+            for values, size, opacity in ((seeds, 4, 0.5), (means, 9, 1)):
                 made.add_scatter(
                     x=values,
                     y=[height[block] + shift for block in values.index],
                     mode="markers",
-                    marker={**look, "size": size, "opacity": faint},
+                    marker={**look, "size": size, "opacity": opacity},
                     name=name,
                     showlegend=size > 4,
-                    hovertemplate=f"{name}<br>%{{x:.3g}}<extra></extra>",
+                    hovertemplate=hover(name, "%{x:.3g}"),
                 )
     made.update_xaxes(title="‖g‖ / ‖W‖, large: geometric mean", type="log", tickvals=TICKS)
     made.update_yaxes(
@@ -105,7 +100,3 @@ def gradients(rows: pd.DataFrame, arms: Arms) -> go.Figure:
     )
     made.update_layout(height=made.layout.height + 18 * max(len(blocks) - 6, 0))
     return made
-
-
-def _seeds(rows: pd.DataFrame) -> str:
-    return seeds_words(rows.groupby(["study", "arm"])["run"].nunique())

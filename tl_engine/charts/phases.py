@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from tl_engine.charts.style import ON_PHASE, phase_colour
+from tl_engine.charts.colours import ON_PHASE, phase_colour
 
 PhaseFacts = tuple[str | int, int, float]
 """What a picture says of a phase: trainable ("head", "all", 3 or "top 3"), epochs, learning

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tl_engine.charts.style import translucent
+from tl_engine.charts.colours import translucent
 from tl_engine.text import markup
 
 ROWS = "display:grid;grid-template-columns:minmax(6em,9em) 1fr 4em;gap:6px 12px;align-items:center"

@@ -6,7 +6,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.calibration import BINS
-from tl_engine.charts.style import NEUTRAL, figure, say_empty, translucent
+from tl_engine.charts.colours import NEUTRAL, translucent
+from tl_engine.charts.style import NO_RUN, add_silent_line, figure, hover, say_empty
 from tl_engine.text import markup
 
 LARGEST = 22
@@ -34,7 +35,7 @@ def reliability_diagram(bins: pd.DataFrame, title: str, colour: str, of_what: st
     made.update_xaxes(title="Confidence", **axis)
     made.update_yaxes(title="Share right", **axis)
     if not images:
-        return say_empty(made, "It is drawn when a run has finished.")
+        return say_empty(made, NO_RUN)
     made.add_bar(
         x=(bins["bin"] + 0.5) / BINS,
         base=bins["low"],
@@ -44,14 +45,7 @@ def reliability_diagram(bins: pd.DataFrame, title: str, colour: str, of_what: st
         hoverinfo="skip",
         showlegend=False,
     )
-    made.add_scatter(
-        x=[0, 1],
-        y=[0, 1],
-        mode="lines",
-        line={"color": NEUTRAL, "width": 1, "dash": "dot"},
-        hoverinfo="skip",
-        showlegend=False,
-    )
+    add_silent_line(made, [0, 1], [0, 1], {"color": NEUTRAL, "width": 1, "dash": "dot"})
     made.add_scatter(
         x=bins["confidence"],
         y=bins["accuracy"],
@@ -60,7 +54,9 @@ def reliability_diagram(bins: pd.DataFrame, title: str, colour: str, of_what: st
         marker={"size": 6 + (LARGEST - 6) * (bins["images"] / bins["images"].max()) ** 0.5},
         showlegend=False,
         customdata=bins[["images", "low", "high"]],
-        hovertemplate="said %{x:.1%}, right %{y:.1%}<br>%{customdata[0]:,} images; calibrated: "
-        "%{customdata[1]:.1%} to %{customdata[2]:.1%}<extra></extra>",
+        hovertemplate=hover(
+            "said %{x:.1%}, right %{y:.1%}",
+            "%{customdata[0]:,} images; calibrated: %{customdata[1]:.1%} to %{customdata[2]:.1%}",
+        ),
     )
     return made

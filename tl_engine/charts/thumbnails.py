@@ -1,4 +1,4 @@
-"""A grid of small pictures with what models said of them.
+"""A grid of small pictures with the classes that models predicted.
 
 One piece of HTML, because a page with a widget per picture takes a second to draw, with pixels
 left as they are: a blurred picture hides what the model saw.
@@ -21,8 +21,14 @@ GRID = f"display:grid;grid-template-columns:repeat(auto-fill,minmax({WIDTH + 8}p
 CAPTION = "font-size:13px;line-height:1.35;overflow-wrap:anywhere"
 
 
-class Said(NamedTuple):
-    """What one model said of a picture: its colour (hex) and name, a class, its probability."""
+class Predicted(NamedTuple):
+    """What one model predicted for a picture.
+
+    Attributes:
+        colour: of the model, hex.
+        label: the class.
+        confidence: its probability, 0 to 1.
+    """
 
     colour: str
     model: str
@@ -31,17 +37,23 @@ class Said(NamedTuple):
 
 
 class Thumbnail(NamedTuple):
-    """A picture, uint8 (height, width, 3), its true class, what was said, and a last word."""
+    """A picture.
+
+    Attributes:
+        pixels: uint8 (height, width, 3).
+        truth: its true class.
+        note: a last line; empty for none.
+    """
 
     pixels: np.ndarray
     truth: str
-    said: tuple[Said, ...]
+    predicted: tuple[Predicted, ...]
     note: str = ""
 
 
 def thumbnails(pictures: Sequence[Thumbnail]) -> str:
     """HTML of the pictures in their order, under the names of the models if there are several."""
-    models = {said.model: said.colour for picture in pictures for said in picture.said}
+    models = {one.model: one.colour for picture in pictures for one in picture.predicted}
     words = " &emsp; ".join(f"{_dot(colour)} {markup(name)}" for name, colour in models.items())
     legend = f'<p style="margin:0 0 8px">{words}</p>' if len(models) > 1 else ""
     return f'{legend}<div style="{GRID}">{"".join(map(_figure, pictures))}</div>'
@@ -49,7 +61,7 @@ def thumbnails(pictures: Sequence[Thumbnail]) -> str:
 
 def _figure(picture: Thumbnail) -> str:
     truth = markup(picture.truth)
-    lines = "".join(_line(said, picture.truth) for said in picture.said)
+    lines = "".join(_line(one, picture.truth) for one in picture.predicted)
     note = f'<div style="opacity:0.7">{markup(picture.note)}</div>' if picture.note else ""
     return (
         f'<figure style="margin:0">{_image(picture)}'
@@ -62,7 +74,7 @@ def _image(picture: Thumbnail) -> str:
     if max(pixels.shape[:2]) > WIDTH:
         pixels, rendering = preview(pixels, 2 * WIDTH), "auto"
     width = min(pixels.shape[1] * max(WIDTH // max(pixels.shape[:2]), 1), WIDTH)
-    words = ", ".join(f"{markup(said.model)} said {markup(said.label)}" for said in picture.said)
+    words = ", ".join(f"{markup(one.model)} said {markup(one.label)}" for one in picture.predicted)
     source = b64encode(to_png(pixels)).decode()
     return (
         f'<img src="data:image/png;base64,{source}" alt="{markup(picture.truth)}; {words}" '
@@ -70,11 +82,11 @@ def _image(picture: Thumbnail) -> str:
     )
 
 
-def _line(said: Said, truth: str) -> str:
-    sign = "✓" if said.label == truth else "✗"
+def _line(predicted: Predicted, truth: str) -> str:
+    sign, label = "✓" if predicted.label == truth else "✗", markup(predicted.label)
     return (
-        f'<div title="{markup(said.model)}">{_dot(said.colour)} {sign} {markup(said.label)} '
-        f"{said.confidence:.0%}</div>"
+        f'<div title="{markup(predicted.model)}">{_dot(predicted.colour)} {sign} {label} '
+        f"{predicted.confidence:.0%}</div>"
     )
 
 

@@ -11,11 +11,20 @@ from tl_engine.errors import ClosedError, StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, RunStore, StudyFolder, ledger, summarise
 from tl_engine.runs.run_outputs import bytes_on_disk, log_tail
-from tl_engine.text import lines, plain
+from tl_engine.text import counted, lines, plain
 
 NONE_YET = "No runs yet: start with `python -m tl_engine run --preset try-it`."
 COLUMNS = ("run", "arm", "state", "epoch", "validation accuracy", "best (epoch)")
-TIMES = ("training time (s)", "cold time (s)", "total time (s)")
+TIMES = {
+    "training": "training time (s)",
+    "cold": "cold time (s)",
+    "total": "total time (s)",
+}
+"""Times of `runs.times`, with their names in words."""
+EPOCH_COLUMNS = (
+    *("epoch", "trainable", "learning_rate", "seconds"),
+    *("loss", "accuracy", "val_loss", "val_accuracy"),
+)
 
 
 def add_to(commands: Any) -> None:
@@ -51,41 +60,39 @@ def show(options: argparse.Namespace, store: RunStore) -> int:
 
 def summary(run: Run) -> dict[str, Any]:
     """One run in a line; its times are those of `runs.times`, in seconds."""
-    known = summarise(run)
+    found = summarise(run)
     return {
         "run": run.id,
         "study": run.study.title,
         "arm": run.arm,
         "pair": run.pair,
-        "order": known.recipe.order if known.recipe else None,
-        "state": known.state.value,
-        "sentence": known.sentence,
-        "epoch": len(known.accuracies),
-        "epochs": known.recipe.total_epochs if known.recipe else None,
-        "val_accuracy": known.last,
-        "best": known.best.accuracy if known.best else None,
-        "best_epoch": known.best.epoch if known.best else None,
-        **{f"{name}_seconds": value for name, value in known.times._asdict().items()},
+        "order": found.recipe.order if found.recipe else None,
+        "state": found.state.value,
+        "sentence": found.sentence,
+        "epoch": len(found.accuracies),
+        "epochs": found.recipe.total_epochs if found.recipe else None,
+        "val_accuracy": found.last,
+        "best": found.best.accuracy if found.best else None,
+        "best_epoch": found.best.epoch if found.best else None,
+        **{f"{name}_seconds": value for name, value in found.times._asdict().items()},
     }
 
 
 def print_runs(rows: list[dict[str, Any]]) -> None:
     """Print summaries of runs as a table."""
-    print_table(
-        [*COLUMNS, *TIMES],
+    cells = [
         [
-            [
-                row["run"],
-                row["arm"],
-                row["state"],
-                f"{row['epoch']}/{number(row['epochs']) or '?'}",
-                percent(row["val_accuracy"]),
-                "" if row["best"] is None else f"{percent(row['best'])} ({row['best_epoch']})",
-                *(seconds(row[f"{name}_seconds"]) for name in ("training", "cold", "total")),
-            ]
-            for row in rows
-        ],
-    )
+            row["run"],
+            row["arm"],
+            row["state"],
+            f"{row['epoch']}/{number(row['epochs']) or '?'}",
+            percent(row["val_accuracy"]),
+            "" if row["best"] is None else f"{percent(row['best'])} ({row['best_epoch']})",
+            *(seconds(row[f"{name}_seconds"]) for name in TIMES),
+        ]
+        for row in rows
+    ]
+    print_table([*COLUMNS, *TIMES.values()], cells)
 
 
 def seconds(value: float | None) -> str:
@@ -94,7 +101,7 @@ def seconds(value: float | None) -> str:
 
 
 def _show_run(options: argparse.Namespace, run: Run) -> int:
-    """What was asked, every epoch, the scores, the audit."""
+    """Print the recipe, every epoch, the scores, the audit."""
     line = summary(run)
     if line["state"] == RunState.DAMAGED.value:
         if ClosedError.ADVICE in line["sentence"]:
@@ -103,26 +110,31 @@ def _show_run(options: argparse.Namespace, run: Run) -> int:
             f"Run {run.id} is damaged. {line['sentence']} `python -m tl_engine resume {run.id}` "
             "begins it again and keeps what is damaged aside."
         )
-    facts = {
-        **line,
-        "asked": run.recipe_record,
-        "environments": run.environments,
-        "bit_comparable": run.is_bit_comparable,
-        "bytes_on_disk": bytes_on_disk(run),
-        "history": run.epochs(),
-        "scores": run.scores,
-    }
-    if options.json:
-        return print_json(facts)
+    if not options.json:
+        _print_run(run, line)
+        return 0
+    return print_json(
+        {
+            **line,
+            "asked": run.recipe_record,
+            "environments": run.environments,
+            "bit_comparable": run.is_bit_comparable,
+            "bytes_on_disk": bytes_on_disk(run),
+            "history": run.epochs(),
+            "scores": run.scores,
+        }
+    )
+
+
+def _print_run(run: Run, line: dict[str, Any]) -> None:
     print(f"{run.id}: {plain(run.study.title)}, {plain(run.arm)}, pair {run.pair}")
     print(f"{line['state']}. {line['sentence']}".rstrip())
-    named = zip(TIMES, ("training", "cold", "total"), strict=True)
-    print(", ".join(f"{label} {seconds(line[f'{name}_seconds']) or '–'}" for label, name in named))
+    times = (f"{words} {seconds(line[f'{name}_seconds']) or '–'}" for name, words in TIMES.items())
+    print(", ".join(times))
     print("\n".join(f"  {name}: {value}" for name, value in settings_of(run.recipe).items()))
-    columns = ["epoch", "trainable", "learning_rate", "seconds", "loss", "accuracy"]
-    columns += ["val_loss", "val_accuracy"]
-    print_table(columns, [[number(epoch[name]) for name in columns] for epoch in facts["history"]])
-    for phase in facts["scores"].get("phases", []):
+    rows = [[number(epoch[name]) for name in EPOCH_COLUMNS] for epoch in run.epochs()]
+    print_table(EPOCH_COLUMNS, rows)
+    for phase in run.scores.get("phases", []):
         audit = phase["audit"]
         print(
             f"phase {phase['phase'] + 1} ({phase['trainable']}): {audit['frozen']:,} frozen "
@@ -132,7 +144,6 @@ def _show_run(options: argparse.Namespace, run: Run) -> int:
         print("It went on under other versions or on another machine: not bit-comparable.")
     if run.state is RunState.FAILED:
         print(log_tail(run))
-    return 0
 
 
 def _show_study(options: argparse.Namespace, folder: StudyFolder) -> int:
@@ -145,24 +156,27 @@ def _show_study(options: argparse.Namespace, folder: StudyFolder) -> int:
         asked = {**study.to_dict(), "title": folder.title, "note": folder.note}
         shown = {"study": folder.id, "asked": asked, "digest": study.digest, "runs": rows}
         return print_json({**shown, "verdicts": verdicts, "damaged": damaged})
+    _print_study(folder, rows, [row["verdict"] for row in verdicts])
+    return 0
+
+
+def _print_study(folder: StudyFolder, rows: list[dict[str, Any]], verdicts: list[str]) -> None:
+    study = folder.study
     print(f"{folder.id}: {plain(folder.title)}")
     if folder.note:
         print(lines(folder.note))
-    amount = folder.study.smallest_difference
     print(
-        f"{study.pairs} paired seed{'' if study.pairs == 1 else 's'} of each arm, decided by "
-        f"{study.metric}; smallest difference that matters: {amount:g}"
+        f"{counted(study.pairs, 'paired seed')} of each arm, decided by {study.metric}; smallest "
+        f"difference that matters: {study.smallest_difference:g}"
     )
-    if study.expectation:
-        expected = study.expectation
+    if expected := study.expectation:
         print(f"Expected: {plain(expected.arm)} ahead by {expected.by:g}")
     print("\nArms")
     for arm in study.arms:
         print(f"  {plain(arm.name)}: {settings_of(arm.recipe)['phases']}")
     print("\nRuns")
     print_runs(rows)
-    print("\nVerdicts", *(row["verdict"] for row in verdicts), sep="\n")
-    return 0
+    print("\nVerdicts", *verdicts, sep="\n")
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from tl_engine.runs import Evaluation, RunStore, test_access
 from tl_engine.runs.evaluation_results import result_of
 from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.study_folder import folder_of
+from tl_engine.text import counted
 
-ASKED = (
+QUESTION = (
     "Opening the test split of {study} is counted for ever, and every verdict says so: do it "
     "once, when all is chosen. Open it?"
 )
@@ -47,7 +48,7 @@ def add_to(commands: Any) -> None:
 def open_test(options: argparse.Namespace, store: RunStore) -> int:
     """Measure a study's finished runs on its test split; each testing is counted."""
     study = store.select([options.study])[0].study
-    confirm(options, ASKED.format(study=study.id), "The test split stays closed.")
+    confirm(options, QUESTION.format(study=study.id), "The test split stays closed.")
     return _evaluate(options, store, Evaluation.TEST, [options.study])
 
 
@@ -97,34 +98,41 @@ def _evaluate(
     """Measure the runs that the ids name, study by study, and print what that gave."""
     runs = store.select(ids)
     work_in_background()
-    answered = True
+    is_complete = True
     for study_id in dict.fromkeys(run.study.id for run in runs):
         chosen = [run for run in runs if run.study.id == study_id]
-        study, teller = folder_of(chosen[0]), _Teller(study_id)
+        study, progress = folder_of(chosen[0]), _Progress(study_id)
         try:
-            ended = evaluate(store, study, kind, chosen, handover=options.lease, observer=teller)
+            ended = evaluate(store, study, kind, chosen, handover=options.lease, observer=progress)
         except KeyboardInterrupt:
             print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
             return 130
         if ended:
-            answered = False
+            is_complete = False
             print(f"{study_id}: {ended}", file=sys.stderr)
-    answers = {run.id: result_of(run, kind) for run in runs}
+    results = {run.id: result_of(run, kind) for run in runs}
     if options.json:
-        print_json(answers)
-    elif kind is Evaluation.TEST:
-        times = test_access.count(Evidence(store).test_accesses(folder_of(runs[0])))
-        print(f"The test split was opened {times} time{'' if times == 1 else 's'}.")
-        rows = [[i, f"{a['correct']:,} of {a['total']:,}"] for i, a in answers.items() if a]
+        print_json(results)
+    else:
+        accesses = Evidence(store).test_accesses(folder_of(runs[0]))
+        _print_results(kind, {name: one for name, one in results.items() if one}, accesses)
+    return 0 if is_complete else 1
+
+
+def _print_results(
+    kind: Evaluation, results: dict[str, dict[str, Any]], accesses: list[test_access.TestSetAccess]
+) -> None:
+    if kind is Evaluation.TEST:
+        print(f"The test split was opened {counted(test_access.count(accesses), 'time')}.")
+        rows = [[run, f"{one['correct']:,} of {one['total']:,}"] for run, one in results.items()]
         print_table(["run", "test images right"], rows)
     else:
-        shown = {i: Robustness.of(a) for i, a in answers.items() if a}
-        rows = [[i, f"{r.clean:.1%}", f"{r.mean:.1%}"] for i, r in shown.items()]
+        shown = {run: Robustness.of(one) for run, one in results.items()}
+        rows = [[run, f"{one.clean:.1%}", f"{one.mean:.1%}"] for run, one in shown.items()]
         print_table(["run", "as they are", "mean of all corruptions"], rows)
-    return 0 if answered else 1
 
 
-class _Teller:
+class _Progress:
     """Prints where an evaluation is, when it comes to another run."""
 
     def __init__(self, study_id: str) -> None:

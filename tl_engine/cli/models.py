@@ -36,14 +36,14 @@ def classify(options: argparse.Namespace, store: RunStore) -> int:
     run = store.run(options.run)
     _check_finished(run, "classify")
     with Predictor(store) as predictor:
-        results = [_answer(predictor, run, file, options.invert) for file in options.pictures]
+        results = [_classify(predictor, run, file, options.invert) for file in options.pictures]
     refused = [result for result in results if "error" in result]
     for result in refused:
         print(result["error"], file=sys.stderr)
     if options.json:
         print_json(results)
     else:
-        _print_answers([result for result in results if "top" in result])
+        _print_results([result for result in results if "top" in result])
     return 2 if refused else 0
 
 
@@ -51,7 +51,7 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
     """Keep a finished run's model as model.h5 too, as the article saves it."""
     run = store.run(options.run)
     _check_finished(run, "be exported")
-    with _saying_it_in_the_log_of(run):
+    with _stderr_to_log(run):
         from tl_engine.learning.results import export_h5
 
         export_h5(run)
@@ -60,9 +60,9 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
 
 
 @contextmanager
-def _saying_it_in_the_log_of(run: Run) -> Iterator[None]:
-    """What libraries, TensorFlow's C++ among them, say of this machine is no answer to anybody; it
-    goes where they said it while the run was trained."""
+def _stderr_to_log(run: Run) -> Iterator[None]:
+    """Send what libraries, TensorFlow's C++ among them, print on standard error to the run's log,
+    where it stands from training as well."""
     sys.stderr.flush()
     terminal = os.dup(2)
     try:
@@ -75,19 +75,19 @@ def _saying_it_in_the_log_of(run: Run) -> Iterator[None]:
         os.close(terminal)
 
 
-def _answer(predictor: Predictor, run: Run, file: Path, invert: bool) -> dict[str, Any]:
+def _classify(predictor: Predictor, run: Run, file: Path, invert: bool) -> dict[str, Any]:
     """The likeliest classes of a picture, or the sentence why it cannot be read."""
     described = dataset(run.recipe.dataset)
     try:
         picture = read_upload(read_file(file), described, invert=invert)
     except ImageError as error:
         return {"picture": str(file), "error": f"{_shown(file)}: {error}"}
-    answer = predictor.classify(run, picture.pixels[None])
-    top = ranked(answer.probabilities[0], described.class_names)
+    prediction = predictor.classify(run, picture.pixels[None])
+    top = ranked(prediction.probabilities[0], described.class_names)
     return {"picture": str(file), "top": [vars(one) for one in top]}
 
 
-def _print_answers(results: list[dict[str, Any]]) -> None:
+def _print_results(results: list[dict[str, Any]]) -> None:
     for result in results:
         print(_shown(Path(result["picture"])))
         for prediction in result["top"]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from tl_engine.analysis.steps import kept
+from tl_engine.analysis.steps import first_and_last
 from tl_engine.analysis.work import work_per_image
 from tl_engine.data.splits import Split
 from tl_engine.learning.audit import hashes
@@ -179,4 +179,4 @@ class PhaseTraining:
         if images > size and state.step * size - images > size / 2:
             fresh = fresh[:-1]  # an epoch's last batch, so small that its loss is noise
         if "steps" in state.current:
-            state.current["steps"] = kept(state.current["steps"], fresh)
+            state.current["steps"] = first_and_last(state.current["steps"], fresh)

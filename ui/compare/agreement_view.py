@@ -17,7 +17,7 @@ from tl_engine.analysis.agreement import (
     mcnemar_p,
     seed_disagreement,
 )
-from tl_engine.analysis.mistakes import surest_first
+from tl_engine.analysis.misclassified import by_confidence
 from tl_engine.charts.heatmap_cells import Cell
 from ui import frame
 from ui.arms import ShownArm, budget_of, show_table
@@ -68,7 +68,7 @@ def show_agreement(first: ShownArm, second: ShownArm) -> None:
     if who is not None:
         images_here("agreement")
         surest_of = said[1] if who == "second" else said[0]
-        positions = surest_first(surest_of, in_agreement(*said, who))
+        positions = by_confidence(surest_of, in_agreement(*said, who))
         show_pictures((first, second), said, positions, f"agreement-{who}")
 
 

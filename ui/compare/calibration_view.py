@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from tl_engine.analysis.calibration import TEMPERATURES, Calibration, told
+from tl_engine.analysis.calibration import TEMPERATURES, Calibration, in_a_sentence
 from ui import frame
 from ui.arms import ShownArm, budget_of, show_table
 from ui.compare.saved_predictions import calibration_of, finished_pairs
@@ -30,7 +30,9 @@ def show_calibration(arms: Sequence[ShownArm]) -> None:
         st.caption("Calibration appears when a run has finished.")
         return
     for arm, runs in [(arm, runs) for arm, runs in done if runs][:DIAGRAMS]:
-        st.markdown(escape(told(arm.title, [calibration_of(run) for run in runs.values()]), 400))
+        st.markdown(
+            escape(in_a_sentence(arm.title, [calibration_of(run) for run in runs.values()]), 400)
+        )
     pair = pairs[0]
     if len(pairs) > 1:
         pair = st.selectbox(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from tl_engine.analysis.class_deltas import class_deltas
 from tl_engine.analysis.confusion import per_class_accuracy
-from tl_engine.analysis.verdict import LEAST_PAIRS
+from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import ComparisonError
 from tl_engine.runs import Run

@@ -11,11 +11,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from tl_engine.analysis.mistakes import in_cell, only_in_first
+from tl_engine.analysis.misclassified import in_cell, only_in_first
 from tl_engine.analysis.predictions import check_same_images
 from tl_engine.catalog.datasets import dataset
+from tl_engine.charts.colours import ARMS
 from tl_engine.charts.heatmap_cells import CLICKABLE, Cell
-from tl_engine.charts.style import ARMS
 from ui import frame
 from ui.arms import ShownArm, budget_of, confusions
 from ui.compare.clickable_chart import images_here, show_cells

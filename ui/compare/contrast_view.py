@@ -19,13 +19,15 @@ from tl_engine.analysis.budgets import (
     times_as_much,
 )
 from tl_engine.analysis.fan import confidence_fan
+from tl_engine.analysis.interval import ALPHA
 from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.settings_diff import MISSING
-from tl_engine.analysis.verdict import MISTAKE
-from tl_engine.charts.style import ArmKey, ArmStyle, seeds_words
+from tl_engine.charts.arm_style import ArmKey, ArmStyle, seeds_words
 from tl_engine.recipe import SETTINGS, Recipe
+from tl_engine.report.arms import budgets_of, finished
 from tl_engine.report.basis import rests_on
-from tl_engine.report.judgement import Judged, Question, budgets_of, finished, pairs_in
+from tl_engine.report.judgement import Judged, pairs_in
+from tl_engine.report.question import Question
 from tl_engine.study import name_of_order
 from ui import figures
 from ui.arms import ShownArm, budget_of, show_table
@@ -62,7 +64,7 @@ def show_story(first: ShownArm, second: ShownArm, history: pd.DataFrame) -> None
 def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Question) -> None:
     """Every pair as a slope, and the mean difference with the interval that the verdict has."""
     interval = judged.verdict.interval if judged.verdict else None
-    mistake = judged.verdict.mistake if judged.verdict else MISTAKE
+    alpha = judged.verdict.alpha if judged.verdict else ALPHA
     drawn = figures.paired_slopes(
         judged.pairs,
         _style(first),
@@ -71,7 +73,7 @@ def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Ques
         question.smallest,
         _words(judged, question),
         question.metric,
-        f"{100 * (1 - mistake):.3g} %",
+        f"{100 * (1 - alpha):.3g} %",
         budget=budget_of([first, second]),
     )
     chart(drawn, judged.pairs, "pairs", "Scores of each pair")
@@ -79,9 +81,9 @@ def show_pairs(first: ShownArm, second: ShownArm, judged: Judged, question: Ques
 
 def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Question) -> None:
     """How the difference settles as pairs come in."""
-    mistake = judged.verdict.mistake if judged.verdict else MISTAKE
+    alpha = judged.verdict.alpha if judged.verdict else ALPHA
     pairs = pairs_in(judged, first.title, second.title, question)
-    fan = confidence_fan(pairs, mistake)
+    fan = confidence_fan(pairs, alpha)
     drawn = figures.confidence_fan(
         fan,
         first.title,
@@ -91,7 +93,7 @@ def show_fan(first: ShownArm, second: ShownArm, judged: Judged, question: Questi
         _words(judged, question),
         question.metric,
         judged.verdict.interval if judged.verdict and question.is_planned else None,
-        f"{100 * (1 - mistake):.3g} %",
+        f"{100 * (1 - alpha):.3g} %",
         budget=budget_of([first, second]),
     )
     chart(drawn, fan, "fan", "Mean difference against the number of pairs")

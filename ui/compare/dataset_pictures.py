@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from tl_engine.analysis.mistakes import once_each
+from tl_engine.analysis.misclassified import once_each
 from tl_engine.analysis.predictions import Predictions
 from tl_engine.catalog.datasets import dataset
-from tl_engine.charts.thumbnails import Said, Thumbnail, thumbnails
+from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
 from tl_engine.data.sources import load
 from tl_engine.data.splits import published_validation
 from ui.arms import ShownArm
@@ -61,7 +61,7 @@ def pictures(
             np.asarray(published[said[0].indices[row]]),
             names[said[0].labels[row]],
             tuple(
-                Said(arm.colour, arm.title, names[of.predicted[row]], of.confidences[row])
+                Predicted(arm.colour, arm.title, names[of.predicted[row]], of.confidences[row])
                 for arm, of in zip(arms, said, strict=True)
             ),
             note,

@@ -7,8 +7,8 @@ from math import isinf, isnan
 import pandas as pd
 import streamlit as st
 
+from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.paired_scores import PairedScores
-from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.execution.cost import evaluation_seconds
 from tl_engine.execution.evaluation import start
 from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise

@@ -8,7 +8,8 @@ import streamlit as st
 
 from tl_engine.errors import ThawError
 from tl_engine.report.image_interval import about_seeds, over_images_of
-from tl_engine.report.judgement import Judged, Question
+from tl_engine.report.judgement import Judged
+from tl_engine.report.question import Question
 from ui.arms import ShownArm
 from ui.words import escape
 

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from tl_engine.analysis.confusion import confusion_counts
-from tl_engine.analysis.mistakes import confused_pairs, surest_mistakes
+from tl_engine.analysis.misclassified import confused_pairs, misclassified
 from tl_engine.analysis.predictions import Predictions
 from tl_engine.catalog.datasets import dataset
 from ui import frame
@@ -48,7 +48,7 @@ def show_mistakes(arms: Sequence[ShownArm]) -> None:
         )
     counted_per_seed(len(pairs))
     if kind == SUREST:
-        show_pictures([arm], [said], surest_mistakes(said), "mistakes")
+        show_pictures([arm], [said], misclassified(said), "mistakes")
     else:
         _show_confused(arm, said)
 
@@ -57,7 +57,7 @@ def _show_confused(arm: ShownArm, said: Predictions) -> None:
     """Couples of classes that are taken for one another, each with its surest mistakes."""
     names = dataset(arm.runs[0].recipe.dataset).class_names
     couples = confused_pairs(confusion_counts(said.labels, said.predicted, said.classes))
-    mistakes = surest_mistakes(said)
+    mistakes = misclassified(said)
     for couple in couples.head(COUPLES).to_dict("records"):
         among = [couple["one"], couple["other"]]
         one, other = (escape(names[place]) for place in among)

@@ -9,7 +9,7 @@ from tl_engine.analysis.paired_scores import paired_scores
 from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
 from tl_engine.data.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
-from tl_engine.report.judgement import is_planned
+from tl_engine.report.question import is_planned
 from tl_engine.runs import Evaluation, Run
 from tl_engine.runs.evaluation_results import result_of
 from ui import frame

@@ -15,7 +15,7 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.data.duplicates import NEAR, Duplicates
 from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
-from tl_engine.report.judgement import is_planned
+from tl_engine.report.question import is_planned
 from tl_engine.runs import Evaluation, Run, StudyEvaluation, StudyFolder, TestSetAccess
 from tl_engine.runs.evaluation_results import result_arrays, result_of
 from tl_engine.runs.evidence import Evidence

@@ -12,19 +12,21 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
-from tl_engine.analysis.rule import AT_END
-from tl_engine.analysis.verdict import LEAST_PAIRS, Outcome, Pairs, Procedure, Verdict, decide
+from tl_engine.analysis.interval import LEAST_PAIRS
+from tl_engine.analysis.rule import AT_END, Pairs, Procedure
+from tl_engine.analysis.verdict import Outcome, Verdict, decide
 from tl_engine.catalog.glossary import explain
 from tl_engine.execution.launcher import launch, launcher
 from tl_engine.metric import Metric
+from tl_engine.report.arms import evidence_of_arms
 from tl_engine.report.basis import (
-    evidence_of_arms,
     looks_at_test,
     pairs_computed_before,
     rests_on,
     seen_before,
 )
-from tl_engine.report.judgement import Judged, Question, judge, question_of
+from tl_engine.report.judgement import Judged, judge
+from tl_engine.report.question import Question, question_of
 from tl_engine.runs import Run, summarise
 from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.evidence import Evidence, of_store
@@ -179,12 +181,12 @@ def _evidence(
 
 def _as_planned(one: Judged, chosen: tuple[ShownArm, ShownArm], question: Question) -> str:
     """The verdict of the planned pairs, where others were added since: it stands."""
-    verdict, plan = one.verdict, one.found.plan if one.found else None
+    verdict, plan = one.verdict, one.evidence.plan if one.evidence else None
     if verdict is None or plan is None or len(plan) == len(one.pairs):
         return ""
     gains = np.array([question.metric.sign * (ours.score - theirs.score) for ours, theirs in plan])
     pairs = Pairs(gains, chosen[0].title, chosen[1].title, len(gains), gains)
-    said = decide(pairs, question.smallest, metric=question.metric, mistake=verdict.mistake)
+    said = decide(pairs, question.smallest, metric=question.metric, alpha=verdict.alpha)
     return escape(f"At the {len(plan)} planned pairs: {said.sentence}", 600)
 
 

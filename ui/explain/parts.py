@@ -12,9 +12,11 @@ import streamlit as st
 
 from tl_engine.analysis import phase_tables
 from tl_engine.analysis.agreement import disagreement, seed_disagreement
-from tl_engine.analysis.phase_tables import EARLIER, STANDING, Told
+from tl_engine.analysis.phase_tables import EARLIER, STANDING, RunPhases
 from tl_engine.charts.agreement_matrix import Apart
-from tl_engine.charts.phase_effects import Arms, Drawn, images_words
+from tl_engine.charts.arm_style import ArmStyle
+from tl_engine.charts.phase_effects import images_words
+from tl_engine.charts.seed_marks import Arms
 from ui import figures, frame
 from ui.arms import ShownArm, budget_of
 from ui.compare.saved_predictions import finished_pairs, predictions_of
@@ -44,7 +46,7 @@ def explain(shown: Sequence[ShownArm]) -> None:
     _say_missing(told, looked_at)
     if not looked_at:
         return
-    arms = {arm.key: Drawn(arm.title, arm.colour) for arm in shown}
+    arms = {arm.key: ArmStyle(arm.title, arm.colour) for arm in shown}
     there = {(one.study, one.arm) for one in looked_at}
     arms = {key: arm for key, arm in arms.items() if key in there}
     states = phase_tables.states(looked_at)
@@ -63,13 +65,15 @@ def explain(shown: Sequence[ShownArm]) -> None:
     _phases(phase_tables.by_phase(looked_at), {key: arm.name for key, arm in arms.items()})
 
 
-def told_of(arm: ShownArm) -> list[Told]:
+def told_of(arm: ShownArm) -> list[RunPhases]:
     """An arm's finished runs with the records of their phases."""
     study, name = arm.key
-    return [Told(study, name, run.pair, run.id, run.scores.get("phases", [])) for run in arm.runs]
+    return [
+        RunPhases(study, name, run.pair, run.id, run.scores.get("phases", [])) for run in arm.runs
+    ]
 
 
-def _say_missing(told: Sequence[Told], looked_at: Sequence[Told]) -> None:
+def _say_missing(told: Sequence[RunPhases], looked_at: Sequence[RunPhases]) -> None:
     missing = [one for one in told if one not in looked_at]
     if not missing:
         return
@@ -91,7 +95,7 @@ def _draw(grid: Any, key: str, figure: go.Figure, numbers: pd.DataFrame, words: 
         st.caption(words)
 
 
-def _strip(told: list[Told], arms: Arms, budget: str) -> tuple[Part, ...]:
+def _strip(told: list[RunPhases], arms: Arms, budget: str) -> tuple[Part, ...]:
     """The charts of what was looked at while training."""
     states, blocks, paths = (
         made(told) for made in (phase_tables.states, phase_tables.blocks, phase_tables.paths)

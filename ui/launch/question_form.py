@@ -9,8 +9,9 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.analysis.contrast import ORDER, factors_of
+from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
+from tl_engine.analysis.power import detectable, pairs_needed
 from tl_engine.analysis.rule import END
-from tl_engine.analysis.verdict import LEAST_PAIRS, MISTAKE, detectable, pairs_needed
 from tl_engine.catalog.glossary import explain
 from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
@@ -157,14 +158,14 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
     if pilot.spread == 0:
         return f"In \u201c{escape(pilot.title)}\u201d all {pilot.pairs} pairs differ by the same."
     contrasts = _contrasts(arms)
-    mistake = END * MISTAKE / contrasts
-    found = metric.about(detectable(pilot.spread, pairs, mistake))
+    alpha = END * ALPHA / contrasts
+    found = metric.about(detectable(pilot.spread, pairs, alpha))
     words = (
         f"{pairs} pairs find a difference of {found} between {escape(first.name)} and "
         f"{escape(second.name)} four times in five, by {spread}"
     )
     if isinstance(smallest, int | float) and smallest > 0:
-        needed = pairs_needed(smallest / metric.scale / pilot.spread, mistake=mistake)
+        needed = pairs_needed(smallest / metric.scale / pilot.spread, alpha=alpha)
         words += f"; {metric.amount(smallest / metric.scale)} would take {needed:,} pairs"
     many = f" as if it were the first of {contrasts} contrasts (Holm), which is the hardest"
     return f"{words}{',' + many if contrasts > 1 else ''}."

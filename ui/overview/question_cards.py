@@ -14,7 +14,8 @@ from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.charts.interval_strip import interval_svg
 from tl_engine.errors import StoreError
 from tl_engine.report.basis import rests_on
-from tl_engine.report.judgement import Judged, Question, judge, question_of
+from tl_engine.report.judgement import Judged, judge
+from tl_engine.report.question import Question, question_of
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.observations import recipe_id
 from ui import health_note

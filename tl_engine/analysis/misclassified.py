@@ -1,4 +1,4 @@
-"""Mistakes: which images are behind a number, the surest first."""
+"""Misclassified images: which images are behind a number, the most confident predictions first."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ import pandas as pd
 from tl_engine.analysis.predictions import Predictions, check_same_images
 
 
-def surest_first(predictions: Predictions, positions: np.ndarray) -> np.ndarray:
+def by_confidence(predictions: Predictions, positions: np.ndarray) -> np.ndarray:
     """The positions (m,) by falling confidence; equals keep their order."""
     return positions[np.argsort(-predictions.confidences[positions], kind="stable")]
 
 
-def surest_mistakes(predictions: Predictions) -> np.ndarray:
-    """Positions (m,) of all mistakes, the one that was said with most confidence first."""
-    return surest_first(predictions, np.flatnonzero(~predictions.right))
+def misclassified(predictions: Predictions) -> np.ndarray:
+    """Positions (m,) of all wrong predictions, the most confident first."""
+    return by_confidence(predictions, np.flatnonzero(~predictions.right))
 
 
-def in_cell(predictions: Predictions, true: int, said: int) -> np.ndarray:
-    """Positions (m,) of a confusion's cell, the surest first."""
-    there = (predictions.labels == true) & (predictions.predicted == said)
-    return surest_first(predictions, np.flatnonzero(there))
+def in_cell(predictions: Predictions, true: int, predicted: int) -> np.ndarray:
+    """Positions (m,) of a confusion's cell, the most confident first."""
+    is_in = (predictions.labels == true) & (predictions.predicted == predicted)
+    return by_confidence(predictions, np.flatnonzero(is_in))
 
 
-def only_in_first(first: Predictions, second: Predictions, true: int, said: int) -> np.ndarray:
-    """Positions (m,) of what is in the first one's cell and not in the second's, the surest of
-    the first one first: what the difference of two confusions is made of.
+def only_in_first(first: Predictions, second: Predictions, true: int, predicted: int) -> np.ndarray:
+    """Positions (m,) of what is in the first one's cell and not in the second's, the first one's
+    most confident first: what the difference of two confusions is made of.
 
     Raises:
         ComparisonError: unless both are of the same images in the same order.
     """
     check_same_images(first, second)
-    there = in_cell(first, true, said)
-    return there[second.predicted[there] != said]
+    positions = in_cell(first, true, predicted)
+    return positions[second.predicted[positions] != predicted]
 
 
 def once_each(
@@ -46,11 +46,11 @@ def once_each(
         (k,): where each seed draws its own validation split, not every run has every image.
     """
     images, rows = np.unique(predictions.indices, return_counts=True)
-    there, firsts, times = np.unique(
+    found, firsts, times = np.unique(
         predictions.indices[positions], return_index=True, return_counts=True
     )
     order = np.argsort(firsts)
-    of = rows[np.searchsorted(images, there)]
+    of = rows[np.searchsorted(images, found)]
     return positions[firsts[order]], times[order], of[order]
 
 
@@ -61,8 +61,8 @@ def confused_pairs(counts: np.ndarray) -> pd.DataFrame:
         counts: (classes, classes), rows are true classes.
 
     Returns:
-        Columns one, other (one < other), images, one_as_other, other_as_one; couples that are
-        never confused left out.
+        Columns one, other (class indices, one < other), images, one_as_other, other_as_one;
+        pairs of classes that are never confused are left out.
     """
     one, other = np.triu_indices(len(counts), k=1)
     frame = pd.DataFrame(

@@ -1,0 +1,126 @@
+"""Runs that were lost: counted at chance, and a verdict that this changes is withheld.
+
+A run that failed is an outcome of its arm; without it the survivors decide.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tl_engine.analysis.health import FAILED, LOST, Health, Level, RunFacts
+from tl_engine.analysis.rule import AT_END, Pairs
+from tl_engine.analysis.verdict import CLAIMS, Outcome, Verdict
+from tl_engine.metric import LOSS, Metric
+
+
+class ArmEvidence(NamedTuple):
+    """One arm of a comparison as evidence.
+
+    Attributes:
+        facts: of every run by pair; of several runs of one pair those of the one that counts.
+        scores: by pair, of the finished runs that count.
+        classes: of its dataset.
+    """
+
+    facts: Mapping[int, RunFacts]
+    scores: Mapping[int, float]
+    classes: int
+
+
+def with_lost(pairs: Pairs, first: ArmEvidence, second: ArmEvidence, metric: Metric) -> Pairs:
+    """The pairs with those added in which a run was lost, at chance (`counted_at_chance`), judged
+    by the same plan.
+
+    Args:
+        pairs: those of which both runs have a score.
+    """
+    lost = _gains_at_chance((first, second), metric)
+    if not len(lost):
+        return pairs
+    gains = np.concatenate([pairs.differences, lost])
+    plan = pairs.planned_differences
+    if plan is None and len(gains) == pairs.planned:  # with them all planned pairs are in
+        plan = gains
+    return pairs._replace(differences=gains, planned_differences=plan)
+
+
+def _gains_at_chance(arms: tuple[ArmEvidence, ArmEvidence], metric: Metric) -> np.ndarray:
+    """Gains (n,) of the first arm in the pairs in which a run was lost, in order of the pairs.
+
+    A pair in which one run finished and the other was lost counts; so does one in which both
+    failed, as no difference. A pair that was stopped, damaged or deleted in both arms is left out,
+    and so is one with a run that is still coming.
+    """
+    done = arms[0].scores.keys() & arms[1].scores.keys()
+    chances = [_score_of_lost(arm, arms, metric) for arm in arms]
+    gains = []
+    for pair in sorted((arms[0].facts.keys() & arms[1].facts.keys()) - done):
+        states = [arm.facts[pair].state for arm in arms]
+        scores = [
+            arm.scores.get(pair, chance if state in LOST else math.nan)
+            for arm, chance, state in zip(arms, chances, states, strict=True)
+        ]
+        is_outcome = FAILED in states or any(pair in arm.scores for arm in arms)
+        if is_outcome and not any(map(math.isnan, scores)):
+            gains.append(metric.sign * (scores[0] - scores[1]))
+    return np.array(gains, float)
+
+
+def _score_of_lost(
+    arm: ArmEvidence, both: tuple[ArmEvidence, ArmEvidence], metric: Metric
+) -> float:
+    """What a lost run counts as: a guess, or the worst that finished where that is worse."""
+    scores = [chance_score(metric, arm.classes), *both[0].scores.values(), *both[1].scores.values()]
+    return min(scores) if metric.sign > 0 else max(scores)
+
+
+def chance_score(metric: Metric, classes: int) -> float:
+    """What a guess among the classes scores: 1 / classes, or a loss of ln(classes)."""
+    return math.log(classes) if metric.name == LOSS.name else 1 / classes
+
+
+def withheld(
+    verdict: Verdict, counted: Verdict, health: Health, *, is_counted: bool
+) -> tuple[Verdict, Health]:
+    """The verdict, or none where lost runs, counted at chance, would change the outcome.
+
+    Args:
+        verdict: of the pairs that finished.
+        counted: with lost runs at chance, in all comparisons of the family.
+        is_counted: whether pairs of this comparison were added; else only its share of the error
+            may have changed.
+    """
+    if verdict.outcome is Outcome.LOOK:
+        return verdict, health
+    less = _rests_on_less(verdict, counted)
+    if _claim(verdict) == _claim(counted) and not less:
+        if not health.lost:
+            return verdict, health
+        same = "The verdict is the same with them counted at chance."
+        none = "None is counted: the other runs of their pairs say nothing, or are still coming."
+        return verdict, health.with_finding(Level.PROBLEM, same if is_counted else none)
+    lost = health.lost if is_counted else ("runs of other comparisons of the family were lost",)
+    sentence = counted.sentence
+    if less:
+        sentence = f"the {counted.pairs} planned pairs alone decide. {sentence}"
+    sentence = (
+        f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} Counted at chance: "
+        f"{sentence}"
+    )
+    nothing = verdict._replace(interval=None, p=math.nan, more_pairs=None)
+    return nothing._replace(outcome=Outcome.WITHHELD, sentence=sentence), health
+
+
+def _claim(verdict: Verdict) -> tuple[Outcome, bool]:
+    """The outcome, and whether the second arm is the one that it names."""
+    return verdict.outcome, verdict.outcome in CLAIMS and verdict.difference < 0
+
+
+def _rests_on_less(verdict: Verdict, counted: Verdict) -> bool:
+    """Whether only the planned pairs, of which none was lost, still show what all pairs did."""
+    at_end = counted.procedure in AT_END and verdict.procedure not in AT_END
+    return at_end and counted.pairs < verdict.pairs
