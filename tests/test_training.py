@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.catalog.datasets import dataset
 from tl_engine.data.splits import Split
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
 from tl_engine.learning import phase_training, training, variables
@@ -190,7 +189,7 @@ def test_arrays_of_another_network_are_refused():
 def test_a_finished_run_leaves_everything(finished):
     for run in finished.runs():
         assert run.state is RunState.FINISHED, log_tail(run)
-        data = dataset(run.recipe.dataset)
+        data = run.recipe.described_dataset
         assert [e["epoch"] for e in run.epochs()] == [1, 2]
         kept = probabilities(run)
         assert kept["validation"].dtype == np.float16

@@ -10,7 +10,6 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import in_words
 from tl_engine.analysis.confusion import per_class_accuracy
-from tl_engine.catalog.datasets import dataset
 from tl_engine.execution.cost import sizes_of
 from tl_engine.report.arms import Arm, arms_of
 from tl_engine.runs import Run, RunState, summarise
@@ -60,7 +59,7 @@ def per_class_frame(arms: dict[ArmKey, list[Run]], titles: dict[ArmKey, str]) ->
             counts = confusions([run])
             if counts is None:
                 continue
-            names = dataset(run.recipe.dataset).class_names
+            names = run.recipe.described_dataset.class_names
             rows += [
                 {"study": key[0], "arm": titles[key], "seed": run.pair, "class": n, "accuracy": a}
                 for n, a in zip(names, per_class_accuracy(counts), strict=True)

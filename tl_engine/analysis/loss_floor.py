@@ -11,7 +11,6 @@ from functools import lru_cache
 import numpy as np
 
 from tl_engine.catalog.backbones import IMAGENET_CLASSES
-from tl_engine.catalog.datasets import dataset
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.schedule import learning_rate
 
@@ -65,7 +64,7 @@ def floor_warning(recipe: Recipe) -> str:
     empty otherwise."""
     if recipe.head_input != "softmax":
         return ""
-    phase, classes = recipe.phases[0], dataset(recipe.dataset).classes
+    phase, classes = recipe.phases[0], recipe.described_dataset.classes
     steps = -(-recipe.training_images // recipe.batch_size)
     floor = _floor_of_new_head(classes, reach_of(phase, steps))
     if floor < HIGH:

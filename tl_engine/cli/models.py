@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tl_engine.catalog.datasets import dataset
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.data.sandbox import read_file, read_upload
 from tl_engine.errors import ImageError, StoreError
@@ -77,7 +76,7 @@ def _stderr_to_log(run: Run) -> Iterator[None]:
 
 def _classify(predictor: Predictor, run: Run, file: Path, invert: bool) -> dict[str, Any]:
     """The likeliest classes of a picture, or the sentence why it cannot be read."""
-    described = dataset(run.recipe.dataset)
+    described = run.recipe.described_dataset
     try:
         picture = read_upload(read_file(file), described, invert=invert)
     except ImageError as error:

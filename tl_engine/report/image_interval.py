@@ -11,7 +11,6 @@ from tl_engine.analysis.image_variance import OverImages, PairImages, in_images,
 from tl_engine.analysis.interval import Interval
 from tl_engine.analysis.rule import AT_END, analyses
 from tl_engine.analysis.verdict import Verdict
-from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import ComparisonError, StoreError
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.report.arms import Arm, evidence_of_arms
@@ -98,7 +97,7 @@ def about_seeds(run: Run, question: Question) -> str:
         run: any of the contrast.
     """
     images = run.recipe.validation_images
-    if dataset(run.recipe.dataset).validation:
+    if run.recipe.described_dataset.validation:
         about = (
             f"The verdict's interval is over seeds: it is about these {images:,} validation "
             "images and leaves out what other images would change."

@@ -18,7 +18,6 @@ from tl_engine.analysis.pooling import Asked, ComparisonEvidence, pairs_of_evide
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import finals_of, pairs_frame, pairs_of
 from tl_engine.analysis.verdict import Outcome, Verdict
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.arm_style import ArmKey
 from tl_engine.metric import Metric
 from tl_engine.report.arms import Arm, budgets_of, finished, why_none
@@ -198,7 +197,7 @@ def _own_evidence(arm: Arm, finals: Finals) -> ArmEvidence:
     """An arm as it was chosen, without what other studies have of its recipe."""
     scores = finals.get(arm.key)
     by_pair = {} if scores is None else dict(zip(scores.index.astype(int), scores, strict=True))
-    classes = len(dataset(arm.runs[0].recipe.dataset).class_names)
+    classes = len(arm.runs[0].recipe.described_dataset.class_names)
     return ArmEvidence(facts_of(arm.title, arm.runs), by_pair, classes)
 
 

@@ -35,7 +35,11 @@ def create_study(root: Path, study: Study, threads: int | None = None) -> StudyF
     path = root / f"{created:%Y%m%d-%H%M%S}-{_random_suffix()}"
     shared = {"threads": threads or os.cpu_count() or 1, "versions": machine.versions()}
     computed = of_store(root).seen_runs(study)
-    question = {"study": study.to_dict(), "created": created.isoformat(timespec="seconds")}
+    question = {
+        "study": study.to_dict(),
+        "created": created.isoformat(timespec="seconds"),
+        "datasets": study.datasets(),
+    }
 
     def fill(folder: Path) -> None:
         record = {"format": FORMAT, "id": path.name, **shared, **question}
@@ -100,12 +104,16 @@ def fill_run(folder: Path, study: Study, arm: int, pair: int, facts: Mapping[str
     Args:
         facts: its other fields: study, threads, versions and the like (see `shapes.Run`).
     """
+    recipe = study.arms[arm].recipe
+    # The run outlives the registry's entry of its dataset.
+    snapshot = {"dataset": recipe.snapshot.to_dict()} if recipe.snapshot else {}
     record = {
         "format": FORMAT,
-        "recipe": study.arms[arm].recipe.to_dict(),
+        "recipe": recipe.to_dict(),
         "arm": study.arms[arm].name,
         "pair": pair,
         "seeds": Seeds.of_pair(pair)._asdict(),
+        **snapshot,
         **facts,
     }
     records_in(folder).write("recipe.json", record)

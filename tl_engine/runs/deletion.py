@@ -58,6 +58,7 @@ def _ledger_line(study: StudyFolder) -> dict[str, Any] | None:
         "title": study.title,
         "created": study.created.isoformat(),
         "recipes": [arm.recipe.to_dict() for arm in study.study.arms],
+        "datasets": study.study.datasets(),
         "pairs": list(question.pairs),
         "metric": question.metric,
         "computed_before": before,

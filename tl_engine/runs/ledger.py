@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tl_engine.catalog.datasets import Dataset
 from tl_engine.errors import RECIPE_ERRORS, StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs.observations import recipe_id
@@ -64,7 +65,11 @@ def add(root: Path, line: Mapping[str, Any]) -> None:
 
 def recipes_of(line: Mapping[str, Any]) -> list[Recipe | None]:
     """The recipes of a line; None for one that cannot be read any more."""
-    return [_recipe(json.dumps(recipe)) for recipe in line["recipes"]]
+    datasets = line.get("datasets", {})
+    return [
+        _recipe(json.dumps(one), json.dumps(datasets.get(one.get("dataset"))))
+        for one in line["recipes"]
+    ]
 
 
 def with_recipe_ids(line: dict[str, Any]) -> dict[str, Any]:
@@ -86,8 +91,10 @@ def with_recipe_ids(line: dict[str, Any]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1000)
-def _recipe(written: str) -> Recipe | None:
+def _recipe(written: str, dataset: str) -> Recipe | None:
+    description = json.loads(dataset)
     try:
-        return Recipe.from_dict(json.loads(written))
+        snapshot = Dataset.from_dict(description) if description else None
+        return Recipe.from_dict(json.loads(written), snapshot)
     except RECIPE_ERRORS:
         return None

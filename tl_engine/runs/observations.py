@@ -22,7 +22,8 @@ from tl_engine.study import Study
 def recipe_id(recipe: Recipe) -> str:
     """16 hex digits of what is trained. Naming the number of all training images is the same as
     training on all images."""
-    settings = {**recipe.to_dict(), "train_images": recipe.training_images}
+    everything = recipe.snapshot.default_train if recipe.snapshot else None
+    settings = {**recipe.to_dict(), "train_images": recipe.train_images or everything}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -102,7 +102,7 @@ class Run:
         if written == self.study.recipe_as_written(self.arm_index):
             return arm_recipe  # parsed already
         try:
-            recipe = Recipe.from_dict(written)
+            recipe = Recipe.from_dict(written, arm_recipe.snapshot)
         except RECIPE_ERRORS as error:
             raise StoreError(f"The recipe of run {self.id} cannot be read: {error}") from error
         if recipe != arm_recipe:

@@ -50,6 +50,20 @@ class Expectation(TypedDict):
     by: Number
 
 
+class Dataset(TypedDict):
+    name: Words
+    title: Words
+    class_names: list[Words]
+    height: Count
+    width: Count
+    channels: Count
+    train: Count
+    validation: Count
+    test: Count
+    licence: Words
+    source: Words
+
+
 class Question(TypedDict):
     title: Words
     arms: list[Arm]
@@ -62,6 +76,7 @@ class Question(TypedDict):
 class AskedStudy(TypedDict):
     study: Question
     created: Time
+    datasets: NotRequired[dict[str, Dataset]]
 
 
 class Study(AskedStudy):
@@ -92,6 +107,7 @@ class Run(TypedDict):
     threads: Threads
     versions: dict[str, str]
     of: NotRequired[AskedStudy]
+    dataset: NotRequired[Dataset]
     added: NotRequired[Time]
 
 
@@ -234,6 +250,7 @@ class DeletedStudy(TypedDict):
     study: Words
     title: Words
     created: Time
+    datasets: NotRequired[dict[str, Dataset]]
     recipes: list[dict[str, Any]]
     pairs: list[Pair]
     metric: Words

@@ -70,7 +70,7 @@ class StudyRecord:
             StoreError: where study.json cannot be read.
         """
         try:
-            return Study.from_dict(self._record["study"])
+            return Study.from_dict(self._record["study"], self._record.get("datasets"))
         except RECIPE_ERRORS as error:
             raise StoreError(f"Study {self.id} cannot be read: {error}") from error
 

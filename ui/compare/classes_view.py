@@ -9,7 +9,6 @@ import streamlit as st
 from tl_engine.analysis.class_deltas import class_deltas
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.analysis.interval import LEAST_PAIRS
-from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import ComparisonError
 from tl_engine.runs import Run
 from ui import frame
@@ -28,7 +27,7 @@ def show_classes(first: ShownArm, second: ShownArm) -> None:
         ComparisonError: where they have different classes.
     """
     st.subheader("Class by class", anchor=False)
-    data = dataset(first.runs[0].recipe.dataset)
+    data = first.runs[0].recipe.described_dataset
     if second.runs[0].recipe.dataset != data.name:
         raise ComparisonError("Classes are compared within a dataset: choose arms of the same one.")
     ours, theirs = finished_pairs(first), finished_pairs(second)

@@ -13,7 +13,6 @@ import streamlit as st
 
 from tl_engine.analysis.misclassified import in_cell, only_in_first
 from tl_engine.analysis.predictions import check_same_images
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.colours import ARMS
 from tl_engine.charts.heatmap_cells import CLICKABLE, Cell
 from ui import frame
@@ -41,7 +40,7 @@ def show_confusion(arms: Sequence[ShownArm]) -> None:
         st.caption("Confusions appear when a run has finished.")
         return
     shown = _choose_arms(done)
-    data = dataset(shown[0].runs[0].recipe.dataset)
+    data = shown[0].runs[0].recipe.described_dataset
     # Each dataset has classes of its own, and so choices of its own.
     key, names = f"cell-{data.name}", data.class_names
     _show_matrices(shown, [counts[arm.key] for arm in shown], list(names), key)

@@ -9,7 +9,6 @@ import streamlit as st
 
 from tl_engine.analysis.misclassified import once_each
 from tl_engine.analysis.predictions import Predictions
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
 from tl_engine.data.sources import load
 from tl_engine.data.splits import published_validation
@@ -53,7 +52,7 @@ def pictures(
     notes: Sequence[str],
 ) -> list[Thumbnail]:
     """The images of these rows with what each arm said of them there."""
-    described = dataset(arms[0].runs[0].recipe.dataset)
+    described = arms[0].runs[0].recipe.described_dataset
     published = published_validation(load(described.name)).images
     names = described.class_names
     return [

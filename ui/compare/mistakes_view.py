@@ -10,7 +10,6 @@ import streamlit as st
 from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.analysis.misclassified import confused_pairs, misclassified
 from tl_engine.analysis.predictions import Predictions
-from tl_engine.catalog.datasets import dataset
 from ui import frame
 from ui.arms import ShownArm
 from ui.compare.dataset_pictures import show_pictures, show_some
@@ -55,7 +54,7 @@ def show_mistakes(arms: Sequence[ShownArm]) -> None:
 
 def _show_confused(arm: ShownArm, said: Predictions) -> None:
     """Couples of classes that are taken for one another, each with its surest mistakes."""
-    names = dataset(arm.runs[0].recipe.dataset).class_names
+    names = arm.runs[0].recipe.described_dataset.class_names
     couples = confused_pairs(confusion_counts(said.labels, said.predicted, said.classes))
     mistakes = misclassified(said)
     for couple in couples.head(COUPLES).to_dict("records"):
