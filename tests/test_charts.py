@@ -9,11 +9,12 @@ import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from tests.test_analysis import history
+from tl_engine.analysis.curve_means import AXES
 from tl_engine.analysis.score_table import score_table
 from tl_engine.charts import style
 from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
 from tl_engine.charts.final_points import final_scores
-from tl_engine.charts.learning_curves import AXES, learning_curves
+from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.charts.per_class import per_class
 from tl_engine.charts.phase_tree import shares, tree_svg
 from tl_engine.charts.phases import phase_label, phases_svg
@@ -486,23 +487,25 @@ def test_a_tree_draws_what_arms_share_once():
 
 
 def test_a_long_history_is_not_taken_for_another_that_differs_in_one_epoch():
-    from ui import figures
+    from tl_engine.report.section import drawing
+    from ui.figures import cached
 
     long = history({("a", 1): list(np.linspace(0.1, 0.9, 60_000))})
     other = long.copy()
     other.loc[31_000, "val_accuracy"] = 0.95
-    first, second = (figures.learning_curves(one).data[0].y for one in (long, other))
+    first, second = (cached(drawing(learning_curves, one)).data[0].y for one in (long, other))
     assert max(first) < 0.95 == max(second)
 
 
 def test_a_chart_says_what_its_runs_cost_and_is_drawn_anew_for_other_costs():
-    from ui import figures
+    from tl_engine.report.section import drawing
+    from ui.figures import cached
 
     told = history({("a", 1): [0.1, 0.2]})
     first, second, plain = (
-        figures.learning_curves(told, budget="a run: 8 steps"),
-        figures.learning_curves(told, budget="a run: <9> steps"),
-        figures.learning_curves(told),
+        cached(drawing(learning_curves, told, cost="a run: 8 steps")),
+        cached(drawing(learning_curves, told, cost="a run: <9> steps")),
+        cached(drawing(learning_curves, told)),
     )
     words = [made.layout.title.subtitle.text for made in (first, second, plain)]
     assert words[0].endswith("<br>a run: 8 steps")
@@ -523,4 +526,4 @@ def test_curves_can_be_drawn_against_what_they_cost(axis, places):
     )
     made = learning_curves(told, x=axis)
     assert list(made.data[0].x) == places
-    assert made.layout.xaxis.title.text == AXES[axis]
+    assert made.layout.xaxis.title.text == AXES[axis].title

@@ -14,13 +14,13 @@ from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
 from tl_engine.report.judgement import arms_of, is_planned, judge, question_of, why_none
+from tl_engine.report.results import scores_of
 from tl_engine.runs import joined_history
 from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
 from tl_engine.runs.joined_history import split_sound
 from tl_engine.runs.test_access import count, note
 from tl_engine.storage import atomic
 from tl_engine.study import Expectation, Study, name_arms
-from ui.arms import scores_of
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,11 @@ class Metric(NamedTuple):
     smallest: float
     tick: str
 
+    @property
+    def label(self) -> str:
+        """The title without what stands in brackets, for a choice."""
+        return self.title.partition(" (")[0]
+
     def gain(self, difference: float) -> str:
         """A difference in words, such as "+0.40"; positive where the first arm is better."""
         if not math.isfinite(difference):

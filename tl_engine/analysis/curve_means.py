@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-AXES = ("epoch", "images", "seconds", "steps", "forward_equivalents")
+
+class Axis(NamedTuple):
+    """What a curve is drawn against: a short label, for a choice, and a title with its unit."""
+
+    label: str
+    title: str
+
+
+AXES = {
+    "epoch": Axis("Epochs", "Epoch"),
+    "images": Axis("Images seen", "Training images seen"),
+    "steps": Axis("Steps", "Optimizer steps"),
+    "forward_equivalents": Axis(
+        "Forward-equivalents",
+        "Forward-equivalents: a step costs 1 per image for a head, 3 for all",
+    ),
+    "seconds": Axis(
+        "Training time in seconds", "Seconds of training and measuring, nothing computed before"
+    ),
+}
 SPENT = {"x_images": "images", "x_seconds": "cold_seconds"}
 WORK = ("steps", "forward_equivalents")
 """Columns that `analysis.budgets.per_epoch` adds."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.curve_means import mean_curves, thinned, with_axes
+from tl_engine.analysis.curve_means import AXES, mean_curves, thinned, with_axes
 from tl_engine.charts.phases import fitting, layers, rate
 from tl_engine.charts.style import (
     ARMS,
@@ -29,18 +29,10 @@ from tl_engine.charts.style import (
     translucent,
     wrapped,
 )
+from tl_engine.metric import METRICS
 from tl_engine.text import markup
 
-METRICS = {"val_accuracy": "Validation accuracy", "val_loss": "Validation loss (cross-entropy)"}
-TRAIN = {"val_accuracy": "accuracy", "val_loss": "loss"}
 SHOWN = {"val_accuracy": "%{y:.1%}", "val_loss": "%{y:.4f}"}
-AXES = {
-    "epoch": "Epoch",
-    "images": "Training images seen",
-    "seconds": "Seconds of training and measuring, nothing computed before",
-    "steps": "Optimizer steps",
-    "forward_equivalents": "Forward-equivalents: a step costs 1 per image for a head, 3 for all",
-}
 MARKED_EPOCHS = 20
 """Points are marked on curves of at most so many epochs."""
 MOST_POINTS, MOST_OF_A_CURVE, LEAST_OF_A_CURVE = 40_000, 1000, 40
@@ -104,14 +96,14 @@ def learning_curves(
     shown = "validation split and training sample" if show_train else "validation split"
     detail = _detail(drawn, 1 + show_train)
     made = figure(
-        METRICS[metric],
+        METRICS[metric].title,
         f"{seeds_words(arm.seeds for arm in drawn)}, {shown}, not smoothed{detail.words}",
         showlegend=len(drawn) <= NAMED_ARMS,
         uirevision="learning curves",
         # A zoom into epochs means nothing in seconds.
-        xaxis={"title": AXES[x], "rangemode": "tozero", "uirevision": x},
+        xaxis={"title": AXES[x].title, "rangemode": "tozero", "uirevision": x},
         yaxis={
-            "title": METRICS[metric],
+            "title": METRICS[metric].title,
             "tickformat": "~%" if metric == "val_accuracy" else None,
             "uirevision": metric,
         },
@@ -195,11 +187,12 @@ def _add_seeds(made: go.Figure, arm: _Arm, metric: str, x: str, detail: _Detail)
 
 
 def _add_train(made: go.Figure, arm: _Arm, metric: str, x: str, detail: _Detail) -> None:
-    for number, (mode, epochs) in enumerate(_drawn(arm.epochs, TRAIN[metric], detail.most)):
+    of_training = metric.removeprefix("val_")
+    for number, (mode, epochs) in enumerate(_drawn(arm.epochs, of_training, detail.most)):
         made.add_scatter(
             x=epochs[f"x_{x}"],
-            y=epochs[TRAIN[metric]],
-            uid=markup(f"{TRAIN[metric]} {epochs['run'].iloc[0]}"),
+            y=epochs[of_training],
+            uid=markup(f"{of_training} {epochs['run'].iloc[0]}"),
             mode=mode,
             name=f"{arm.name}, training sample",
             legendgroup=f"{arm.group} train",

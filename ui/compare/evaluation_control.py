@@ -1,22 +1,15 @@
-"""Evaluations of finished runs: the button that starts one, its progress, paired scores."""
+"""Evaluations of finished runs: the button that starts one, and its progress."""
 
 from __future__ import annotations
 
-from math import isinf, isnan
-
-import pandas as pd
 import streamlit as st
 
-from tl_engine.analysis.paired_scores import PairedScores
-from tl_engine.analysis.verdict import LEAST_PAIRS
 from tl_engine.execution.cost import evaluation_seconds
 from tl_engine.execution.evaluation import start
 from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
 from ui import access, frame
 from ui.engine import store
-from ui.words import about, duration, escape, percent, table
-
-LOOK = f"Fewer than {LEAST_PAIRS} pairs are a look, not evidence."
+from ui.words import about, duration, escape
 
 
 def ask(kind: Evaluation, runs: list[Run], label: str, key: str, cost: str = "") -> None:
@@ -121,41 +114,6 @@ def _say(evaluation: StudyEvaluation) -> None:
         left = progress.get("seconds_left")
         more = f" · {duration(left)} left" if left is not None else ""
         st.progress(progress.get("fraction", 0.0), f"{stage}{where}{more}")
-
-
-def show_pairs(rows: dict[str, PairedScores], first: str, second: str) -> None:
-    """Two arms' accuracy on several sets of images.
-
-    Args:
-        rows: by what the images are called.
-        first, second: what the arms are called.
-    """
-    columns = [first, second, "Points", "95 %"]
-    values = {
-        name: [percent(one.first), percent(one.second), points(one.difference), _span(one)]
-        for name, one in rows.items()
-    }
-    shown = pd.DataFrame.from_dict(values, orient="index", columns=columns)
-    pairs = max(one.pairs for one in rows.values())
-    planned = all(one.all_in for one in rows.values())
-    how = "paired t interval" if planned else "an interval that may be looked at at any time"
-    st.markdown(table(shown.rename_axis(f"{pairs} pair" + ("" if pairs == 1 else "s"))))
-    enough = pairs >= LEAST_PAIRS
-    st.caption(
-        f"Points: {escape(first)} minus {escape(second)}, in percentage points. "
-        + (f"95 %: {how}, of {pairs} pairs, for these two arms alone." if enough else LOOK)
-    )
-
-
-def points(share: float) -> str:
-    """A difference of shares in percentage points; a dash for none."""
-    return "–" if isnan(share) else f"{100 * share:+.2f}"
-
-
-def _span(scores: PairedScores) -> str:
-    if scores.interval is None or isinf(scores.interval.low):
-        return "–"
-    return " to ".join(map(points, scores.interval))
 
 
 def _evaluations(kind: Evaluation, runs: list[Run]) -> list[StudyEvaluation]:

@@ -1,0 +1,113 @@
+"""Where two arms agree: who is right on which images, beside two seeds of one arm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan
+
+import numpy as np
+import pandas as pd
+
+from tl_engine.analysis.agreement import (
+    CELLS,
+    agreement_counts,
+    cohens_kappa,
+    disagreement,
+    in_agreement,
+    mcnemar_p,
+    seed_disagreement,
+)
+from tl_engine.analysis.mistakes import surest_first
+from tl_engine.charts.agreement_matrix import agreement_matrix
+from tl_engine.report.amounts import percent
+from tl_engine.report.pictures import pictures
+from tl_engine.report.results import Results, ShownArm, cost_of
+from tl_engine.report.saved_predictions import pairs_words, pooled, predictions_of, seeds_summed
+from tl_engine.report.section import Section, drawing
+from tl_engine.text import plain
+
+
+def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
+    """How many images two arms get right together, alone or not at all.
+
+    Args:
+        pairs: that are counted, finished in both arms; by default all of them.
+
+    Raises:
+        ComparisonError: where the runs of a pair have other images.
+    """
+    if not (pairs := pairs or results.common_pairs):
+        note = "Agreement appears when a pair has finished in both arms."
+        return [Section(key="agreement", notes=(note,))]
+    first, second = results.pair
+    predictions = [pooled(arm.finished, pairs) for arm in results.pair]
+    counts = agreement_counts(*predictions)
+    notes = seeds_summed(len(pairs))
+    shares = {
+        f"The two arms say different classes ({pairs_words(pairs)})": percent(
+            disagreement(*predictions)
+        ),
+        **_between_seeds(first),
+        **_between_seeds(second),
+        **_beyond_chance(counts, is_one_pair=len(pairs) == 1),
+    }
+    made = drawing(
+        agreement_matrix,
+        counts,
+        first.title,
+        second.title,
+        pairs_words(pairs),
+        cost=cost_of(results.pair),
+    )
+    images = [int(counts[at]) for at in CELLS.values()]
+    return [
+        *([Section(key="seeds", notes=notes)] if notes else []),
+        Section(
+            key="agreement",
+            drawing=made,
+            numbers=pd.DataFrame({"right": list(CELLS), "images": images}),
+            alt="How many images both arms get right, one of them, or none",
+        ),
+        Section(
+            key="alike",
+            table=pd.DataFrame({"": shares}).rename_axis("How alike they are"),
+            method="The measure of a difference is another seed, which has other training images, "
+            "another head and another order: arms that disagree no more than seeds do are not "
+            "told apart here. Kappa is 1 where both are right on the same images, 0 where they "
+            "are so as often as by chance.",
+        ),
+    ]
+
+
+def images_by(results: Results, pairs: Sequence[int], who: str) -> list[Section]:
+    """The images that both arms get right, one of them, or none.
+
+    Args:
+        who: one of `analysis.agreement.CELLS`.
+    """
+    first, second = predictions = [pooled(arm.finished, pairs) for arm in results.pair]
+    surest_of = second if who == "second" else first
+    positions = surest_first(surest_of, in_agreement(first, second, who))
+    return [
+        Section(key=f"agreement-{who}", pictures=pictures(results.pair, predictions, positions))
+    ]
+
+
+def _beyond_chance(counts: np.ndarray, *, is_one_pair: bool) -> dict[str, str]:
+    """What the counts of who is right come to, in words."""
+    kappa = cohens_kappa(counts)
+    words = {"Cohen's kappa of right and wrong": "–" if isnan(kappa) else f"{kappa:.2f}"}
+    if is_one_pair:
+        checkpoints = "these two checkpoints, not these two recipes"
+        words["McNemar, exact p"] = f"{mcnemar_p(counts):.2g}: {checkpoints}"
+    return words
+
+
+def _between_seeds(arm: ShownArm) -> dict[str, str]:
+    """How often two seeds of an arm predict different classes, in words."""
+    found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+    name = f"Two seeds of {plain(arm.title, 40)} do"
+    if not found.couples:
+        return {name: "– no two with common images"}
+    couples = "1 couple" if found.couples == 1 else f"{found.couples:,} couples"
+    return {f"{name} ({couples})": percent(found.share)}

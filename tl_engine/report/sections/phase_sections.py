@@ -1,0 +1,294 @@
+"""What phases did to networks: one chart after another, and a table by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from tl_engine.analysis import phase_tables
+from tl_engine.analysis.agreement import disagreement, seed_disagreement
+from tl_engine.analysis.phase_tables import EARLIER, STANDING, Told
+from tl_engine.charts import phase_effects, phase_switch
+from tl_engine.charts.agreement_matrix import Apart, apart_bars
+from tl_engine.charts.phase_effects import Drawn, images_words, of_arm
+from tl_engine.charts.style import ArmKey
+from tl_engine.errors import ThawError
+from tl_engine.report.amounts import number
+from tl_engine.report.results import Results, ShownArm, cost_of
+from tl_engine.report.saved_predictions import predictions_of
+from tl_engine.report.section import Section, drawing
+from tl_engine.text import plain
+
+COLUMNS = {
+    "loss": "Loss at its start",
+    "energy": "Energy at its start",
+    "spike": "Spike",
+    "recovered": "Recovered after",
+    "barrier": "Barrier",
+    "head_drift": "Head moved",
+    "means_drift": "BatchNorm moved",
+    "floor": "Loss floor at its end",
+}
+"""Of the table by phase."""
+
+
+class PhaseChart(NamedTuple):
+    """A chart over all arms.
+
+    Attributes:
+        key: of its section.
+        rows: a function of `analysis.phase_tables` that gives what is drawn.
+        alt, method: as a Section has them.
+    """
+
+    key: str
+    chart: Callable[..., go.Figure]
+    rows: Callable[[list[Told]], pd.DataFrame]
+    alt: str
+    method: str
+
+
+CHARTS = (
+    PhaseChart(
+        "refit",
+        phase_effects.refit_lines,
+        phase_tables.states,
+        "Its own head, and one fitted anew",
+        "Where the dotted line rises, the features got better; where only the full one does, "
+        "the head did. The refitted classifier has few images, so read its change, not its "
+        "level. A gap between two phases is another number of images, not a change.",
+    ),
+    PhaseChart(
+        "distortion",
+        phase_effects.distortion_bars,
+        phase_tables.states,
+        "Feature distortion",
+        "A tall bar means that fine-tuning moved the features far; a phase that trains the "
+        "head only moves none. Taller when clean than when corrupted: the features followed "
+        "the training images and left others behind.",
+    ),
+    PhaseChart(
+        "alike",
+        phase_effects.alike_lines,
+        phase_tables.blocks,
+        "Likeness of features over depth",
+        "At 1 a block still sees the images as it did at the start; where the line falls, "
+        "training changed what is seen.",
+    ),
+    PhaseChart(
+        "path",
+        phase_effects.path_lines,
+        phase_tables.paths,
+        "The straight line through each phase",
+        "A line that only falls meets no hill between the phase's first and last weights; one "
+        "that rises before it falls had to cross a barrier.",
+    ),
+    PhaseChart(
+        "head",
+        phase_effects.head_lines,
+        phase_tables.states,
+        "Size of the head",
+        "A flat line is a head that hardly learned in the phase, as with a tiny learning rate; "
+        "a head that has learned pulls less at the features of the phase that follows.",
+    ),
+    PhaseChart(
+        "switch",
+        phase_switch.losses,
+        phase_tables.around_switches,
+        "Loss across the switch",
+        "A jump at the switch is damage that the next phase has to make good first; none means "
+        "that it goes on from where the phase before ended. The level also shifts where one "
+        "phase trains with dropout and the other does not.",
+    ),
+    PhaseChart(
+        "gradients",
+        phase_switch.gradients,
+        phase_tables.gradients,
+        "Gradients when layers are freed",
+        "Far to the right: the block wants to move much for its size. A head that knows "
+        "nothing yet asks the body for large changes, one that has learned first asks for "
+        "smaller ones.",
+    ),
+)
+
+
+def limits(results: Results) -> list[Section]:
+    """What the diagnostics cannot tell, which runs have none, and on which images they are."""
+    records, recorded = results.phase_records, _recorded(results)
+    sections = [Section(key="standing", text=STANDING), *_left_out(records)]
+    if recorded:
+        images = images_words(phase_tables.states(recorded)["images"])
+        note = (
+            f"The probe: {images}, as many as a run can afford, clean and with a mild corruption; "
+            "looked at when a phase ends."
+        )
+        sections.append(Section(key="probe", notes=(note,)))
+    return sections
+
+
+def phase_charts(results: Results) -> list[Section]:
+    """A Section for each of CHARTS, and how far the first two arms are from each other; nothing
+    where no run was looked at."""
+    if not (recorded := _recorded(results)):
+        return []
+    arms, cost = _drawn(results), _cost(results)
+    frames = {chart.rows: chart.rows(recorded) for chart in CHARTS}
+    return [
+        *(
+            Section(
+                key=f"explain-{chart.key}",
+                drawing=drawing(chart.chart, frames[chart.rows], arms, cost=cost),
+                numbers=frames[chart.rows],
+                alt=chart.alt,
+                method=chart.method,
+            )
+            for chart in CHARTS
+        ),
+        *_apart(results),
+    ]
+
+
+def drift(results: Results) -> list[Section]:
+    """How far each block's weights moved in each arm, in shades that compare."""
+    blocks, cost = phase_tables.blocks(_recorded(results)), _cost(results)
+    ends = blocks[blocks["is_end"]]
+    highest = float(ends.groupby(["study", "arm", "stage", "block"])["drift"].mean().max())
+    sections = []
+    for place, (key, arm) in enumerate(_drawn(results).items()):
+        rows = of_arm(blocks, key)
+        sections.append(
+            Section(
+                key=f"drift-{place}",
+                drawing=drawing(phase_effects.drift_map, rows, arm, highest, cost=cost),
+                numbers=rows,
+                alt=f"Weight drift of {arm.name}",
+            )
+        )
+    note = (
+        "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
+        "block leaves its number as it was."
+    )
+    return [*sections, Section(key="drift", notes=(note,))] if sections else []
+
+
+def phase_table(results: Results) -> list[Section]:
+    """The numbers by arm and phase, means of seeds."""
+    if not (recorded := _recorded(results)):
+        return []
+    titles = {key: arm.name for key, arm in _drawn(results).items()}
+    return [
+        Section(
+            key="explain-phases",
+            table=_readable(phase_tables.by_phase(recorded), titles),
+            method="Energy: mean distance of the probabilities from the truth, 0 to 1.41; the "
+            "higher, the harder the phase pulls. Spike: the highest mean of five steps among its "
+            "first 25 minus the highest among the last 25 before; chance alone makes it 0 on "
+            "average. Recovered: the step from which on five were back at what was usual before, "
+            "– where no run's first 50 were. Barrier: how far the loss on the way lies above the "
+            "chord between its two ends at most. Head moved: distance of its kernel from the run's "
+            "first, over that one's norm. BatchNorm moved: the block whose moving means moved "
+            "most, in first standard deviations.",
+        )
+    ]
+
+
+def _recorded(results: Results) -> list[Told]:
+    """The records of the runs that were looked at."""
+    return [run for run in results.phase_records if phase_tables.has_diagnosis(run.phases)]
+
+
+def _drawn(results: Results) -> dict[ArmKey, Drawn]:
+    """The arms that have a run which was looked at."""
+    keys = {(run.study, run.arm) for run in _recorded(results)}
+    return {arm.key: Drawn(arm.title, arm.colour) for arm in results.arms if arm.key in keys}
+
+
+def _cost(results: Results) -> str:
+    keys = _drawn(results)
+    return cost_of([arm for arm in results.arms if arm.key in keys])
+
+
+def _left_out(records: list[Told]) -> list[Section]:
+    """Which runs were not looked at, with the reason."""
+    missing = [run for run in records if not phase_tables.has_diagnosis(run.phases)]
+    reasons = [phase_tables.why_not(run.phases) for run in missing]
+    if len(records) == 1 and reasons == [""]:
+        return [Section(key="left-out", text=f"This run was {EARLIER}.")]
+    return [
+        Section(
+            key="left-out",
+            text=f"{reasons.count(reason)} of {len(records)} runs left out: "
+            f"{reason or EARLIER + '.'}",
+        )
+        for reason in sorted(set(reasons))
+    ]
+
+
+def _apart(results: Results) -> list[Section]:
+    """How far the first two arms are from each other, and each from itself with another seed;
+    nothing where no pair of them can be compared."""
+    first, second = results.arms[:2] if len(results.arms) > 1 else (None, None)
+    if first is None or second is None or first.recipe.dataset != second.recipe.dataset:
+        return []
+    pairs = [pair for pair in first.finished if pair in second.finished]
+    if not pairs:
+        return []
+    try:
+        rows = _distances(first, second, pairs)
+    except ThawError as error:  # predictions may be damaged where all else is sound
+        return [Section(key="error", text=str(error))]
+    return [
+        Section(
+            key="explain-apart",
+            drawing=drawing(apart_bars, rows, cost=_cost(results)),
+            numbers=pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour"),
+            alt="Another network, or another seed?",
+            method=f"{first.title} and {second.title}. Another seed has another head, another "
+            "order of batches and, of a subset, other training images: a grey bar as long as the "
+            "others says that the arms are no further apart than two seeds of one of them, a "
+            "shorter one that the seed changes more answers than what the arms differ in.",
+        )
+    ]
+
+
+def _distances(first: ShownArm, second: ShownArm, pairs: list[int]) -> list[Apart]:
+    between = [
+        disagreement(*(predictions_of(arm.finished[pair]) for arm in (first, second)))
+        for pair in pairs
+    ]
+    rows = [Apart("The two arms, same seed", float(np.mean(between)), len(between))]
+    for arm in (first, second):
+        found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+        name = f"Two seeds of {plain(arm.title, 40)}"
+        rows.append(Apart(name, found.share, found.couples, arm.colour))
+    return rows
+
+
+def _readable(rows: pd.DataFrame, titles: Mapping[ArmKey, str]) -> pd.DataFrame:
+    """Means of the seeds in words, without columns that no phase has."""
+    phases = rows.groupby(["study", "arm", "phase"], sort=False)
+    means: pd.DataFrame = phases[list(COLUMNS)].mean().dropna(axis=1, how="all")
+    names = [name for name in COLUMNS if name in means]
+    shown = {COLUMNS[name]: [_cell(name, value) for value in means[name]] for name in names}
+    if "recovered" in means:
+        counts = phases["recovered"].agg(["count", "size"]).to_numpy()
+        shown[COLUMNS["recovered"]] = [
+            f"{words} ({count} of {runs})" if 0 < count < runs else words
+            for words, (count, runs) in zip(shown[COLUMNS["recovered"]], counts, strict=True)
+        ]
+    index = [f"{titles[study, arm]}, phase {phase + 1}" for study, arm, phase in means.index]
+    return pd.DataFrame(shown, index=pd.Index(index, name="Mean of seeds"))
+
+
+def _cell(name: str, value: float) -> str:
+    if name == "recovered":
+        return f"step {value:.3g}" if pd.notna(value) else "–"
+    return (
+        "0"
+        if value == 0 and name != "spike"
+        else number(value, "+.3f" if name == "spike" else ".3f")
+    )
