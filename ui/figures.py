@@ -22,7 +22,7 @@ MAXIMUM_FIGURES = 64
 
 def cached(drawing: Drawing) -> go.Figure:
     """The drawing's figure; nobody may change it."""
-    return _cache_of(drawing.chart)(drawing.arguments, drawing.options, drawing.cost)
+    return _cache_of(drawing.chart)(drawing.arguments, drawing.cost)
 
 
 @cache
@@ -30,8 +30,8 @@ def _cache_of(chart: Callable[..., go.Figure]) -> Callable[..., go.Figure]:
     """A function that draws a chart once for the same arguments."""
 
     @wraps(chart)  # Streamlit tells caches apart by a function's name
-    def figure(arguments: tuple[Any, ...], options: dict[str, Any], cost: str) -> go.Figure:
-        return Drawing(chart, arguments, options, cost).figure()
+    def figure(arguments: tuple[Any, ...], cost: str) -> go.Figure:
+        return Drawing(chart, arguments, cost).figure()
 
     once = st.cache_resource(
         max_entries=MAXIMUM_FIGURES, show_spinner=False, hash_funcs={pd.DataFrame: _all_of}

@@ -148,6 +148,15 @@ def with_line(made: go.Figure, words: str) -> go.Figure:
     return made
 
 
+def titles_of(made: go.Figure) -> tuple[str, str]:
+    """A figure's title and subtitle as plain text on one line each."""
+    title = made.layout.title
+    first, second = (
+        unescape(re.sub("<[^>]*>", " ", one or "")) for one in (title.text, title.subtitle.text)
+    )
+    return plain(first), plain(second)
+
+
 def _folded(subtitle: str) -> tuple[str, int]:
     """The subtitle with its long lines broken between words, and how many lines that adds."""
     lines = [part for line in subtitle.split("<br>") for part in _parts(line)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.charts.style import with_line
+from tl_engine.charts.style import titles_of, with_line
 from tl_engine.report.pictures import Pictures
 
 Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
@@ -20,26 +20,18 @@ class Drawing(NamedTuple):
 
     Attributes:
         chart: a function of `charts`.
-        arguments, options: of that function.
+        arguments: of that function.
         cost: what the runs in it cost, for under the title; empty for nothing.
     """
 
     chart: Callable[..., go.Figure]
     arguments: tuple[Any, ...]
-    options: Mapping[str, Any]
     cost: str = ""
 
     def figure(self) -> go.Figure:
         """Make it."""
-        made = self.chart(*self.arguments, **self.options)
+        made = self.chart(*self.arguments)
         return with_line(made, self.cost) if self.cost else made
-
-
-def drawing(
-    chart: Callable[..., go.Figure], *arguments: Any, cost: str = "", **options: Any
-) -> Drawing:
-    """A Drawing in the form of a call of its chart."""
-    return Drawing(chart, arguments, options, cost)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +77,38 @@ class Section:
         """Its figure, made now."""
         return self.drawing.figure() if self.drawing else None
 
+    @property
+    def titles(self) -> tuple[str, str]:
+        """Title and subtitle (metric, split, number of runs): its own, else those of its figure."""
+        made = None if self.title else self.figure
+        return titles_of(made) if made else (self.title, "")
+
     def frame(self) -> pd.DataFrame | None:
         """The numbers behind its figure."""
         return self.numbers() if callable(self.numbers) else self.numbers
+
+
+def charted(
+    key: str,
+    alt: str,
+    chart: Callable[..., go.Figure],
+    *arguments: Any,
+    cost: str = "",
+    numbers: Numbers | None = None,
+    **words: Any,
+) -> Section:
+    """A Section of a figure, in the form of a call of its chart.
+
+    Args:
+        arguments: of the chart; the first is the frame that it draws.
+        numbers: behind the figure, where they are not that frame.
+        words: further attributes of the Section.
+    """
+    drawing = Drawing(chart, arguments, cost)
+    numbers = arguments[0] if numbers is None else numbers
+    return Section(key=key, alt=alt, numbers=numbers, drawing=drawing, **words)
+
+
+def nothing(key: str, why: str) -> list[Section]:
+    """In the place of sections that cannot be composed yet: why not, and when they can."""
+    return [Section(key=key, notes=(why,))]

@@ -23,7 +23,7 @@ from tl_engine.report.amounts import percent
 from tl_engine.report.pictures import pictures
 from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import pairs_words, pooled, predictions_of, seeds_summed
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted, nothing
 from tl_engine.text import plain
 
 
@@ -37,8 +37,7 @@ def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
         ComparisonError: where the runs of a pair have other images.
     """
     if not (pairs := pairs or results.common_pairs):
-        note = "Agreement appears when a pair has finished in both arms."
-        return [Section(key="agreement", notes=(note,))]
+        return nothing("agreement", "Agreement appears when a pair has finished in both arms.")
     first, second = results.pair
     predictions = [pooled(arm.finished, pairs) for arm in results.pair]
     counts = agreement_counts(*predictions)
@@ -51,22 +50,20 @@ def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
         **_between_seeds(second),
         **_beyond_chance(counts, is_one_pair=len(pairs) == 1),
     }
-    made = drawing(
-        agreement_matrix,
-        counts,
-        first.title,
-        second.title,
-        pairs_words(pairs),
-        cost=cost_of(results.pair),
-    )
-    images = [int(counts[at]) for at in CELLS.values()]
     return [
         *([Section(key="seeds", notes=notes)] if notes else []),
-        Section(
-            key="agreement",
-            drawing=made,
-            numbers=pd.DataFrame({"right": list(CELLS), "images": images}),
-            alt="How many images both arms get right, one of them, or none",
+        charted(
+            "agreement",
+            "How many images both arms get right, one of them, or none",
+            agreement_matrix,
+            counts,
+            first.title,
+            second.title,
+            pairs_words(pairs),
+            cost=cost_of(results.pair),
+            numbers=pd.DataFrame(
+                {"right": list(CELLS), "images": [int(counts[at]) for at in CELLS.values()]}
+            ),
         ),
         Section(
             key="alike",

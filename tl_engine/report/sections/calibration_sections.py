@@ -9,7 +9,7 @@ from tl_engine.charts.reliability_diagram import reliability_diagram
 from tl_engine.report.amounts import percent
 from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import calibration_of
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted, nothing
 
 MOST_DIAGRAMS = 6
 """So many arms are described and drawn; the table has all."""
@@ -24,8 +24,7 @@ def confidence(results: Results) -> list[Section]:
     """A sentence per arm: whether it is right as often as it is confident."""
     done = [arm for arm in results.contrast_first if arm.finished]
     if not done:
-        note = "Calibration appears when a run has finished."
-        return [Section(key="confidence", notes=(note,))]
+        return nothing("confidence", "Calibration appears when a run has finished.")
     words = [
         told(arm.title, [calibration_of(run) for run in arm.finished.values()])
         for arm in done[:MOST_DIAGRAMS]
@@ -46,8 +45,7 @@ def calibration(results: Results, *, pair: int | None = None) -> list[Section]:
     drawn = [arm for arm in done if pair in arm.finished]
     sections = [_diagram(place, arm, pair) for place, arm in enumerate(drawn[:MOST_DIAGRAMS])]
     if (more := len(drawn) - MOST_DIAGRAMS) > 0:
-        note = f"{more} more arms are in the table only."
-        sections.append(Section(key="calibration-more", notes=(note,)))
+        sections += nothing("calibration-more", f"{more} more arms are in the table only.")
     rows = [
         _readable(arm.title, number, calibration_of(run))
         for arm in done
@@ -65,14 +63,15 @@ def calibration(results: Results, *, pair: int | None = None) -> list[Section]:
 
 
 def _diagram(place: int, arm: ShownArm, pair: int) -> Section:
-    bins = calibration_of(arm.finished[pair]).bins
-    return Section(
-        key=f"reliability-{place}",
-        drawing=drawing(
-            reliability_diagram, bins, arm.title, arm.colour, f"pair {pair}", cost=cost_of([arm])
-        ),
-        numbers=bins,
-        alt="Share right by confidence",
+    return charted(
+        f"reliability-{place}",
+        "Share right by confidence",
+        reliability_diagram,
+        calibration_of(arm.finished[pair]).bins,
+        arm.title,
+        arm.colour,
+        f"pair {pair}",
+        cost=cost_of([arm]),
     )
 
 

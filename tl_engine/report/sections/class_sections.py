@@ -14,7 +14,7 @@ from tl_engine.charts.per_class import per_class as draw_per_class
 from tl_engine.errors import ComparisonError
 from tl_engine.report.amounts import number, percent
 from tl_engine.report.results import Results, ShownArm, cost_of
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted, nothing
 from tl_engine.runs import Run
 from tl_engine.text import plain
 
@@ -28,9 +28,8 @@ def per_class(results: Results) -> list[Section]:
         return []
     rows = pd.DataFrame([row for arm in arms for row in _classes(arm)], columns=COLUMNS)
     titled = tuple((arm.key[0], arm.title) for arm in results.arms)
-    made = drawing(draw_per_class, rows, titled, cost=cost_of(arms))
     alt = "Accuracy per class and arm"
-    return [Section(key="per-class", drawing=made, numbers=rows, alt=alt)]
+    return [charted("per-class", alt, draw_per_class, rows, titled, cost=cost_of(arms))]
 
 
 def differences_by_class(results: Results) -> list[Section]:
@@ -45,21 +44,24 @@ def differences_by_class(results: Results) -> list[Section]:
         raise ComparisonError("Classes are compared within a dataset: choose arms of the same one.")
     pairs = results.common_pairs
     if not pairs:
-        note = "Classes are compared when a pair has finished in both arms."
-        return [Section(key="class-deltas", notes=(note,))]
+        why = "Classes are compared when a pair has finished in both arms."
+        return nothing("class-deltas", why)
     recalls = (np.array([_recalls(arm.finished[pair]) for pair in pairs]) for arm in results.pair)
     deltas = class_deltas(*recalls)
-    colours, cost = (first.colour, second.colour), cost_of(results.pair)
     many = "Of several classes one stands out by chance alone: Holm's p counts them all."
     few = f"Intervals take at least {LEAST_PAIRS} pairs."
     return [
-        Section(
-            key="class-deltas",
-            drawing=drawing(
-                class_differences, deltas, names, first.title, second.title, colours, cost=cost
-            ),
+        charted(
+            "class-deltas",
+            "Difference of recall per class",
+            class_differences,
+            deltas,
+            names,
+            first.title,
+            second.title,
+            (first.colour, second.colour),
+            cost=cost_of(results.pair),
             numbers=deltas.assign(name=[names[place] for place in deltas["class"]]),
-            alt="Difference of recall per class",
             table=_readable(deltas, names, first, second),
             method="Which classes differ says where a difference comes from, not which arm is "
             f"better. {many if len(pairs) >= LEAST_PAIRS else few}",

@@ -17,7 +17,7 @@ from tl_engine.charts.style import ARMS
 from tl_engine.report.pictures import pictures
 from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import pairs_words, pooled, seeds_summed
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted, nothing
 from tl_engine.text import plain
 
 FIRST, SECOND, DIFFERENCE = "first", "second", "difference"
@@ -44,18 +44,21 @@ def confusion(results: Results, *, arms: Sequence[ShownArm] = ()) -> list[Sectio
         arms: one or two of `choices`; by default the first of them and the first against it.
     """
     if not (shown := list(arms) or _first_two(results)):
-        return [Section(key="confusion", notes=("Confusions appear when a run has finished.",))]
+        return nothing("confusion", "Confusions appear when a run has finished.")
     data = dataset(shown[0].recipe.dataset)
     names, counts = list(data.class_names), [confusions(arm) for arm in shown]
     key = f"cell-{data.name}"
     sections = [
-        Section(
-            key=f"{key}-{place}",
-            drawing=drawing(
-                confusion_matrix, of_arm, names, arm.title, len(arm.finished), cost=cost_of([arm])
-            ),
+        charted(
+            f"{key}-{place}",
+            f"Confusion matrix of {plain(arm.title)}",
+            confusion_matrix,
+            of_arm,
+            names,
+            arm.title,
+            len(arm.finished),
+            cost=cost_of([arm]),
             numbers=_table(names, {"images": of_arm}),
-            alt=f"Confusion matrix of {plain(arm.title)}",
         )
         for place, arm, of_arm in zip((FIRST, SECOND), shown, counts, strict=False)
     ]
@@ -107,8 +110,8 @@ def _images_of_difference(shown: Sequence[ShownArm], cell: Cell) -> list[Section
     first, second = shown
     pairs = [pair for pair in first.finished if pair in second.finished]
     if not pairs:
-        words = "No pair has finished in both arms, so no image can be held against itself."
-        return [Section(key="only", notes=(words,))]
+        why = "No pair has finished in both arms, so no image can be held against itself."
+        return nothing("only", why)
     predictions = {arm.key: pooled(arm.finished, pairs) for arm in shown}
     sections = []
     for place, arms in enumerate(((first, second), (second, first))):
@@ -136,19 +139,17 @@ def _difference(
     colours = (first.colour, second.colour)
     if first.colour == second.colour:  # with more arms than colours two of them share one
         colours = (ARMS[0], ARMS[1])
-    return Section(
-        key=f"{key}-{DIFFERENCE}",
-        drawing=drawing(
-            confusion_difference,
-            *counts,
-            names,
-            first.title,
-            second.title,
-            colours,
-            cost=cost_of(shown),
-        ),
+    return charted(
+        f"{key}-{DIFFERENCE}",
+        "Difference of the two confusion matrices",
+        confusion_difference,
+        *counts,
+        names,
+        first.title,
+        second.title,
+        colours,
+        cost=cost_of(shown),
         numbers=_table(names, dict(zip((FIRST, SECOND), counts, strict=True))),
-        alt="Difference of the two confusion matrices",
     )
 
 

@@ -12,7 +12,7 @@ from tl_engine.data.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
 from tl_engine.report.judgement import is_planned
 from tl_engine.report.results import Results, ShownArm, cost_of
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted, nothing
 from tl_engine.report.sections.paired_table import paired_table
 from tl_engine.runs import Evaluation
 from tl_engine.text import plain
@@ -37,8 +37,7 @@ def corrupted(results: Results) -> list[Section]:
     arms = compared(results)
     measured = [_measured(arm) for arm in arms]
     if not any(measured):
-        note = "No run was measured on corrupted images yet."
-        return [Section(key="robustness", notes=(note,))]
+        return nothing("robustness", "No run was measured on corrupted images yet.")
     if len(arms) == 2 and _comparable(*measured):
         return _difference(arms, measured)
     found = [(place, arm, runs) for place, arm, runs in zip((0, 1), arms, measured, strict=False)]
@@ -55,17 +54,21 @@ def _difference(arms: Sequence[ShownArm], measured: Sequence[Measured]) -> list[
     pairs = sorted(first.keys() & second.keys())
     runs = [[of_arm[pair] for pair in pairs] for of_arm in measured]
     cells, titles = mean_difference(*runs), [arm.title for arm in arms]
-    images, cost = runs[0][0].total, cost_of(arms)
     scores = {
         "Mean of all corruptions": [_scores(of_arm, "mean") for of_arm in measured],
         "The same images as they are": [_scores(of_arm, "clean") for of_arm in measured],
     }
     return [
-        Section(
-            key="robustness",
-            drawing=drawing(robustness_difference, cells, len(pairs), images, *titles, cost=cost),
+        charted(
+            "robustness",
+            f"Accuracy on corrupted images, {plain(titles[0])} minus {plain(titles[1])}",
+            robustness_difference,
+            cells,
+            len(pairs),
+            runs[0][0].total,
+            *titles,
+            cost=cost_of(arms),
             numbers=_table(cells),
-            alt=f"Accuracy on corrupted images, {plain(titles[0])} minus {plain(titles[1])}",
         ),
         paired_table("robustness-pairs", scores, titles, all_in=is_planned(arms, len(pairs))),
     ]
@@ -73,12 +76,17 @@ def _difference(arms: Sequence[ShownArm], measured: Sequence[Measured]) -> list[
 
 def _accuracy(place: int, arm: ShownArm, measured: Measured) -> Section:
     runs = list(measured.values())
-    cells, counts = mean_accuracy(runs), (len(runs), runs[0].total)
-    return Section(
-        key=f"robustness-{place}",
-        drawing=drawing(robustness_accuracy, cells, *counts, arm.title, cost=cost_of([arm])),
+    cells = mean_accuracy(runs)
+    return charted(
+        f"robustness-{place}",
+        f"Accuracy on corrupted images, {plain(arm.title)}",
+        robustness_accuracy,
+        cells,
+        len(runs),
+        runs[0].total,
+        arm.title,
+        cost=cost_of([arm]),
         numbers=_table(cells),
-        alt=f"Accuracy on corrupted images, {plain(arm.title)}",
     )
 
 

@@ -26,7 +26,7 @@ from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.report.amounts import duration, percent
 from tl_engine.report.judgement import budgets_of
 from tl_engine.report.results import Results, ShownArm
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted, nothing
 from tl_engine.study import name_of_order
 from tl_engine.text import plain
 
@@ -50,7 +50,7 @@ def budgets(results: Results) -> list[Section]:
     """What a run of each arm of the contrast costs in every measure, and whether that can be
     compared; nothing where no two arms are."""
     if results.history.empty:
-        return [Section(key="budgets", notes=("Costs are known when the first epoch has ended.",))]
+        return nothing("budgets", "Costs are known when the first epoch has ended.")
     if not results.contrast:
         return []
     two = budgets_of(results.pair, results.history)
@@ -79,13 +79,15 @@ def budget_curve(results: Results, *, seconds: float | None = None) -> list[Sect
     if results.history.empty:
         return []
     curve = curve_of(results.final_scores)
-    made = drawing(draw_curve, curve, results.styles, seconds, cost=results.cost)
     return [
-        Section(
-            key="budget-curve",
-            drawing=made,
-            numbers=curve,
-            alt="Expected best accuracy against time",
+        charted(
+            "budget-curve",
+            "Expected best accuracy against time",
+            draw_curve,
+            curve,
+            results.styles,
+            seconds,
+            cost=results.cost,
             text="" if seconds is None else _advice(curve, results.arms, seconds),
         )
     ]
@@ -111,9 +113,16 @@ def frontier(results: Results, *, cost: str = "Time") -> list[Section]:
         keys = zip(rows["study"], rows["arm"], strict=True)
         rows = rows.assign(cost=[work[key] for key in keys])
     rows = rows[["study", "arm", "seed", "cost", "value"]]
-    made = drawing(draw_frontier, rows, results.styles, COSTS[cost], cost=results.cost)
     return [
-        Section(key="frontier", drawing=made, numbers=rows, alt="Accuracy against cost"),
+        charted(
+            "frontier",
+            "Accuracy against cost",
+            draw_frontier,
+            rows,
+            results.styles,
+            COSTS[cost],
+            cost=results.cost,
+        )
     ]
 
 
@@ -136,10 +145,9 @@ def factors(results: Results) -> list[Section]:
     seeds = seeds_words(scores.groupby(["study", "arm"])["seed"].nunique())
     first, *others = (name.replace("_", " ") for name in names)
     words = f"accuracy, {seeds}, validation split, last epoch"
-    made = drawing(interaction, rows, first, words, "".join(others), cost=results.cost)
-    return [
-        Section(key="factors", drawing=made, numbers=rows, alt="Accuracy by order and setting"),
-    ]
+    alt = "Accuracy by order and setting"
+    facet = "".join(others)
+    return [charted("factors", alt, interaction, rows, first, words, facet, cost=results.cost)]
 
 
 def _amount(measure: str, budget: Budget) -> str:

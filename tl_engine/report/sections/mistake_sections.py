@@ -13,7 +13,7 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.report.pictures import pictures
 from tl_engine.report.results import Results, ShownArm
 from tl_engine.report.saved_predictions import pooled, seeds_summed
-from tl_engine.report.section import Section
+from tl_engine.report.section import Section, nothing
 
 SUREST, CONFUSED = "The surest", "Classes confused most"
 MOST_PAIRS_OF_CLASSES = 5
@@ -38,7 +38,7 @@ def mistakes(
     """
     arm = arm or next((one for one in results.contrast_first if one.finished), None)
     if arm is None:
-        return [Section(key="mistakes", notes=("Mistakes appear when a run has finished.",))]
+        return nothing("mistakes", "Mistakes appear when a run has finished.")
     pairs = pairs or list(arm.finished)
     predictions = pooled(arm.finished, pairs)
     notes = seeds_summed(len(pairs))
@@ -58,7 +58,7 @@ def _confused(arm: ShownArm, predictions: Predictions) -> list[Section]:
     note = f"{more:,} more couples of classes are confused." if more > 0 else "No more."
     return [
         *(_between(arm, predictions, pair) for pair in shown),
-        Section(key="confused-more", notes=(note,)),
+        *nothing("confused-more", note),
     ]
 
 

@@ -13,7 +13,7 @@ from tl_engine.charts.pair_points import paired_slopes
 from tl_engine.report.basis import rests_on
 from tl_engine.report.judgement import budgets_of, pairs_in
 from tl_engine.report.results import Results, ShownArm, cost_of
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted
 
 
 def story(results: Results) -> list[Section]:
@@ -45,8 +45,9 @@ def pairs(results: Results) -> list[Section]:
     alpha = judged.verdict.mistake if judged.verdict else MISTAKE
     confidence, cost = f"{100 * (1 - alpha):.3g} %", cost_of(results.pair)
     counted = pairs_in(judged, first.title, second.title, question)
-    fan = fan_of(counted, alpha)
-    slopes = drawing(
+    slopes = charted(
+        "pairs",
+        "Scores of each pair",
         paired_slopes,
         judged.pairs,
         first.style,
@@ -58,9 +59,11 @@ def pairs(results: Results) -> list[Section]:
         confidence,
         cost=cost,
     )
-    settling = drawing(
+    fan = charted(
+        "fan",
+        "Mean difference against the number of pairs",
         confidence_fan,
-        fan,
+        fan_of(counted, alpha),
         first.title,
         second.title,
         question.smallest,
@@ -71,11 +74,7 @@ def pairs(results: Results) -> list[Section]:
         confidence,
         cost=cost,
     )
-    alt = "Mean difference against the number of pairs"
-    return [
-        Section(key="pairs", drawing=slopes, numbers=judged.pairs, alt="Scores of each pair"),
-        Section(key="fan", drawing=settling, numbers=fan, alt=alt),
-    ]
+    return [slopes, fan]
 
 
 def _epochs(history: pd.DataFrame, arm: ShownArm) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from tl_engine.errors import ThawError
 from tl_engine.report.amounts import number
 from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import predictions_of
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted
 from tl_engine.text import plain
 
 COLUMNS = {
@@ -139,11 +139,13 @@ def phase_charts(results: Results) -> list[Section]:
     frames = {chart.rows: chart.rows(recorded) for chart in CHARTS}
     return [
         *(
-            Section(
-                key=f"explain-{chart.key}",
-                drawing=drawing(chart.chart, frames[chart.rows], arms, cost=cost),
-                numbers=frames[chart.rows],
-                alt=chart.alt,
+            charted(
+                f"explain-{chart.key}",
+                chart.alt,
+                chart.chart,
+                frames[chart.rows],
+                arms,
+                cost=cost,
                 method=chart.method,
             )
             for chart in CHARTS
@@ -157,17 +159,18 @@ def drift(results: Results) -> list[Section]:
     blocks, cost = phase_tables.blocks(_recorded(results)), _cost(results)
     ends = blocks[blocks["is_end"]]
     highest = float(ends.groupby(["study", "arm", "stage", "block"])["drift"].mean().max())
-    sections = []
-    for place, (key, arm) in enumerate(_drawn(results).items()):
-        rows = of_arm(blocks, key)
-        sections.append(
-            Section(
-                key=f"drift-{place}",
-                drawing=drawing(phase_effects.drift_map, rows, arm, highest, cost=cost),
-                numbers=rows,
-                alt=f"Weight drift of {arm.name}",
-            )
+    sections = [
+        charted(
+            f"drift-{place}",
+            f"Weight drift of {arm.name}",
+            phase_effects.drift_map,
+            of_arm(blocks, key),
+            arm,
+            highest,
+            cost=cost,
         )
+        for place, (key, arm) in enumerate(_drawn(results).items())
+    ]
     note = (
         "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
         "block leaves its number as it was."
@@ -242,11 +245,13 @@ def _apart(results: Results) -> list[Section]:
     except ThawError as error:  # predictions may be damaged where all else is sound
         return [Section(key="error", text=str(error))]
     return [
-        Section(
-            key="explain-apart",
-            drawing=drawing(apart_bars, rows, cost=_cost(results)),
+        charted(
+            "explain-apart",
+            "Another network, or another seed?",
+            apart_bars,
+            rows,
+            cost=_cost(results),
             numbers=pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour"),
-            alt="Another network, or another seed?",
             method=f"{first.title} and {second.title}. Another seed has another head, another "
             "order of batches and, of a subset, other training images: a grey bar as long as the "
             "others says that the arms are no further apart than two seeds of one of them, a "

@@ -17,7 +17,7 @@ from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.metric import METRICS
 from tl_engine.report.amounts import duration, number, percent
 from tl_engine.report.results import Results, results_of
-from tl_engine.report.section import Section, drawing
+from tl_engine.report.section import Section, charted, nothing
 from tl_engine.runs import Run, summarise
 from tl_engine.text import plain
 
@@ -45,11 +45,17 @@ def curves(
     work = axis in WORK
     history = _with_work(results) if work else results.history
     keys = tuple(arm.key for arm in results.arms)
-    made = Section(
-        key="curves",
-        drawing=drawing(learning_curves, history, metric, axis, train, keys, cost=results.cost),
+    made = charted(
+        "curves",
+        f"{METRICS[metric].label} per run and arm",
+        learning_curves,
+        history,
+        metric,
+        axis,
+        train,
+        keys,
+        cost=results.cost,
         numbers=partial(_history_of, results.runs, work),
-        alt=f"{METRICS[metric].label} per run and arm",
     )
     return [*([_why_empty(results)] if history.empty else []), made]
 
@@ -62,11 +68,13 @@ def scores(results: Results) -> list[Section]:
     final, summary = results.final_scores, arm_summary(results.final_scores)
     keys = tuple(arm.key for arm in results.arms)
     return [
-        Section(
-            key="points",
-            drawing=drawing(final_scores, final, keys, cost=results.cost),
-            numbers=final,
-            alt="Final validation accuracy per seed",
+        charted(
+            "points",
+            "Final validation accuracy per seed",
+            final_scores,
+            final,
+            keys,
+            cost=results.cost,
         ),
         Section(
             key="arms",
@@ -83,10 +91,10 @@ def scores(results: Results) -> list[Section]:
 def settings(results: Results) -> list[Section]:
     """The settings in which the arms differ."""
     if len(results.arms) < 2:
-        return [Section(key="settings", notes=("One arm: nothing to differ from.",))]
+        return nothing("settings", "One arm: nothing to differ from.")
     found = differences({arm.title: arm.recipe.to_dict() for arm in results.arms})
     if found.empty:
-        return [Section(key="settings", notes=("None: the arms are the same.",))]
+        return nothing("settings", "None: the arms are the same.")
     return [Section(key="settings", table=narrow(found))]
 
 
