@@ -3,13 +3,13 @@
 import streamlit as st
 
 from tl_engine.report.parts import CLOSER, EVIDENCE, SETTINGS
-from tl_engine.report.results import is_live, results_of, shown_arms
+from tl_engine.report.shown_results import is_live, results_of, shown_arms
 from tl_engine.runs import split_sound
 from ui import frame
 from ui.compare import verdict_view
 from ui.compare.part_views import show, show_alone
 from ui.engine import store
-from ui.section import show_part
+from ui.section_view import show_part
 from ui.selection import choose_runs, say_broken
 
 MOST_LOOKED_AT = 50

@@ -3,11 +3,11 @@
 import streamlit as st
 
 from tl_engine.report.parts import EXPLAIN
-from tl_engine.report.results import Results, shown_arms
+from tl_engine.report.shown_results import Results, shown_arms
 from tl_engine.runs import RunState, summarise
 from ui import frame
 from ui.engine import store
-from ui.section import show_part
+from ui.section_view import show_part
 from ui.selection import choose_runs
 from ui.words import escape
 

@@ -33,7 +33,7 @@ def finish(run, slower, epochs=fake_run.EPOCHS):
 def draw(root):
     """The page that calls the parts."""
     from tl_engine.report.parts import CLOSER, EVIDENCE
-    from tl_engine.report.results import results_of, shown_arms
+    from tl_engine.report.shown_results import results_of, shown_arms
     from tl_engine.runs import RunStore
     from ui.compare.part_views import show
 

@@ -14,7 +14,7 @@ from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
 from tl_engine.report.judgement import arms_of, is_planned, judge, question_of, why_none
-from tl_engine.report.results import scores_of
+from tl_engine.report.shown_results import scores_of
 from tl_engine.runs import joined_history
 from tl_engine.runs.evidence import Evidence, evidence_key, recipe_id
 from tl_engine.runs.joined_history import split_sound

@@ -19,7 +19,7 @@ PAGE = """
 import streamlit as st
 
 from tl_engine.report.parts import CLOSER
-from tl_engine.report.results import results_of, shown_arms
+from tl_engine.report.shown_results import results_of, shown_arms
 from ui.compare.part_views import show_alone
 from ui.engine import store
 

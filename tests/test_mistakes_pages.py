@@ -29,7 +29,7 @@ CLOTHES = "cell-fashion-mini"
 def draw(root, composers, pairs, arms, title):
     """A page of one part; runs of other pairs are left out; the first arm may have a title."""
     from tl_engine.report.parts import CLOSER
-    from tl_engine.report.results import Results, shown_arms
+    from tl_engine.report.shown_results import Results, shown_arms
     from tl_engine.runs import RunStore
     from ui.compare.part_views import show_alone
 

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import PROJECT
 from tl_engine.charts.style import figure
 from tl_engine.report.parts import CLOSER, EVIDENCE, EXPLAIN, SETTINGS, composed
-from tl_engine.report.results import results_of, shown_arms
 from tl_engine.report.section import Drawing, Section, charted
+from tl_engine.report.shown_results import results_of, shown_arms
 from tl_engine.text import plain
 
 COMPARE = [*EVIDENCE, SETTINGS, *(part for parts in CLOSER.values() for part in parts)]
@@ -30,7 +30,7 @@ def test_every_section_of_a_finished_study_is_composed_without_a_server(finished
     code = f"""
 import sys
 from tl_engine.report.parts import CLOSER, EVIDENCE, EXPLAIN, SETTINGS, composed
-from tl_engine.report.results import results_of, shown_arms
+from tl_engine.report.shown_results import results_of, shown_arms
 from tl_engine.runs import RunStore
 
 runs = RunStore({str(finished.path.parent)!r}).studies()[0].runs()

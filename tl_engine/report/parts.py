@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tl_engine.report.results import Results
 from tl_engine.report.section import Section
 from tl_engine.report.sections.agreement_sections import agreement
 from tl_engine.report.sections.calibration_sections import calibration, confidence
@@ -22,6 +21,7 @@ from tl_engine.report.sections.phase_sections import drift, limits, phase_charts
 from tl_engine.report.sections.score_sections import curves, scores, settings
 from tl_engine.report.sections.test_split_sections import tested
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
+from tl_engine.report.shown_results import Results
 
 
 class Part(NamedTuple):

@@ -13,7 +13,7 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.thumbnails import Said, Thumbnail, thumbnails
 from tl_engine.data.sources import load
 from tl_engine.data.splits import published_validation
-from tl_engine.report.results import ShownArm
+from tl_engine.report.shown_results import ShownArm
 
 
 class Pictures(NamedTuple):

@@ -12,7 +12,7 @@ from tl_engine.report.section import Section
 from ui import browser
 from ui.export import chart
 from ui.figures import cached
-from ui.section import draw_words
+from ui.section_view import draw_words
 
 IS_NEW = "new-click-on-a-cell"
 """Key of whether the page has not moved to the cell's images yet."""

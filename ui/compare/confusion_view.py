@@ -9,7 +9,6 @@ import streamlit as st
 
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.heatmap_cells import CLICKABLE, Cell
-from tl_engine.report.results import Results, ShownArm
 from tl_engine.report.section import Section
 from tl_engine.report.sections.confusion_sections import (
     DIFFERENCE,
@@ -19,8 +18,9 @@ from tl_engine.report.sections.confusion_sections import (
     confusion,
     images_of,
 )
+from tl_engine.report.shown_results import Results, ShownArm
 from ui.compare.clickable_chart import show_cells, show_images
-from ui.section import draw, draw_all
+from ui.section_view import draw, draw_all
 from ui.words import escape, plain
 
 

@@ -15,7 +15,6 @@ from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.heatmap_cells import Cell
 from tl_engine.metric import METRICS
 from tl_engine.report.parts import Part
-from tl_engine.report.results import Results
 from tl_engine.report.sections.agreement_sections import agreement, images_by
 from tl_engine.report.sections.calibration_sections import calibrated_pairs, calibration
 from tl_engine.report.sections.confusion_sections import confusion
@@ -26,12 +25,13 @@ from tl_engine.report.sections.pair_sections import pairs
 from tl_engine.report.sections.score_sections import curves, scores
 from tl_engine.report.sections.test_split_sections import shown_study, tested
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
+from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, StudyEvaluation, StudyFolder
 from ui import frame
 from ui.compare import evaluation_control, verdict_view
 from ui.compare.clickable_chart import show_cells, show_images, show_pictures
 from ui.compare.confusion_view import show_confusion
-from ui.section import draw, draw_all, show_part
+from ui.section_view import draw, draw_all, show_part
 from ui.words import escape, plain
 
 ALL = 0

@@ -14,14 +14,14 @@ from tl_engine.analysis.contrast import ORDER, contrast
 from tl_engine.analysis.verdict import Outcome
 from tl_engine.execution import local
 from tl_engine.report.judgement import Judged, Question
-from tl_engine.report.results import Results, ShownArm
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
+from tl_engine.report.shown_results import Results, ShownArm
 from tl_engine.runs import Run, summarise
 from tl_engine.runs.evidence import of_store
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access, address, health_note
 from ui.engine import store
-from ui.section import LONGEST_TEXT, draw, draw_all
+from ui.section_view import LONGEST_TEXT, draw, draw_all
 from ui.words import escape, plain
 
 SEEDS, IMAGES = "Seeds", "Seeds and validation images"

@@ -15,7 +15,7 @@ from tl_engine.charts.interval_strip import interval_svg
 from tl_engine.errors import StoreError
 from tl_engine.report.basis import rests_on
 from tl_engine.report.judgement import Judged, Question, judge, question_of
-from tl_engine.report.results import ShownArm, scores_of, shown_arms
+from tl_engine.report.shown_results import ShownArm, scores_of, shown_arms
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.evidence import recipe_id
 from ui import health_note

@@ -21,9 +21,9 @@ from tl_engine.analysis.mistakes import surest_first
 from tl_engine.charts.agreement_matrix import agreement_matrix
 from tl_engine.report.amounts import percent
 from tl_engine.report.pictures import pictures
-from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import pairs_words, pooled, predictions_of, seeds_summed
 from tl_engine.report.section import Section, charted, nothing
+from tl_engine.report.shown_results import Results, ShownArm, cost_of
 from tl_engine.text import plain
 
 

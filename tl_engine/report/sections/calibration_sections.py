@@ -7,9 +7,9 @@ import pandas as pd
 from tl_engine.analysis.calibration import TEMPERATURES, Calibration, told
 from tl_engine.charts.reliability_diagram import reliability_diagram
 from tl_engine.report.amounts import percent
-from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import calibration_of
 from tl_engine.report.section import Section, charted, nothing
+from tl_engine.report.shown_results import Results, ShownArm, cost_of
 
 MOST_DIAGRAMS = 6
 """So many arms are described and drawn; the table has all."""

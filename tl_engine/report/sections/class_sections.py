@@ -13,8 +13,8 @@ from tl_engine.charts.class_differences import class_differences
 from tl_engine.charts.per_class import per_class as draw_per_class
 from tl_engine.errors import ComparisonError
 from tl_engine.report.amounts import number, percent
-from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.section import Section, charted, nothing
+from tl_engine.report.shown_results import Results, ShownArm, cost_of
 from tl_engine.runs import Run
 from tl_engine.text import plain
 

@@ -15,9 +15,9 @@ from tl_engine.charts.confusion_matrix import confusion_difference, confusion_ma
 from tl_engine.charts.heatmap_cells import Cell
 from tl_engine.charts.style import ARMS
 from tl_engine.report.pictures import pictures
-from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import pairs_words, pooled, seeds_summed
 from tl_engine.report.section import Section, charted, nothing
+from tl_engine.report.shown_results import Results, ShownArm, cost_of
 from tl_engine.text import plain
 
 FIRST, SECOND, DIFFERENCE = "first", "second", "difference"

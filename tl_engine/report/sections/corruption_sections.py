@@ -11,9 +11,9 @@ from tl_engine.charts.corruption_heatmap import robustness_accuracy, robustness_
 from tl_engine.data.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
 from tl_engine.report.judgement import is_planned
-from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.section import Section, charted, nothing
 from tl_engine.report.sections.paired_table import paired_table
+from tl_engine.report.shown_results import Results, ShownArm, cost_of
 from tl_engine.runs import Evaluation
 from tl_engine.text import plain
 

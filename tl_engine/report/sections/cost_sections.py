@@ -25,8 +25,8 @@ from tl_engine.charts.style import seeds_words
 from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.report.amounts import duration, percent
 from tl_engine.report.judgement import budgets_of
-from tl_engine.report.results import Results, ShownArm
 from tl_engine.report.section import Section, charted, nothing
+from tl_engine.report.shown_results import Results, ShownArm
 from tl_engine.study import name_of_order
 from tl_engine.text import plain
 

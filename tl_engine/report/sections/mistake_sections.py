@@ -11,9 +11,9 @@ from tl_engine.analysis.mistakes import confused_pairs, surest_mistakes
 from tl_engine.analysis.predictions import Predictions
 from tl_engine.catalog.datasets import dataset
 from tl_engine.report.pictures import pictures
-from tl_engine.report.results import Results, ShownArm
 from tl_engine.report.saved_predictions import pooled, seeds_summed
 from tl_engine.report.section import Section, nothing
+from tl_engine.report.shown_results import Results, ShownArm
 
 SUREST, CONFUSED = "The surest", "Classes confused most"
 MOST_PAIRS_OF_CLASSES = 5

@@ -12,8 +12,8 @@ from tl_engine.charts.confidence_fan import confidence_fan
 from tl_engine.charts.pair_points import paired_slopes
 from tl_engine.report.basis import rests_on
 from tl_engine.report.judgement import budgets_of, pairs_in
-from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.section import Section, charted
+from tl_engine.report.shown_results import Results, ShownArm, cost_of
 
 
 def story(results: Results) -> list[Section]:

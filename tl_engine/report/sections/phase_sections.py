@@ -18,9 +18,9 @@ from tl_engine.charts.phase_effects import Drawn, images_words, of_arm
 from tl_engine.charts.style import ArmKey
 from tl_engine.errors import ThawError
 from tl_engine.report.amounts import number
-from tl_engine.report.results import Results, ShownArm, cost_of
 from tl_engine.report.saved_predictions import predictions_of
 from tl_engine.report.section import Section, charted
+from tl_engine.report.shown_results import Results, ShownArm, cost_of
 from tl_engine.text import plain
 
 COLUMNS = {

@@ -16,8 +16,8 @@ from tl_engine.charts.final_points import final_scores
 from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.metric import METRICS
 from tl_engine.report.amounts import duration, number, percent
-from tl_engine.report.results import Results, results_of
 from tl_engine.report.section import Section, charted, nothing
+from tl_engine.report.shown_results import Results, results_of
 from tl_engine.runs import Run, summarise
 from tl_engine.text import plain
 

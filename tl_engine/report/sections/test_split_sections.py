@@ -14,9 +14,9 @@ from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
 from tl_engine.report.amounts import counted, percent
 from tl_engine.report.judgement import is_planned
-from tl_engine.report.results import Results, ShownArm
 from tl_engine.report.section import Section
 from tl_engine.report.sections.paired_table import paired_table
+from tl_engine.report.shown_results import Results, ShownArm
 from tl_engine.runs import Run, RunStore, StudyFolder, TestSetAccess
 from tl_engine.runs.test_access import count
 from tl_engine.storage.memory import Kept

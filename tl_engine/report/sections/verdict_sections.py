@@ -19,8 +19,8 @@ from tl_engine.report.basis import (
 )
 from tl_engine.report.image_interval import about_seeds, over_images_of
 from tl_engine.report.judgement import Judged
-from tl_engine.report.results import Results
 from tl_engine.report.section import Section
+from tl_engine.report.shown_results import Results
 
 NONE = "–"
 

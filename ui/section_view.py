@@ -10,8 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.report.parts import Part
-from tl_engine.report.results import Results
 from tl_engine.report.section import Section
+from tl_engine.report.shown_results import Results
 from ui.export import chart
 from ui.figures import cached
 from ui.words import escape, result, table
