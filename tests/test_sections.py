@@ -9,8 +9,10 @@ import pytest
 
 from tests.conftest import PROJECT
 from tl_engine.charts.style import figure
+from tl_engine.errors import DamagedError
 from tl_engine.report.parts import CLOSER, EVIDENCE, EXPLAIN, SETTINGS, composed
 from tl_engine.report.section import Drawing, Section, charted
+from tl_engine.report.sections import agreement_sections
 from tl_engine.report.shown_results import results_of, shown_arms
 from tl_engine.text import plain
 
@@ -29,7 +31,9 @@ def results(study, arms=2):
 def test_every_section_of_a_finished_study_is_composed_without_a_server(finished):
     code = f"""
 import sys
+from tl_engine.errors import DamagedError
 from tl_engine.report.parts import CLOSER, EVIDENCE, EXPLAIN, SETTINGS, composed
+from tl_engine.report.sections import agreement_sections
 from tl_engine.report.shown_results import results_of, shown_arms
 from tl_engine.runs import RunStore
 
@@ -114,3 +118,16 @@ def test_words_that_people_gave_are_handed_on_as_they_are(finished):
     texts = [section.text for part in COMPARE for section in composed(part, renamed)]
     assert any(plain(hostile) in text for text in texts)
     assert not any("\\" in text or "&lt;" in text for text in texts)
+
+
+def test_damaged_predictions_take_one_section_of_explain_and_no_other(finished, monkeypatch):
+    def damaged(run):
+        raise DamagedError(f"{run.id}/probabilities.npz is damaged.")
+
+    charts = next(part for part in EXPLAIN if part.compose.__name__ == "phase_charts")
+    whole = [section.key for section in composed(charts, results(finished))]
+    monkeypatch.setattr(agreement_sections, "predictions_of", damaged)
+    *others, last = composed(charts, results(finished))
+    assert [section.key for section in others] == whole[:-1]
+    assert (last.key, last.drawing) == ("error", None)
+    assert "is damaged" in last.text

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from tl_engine.analysis.agreement import CELLS
 from tl_engine.analysis.curve_means import AXES
 from tl_engine.catalog.datasets import dataset
-from tl_engine.charts.heatmap_cells import Cell
 from tl_engine.metric import METRICS
 from tl_engine.report.parts import Part
-from tl_engine.report.sections.agreement_sections import agreement, images_by
+from tl_engine.report.sections.agreement_sections import agreement
 from tl_engine.report.sections.calibration_sections import calibrated_pairs, calibration
 from tl_engine.report.sections.confusion_sections import confusion
 from tl_engine.report.sections.corruption_sections import compared, corrupted
 from tl_engine.report.sections.cost_sections import COSTS, budget_curve, frontier, longest_time
-from tl_engine.report.sections.mistake_sections import CONFUSED, SUREST, mistakes
+from tl_engine.report.sections.mistake_sections import mistakes
 from tl_engine.report.sections.pair_sections import pairs
 from tl_engine.report.sections.score_sections import curves, scores
 from tl_engine.report.sections.test_split_sections import shown_study, tested
@@ -28,14 +26,13 @@ from tl_engine.report.sections.verdict_sections import contrasts, interval, verd
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, StudyEvaluation, StudyFolder
 from ui import frame
-from ui.compare import evaluation_control, verdict_view
-from ui.compare.clickable_chart import show_cells, show_images, show_pictures
+from ui.compare import verdict_view
 from ui.compare.confusion_view import show_confusion
-from ui.section_view import draw, draw_all, show_part
-from ui.words import escape, plain
+from ui.compare.evaluation_control import Request, ask
+from ui.compare.image_views import show_agreement, show_mistakes
+from ui.section_view import draw_all, show_part
+from ui.words import escape
 
-ALL = 0
-"""In the place of a pair's number, which is 1 or more."""
 LONG = 120.0
 """Seconds from which on times are asked for in minutes."""
 GO_ON = "Go on with opening it"
@@ -132,65 +129,11 @@ def show_calibration(results: Results) -> None:
     draw_all(calibration(results, pair=pair), 380)
 
 
-def show_mistakes(results: Results) -> None:
-    """One arm's mistakes as images."""
-    arms = {arm.key: arm for arm in results.contrast_first if arm.finished}
-    if not arms:
-        return draw_all(mistakes(results))
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        key = st.selectbox(
-            "Arm",
-            list(arms),
-            format_func=lambda key: plain(arms[key].title),
-            key="mistakes-arm",
-            width=320,
-        )
-        pairs = _choose_pairs(list(arms[key].finished), "mistakes-pair")
-        kind = st.segmented_control(
-            "Show", [SUREST, CONFUSED], default=SUREST, required=True, key="mistakes-kind"
-        )
-    for section in mistakes(results, arm=arms[key], pairs=pairs, kind=kind):
-        show_pictures(section, turn=kind == SUREST)
-
-
-def show_agreement(results: Results) -> None:
-    """Who is right on which images; a cell that is clicked or chosen shows its images."""
-    if not results.common_pairs:
-        return draw_all(agreement(results))
-    pairs = _choose_pairs(results.common_pairs, "agreement-pair")
-    *notes, matrix, numbers = agreement(results, pairs=pairs)
-    draw_all(notes)
-    halves = st.grid(2, min_column_width=380)
-    with halves.cell():
-        chosen = CELLS.get(st.session_state.get("agreement-of") or "")
-        show_cells(matrix, chosen, _take_click)
-    with halves.cell():
-        draw(numbers)
-    first, second = results.pair
-    titles = {
-        "both": "Both right",
-        "first": f"Only {plain(first.title, 60)} right",
-        "second": f"Only {plain(second.title, 60)} right",
-        "neither": "Both wrong",
-    }
-    who = st.selectbox(
-        "Images",
-        list(CELLS),
-        index=None,
-        format_func=titles.__getitem__,
-        placeholder="Click a cell, or choose one here",
-        key="agreement-of",
-    )
-    if who is not None:
-        show_images("agreement", images_by(results, pairs, who))
-
-
 def show_corrupted(results: Results) -> None:
     """Accuracy on corrupted images, and the button that measures it."""
     draw_all(corrupted(results))
     runs = [run for arm in compared(results) for run in arm.runs]
-    label = "Measure on corrupted images"
-    evaluation_control.ask(Evaluation.ROBUSTNESS, runs, label, key="robustness")
+    ask(Request(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", "robustness"))
 
 
 def show_tested(results: Results) -> None:
@@ -202,7 +145,7 @@ def show_tested(results: Results) -> None:
     draw_all(sections)
     label = _label(study)
     cost = "" if label == GO_ON else COST
-    evaluation_control.ask(Evaluation.TEST, study.runs(), label, key="test", cost=cost)
+    ask(Request(Evaluation.TEST, study.runs(), label, "test", cost))
 
 
 def _label(study: StudyFolder) -> str:
@@ -217,24 +160,6 @@ def _label(study: StudyFolder) -> str:
     if all(run.path.name in named for run in missing):
         return GO_ON
     return "Open it for what has finished since"
-
-
-def _take_click(cell: Cell) -> None:
-    st.session_state["agreement-of"] = next(who for who, at in CELLS.items() if at == cell)
-
-
-def _choose_pairs(pairs: Sequence[int], key: str) -> list[int]:
-    """Ask for one pair or all; the numbers that are chosen."""
-    if len(pairs) == 1:
-        return list(pairs)
-    chosen = st.selectbox(
-        "Pair",
-        [ALL, *pairs],
-        format_func=lambda pair: f"All {len(pairs)} pairs" if pair == ALL else f"Pair {pair}",
-        key=key,
-        width=180,
-    )
-    return list(pairs) if chosen == ALL else [chosen]
 
 
 def _round_above(value: float) -> float:

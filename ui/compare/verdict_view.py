@@ -140,37 +140,37 @@ def _more_pairs(judged: Judged, question: Question) -> None:
     study = question.study
     if study is None or judged.verdict is None:
         return
-    there = study.study.pairs + study.added_pairs
+    room = MAXIMUM_PAIRS - study.study.pairs - study.added_pairs
     needed = judged.verdict.more_pairs
     wanted = needed.likely if needed else ONE_CLICK_PAIRS
-    if needed and needed.likely > MAXIMUM_PAIRS - there:
+    if needed and needed.likely > room:
         st.caption(
             f"A study holds at most {MAXIMUM_PAIRS} pairs: more training images or epochs, or a "
             "larger difference that matters, would decide sooner."
         )
-    more = min(wanted, ONE_CLICK_PAIRS, MAXIMUM_PAIRS - there)
+    more = min(wanted, ONE_CLICK_PAIRS, room)
     if more < 1 or any(not summarise(run).state.is_over for run in study.runs()):
         return
     adds = of_store(study.path.parent).pairs_to_add(study, more)
-    more -= max(there + adds - MAXIMUM_PAIRS, 0)
-    adds = min(adds, MAXIMUM_PAIRS - there)
+    more -= max(adds - room, 0)
+    adds = min(adds, room)
     if more < 1:
         return
     runs = more * len(study.study.arms)
-    is_part = more < wanted <= MAXIMUM_PAIRS - there
-    some = f"{more} of {wanted}" if is_part else f"{more}"
-    taken = (
+    is_part = more < wanted <= room
+    count = f"{more} of {wanted}" if is_part else f"{more}"
+    reused = (
         f" {adds - more} more were computed in another study: they are taken over."
         if adds > more
         else ""
     )
     if access.button(
-        f"Run {some} more pair" + ("" if wanted == 1 else "s") + f" ({runs} runs)",
+        f"Run {count} more pair" + ("" if wanted == 1 else "s") + f" ({runs} runs)",
         icon=":material/add_circle:",
         key="more-pairs",
         help="Pairs of all arms of the study. Those that are added after a look are judged "
         "by an interval that allows for looking, which is wider; what the planned pairs said stays "
-        f"on this card.{taken}",
+        f"on this card.{reused}",
     ):
         study.add_pairs(adds)
         local.ensure_worker(store())

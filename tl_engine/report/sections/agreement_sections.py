@@ -18,7 +18,8 @@ from tl_engine.analysis.agreement import (
     seed_disagreement,
 )
 from tl_engine.analysis.mistakes import surest_first
-from tl_engine.charts.agreement_matrix import agreement_matrix
+from tl_engine.charts.agreement_matrix import Apart, agreement_matrix, apart_bars
+from tl_engine.errors import ThawError
 from tl_engine.report.amounts import percent
 from tl_engine.report.pictures import pictures
 from tl_engine.report.saved_predictions import pairs_words, pooled, predictions_of, seeds_summed
@@ -90,6 +91,39 @@ def images_by(results: Results, pairs: Sequence[int], who: str) -> list[Section]
     ]
 
 
+def apart(results: Results, cost: str) -> list[Section]:
+    """How far the first two arms are from each other, and each from itself with another seed;
+    nothing where no pair of them can be compared.
+
+    Args:
+        cost: of a run, in words.
+    """
+    first, second = results.arms[:2] if len(results.arms) > 1 else (None, None)
+    if first is None or second is None or first.recipe.dataset != second.recipe.dataset:
+        return []
+    pairs = [pair for pair in first.finished if pair in second.finished]
+    if not pairs:
+        return []
+    try:
+        rows = _distances(first, second, pairs)
+    except ThawError as error:  # predictions may be damaged where all else is sound
+        return [Section(key="error", text=str(error))]
+    return [
+        charted(
+            "explain-apart",
+            "Another network, or another seed?",
+            apart_bars,
+            rows,
+            cost=cost,
+            numbers=pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour"),
+            method=f"{first.title} and {second.title}. Another seed has another head, another "
+            "order of batches and, of a subset, other training images: a grey bar as long as the "
+            "others says that the arms are no further apart than two seeds of one of them, a "
+            "shorter one that the seed changes more answers than what the arms differ in.",
+        )
+    ]
+
+
 def _beyond_chance(counts: np.ndarray, *, is_one_pair: bool) -> dict[str, str]:
     """What the counts of who is right come to, in words."""
     kappa = cohens_kappa(counts)
@@ -108,3 +142,16 @@ def _between_seeds(arm: ShownArm) -> dict[str, str]:
         return {name: "– no two with common images"}
     couples = "1 couple" if found.couples == 1 else f"{found.couples:,} couples"
     return {f"{name} ({couples})": percent(found.share)}
+
+
+def _distances(first: ShownArm, second: ShownArm, pairs: list[int]) -> list[Apart]:
+    between = [
+        disagreement(*(predictions_of(arm.finished[pair]) for arm in (first, second)))
+        for pair in pairs
+    ]
+    rows = [Apart("The two arms, same seed", float(np.mean(between)), len(between))]
+    for arm in (first, second):
+        found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+        name = f"Two seeds of {plain(arm.title, 40)}"
+        rows.append(Apart(name, found.share, found.couples, arm.colour))
+    return rows

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 
 from tl_engine.analysis import phase_tables
-from tl_engine.analysis.agreement import disagreement, seed_disagreement
 from tl_engine.analysis.phase_tables import EARLIER, STANDING, Told
-from tl_engine.charts import phase_effects, phase_switch
-from tl_engine.charts.agreement_matrix import Apart, apart_bars
+from tl_engine.charts import phase_effects
 from tl_engine.charts.phase_effects import Drawn, images_words, of_arm
 from tl_engine.charts.style import ArmKey
-from tl_engine.errors import ThawError
 from tl_engine.report.amounts import number
-from tl_engine.report.saved_predictions import predictions_of
 from tl_engine.report.section import Section, charted
-from tl_engine.report.shown_results import Results, ShownArm, cost_of
-from tl_engine.text import plain
+from tl_engine.report.sections.agreement_sections import apart
+from tl_engine.report.sections.diagnosis_charts import CHARTS
+from tl_engine.report.shown_results import Results, cost_of
 
 COLUMNS = {
     "loss": "Loss at its start",
@@ -34,86 +28,6 @@ COLUMNS = {
     "floor": "Loss floor at its end",
 }
 """Of the table by phase."""
-
-
-class PhaseChart(NamedTuple):
-    """A chart over all arms.
-
-    Attributes:
-        key: of its section.
-        rows: a function of `analysis.phase_tables` that gives what is drawn.
-        alt, method: as a Section has them.
-    """
-
-    key: str
-    chart: Callable[..., go.Figure]
-    rows: Callable[[list[Told]], pd.DataFrame]
-    alt: str
-    method: str
-
-
-CHARTS = (
-    PhaseChart(
-        "refit",
-        phase_effects.refit_lines,
-        phase_tables.states,
-        "Its own head, and one fitted anew",
-        "Where the dotted line rises, the features got better; where only the full one does, "
-        "the head did. The refitted classifier has few images, so read its change, not its "
-        "level. A gap between two phases is another number of images, not a change.",
-    ),
-    PhaseChart(
-        "distortion",
-        phase_effects.distortion_bars,
-        phase_tables.states,
-        "Feature distortion",
-        "A tall bar means that fine-tuning moved the features far; a phase that trains the "
-        "head only moves none. Taller when clean than when corrupted: the features followed "
-        "the training images and left others behind.",
-    ),
-    PhaseChart(
-        "alike",
-        phase_effects.alike_lines,
-        phase_tables.blocks,
-        "Likeness of features over depth",
-        "At 1 a block still sees the images as it did at the start; where the line falls, "
-        "training changed what is seen.",
-    ),
-    PhaseChart(
-        "path",
-        phase_effects.path_lines,
-        phase_tables.paths,
-        "The straight line through each phase",
-        "A line that only falls meets no hill between the phase's first and last weights; one "
-        "that rises before it falls had to cross a barrier.",
-    ),
-    PhaseChart(
-        "head",
-        phase_effects.head_lines,
-        phase_tables.states,
-        "Size of the head",
-        "A flat line is a head that hardly learned in the phase, as with a tiny learning rate; "
-        "a head that has learned pulls less at the features of the phase that follows.",
-    ),
-    PhaseChart(
-        "switch",
-        phase_switch.losses,
-        phase_tables.around_switches,
-        "Loss across the switch",
-        "A jump at the switch is damage that the next phase has to make good first; none means "
-        "that it goes on from where the phase before ended. The level also shifts where one "
-        "phase trains with dropout and the other does not.",
-    ),
-    PhaseChart(
-        "gradients",
-        phase_switch.gradients,
-        phase_tables.gradients,
-        "Gradients when layers are freed",
-        "Far to the right: the block wants to move much for its size. A head that knows "
-        "nothing yet asks the body for large changes, one that has learned first asks for "
-        "smaller ones.",
-    ),
-)
 
 
 def limits(results: Results) -> list[Section]:
@@ -150,7 +64,7 @@ def phase_charts(results: Results) -> list[Section]:
             )
             for chart in CHARTS
         ),
-        *_apart(results),
+        *apart(results, cost),
     ]
 
 
@@ -229,48 +143,6 @@ def _left_out(records: list[Told]) -> list[Section]:
         )
         for reason in sorted(set(reasons))
     ]
-
-
-def _apart(results: Results) -> list[Section]:
-    """How far the first two arms are from each other, and each from itself with another seed;
-    nothing where no pair of them can be compared."""
-    first, second = results.arms[:2] if len(results.arms) > 1 else (None, None)
-    if first is None or second is None or first.recipe.dataset != second.recipe.dataset:
-        return []
-    pairs = [pair for pair in first.finished if pair in second.finished]
-    if not pairs:
-        return []
-    try:
-        rows = _distances(first, second, pairs)
-    except ThawError as error:  # predictions may be damaged where all else is sound
-        return [Section(key="error", text=str(error))]
-    return [
-        charted(
-            "explain-apart",
-            "Another network, or another seed?",
-            apart_bars,
-            rows,
-            cost=_cost(results),
-            numbers=pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour"),
-            method=f"{first.title} and {second.title}. Another seed has another head, another "
-            "order of batches and, of a subset, other training images: a grey bar as long as the "
-            "others says that the arms are no further apart than two seeds of one of them, a "
-            "shorter one that the seed changes more answers than what the arms differ in.",
-        )
-    ]
-
-
-def _distances(first: ShownArm, second: ShownArm, pairs: list[int]) -> list[Apart]:
-    between = [
-        disagreement(*(predictions_of(arm.finished[pair]) for arm in (first, second)))
-        for pair in pairs
-    ]
-    rows = [Apart("The two arms, same seed", float(np.mean(between)), len(between))]
-    for arm in (first, second):
-        found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
-        name = f"Two seeds of {plain(arm.title, 40)}"
-        rows.append(Apart(name, found.share, found.couples, arm.colour))
-    return rows
 
 
 def _readable(rows: pd.DataFrame, titles: Mapping[ArmKey, str]) -> pd.DataFrame:
