@@ -1,5 +1,6 @@
 """Sections: what Compare and Explain show can be composed whole, without a server."""
 
+import ast
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.conftest import PROJECT
 from tl_engine.charts.style import figure
-from tl_engine.errors import DamagedError
+from tl_engine.errors import StoreError
 from tl_engine.report.parts import CLOSER, EVIDENCE, EXPLAIN, SETTINGS, composed
 from tl_engine.report.section import Drawing, Section, charted
 from tl_engine.report.sections import agreement_sections
@@ -31,7 +32,7 @@ def results(study, arms=2):
 def test_every_section_of_a_finished_study_is_composed_without_a_server(finished):
     code = f"""
 import sys
-from tl_engine.errors import DamagedError
+from tl_engine.errors import StoreError
 from tl_engine.report.parts import CLOSER, EVIDENCE, EXPLAIN, SETTINGS, composed
 from tl_engine.report.sections import agreement_sections
 from tl_engine.report.shown_results import results_of, shown_arms
@@ -122,7 +123,7 @@ def test_words_that_people_gave_are_handed_on_as_they_are(finished):
 
 def test_damaged_predictions_take_one_section_of_explain_and_no_other(finished, monkeypatch):
     def damaged(run):
-        raise DamagedError(f"{run.id}/probabilities.npz is damaged.")
+        raise StoreError(f"{run.id}/probabilities.npz is damaged.")
 
     charts = next(part for part in EXPLAIN if part.compose.__name__ == "phase_charts")
     whole = [section.key for section in composed(charts, results(finished))]
@@ -131,3 +132,27 @@ def test_damaged_predictions_take_one_section_of_explain_and_no_other(finished, 
     assert [section.key for section in others] == whole[:-1]
     assert (last.key, last.drawing) == ("error", None)
     assert "is damaged" in last.text
+
+
+REPORT = sorted((PROJECT / "tl_engine" / "report").rglob("*.py"))
+BELOW = {
+    *("analysis", "catalog", "charts", "data", "report", "runs", "storage"),
+    *("errors", "metric", "recipe", "study", "text"),
+}
+
+
+def imports(path):
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+
+
+@pytest.mark.parametrize("path", REPORT, ids=lambda path: path.stem)
+def test_a_report_is_composed_from_what_lies_below_it(path):
+    used = {module.split(".")[1] for module in imports(path) if module.startswith("tl_engine.")}
+    assert used <= BELOW
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "ui" / "compare").glob("*.py")))
+def test_controls_draw_no_chart_of_their_own(path):
+    charts = {module for module in imports(path) if module.startswith("tl_engine.charts")}
+    assert charts <= {"tl_engine.charts.heatmap_cells"}  # the cells that can be clicked
