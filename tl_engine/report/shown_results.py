@@ -14,14 +14,7 @@ from tl_engine.analysis.phase_tables import Told
 from tl_engine.analysis.score_table import score_table
 from tl_engine.charts.style import ArmKey, ArmStyle, arm_colours
 from tl_engine.recipe import Recipe
-from tl_engine.report.judgement import (
-    Judged,
-    Question,
-    arms_of,
-    finished,
-    judge,
-    question_of,
-)
+from tl_engine.report.judgement import Judged, Question, arms_of, finished, judge, question_of
 from tl_engine.runs import Run, RunState, joined_history, summarise
 
 
@@ -61,6 +54,11 @@ def shown_arms(runs: Sequence[Run]) -> list[ShownArm]:
     arms = arms_of(runs)
     colours = arm_colours([arm.key for arm in arms])
     return [ShownArm(arm.key, arm.title, colours[arm.key], arm.runs) for arm in arms]
+
+
+def common_pairs(first: ShownArm, second: ShownArm) -> list[int]:
+    """Numbers of the pairs that have finished in both arms."""
+    return [pair for pair in first.finished if pair in second.finished]
 
 
 def cost_of(arms: Sequence[ShownArm]) -> str:
@@ -144,11 +142,11 @@ class Results:
             ValueError: where no two arms are compared.
         """
         keys = [arm.key for arm in self.arms]
-        first, second = (keys.index(arm.key) for arm in self.pair)
+        first, second = (keys.index(arm.key) for arm in self.two_arms)
         return next(one for one in self.judgements if (one.first, one.second) == (first, second))
 
     @property
-    def pair(self) -> tuple[ShownArm, ShownArm]:
+    def two_arms(self) -> tuple[ShownArm, ShownArm]:
         """The two arms that are compared.
 
         Raises:
@@ -167,13 +165,7 @@ class Results:
     @property
     def common_pairs(self) -> list[int]:
         """Numbers of the pairs that have finished in both arms of the contrast."""
-        first, second = (arm.finished for arm in self.pair)
-        return [pair for pair in first if pair in second]
-
-    @property
-    def is_live(self) -> bool:
-        """Whether there will be more of any run."""
-        return is_live(self.runs)
+        return common_pairs(*self.two_arms)
 
     @property
     def styles(self) -> dict[ArmKey, ArmStyle]:

@@ -53,7 +53,7 @@ def show_agreement(results: Results) -> None:
         show_cells(matrix, chosen, _take_click)
     with halves.cell():
         draw(numbers)
-    first, second = results.pair
+    first, second = results.two_arms
     titles = {
         "both": "Both right",
         "first": f"Only {plain(first.title, 60)} right",

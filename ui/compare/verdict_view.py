@@ -99,7 +99,7 @@ def show_verdict(results: Results) -> None:
                 st.caption(escape(note, LONGEST_TEXT))
         with st.container(horizontal=True, vertical_alignment="center"):
             _more_pairs(judged, question)
-            _fair(judged, results.pair[0])
+            _fair(judged, results.two_arms[0])
 
 
 def show_interval(results: Results) -> None:

@@ -24,7 +24,7 @@ from tl_engine.report.amounts import percent
 from tl_engine.report.pictures import pictures
 from tl_engine.report.saved_predictions import pairs_words, pooled, predictions_of, seeds_summed
 from tl_engine.report.section import Section, charted, nothing
-from tl_engine.report.shown_results import Results, ShownArm, cost_of
+from tl_engine.report.shown_results import Results, ShownArm, common_pairs, cost_of
 from tl_engine.text import plain
 
 
@@ -39,8 +39,8 @@ def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
     """
     if not (pairs := pairs or results.common_pairs):
         return nothing("agreement", "Agreement appears when a pair has finished in both arms.")
-    first, second = results.pair
-    predictions = [pooled(arm.finished, pairs) for arm in results.pair]
+    first, second = results.two_arms
+    predictions = [pooled(arm.finished, pairs) for arm in results.two_arms]
     counts = agreement_counts(*predictions)
     notes = seeds_summed(len(pairs))
     shares = {
@@ -61,7 +61,7 @@ def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
             first.title,
             second.title,
             pairs_words(pairs),
-            cost=cost_of(results.pair),
+            cost=cost_of(results.two_arms),
             numbers=pd.DataFrame(
                 {"right": list(CELLS), "images": [int(counts[at]) for at in CELLS.values()]}
             ),
@@ -83,11 +83,11 @@ def images_by(results: Results, pairs: Sequence[int], who: str) -> list[Section]
     Args:
         who: one of `analysis.agreement.CELLS`.
     """
-    first, second = predictions = [pooled(arm.finished, pairs) for arm in results.pair]
+    first, second = predictions = [pooled(arm.finished, pairs) for arm in results.two_arms]
     surest_of = second if who == "second" else first
     positions = surest_first(surest_of, in_agreement(first, second, who))
     return [
-        Section(key=f"agreement-{who}", pictures=pictures(results.pair, predictions, positions))
+        Section(key=f"agreement-{who}", pictures=pictures(results.two_arms, predictions, positions))
     ]
 
 
@@ -101,8 +101,7 @@ def apart(results: Results, cost: str) -> list[Section]:
     first, second = results.arms[:2] if len(results.arms) > 1 else (None, None)
     if first is None or second is None or first.recipe.dataset != second.recipe.dataset:
         return []
-    pairs = [pair for pair in first.finished if pair in second.finished]
-    if not pairs:
+    if not (pairs := common_pairs(first, second)):
         return []
     try:
         rows = _distances(first, second, pairs)

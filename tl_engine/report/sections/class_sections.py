@@ -38,7 +38,7 @@ def differences_by_class(results: Results) -> list[Section]:
     Raises:
         ComparisonError: where they have different classes.
     """
-    first, second = results.pair
+    first, second = results.two_arms
     names = dataset(first.recipe.dataset).class_names
     if second.recipe.dataset != first.recipe.dataset:
         raise ComparisonError("Classes are compared within a dataset: choose arms of the same one.")
@@ -46,7 +46,9 @@ def differences_by_class(results: Results) -> list[Section]:
     if not pairs:
         why = "Classes are compared when a pair has finished in both arms."
         return nothing("class-deltas", why)
-    recalls = (np.array([_recalls(arm.finished[pair]) for pair in pairs]) for arm in results.pair)
+    recalls = (
+        np.array([_recalls(arm.finished[pair]) for pair in pairs]) for arm in results.two_arms
+    )
     deltas = class_deltas(*recalls)
     many = "Of several classes one stands out by chance alone: Holm's p counts them all."
     few = f"Intervals take at least {LEAST_PAIRS} pairs."
@@ -60,7 +62,7 @@ def differences_by_class(results: Results) -> list[Section]:
             first.title,
             second.title,
             (first.colour, second.colour),
-            cost=cost_of(results.pair),
+            cost=cost_of(results.two_arms),
             numbers=deltas.assign(name=[names[place] for place in deltas["class"]]),
             table=_readable(deltas, names, first, second),
             method="Which classes differ says where a difference comes from, not which arm is "

@@ -17,7 +17,7 @@ from tl_engine.charts.style import ARMS
 from tl_engine.report.pictures import pictures
 from tl_engine.report.saved_predictions import pairs_words, pooled, seeds_summed
 from tl_engine.report.section import Section, charted, nothing
-from tl_engine.report.shown_results import Results, ShownArm, cost_of
+from tl_engine.report.shown_results import Results, ShownArm, common_pairs, cost_of
 from tl_engine.text import plain
 
 FIRST, SECOND, DIFFERENCE = "first", "second", "difference"
@@ -108,8 +108,7 @@ def images_of(shown: Sequence[ShownArm], whose: str, cell: Cell) -> list[Section
 
 def _images_of_difference(shown: Sequence[ShownArm], cell: Cell) -> list[Section]:
     first, second = shown
-    pairs = [pair for pair in first.finished if pair in second.finished]
-    if not pairs:
+    if not (pairs := common_pairs(first, second)):
         why = "No pair has finished in both arms, so no image can be held against itself."
         return nothing("only", why)
     predictions = {arm.key: pooled(arm.finished, pairs) for arm in shown}

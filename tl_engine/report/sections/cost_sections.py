@@ -53,10 +53,10 @@ def budgets(results: Results) -> list[Section]:
         return nothing("budgets", "Costs are known when the first epoch has ended.")
     if not results.contrast:
         return []
-    two = budgets_of(results.pair, results.history)
+    two = budgets_of(results.two_arms, results.history)
     times = times_as_much(*two)
     rows = [[*(_amount(name, budget) for budget in two), _times(name, times)] for name in MEASURES]
-    columns = [*(plain(arm.title) for arm in results.pair), "Times as much"]
+    columns = [*(plain(arm.title) for arm in results.two_arms), "Times as much"]
     table = pd.DataFrame(rows, columns=columns, index=list(MEASURES.values()))
     return [
         Section(

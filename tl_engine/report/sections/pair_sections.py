@@ -21,9 +21,11 @@ def story(results: Results) -> list[Section]:
     compared."""
     if results.judgement.refusal:
         return []
-    first, second = results.pair
-    rows = pd.concat([_epochs(results.history, arm).assign(arm=arm.title) for arm in results.pair])
-    times = times_as_much(*budgets_of(results.pair, results.history)).cold_seconds
+    first, second = results.two_arms
+    rows = pd.concat(
+        [_epochs(results.history, arm).assign(arm=arm.title) for arm in results.two_arms]
+    )
+    times = times_as_much(*budgets_of(results.two_arms, results.history)).cold_seconds
     return [
         Section(
             key="story",
@@ -40,10 +42,10 @@ def pairs(results: Results) -> list[Section]:
     judged, question = results.judgement, results.question
     if judged.refusal:
         return []
-    first, second = results.pair
+    first, second = results.two_arms
     interval = judged.verdict.interval if judged.verdict else None
     alpha = judged.verdict.mistake if judged.verdict else MISTAKE
-    confidence, cost = f"{100 * (1 - alpha):.3g} %", cost_of(results.pair)
+    confidence, cost = f"{100 * (1 - alpha):.3g} %", cost_of(results.two_arms)
     counted = pairs_in(judged, first.title, second.title, question)
     slopes = charted(
         "pairs",

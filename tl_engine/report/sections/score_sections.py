@@ -17,7 +17,7 @@ from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.metric import METRICS
 from tl_engine.report.amounts import duration, number, percent
 from tl_engine.report.section import Section, charted, nothing
-from tl_engine.report.shown_results import Results, results_of
+from tl_engine.report.shown_results import Results, is_live, results_of
 from tl_engine.runs import Run, summarise
 from tl_engine.text import plain
 
@@ -111,7 +111,7 @@ def _with_work(results: Results) -> pd.DataFrame:
 
 def _why_empty(results: Results) -> Section:
     """Why there is no point yet, and whether one will come."""
-    if results.is_live:
+    if is_live(results.runs):
         text = "The first epoch has not ended yet; its point appears here by itself."
         return Section(key="no-epoch-yet", text=text)
     runs, more = results.runs[:MOST_NAMED], len(results.runs) - MOST_NAMED

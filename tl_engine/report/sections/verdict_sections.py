@@ -116,7 +116,7 @@ def _as_planned(results: Results, judged: Judged) -> str:
     verdict, plan = judged.verdict, judged.found.plan if judged.found else None
     if verdict is None or plan is None or len(plan) == len(judged.pairs):
         return ""
-    metric, (first, second) = results.question.metric, results.pair
+    metric, (first, second) = results.question.metric, results.two_arms
     gains = np.array([metric.sign * (run.score - other.score) for run, other in plan])
     pairs = Pairs(gains, first.title, second.title, len(gains), gains)
     planned = decide(pairs, results.question.smallest, metric=metric, mistake=verdict.mistake)
@@ -127,7 +127,7 @@ def _expected(results: Results, judged: Judged) -> str:
     """What was expected beforehand, where it is of this contrast."""
     question = results.question
     expected = question.study.study.expectation if question.study else None
-    names = [arm.key[1] for arm in results.pair]
+    names = [arm.key[1] for arm in results.two_arms]
     if expected is None or expected.arm not in names:
         return ""
     metric, seen = question.metric, "nothing found yet"
