@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 
 import pandas as pd
 import streamlit as st
 
-from tl_engine.report.parts import Part
+from tl_engine.report.parts import Part, composed
 from tl_engine.report.section import Section
 from tl_engine.report.shown_results import Results
 from ui.export import chart
@@ -40,9 +40,7 @@ def show_part(part: Part, results: Results, width: int | None = None) -> None:
     Args:
         width: as `draw_all` has it.
     """
-    if part.needs_two_arms and not results.contrast:
-        return
-    sections = part.compose(results)
+    sections = composed(part, results)
     if sections and part.heading:
         st.subheader(part.heading, anchor=False)
     draw_all(sections, width)
@@ -97,7 +95,8 @@ def _is_in_grid(section: Section) -> bool:
     return section.drawing is not None or section.key in BESIDE
 
 
-def _folded(section: Section):
+def _folded(section: Section) -> AbstractContextManager[object]:
+    """What its table is drawn in."""
     if section.key not in FOLDED or section.table is None:
         return nullcontext()
     label, most = FOLDED[section.key]
