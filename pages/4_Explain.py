@@ -2,15 +2,19 @@
 
 import streamlit as st
 
+from tl_engine.report.arms import arms_of
+from tl_engine.report.parts import EXPLAIN
+from tl_engine.report.shown_results import Results
 from tl_engine.runs import RunState, summarise
 from ui import frame
-from ui.arms import shown_arms
 from ui.engine import store
-from ui.explain.parts import explain
+from ui.section_view import show_part
 from ui.selection import choose_runs
 from ui.words import escape
 
 MOST_ARMS = 8
+WIDTH = 460
+"""Of figures that stand side by side at least, in pixels."""
 
 
 def is_finished(run):
@@ -20,7 +24,7 @@ def is_finished(run):
 
 def choose_arms(runs):
     """The arms to draw, each with the colour that it has among all of them."""
-    arms = {arm.key: arm for arm in shown_arms(runs)}
+    arms = {arm.key: arm for arm in arms_of(runs)}
     chosen = list(arms)[:MOST_ARMS]
     if len(arms) > 1:
         chosen = st.pills(
@@ -35,8 +39,8 @@ def choose_arms(runs):
 
 
 with frame.page("Explain"):
-    kept = store()
-    if not any(is_finished(run) for run in kept.runs()):
+    runs_store = store()
+    if not any(is_finished(run) for run in runs_store.runs()):
         frame.empty_state(
             "Nothing to explain yet. It begins with the first run that finishes.",
             "pages/1_Launch.py",
@@ -44,9 +48,11 @@ with frame.page("Explain"):
             ":material/rocket_launch:",
         )
     else:
-        runs = choose_runs(kept, "Studies and runs to explain", is_finished)
+        runs = choose_runs(runs_store, "Studies and runs to explain", is_finished)
         shown = choose_arms(runs) if runs else []
         if shown:
-            explain(shown)
+            results = Results(runs, shown)
+            for part in EXPLAIN:
+                show_part(part, results, WIDTH)
         else:
             st.caption("Choose at least one study or run, and one arm.")

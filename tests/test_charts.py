@@ -488,23 +488,25 @@ def test_a_tree_draws_what_arms_share_once():
 
 
 def test_a_long_history_is_not_taken_for_another_that_differs_in_one_epoch():
-    from ui import figures
+    from tl_engine.report.section import Drawing
+    from ui.figures import cached
 
     long = history({("a", 1): list(np.linspace(0.1, 0.9, 60_000))})
     other = long.copy()
     other.loc[31_000, "val_accuracy"] = 0.95
-    first, second = (figures.learning_curves(one).data[0].y for one in (long, other))
+    first, second = (cached(Drawing(learning_curves, (one,))).data[0].y for one in (long, other))
     assert max(first) < 0.95 == max(second)
 
 
 def test_a_chart_says_what_its_runs_cost_and_is_drawn_anew_for_other_costs():
-    from ui import figures
+    from tl_engine.report.section import Drawing
+    from ui.figures import cached
 
     told = history({("a", 1): [0.1, 0.2]})
     first, second, plain = (
-        figures.learning_curves(told, budget="a run: 8 steps"),
-        figures.learning_curves(told, budget="a run: <9> steps"),
-        figures.learning_curves(told),
+        cached(Drawing(learning_curves, (told,), "a run: 8 steps")),
+        cached(Drawing(learning_curves, (told,), "a run: <9> steps")),
+        cached(Drawing(learning_curves, (told,))),
     )
     words = [made.layout.title.subtitle.text for made in (first, second, plain)]
     assert words[0].endswith("<br>a run: 8 steps")

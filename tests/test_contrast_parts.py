@@ -32,27 +32,16 @@ def finish(run, slower, epochs=fake_run.EPOCHS):
 
 def draw(root):
     """The page that calls the parts."""
-    from tl_engine.execution.cost import sizes_of
-    from tl_engine.runs import RunStore, joined_history, summarise
-    from ui.arms import shown_arms
-    from ui.compare import contrast_view, verdict_view
-    from ui.figures import score_table
+    from tl_engine.report.arms import arms_of
+    from tl_engine.report.parts import CLOSER, EVIDENCE
+    from tl_engine.report.shown_results import results_of
+    from tl_engine.runs import RunStore
+    from ui.compare.part_views import show
 
-    folder = RunStore(root).studies()[0]
-    runs = folder.runs()
-    shown = shown_arms(runs)
-    history = joined_history(runs)
-    images = {run.id: sizes_of(summarise(run).recipe).validation for run in runs}
-    scored = score_table(history, images)
-    first, second = shown[:2]
-    contrast_view.show_story(first, second, history)
-    if said := verdict_view.show(shown, (first, second), scored, history):
-        contrast_view.show_pairs(first, second, *said)
-        contrast_view.show_fan(first, second, *said)
-    contrast_view.show_budgets(first, second, history)
-    contrast_view.show_budget_curve(shown, scored)
-    contrast_view.show_frontier(shown, scored)
-    contrast_view.show_factors(shown, scored)
+    runs = RunStore(root).studies()[0].runs()
+    results = results_of(runs, [arm.key for arm in arms_of(runs)[:2]])
+    for part in (*EVIDENCE[:5], *CLOSER["Costs"]):
+        show(part, results)
 
 
 def page(store):
@@ -76,6 +65,16 @@ def test_a_study_without_a_run_says_what_will_be_there(store):
     store.create(tiny_study(*fake_run.PHASES, pairs=4))
     app = page(store)
     assert "has a measured epoch in common yet" in words(app)
+    assert "Costs are known when the first epoch has ended" in words(app)
+    assert figures(app) == ["Pair by pair", "As pairs come in"]
+    assert not app.slider and not tables(app)
+
+
+def test_before_a_run_has_finished_its_times_are_not_known(store):
+    study = store.create(tiny_study(*fake_run.PHASES, pairs=4))
+    for run in study.runs()[:2]:
+        finish(run, "Freeze first", epochs=1)
+    app = page(store)
     assert figures(app) == [
         "Pair by pair",
         "As pairs come in",
@@ -84,6 +83,7 @@ def test_a_study_without_a_run_says_what_will_be_there(store):
     ]
     assert not app.slider
     (budgets,) = tables(app)
+    assert budgets[1] == ["Optimizer steps", "16", "16", "1.00"]
     assert budgets[-1][1:] == ["–", "–", "–"]
 
 
@@ -129,7 +129,9 @@ def test_budgets_that_differ_are_not_called_comparable(store):
 
     one = tiny_study(*fake_run.PHASES).arms[0].recipe
     longer = tiny_study(Phase("all", 4, 1e-3), Phase("head", 2, 1e-2)).arms[0].recipe
-    store.create(Study("Unequal", (Arm("short", one), Arm("long", longer)), 1))
+    study = store.create(Study("Unequal", (Arm("short", one), Arm("long", longer)), 1))
+    for run in study.runs():
+        finish(run, "short", epochs=1)
     said = words(page(store))
     assert "not comparable: steps differ by 50%, forward-equivalents by 75%" in said
 

@@ -19,14 +19,16 @@ from ui.compare import evaluation_control
 
 def parts():
     """Both parts, for the newest study."""
-    from ui.arms import shown_arms
-    from ui.compare import robustness_view, test_split_view
+    from tl_engine.report.arms import arms_of
+    from tl_engine.report.parts import CLOSER
+    from tl_engine.report.shown_results import results_of
+    from ui.compare.part_views import show_alone
     from ui.engine import store
 
-    study = store().studies()[0]
-    shown = shown_arms(study.runs())
-    robustness_view.show(*shown[:2])
-    test_split_view.show(study, shown)
+    runs = store().studies()[0].runs()
+    results = results_of(runs, [arm.key for arm in arms_of(runs)[:2]])
+    for part in (*CLOSER["Corrupted images"], *CLOSER["Test split"]):
+        show_alone(part, results)
 
 
 @pytest.fixture

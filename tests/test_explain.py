@@ -8,9 +8,9 @@ from streamlit.testing.v1 import AppTest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import assert_whole, visit, words
+from tl_engine.analysis.phase_tables import EARLIER, STANDING
 from tl_engine.recipe import Phase
 from tl_engine.runs import RunStore
-from ui.explain.parts import EARLIER, STANDING
 
 PAGE = "pages/4_Explain.py"
 

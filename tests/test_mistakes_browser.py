@@ -19,15 +19,17 @@ pytestmark = [
 PAGE = """
 import streamlit as st
 
-from ui.compare.agreement_view import show_agreement
-from ui.arms import shown_arms
-from ui.compare.confusion_view import show_confusion
+from tl_engine.report.parts import CLOSER
+from tl_engine.report.arms import arms_of
+from tl_engine.report.shown_results import results_of
+from ui.compare.part_views import show_alone
 from ui.engine import store
 
 st.set_page_config(layout="wide")
-shown = shown_arms(store().studies()[0].runs())
-show_agreement(*shown)
-show_confusion(shown)
+runs = store().studies()[0].runs()
+results = results_of(runs, [arm.key for arm in arms_of(runs)])
+show_alone(CLOSER["Agreement"][0], results)
+show_alone(CLOSER["Mistakes"][0], results)
 """
 
 

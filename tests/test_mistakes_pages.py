@@ -16,38 +16,37 @@ from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.runs.run_outputs import probabilities
 from tl_engine.text import markup
 
-PARTS = ("agreement", "confusion", "mistakes", "classes", "calibration")
+PARTS = {
+    "agreement": ["agreement"],
+    "confusion": ["confusion"],
+    "mistakes": ["mistakes"],
+    "classes": ["differences_by_class"],
+    "calibration": ["confidence", "calibration"],
+}
+"""Names of what composes them."""
 CLOTHES = "cell-fashion-mini"
 
 
-def draw(root, part, pairs, arms, title):
+def draw(root, composers, pairs, arms, title):
     """A page of one part; runs of other pairs are left out; the first arm may have a title."""
+    from tl_engine.report.arms import arms_of
+    from tl_engine.report.parts import CLOSER
+    from tl_engine.report.shown_results import Results
     from tl_engine.runs import RunStore
-    from ui.arms import shown_arms
-    from ui.compare.agreement_view import show_agreement
-    from ui.compare.calibration_view import show_calibration
-    from ui.compare.classes_view import show_classes
-    from ui.compare.confusion_view import show_confusion
-    from ui.compare.mistakes_view import show_mistakes
+    from ui.compare.part_views import show_alone
 
     runs = [run for study in RunStore(root).studies() for run in study.runs() if run.pair in pairs]
-    shown = shown_arms(runs)[:arms]
+    shown = arms_of(runs)[:arms]
     shown[0] = shown[0]._replace(title=title or shown[0].title)
-    if part == "agreement":
-        show_agreement(*shown)
-    elif part == "classes":
-        show_classes(*shown)
-    else:
-        show = {
-            "confusion": show_confusion,
-            "mistakes": show_mistakes,
-            "calibration": show_calibration,
-        }
-        show[part](shown)
+    results = Results(runs, shown, tuple(shown) if arms == 2 else None)
+    for part in [part for parts in CLOSER.values() for part in parts]:
+        if part.compose.__name__ in composers:
+            show_alone(part, results)
 
 
 def visit(root, part, pairs=(1,), arms=2, title=""):
-    arguments = {"root": str(root), "part": part, "pairs": pairs, "arms": arms, "title": title}
+    given = {"root": str(root), "composers": PARTS[part]}
+    arguments = {**given, "pairs": pairs, "arms": arms, "title": title}
     return AppTest.from_function(draw, kwargs=arguments, default_timeout=30).run()
 
 

@@ -427,7 +427,7 @@ def test_a_long_table_is_scrolled_and_its_names_stay_names():
     def draw():
         import pandas as pd
 
-        from ui.arms import show_table
+        from ui.section_view import show_table
 
         for rows in (50, 51):
             show_table(pd.DataFrame({"Arm": ["=1+1"] * rows, "Final": "50 %"}).set_index("Arm"))

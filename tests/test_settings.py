@@ -14,7 +14,7 @@ from tl_engine.catalog.settings import setting as describe
 from tl_engine.cli.study_options import setting, settings_table
 from tl_engine.errors import RecipeError
 from tl_engine.recipe import SETTINGS, Phase, Recipe
-from tl_engine.runs.evidence import recipe_id
+from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.phase_ends import names_of
 from tl_engine.study import name_arms
 

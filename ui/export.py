@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,10 +15,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from tl_engine.report.section import Numbers
 from ui import browser
 from ui.words import cell
 
-Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 FORMATS = {"png": "PNG", "svg": "SVG"}
 SCALE = 2
 """Pixels of a PNG for each on the screen."""

@@ -61,7 +61,7 @@ def _set_libraries_aside() -> None:
     Streamlit collects after every run of a page while all others wait: 75 ms to walk through the
     libraries, nothing once they are set aside.
     """
-    import_module("ui.figures")
+    import_module("ui.section_view")
     gc.freeze()
 
 

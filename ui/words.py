@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from math import isnan
 from typing import TYPE_CHECKING
 
+from tl_engine.analysis.settings_diff import narrow
+from tl_engine.report.amounts import about, duration, percent
 from tl_engine.text import cell, escape, lines, plain
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "about",
     "cell",
     "duration",
     "escape",
@@ -27,8 +29,6 @@ __all__ = [
 
 _NUMBERS = re.compile(r"[+-]?\d+(\.\d+)?( to [+-]?\d+(\.\d+)?)?", re.ASCII)
 """A number or an interval: nothing that a spreadsheet would make something else of."""
-MOST_COLUMNS = 4
-"""Arms beside one another; more would not fit on a page."""
 
 
 def table(frame: pd.DataFrame) -> str:
@@ -47,40 +47,8 @@ def result(text: str) -> str:
 
 
 def settings_table(frame: pd.DataFrame) -> str:
-    """Settings that differ: a column per arm, or a row per arm where there are many.
-
-    Args:
-        frame: as analysis.settings.differences gives it.
-    """
-    return table(frame if len(frame.columns) <= MOST_COLUMNS else frame.T.rename_axis("Arm"))
-
-
-def duration(seconds: float | None) -> str:
-    """Seconds in words: "8 s", "2 min 5 s", "3 h 20 min"."""
-    if seconds is None:
-        return ""
-    if 0 < seconds < 0.5:
-        return "less than 1 s"
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def about(seconds: float | None) -> str:
-    """An estimate in words: "about 8 s", or "less than 1 s"."""
-    words = duration(seconds)
-    return f"about {words}" if words and not words.startswith("less") else words
-
-
-def percent(share: float | None) -> str:
-    """A share as a percentage with one decimal; a dash for none and for one not measured."""
-    return "–" if share is None or isnan(share) else f"{share:.1%}"
+    """Settings that differ, as `analysis.settings_diff.differences` gives them."""
+    return table(narrow(frame))
 
 
 def size(count: float) -> str:

@@ -10,6 +10,8 @@ import pandas as pd
 from tl_engine.catalog.settings import OPTIMIZERS
 
 MISSING = "–"
+MOST_COLUMNS = 4
+"""Arms beside one another; more would not fit on a page."""
 
 
 def differences(named: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
@@ -29,6 +31,11 @@ def differences(named: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     frame = pd.DataFrame.from_dict(differing, orient="index", columns=list(readable), dtype=str)
     frame.index.name = "setting"
     return frame
+
+
+def narrow(frame: pd.DataFrame) -> pd.DataFrame:
+    """Differences with a row per arm where there are many arms, so that they fit on a page."""
+    return frame if len(frame.columns) <= MOST_COLUMNS else frame.T.rename_axis("Arm")
 
 
 def _readable(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from tl_engine.charts.colours import GRID
-from tl_engine.text import markup
+from tl_engine.text import markup, plain
 
 BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
 """A legend that may be long: at the very bottom, which the axes make room for."""
@@ -60,6 +60,15 @@ def with_line(made: go.Figure, words: str) -> go.Figure:
     made.layout.title.subtitle.text += f"<br>{folded}"
     _make_room(made, LINE * (1 + more))
     return made
+
+
+def titles_of(made: go.Figure) -> tuple[str, str]:
+    """A figure's title and subtitle as plain text on one line each."""
+    title = made.layout.title
+    first, second = (
+        unescape(re.sub("<[^>]*>", " ", one or "")) for one in (title.text, title.subtitle.text)
+    )
+    return plain(first), plain(second)
 
 
 def _folded(subtitle: str) -> tuple[str, int]:

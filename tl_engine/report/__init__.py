@@ -1,5 +1,5 @@
-"""Findings, put together once for the pages and the command line.
+"""What runs allow one to say, composed once: verdicts with their evidence, and Sections.
 
-A module here takes runs and gives values and sentences: it reads through `runs` and thinks through
-`analysis`. It may import everything below it, neither `ui` nor `cli`, and draws nothing.
+A page, a command and a report draw what is composed here. It may import charts, analysis, runs,
+storage, data, catalog and the core nouns; never Streamlit, `ui` or `learning`.
 """

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tl_engine.analysis.budgets import Budget, budget
-from tl_engine.charts.arm_style import ArmKey, arm_colours
+from tl_engine.charts.arm_style import ArmKey, ArmStyle, arm_colours
+from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, summarise
 from tl_engine.runs.evidence import Evidence, of_store
 from tl_engine.runs.observations import arm_keys, distinct_runs, observations
@@ -34,9 +35,20 @@ class Arm(NamedTuple):
     runs: list[Run]
 
     @property
-    def finished(self) -> list[Run]:
-        """Those of its runs that finished."""
-        return [run for run in self.runs if summarise(run).state is RunState.FINISHED]
+    def recipe(self) -> Recipe:
+        """Of all its runs."""
+        return self.runs[0].recipe
+
+    @property
+    def style(self) -> ArmStyle:
+        """How charts draw it."""
+        return ArmStyle(self.title, self.colour)
+
+    @property
+    def finished(self) -> dict[int, Run]:
+        """Its finished runs by the number of their pair, in that order."""
+        runs = sorted(self.runs, key=lambda run: run.pair)
+        return {run.pair: run for run in runs if summarise(run).state is RunState.FINISHED}
 
 
 def arms_of(runs: Sequence[Run]) -> list[Arm]:
@@ -91,7 +103,7 @@ def finished(arms: Sequence[Arm], scored: pd.DataFrame) -> pd.DataFrame:
     Args:
         scored: rows of `analysis.score_table.score_table`.
     """
-    done = [run.id for arm in arms for run in arm.finished]
+    done = [run.id for arm in arms for run in arm.finished.values()]
     return scored[scored["run"].isin(done)].dropna(subset="final")
 
 
@@ -102,9 +114,9 @@ def budgets_of(arms: Sequence[Arm], history: pd.DataFrame) -> list[Budget]:
         history: of all their runs.
     """
     rows = history.groupby("run", sort=False).indices
-    done = [np.concatenate([[], *(rows[run.id] for run in arm.finished)]) for arm in arms]
+    done = [np.concatenate([[], *(rows[run.id] for run in arm.finished.values())]) for arm in arms]
     return [
-        budget(arm.runs[0].recipe, history.iloc[places.astype(int)])
+        budget(arm.recipe, history.iloc[places.astype(int)])
         for arm, places in zip(arms, done, strict=True)
     ]
 

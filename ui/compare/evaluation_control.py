@@ -1,118 +1,133 @@
-"""Evaluations of finished runs: the button that starts one, its progress, paired scores."""
+"""Evaluations of finished runs: the button that starts one, and its progress."""
 
 from __future__ import annotations
 
-from math import isinf, isnan
+from dataclasses import dataclass
 
-import pandas as pd
 import streamlit as st
 
-from tl_engine.analysis.interval import LEAST_PAIRS
-from tl_engine.analysis.paired_scores import PairedScores
 from tl_engine.execution.cost import evaluation_seconds
 from tl_engine.execution.evaluation import start
+from tl_engine.report.amounts import about, counted, duration
 from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
 from tl_engine.runs.study_folder import folder_of
 from ui import access, frame
 from ui.engine import store
-from ui.words import about, duration, escape, percent, table
-
-LOOK = f"Fewer than {LEAST_PAIRS} pairs are a look, not evidence."
+from ui.words import escape
 
 
-def ask(kind: Evaluation, runs: list[Run], label: str, key: str, cost: str = "") -> None:
-    """The button that asks those of the runs that have not answered, or how far that is.
+@dataclass(frozen=True)
+class Request:
+    """What a button measures.
 
-    Args:
+    Attributes:
+        runs: of which those that have finished and have no result yet are measured.
         label: of the button.
         key: of its widgets.
         cost: what cannot be undone about it; where given, the button shows it, and nothing begins
             before that is confirmed.
     """
-    evaluations = _evaluations(kind, runs)
-    live = any(evaluation.is_alive for evaluation in evaluations)
-    st.session_state[f"{key}-live"] = live
-    st.fragment(_progress, run_every="1s" if live else None)(kind, runs, label, key, cost)
+
+    kind: Evaluation
+    runs: list[Run]
+    label: str
+    key: str
+    cost: str = ""
+
+    @property
+    def evaluations(self) -> list[StudyEvaluation]:
+        """One per study."""
+        studies = {run.study.id: folder_of(run) for run in self.runs}
+        return [StudyEvaluation(study, self.kind) for study in studies.values()]
+
+    @property
+    def missing(self) -> list[tuple[StudyFolder, list[Run]]]:
+        """The runs that would be measured, by study."""
+        found = [
+            (one.study, one.missing([run for run in self.runs if run.study.id == one.study.id]))
+            for one in self.evaluations
+        ]
+        return [(study, runs) for study, runs in found if runs]
+
+    @property
+    def pressed(self) -> str:
+        """Key under which a session notes that the button was pressed and is not confirmed yet."""
+        return f"{self.key}-pressed"
+
+    def start(self) -> None:
+        """Measure, in a process of its own for each study."""
+        for study, runs in self.missing:
+            start(store(), study, self.kind, runs)
+
+
+def ask(request: Request) -> None:
+    """The button that measures, or how far that is."""
+    live = any(evaluation.is_alive for evaluation in request.evaluations)
+    st.session_state[f"{request.key}-live"] = live
+    st.fragment(_progress, run_every="1s" if live else None)(request)
 
 
 @frame.guarded()
-def _progress(kind: Evaluation, runs: list[Run], label: str, key: str, cost: str) -> None:
-    evaluations = _evaluations(kind, runs)
-    alive = [evaluation for evaluation in evaluations if evaluation.is_alive]
-    if not alive and st.session_state.get(f"{key}-live"):
+def _progress(request: Request) -> None:
+    alive = [evaluation for evaluation in request.evaluations if evaluation.is_alive]
+    if not alive and st.session_state.get(f"{request.key}-live"):
         st.rerun()  # what was measured belongs to the rest of the page
-    for evaluation in evaluations:
-        _say(evaluation)
-    if alive and access.button("Stop", icon=":material/stop:", key=f"{key}-stop"):
+    for evaluation in request.evaluations:
+        _show_progress(evaluation)
+    if alive and access.button("Stop", icon=":material/stop:", key=f"{request.key}-stop"):
         for evaluation in alive:
             evaluation.request_stop()
     if not alive:
-        _offer(evaluations, kind, runs, label, key, cost)
+        _offer(request)
 
 
-def _offer(
-    evaluations: list[StudyEvaluation],
-    kind: Evaluation,
-    runs: list[Run],
-    label: str,
-    key: str,
-    cost: str,
-) -> None:
-    """The button, where there is somebody to ask."""
-    lacking = {e.study.id: e.missing(_of(e, runs)) for e in evaluations}
-    missing = [run for some in lacking.values() for run in some]
+def _offer(request: Request) -> None:
+    """The button, where there is a run to measure."""
+    missing = [run for _, runs in request.missing for run in runs]
     if not missing:
-        if not any(summarise(run).state is RunState.FINISHED for run in runs):
+        if not any(summarise(run).state is RunState.FINISHED for run in request.runs):
             st.caption("That can be measured as soon as a run has finished.")
         return
-    asked = [(e.study, some) for e in evaluations if (some := lacking[e.study.id])]
-    if cost and _pressed(key) in st.session_state:
-        _confirm(kind, asked, label, key, cost)
-    elif access.button(label, icon=":material/lab_research:", key=f"{key}-start"):
-        for study, runs in asked if not cost else []:
-            start(store(), study, kind, runs)
-        if cost:
-            st.session_state[_pressed(key)] = True
+    if request.cost and request.pressed in st.session_state:
+        _confirm(request)
+    elif access.button(request.label, icon=":material/lab_research:", key=f"{request.key}-start"):
+        if request.cost:
+            st.session_state[request.pressed] = True
+        else:
+            request.start()
         st.rerun()
-    seconds = evaluation_seconds([r.recipe for r in missing], kind, store().measurements())
+    recipes = [run.recipe for run in missing]
+    seconds = evaluation_seconds(recipes, request.kind, store().measurements())
     takes = f"{about(seconds)} here" if seconds else "a time that is not known yet here"
     st.caption(
-        f"It measures {_count(missing)}; that takes {takes}, and begins when nothing else trains."
+        f"It measures {counted(len(missing), 'finished run')}; that takes {takes}, and begins when "
+        "nothing else trains."
     )
     access.explain()
 
 
-def _confirm(
-    kind: Evaluation,
-    asked: list[tuple[StudyFolder, list[Run]]],
-    label: str,
-    key: str,
-    cost: str,
-) -> None:
+def _confirm(request: Request) -> None:
     """What it costs, and the press that begins it; nothing is written before."""
     with st.container(border=True):
-        for study, runs in asked:
-            st.markdown(f"**This cannot be undone.** {escape(study.title)}: {_count(runs)}.")
-        st.markdown(cost)
+        for study, runs in request.missing:
+            count = counted(len(runs), "finished run")
+            st.markdown(f"**This cannot be undone.** {escape(study.title)}: {count}.")
+        st.markdown(request.cost)
         with st.container(horizontal=True):
-            if access.button(
-                label, type="primary", icon=":material/lock_open:", key=f"{key}-confirm"
-            ):
-                del st.session_state[_pressed(key)]
-                for study, runs in asked:
-                    start(store(), study, kind, runs)
+            confirmed = access.button(
+                request.label,
+                type="primary",
+                icon=":material/lock_open:",
+                key=f"{request.key}-confirm",
+            )
+            if confirmed or st.button("Not now", key=f"{request.key}-no"):
+                del st.session_state[request.pressed]
+                if confirmed:
+                    request.start()
                 st.rerun()
-            if st.button("Not now", key=f"{key}-no"):
-                del st.session_state[_pressed(key)]
-                st.rerun()
 
 
-def _pressed(key: str) -> str:
-    """Key under which a session notes that the button was pressed and is not confirmed yet."""
-    return f"{key}-pressed"
-
-
-def _say(evaluation: StudyEvaluation) -> None:
+def _show_progress(evaluation: StudyEvaluation) -> None:
     """Where its process is, or why the last one ended before its time."""
     progress = evaluation.progress
     if ended := progress.get("ended"):
@@ -122,51 +137,3 @@ def _say(evaluation: StudyEvaluation) -> None:
         left = progress.get("seconds_left")
         more = f" · {duration(left)} left" if left is not None else ""
         st.progress(progress.get("fraction", 0.0), f"{stage}{where}{more}")
-
-
-def show_pairs(rows: dict[str, PairedScores], first: str, second: str) -> None:
-    """Two arms' accuracy on several sets of images.
-
-    Args:
-        rows: by what the images are called.
-        first, second: what the arms are called.
-    """
-    columns = [first, second, "Points", "95 %"]
-    values = {
-        name: [percent(one.first), percent(one.second), points(one.difference), _span(one)]
-        for name, one in rows.items()
-    }
-    shown = pd.DataFrame.from_dict(values, orient="index", columns=columns)
-    pairs = max(one.pairs for one in rows.values())
-    planned = all(one.all_in for one in rows.values())
-    how = "paired t interval" if planned else "an interval that may be looked at at any time"
-    st.markdown(table(shown.rename_axis(f"{pairs} pair" + ("" if pairs == 1 else "s"))))
-    enough = pairs >= LEAST_PAIRS
-    st.caption(
-        f"Points: {escape(first)} minus {escape(second)}, in percentage points. "
-        + (f"95 %: {how}, of {pairs} pairs, for these two arms alone." if enough else LOOK)
-    )
-
-
-def points(share: float) -> str:
-    """A difference of shares in percentage points; a dash for none."""
-    return "–" if isnan(share) else f"{100 * share:+.2f}"
-
-
-def _span(scores: PairedScores) -> str:
-    if scores.interval is None or isinf(scores.interval.low):
-        return "–"
-    return " to ".join(map(points, scores.interval))
-
-
-def _evaluations(kind: Evaluation, runs: list[Run]) -> list[StudyEvaluation]:
-    studies = {run.study.id: folder_of(run) for run in runs}
-    return [StudyEvaluation(study, kind) for study in studies.values()]
-
-
-def _of(evaluation: StudyEvaluation, runs: list[Run]) -> list[Run]:
-    return [run for run in runs if run.study.id == evaluation.study.id]
-
-
-def _count(runs: list[Run]) -> str:
-    return f"{len(runs)} finished run" + ("" if len(runs) == 1 else "s")

@@ -13,13 +13,14 @@ from tl_engine.analysis.pooling import comparisons_of
 from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.charts.interval_strip import interval_svg
 from tl_engine.errors import StoreError
+from tl_engine.report.arms import Arm, arms_of
 from tl_engine.report.basis import rests_on
 from tl_engine.report.judgement import Judged, judge
 from tl_engine.report.question import Question, question_of
+from tl_engine.report.shown_results import scores_of
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.observations import recipe_id
 from ui import health_note
-from ui.arms import ShownArm, scores_of, shown_arms
 from ui.compare.verdict_view import INCOMPARABLE, MARKS, MOST_ARMS
 from ui.words import escape, plain
 
@@ -47,7 +48,7 @@ def show(standings: Sequence[tuple[Run, Summary]]) -> None:
             _row(arms, question, judged, one)
 
 
-Told = tuple[list[ShownArm], Question, list[Judged], Judged]
+Told = tuple[list[Arm], Question, list[Judged], Judged]
 
 
 def _cards(studies: list[list[Run]]) -> Iterator[Told]:
@@ -94,8 +95,8 @@ def _studies(standings: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
     ]
 
 
-def _judge(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | None:
-    arms = shown_arms(runs)
+def _judge(runs: list[Run]) -> tuple[list[Arm], Question, list[Judged]] | None:
+    arms = arms_of(runs)
     if len(arms) > MOST_ARMS:
         return None
     try:
@@ -107,7 +108,7 @@ def _judge(runs: list[Run]) -> tuple[list[ShownArm], Question, list[Judged]] | N
     return arms, question, judge(arms, scored, history, question)
 
 
-def _row(arms: list[ShownArm], question: Question, judged: list[Judged], one: Judged) -> None:
+def _row(arms: list[Arm], question: Question, judged: list[Judged], one: Judged) -> None:
     """The study, the sentence with what it rests on, and the picture."""
     study = arms[0].runs[0].study
     verdict = one.verdict
@@ -136,7 +137,7 @@ def _count(one: Judged, judged: list[Judged], question: Question) -> str:
     return f"{words}; one of {len(verdicts)} contrasts that can be compared, {decided} decided"
 
 
-def _picture(arms: list[ShownArm], one: Judged, verdict: Verdict, smallest: float) -> str:
+def _picture(arms: list[Arm], one: Judged, verdict: Verdict, smallest: float) -> str:
     """The interval in the colour of the arm that is ahead, on the same side as in the sentence."""
     low, high = verdict.interval or (math.nan, math.nan)
     ahead = arms[one.first if verdict.difference >= 0 else one.second]

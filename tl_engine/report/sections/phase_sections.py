@@ -1,0 +1,171 @@
+"""What phases did to networks: one chart after another, and a table by phase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from tl_engine.analysis import phase_tables
+from tl_engine.analysis.phase_tables import EARLIER, STANDING, RunPhases
+from tl_engine.charts import phase_effects
+from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm
+from tl_engine.charts.phase_effects import images_words
+from tl_engine.report.amounts import number
+from tl_engine.report.section import Section, charted
+from tl_engine.report.sections.agreement_sections import apart
+from tl_engine.report.sections.diagnosis_charts import CHARTS
+from tl_engine.report.shown_results import Results, cost_of
+
+COLUMNS = {
+    "loss": "Loss at its start",
+    "energy": "Energy at its start",
+    "spike": "Spike",
+    "recovered": "Recovered after",
+    "barrier": "Barrier",
+    "head_drift": "Head moved",
+    "means_drift": "BatchNorm moved",
+    "floor": "Loss floor at its end",
+}
+"""Of the table by phase."""
+
+
+def limits(results: Results) -> list[Section]:
+    """What the diagnostics cannot tell, which runs have none, and on which images they are."""
+    records, recorded = results.phase_records, _recorded(results)
+    sections = [Section(key="standing", text=STANDING), *_left_out(records)]
+    if recorded:
+        images = images_words(phase_tables.states(recorded)["images"])
+        note = (
+            f"The probe: {images}, as many as a run can afford, clean and with a mild corruption; "
+            "looked at when a phase ends."
+        )
+        sections.append(Section(key="probe", notes=(note,)))
+    return sections
+
+
+def phase_charts(results: Results) -> list[Section]:
+    """A Section for each of CHARTS, and how far the first two arms are from each other; nothing
+    where no run was looked at."""
+    if not (recorded := _recorded(results)):
+        return []
+    arms, cost = _drawn(results), _cost(results)
+    frames = {chart.rows: chart.rows(recorded) for chart in CHARTS}
+    return [
+        *(
+            charted(
+                f"explain-{chart.key}",
+                chart.alt,
+                chart.chart,
+                frames[chart.rows],
+                arms,
+                cost=cost,
+                method=chart.method,
+            )
+            for chart in CHARTS
+        ),
+        *apart(results, cost),
+    ]
+
+
+def drift(results: Results) -> list[Section]:
+    """How far each block's weights moved in each arm, in shades that compare."""
+    blocks, cost = phase_tables.blocks(_recorded(results)), _cost(results)
+    ends = blocks[blocks["is_end"]]
+    highest = float(ends.groupby(["study", "arm", "stage", "block"])["drift"].mean().max())
+    sections = [
+        charted(
+            f"drift-{place}",
+            f"Weight drift of {arm.name}",
+            phase_effects.drift_map,
+            of_arm(blocks, key),
+            arm,
+            highest,
+            cost=cost,
+        )
+        for place, (key, arm) in enumerate(_drawn(results).items())
+    ]
+    note = (
+        "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
+        "block leaves its number as it was."
+    )
+    return [*sections, Section(key="drift", notes=(note,))] if sections else []
+
+
+def phase_table(results: Results) -> list[Section]:
+    """The numbers by arm and phase, means of seeds."""
+    if not (recorded := _recorded(results)):
+        return []
+    titles = {key: arm.name for key, arm in _drawn(results).items()}
+    return [
+        Section(
+            key="explain-phases",
+            table=_readable(phase_tables.by_phase(recorded), titles),
+            method="Energy: mean distance of the probabilities from the truth, 0 to 1.41; the "
+            "higher, the harder the phase pulls. Spike: the highest mean of five steps among its "
+            "first 25 minus the highest among the last 25 before; chance alone makes it 0 on "
+            "average. Recovered: the step from which on five were back at what was usual before, "
+            "– where no run's first 50 were. Barrier: how far the loss on the way lies above the "
+            "chord between its two ends at most. Head moved: distance of its kernel from the run's "
+            "first, over that one's norm. BatchNorm moved: the block whose moving means moved "
+            "most, in first standard deviations.",
+        )
+    ]
+
+
+def _recorded(results: Results) -> list[RunPhases]:
+    """The records of the runs that were looked at."""
+    return [run for run in results.phase_records if phase_tables.has_diagnosis(run.phases)]
+
+
+def _drawn(results: Results) -> dict[ArmKey, ArmStyle]:
+    """The arms that have a run which was looked at."""
+    keys = {(run.study, run.arm) for run in _recorded(results)}
+    return {arm.key: ArmStyle(arm.title, arm.colour) for arm in results.arms if arm.key in keys}
+
+
+def _cost(results: Results) -> str:
+    keys = _drawn(results)
+    return cost_of([arm for arm in results.arms if arm.key in keys])
+
+
+def _left_out(records: list[RunPhases]) -> list[Section]:
+    """Which runs were not looked at, with the reason."""
+    missing = [run for run in records if not phase_tables.has_diagnosis(run.phases)]
+    reasons = [phase_tables.why_not(run.phases) for run in missing]
+    if len(records) == 1 and reasons == [""]:
+        return [Section(key="left-out", text=f"This run was {EARLIER}.")]
+    return [
+        Section(
+            key="left-out",
+            text=f"{reasons.count(reason)} of {len(records)} runs left out: "
+            f"{reason or EARLIER + '.'}",
+        )
+        for reason in sorted(set(reasons))
+    ]
+
+
+def _readable(rows: pd.DataFrame, titles: Mapping[ArmKey, str]) -> pd.DataFrame:
+    """Means of the seeds in words, without columns that no phase has."""
+    phases = rows.groupby(["study", "arm", "phase"], sort=False)
+    means: pd.DataFrame = phases[list(COLUMNS)].mean().dropna(axis=1, how="all")
+    names = [name for name in COLUMNS if name in means]
+    shown = {COLUMNS[name]: [_cell(name, value) for value in means[name]] for name in names}
+    if "recovered" in means:
+        counts = phases["recovered"].agg(["count", "size"]).to_numpy()
+        shown[COLUMNS["recovered"]] = [
+            f"{words} ({count} of {runs})" if 0 < count < runs else words
+            for words, (count, runs) in zip(shown[COLUMNS["recovered"]], counts, strict=True)
+        ]
+    index = [f"{titles[study, arm]}, phase {phase + 1}" for study, arm, phase in means.index]
+    return pd.DataFrame(shown, index=pd.Index(index, name="Mean of seeds"))
+
+
+def _cell(name: str, value: float) -> str:
+    if name == "recovered":
+        return f"step {value:.3g}" if pd.notna(value) else "–"
+    return (
+        "0"
+        if value == 0 and name != "spike"
+        else number(value, "+.3f" if name == "spike" else ".3f")
+    )

@@ -1,0 +1,166 @@
+"""The verdict on two arms with what it rests on, and a table of all contrasts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from tl_engine.analysis.interval import LEAST_PAIRS
+from tl_engine.analysis.rule import AT_END, Pairs, Procedure
+from tl_engine.analysis.verdict import Outcome, Verdict, decide
+from tl_engine.errors import ThawError
+from tl_engine.report.arms import evidence_of_arms
+from tl_engine.report.basis import looks_at_test, pairs_computed_before, rests_on, seen_before
+from tl_engine.report.image_interval import about_seeds, over_images_of
+from tl_engine.report.judgement import Judged
+from tl_engine.report.section import Section
+from tl_engine.report.shown_results import Results
+
+NONE = "–"
+
+
+def verdict(results: Results) -> list[Section]:
+    """The sentence on the contrast, or why there is none."""
+    judged = results.judgement
+    if judged.verdict is None:
+        return [Section(key="verdict", text=judged.refusal)]
+    evidence = evidence_of_arms(results.arms)
+    test = looks_at_test(results.arms, judged, results.question, evidence)
+    notes = (
+        f"{_basis(results, judged, judged.verdict)} {test}",
+        judged.verdict.reason,
+        _as_planned(results, judged),
+        _expected(results, judged),
+    )
+    text = judged.verdict.sentence
+    return [Section(key="verdict", text=text, notes=tuple(note for note in notes if note))]
+
+
+def interval(results: Results, *, images: bool = False) -> list[Section]:
+    """Over what the verdict's interval is; nothing where it has none.
+
+    Args:
+        images: give the interval over seeds and validation images, too.
+    """
+    judged = results.judgement
+    if judged.verdict is None or judged.verdict.interval is None:
+        return []
+    if not images:
+        about = about_seeds(results.arms[judged.first].runs[0], results.question)
+        return [Section(key="interval", notes=(about,))]
+    try:
+        found = over_images_of(results.arms, judged, results.question)
+    except ThawError as error:
+        words = f"The interval over images cannot be computed: {error}"
+        return [Section(key="interval", notes=(words,))]
+    if not found:
+        return []
+    shared = f"Two pairs share {found.shared:.0%} of their validation images."
+    return [Section(key="interval", notes=(f"{found.sentence} {shared}",))]
+
+
+def contrasts(results: Results) -> list[Section]:
+    """All contrasts in a table; nothing where there is one only."""
+    if len(results.judgements) < 2:
+        return []
+    rows = [_row(results, judged) for judged in results.judgements]
+    return [
+        Section(
+            key="contrasts",
+            table=pd.DataFrame(rows).set_index("Contrast"),
+            method="p: of no difference, raw and adjusted for the number of contrasts that can be "
+            "compared (Holm). Each interval has the confidence that the adjustment leaves it.",
+        )
+    ]
+
+
+def _basis(results: Results, judged: Judged, verdict: Verdict) -> str:
+    """What the sentence rests on."""
+    words = [
+        rests_on(judged, results.question),
+        f"{results.question.metric.title}, last epoch",
+        *_procedure(judged, verdict),
+    ]
+    if seen := seen_before(judged, evidence_of_arms(results.arms)):
+        words.append(seen)
+    comparable = sum(not one.refusal for one in results.judgements)
+    if (family := max(comparable, judged.family)) > 1:
+        words.append(f"one of {family} contrasts: Holm's correction")
+    factors = judged.contrast.factors
+    differs = f"They differ in {factors[0]} alone" if factors else "Nothing differs"
+    if not judged.contrast.has_equal_budgets:
+        differs += ", and what the arms cost"
+    return f"{'; '.join(words)}. {differs}."
+
+
+def _procedure(judged: Judged, verdict: Verdict) -> list[str]:
+    """How it was decided, or what is needed to decide."""
+    if verdict.outcome is Outcome.LOOK:
+        return [f"a verdict takes at least {LEAST_PAIRS}"]
+    if verdict.outcome is Outcome.WITHHELD:
+        return ["resume or restart the lost runs on Overview, or launch their seeds again"]
+    words = [f"{verdict.procedure} over seeds"]
+    if verdict.procedure in AT_END and verdict.pairs < len(judged.pairs):
+        words.append(f"all {len(judged.pairs)} pairs: {Procedure.SEQUENCE}")
+    return words
+
+
+def _as_planned(results: Results, judged: Judged) -> str:
+    """The verdict of the planned pairs, where others were added since: it stands."""
+    verdict, plan = judged.verdict, judged.evidence.plan if judged.evidence else None
+    if verdict is None or plan is None or len(plan) == len(judged.pairs):
+        return ""
+    metric, (first, second) = results.question.metric, results.two_arms
+    gains = np.array([metric.sign * (run.score - other.score) for run, other in plan])
+    pairs = Pairs(gains, first.title, second.title, len(gains), gains)
+    planned = decide(pairs, results.question.smallest, metric=metric, alpha=verdict.alpha)
+    return f"At the {len(plan)} planned pairs: {planned.sentence}"
+
+
+def _expected(results: Results, judged: Judged) -> str:
+    """What was expected beforehand, where it is of this contrast."""
+    question = results.question
+    expected = question.study.study.expectation if question.study else None
+    names = [arm.key[1] for arm in results.two_arms]
+    if expected is None or expected.arm not in names:
+        return ""
+    metric, seen = question.metric, "nothing found yet"
+    if len(judged.pairs):
+        sign = 1 if expected.arm == names[0] else -1
+        difference = metric.gain(sign * float(judged.pairs["gain"].mean()))
+        seen = f"found: {difference} {metric.unit}"
+    before = pairs_computed_before(judged)
+    pairs = "1 of its pairs" if before == 1 else f"{before} of its pairs"
+    when = f"after {pairs} had been computed" if before else "before the first run"
+    ahead = f"{metric.gain(expected.by)} {metric.unit}"
+    return f"Expected {when}: {expected.arm} ahead by {ahead}; {seen}."
+
+
+def _row(results: Results, judged: Judged) -> dict[str, str]:
+    arms, metric, verdict = results.arms, results.question.metric, judged.verdict
+    interval = verdict.interval if verdict else None
+    return {
+        "Contrast": f"{arms[judged.first].title} – {arms[judged.second].title}",
+        "Differs in": ", ".join(judged.contrast.factors) or "nothing",
+        f"Difference ({metric.unit})": metric.gain(verdict.difference)
+        if verdict and len(judged.pairs)
+        else NONE,
+        "Interval": f"{metric.gain(interval.low)} to {metric.gain(interval.high)}"
+        if interval
+        else NONE,
+        "Pairs won": f"{verdict.won} of {verdict.pairs}" if verdict else NONE,
+        "p": f"{verdict.p:.2g}" if verdict and interval else NONE,
+        "p (Holm)": f"{judged.adjusted_p:.2g}" if verdict and interval else NONE,
+        "Verdict": _outcome([arms[judged.first].title, arms[judged.second].title], verdict),
+    }
+
+
+def _outcome(titles: Sequence[str], verdict: Verdict | None) -> str:
+    """The outcome in words, with the arm that is ahead."""
+    if verdict is None:
+        return "not comparable"
+    if verdict.outcome in (Outcome.BETTER, Outcome.SMALL):
+        return f"{titles[verdict.difference <= 0]}: {verdict.outcome}"
+    return str(verdict.outcome)

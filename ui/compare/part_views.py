@@ -1,0 +1,188 @@
+"""Parts of Compare with something to choose, and all others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from tl_engine.analysis.curve_means import AXES
+from tl_engine.catalog.datasets import dataset
+from tl_engine.metric import METRICS
+from tl_engine.report.parts import Part
+from tl_engine.report.sections.agreement_sections import agreement
+from tl_engine.report.sections.calibration_sections import calibrated_pairs, calibration
+from tl_engine.report.sections.confusion_sections import confusion
+from tl_engine.report.sections.corruption_sections import compared, corrupted
+from tl_engine.report.sections.cost_sections import COSTS, budget_curve, frontier, longest_time
+from tl_engine.report.sections.mistake_sections import mistakes
+from tl_engine.report.sections.pair_sections import pairs
+from tl_engine.report.sections.score_sections import curves, scores
+from tl_engine.report.sections.test_split_sections import shown_study, tested
+from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
+from tl_engine.report.shown_results import Results
+from tl_engine.runs import Evaluation, StudyEvaluation, StudyFolder
+from tl_engine.runs.evidence import of_store
+from ui import frame
+from ui.compare import verdict_view
+from ui.compare.confusion_view import show_confusion
+from ui.compare.evaluation_control import Request, ask
+from ui.compare.image_views import show_agreement, show_mistakes
+from ui.section_view import draw_all, show_part
+from ui.words import escape
+
+LONG = 120.0
+"""Seconds from which on times are asked for in minutes."""
+GO_ON = "Go on with opening it"
+COST = (
+    "An opening is counted for ever, with its time, and stands beside every verdict of this study. "
+    "Whatever is chosen from then on (settings, arms, when to stop) may have been chosen by the "
+    "test images, and no untouched images are left to check it. Open it when nothing is left to "
+    "choose."
+)
+
+
+def show(part: Part, results: Results) -> None:
+    """Draw a part of Compare with its controls."""
+    view = VIEWS.get(part.compose)
+    if view is None:
+        show_part(part, results, WIDTHS.get(part.compose))
+    elif results.contrast or not part.needs_two_arms:
+        if part.heading:
+            st.subheader(part.heading, anchor=False)
+        view(results)
+
+
+@st.fragment
+@frame.guarded()
+def show_alone(part: Part, results: Results) -> None:
+    """The same, where a choice draws this part alone again."""
+    show(part, replace(results))  # not what was read: a session would hold it
+
+
+def show_curves(results: Results) -> None:
+    """Learning curves of a metric against an axis."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        metric = st.segmented_control(
+            "Metric",
+            list(METRICS),
+            format_func=lambda name: METRICS[name].short,
+            default="val_accuracy",
+            required=True,
+            label_visibility="collapsed",
+            key="metric",
+        )
+        axis = st.segmented_control(
+            "Against",
+            list(AXES),
+            format_func=lambda name: AXES[name].short,
+            default="epoch",
+            required=True,
+            label_visibility="collapsed",
+            key="axis",
+            width="stretch",
+        )
+        train = st.toggle(
+            "Training images too",
+            key="train",
+            help="Measured like validation: in inference mode after the epoch, on a fixed "
+            "sample of training images.",
+        )
+    draw_all(curves(results, metric=metric, axis=axis, train=train))
+
+
+def show_budget_curve(results: Results) -> None:
+    """The best that one may expect in the time that a visitor has."""
+    seconds = None
+    if longest := longest_time(results):
+        unit, name = (60.0, "min") if longest >= LONG else (1.0, "s")
+        top = _round_above(longest / unit)
+        chosen = st.slider("I have", 0.0, top, top / 2, top / 100, f"%.1f {name}", key="budget")
+        seconds = chosen * unit
+    draw_all(budget_curve(results, seconds=seconds))
+
+
+def show_frontier(results: Results) -> None:
+    """Accuracy against a cost."""
+    if results.history.empty:
+        return
+    cost = st.segmented_control(
+        "Cost",
+        list(COSTS),
+        default="Time",
+        required=True,
+        label_visibility="collapsed",
+        key="cost",
+    )
+    draw_all(frontier(results, cost=cost))
+
+
+def show_calibration(results: Results) -> None:
+    """Reliability diagrams of one pair."""
+    pairs, pair = calibrated_pairs(results), None
+    if len(pairs) > 1:
+        pair = st.selectbox(
+            "Pair", pairs, format_func=lambda n: f"Pair {n}", key="calibration-pair", width=180
+        )
+    draw_all(calibration(results, pair=pair), 380)
+
+
+def show_corrupted(results: Results) -> None:
+    """Accuracy on corrupted images, and the button that measures it."""
+    draw_all(corrupted(results))
+    runs = [run for arm in compared(results) for run in arm.runs]
+    ask(Request(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", "robustness"))
+
+
+def show_tested(results: Results) -> None:
+    """Test scores, and the button that opens the test split."""
+    study = shown_study(results)
+    title = dataset(results.arms[0].recipe.dataset).title
+    with st.spinner(f"Looking for near-duplicates in {escape(title)} …"):
+        sections = tested(results)
+    draw_all(sections)
+    label = _label(study)
+    cost = "" if label == GO_ON else COST
+    ask(Request(Evaluation.TEST, study.runs(), label, "test", cost))
+
+
+def _label(study: StudyFolder) -> str:
+    """What pressing the button is: the first test-set access, another one, or the rest of one."""
+    accesses = of_store(study.path.parent).test_accesses(study)
+    if not accesses:
+        return "Open the test split"
+    if all(access.study for access in accesses):
+        return "Open it for this study, too"
+    named = {name for access in accesses for name in access.runs}
+    missing = StudyEvaluation(study, Evaluation.TEST).missing(study.runs())
+    if all(run.path.name in named for run in missing):
+        return GO_ON
+    return "Open it for what has finished since"
+
+
+def _round_above(value: float) -> float:
+    """The next of 1, 2, 5, 10, 20 … (and 0.1, 0.2 …), so that a slider seldom gets another end."""
+    power = 10.0 ** math.floor(math.log10(value))
+    return power * next(digit for digit in (1.0, 2.0, 5.0, 10.0) if value <= power * digit)
+
+
+VIEWS: dict[Callable[..., Any], Callable[[Results], None]] = {
+    verdict: verdict_view.show_verdict,
+    interval: verdict_view.show_interval,
+    contrasts: verdict_view.show_contrasts,
+    curves: show_curves,
+    confusion: show_confusion,
+    mistakes: show_mistakes,
+    agreement: show_agreement,
+    budget_curve: show_budget_curve,
+    frontier: show_frontier,
+    calibration: show_calibration,
+    corrupted: show_corrupted,
+    tested: show_tested,
+}
+"""By what composes a part: what draws it with its controls."""
+WIDTHS: dict[Callable[..., Any], int] = {pairs: 480, scores: 480}
+"""Of figures that stand side by side, in pixels."""

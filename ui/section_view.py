@@ -1,0 +1,103 @@
+"""Sections on a page: the one place that turns what `tl_engine.report` composes into elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
+
+import pandas as pd
+import streamlit as st
+
+from tl_engine.report.parts import Part, composed
+from tl_engine.report.section import Section
+from tl_engine.report.shown_results import Results
+from ui.export import chart
+from ui.figures import cached
+from ui.words import escape, result, table
+
+LONGEST_TABLE = 50
+"""Rows that a table shows at once; more are scrolled through, for which a browser loads 1 MB."""
+LONGEST_TEXT = 2000
+"""Characters of a paragraph that are shown."""
+ICONS = {
+    "standing": ":material/info:",
+    "left-out": ":material/history:",
+    "no-epoch": ":material/block:",
+    "no-epoch-yet": ":material/hourglass_top:",
+    "error": ":material/error:",
+}
+"""Of sections whose text stands in a box."""
+FOLDED = {"runs": ("Every run", 10), "class-deltas": ("The numbers", 0)}
+"""Tables that can be folded away, with their label; open up to so many rows."""
+BESIDE = ("arms", "alike")
+"""Sections that stand beside the figure before them."""
+
+
+def show_part(part: Part, results: Results, width: int | None = None) -> None:
+    """Draw a part with nothing to choose, under its heading if it has any section.
+
+    Args:
+        width: as `draw_all` has it.
+    """
+    sections = composed(part, results)
+    if sections and part.heading:
+        st.subheader(part.heading, anchor=False)
+    draw_all(sections, width)
+
+
+def draw_all(sections: Iterable[Section], width: int | None = None) -> None:
+    """Draw sections one after another.
+
+    Args:
+        width: where figures stand side by side, of each of them at least, in pixels.
+    """
+    for is_in_grid, group in groupby(sections, _is_in_grid):
+        grid = st.grid(2, min_column_width=width, gap="medium") if width and is_in_grid else None
+        for section in group:
+            with grid.cell() if grid else nullcontext():
+                draw(section)
+
+
+def draw(section: Section) -> None:
+    """Draw one section."""
+    if section.key in ICONS:
+        box = st.error if section.key == "error" else st.info
+        box(escape(section.text, LONGEST_TEXT), icon=ICONS[section.key])
+        return
+    if section.drawing and section.numbers is not None:
+        chart(cached(section.drawing), section.numbers, section.key, section.alt)
+    if section.table is not None:
+        with _folded(section):
+            show_table(section.table)
+    draw_words(section)
+
+
+def draw_words(section: Section) -> None:
+    """Draw its title, text, notes and method, each made safe."""
+    title = f"**{escape(section.title)}**" if section.title else ""
+    if words := f"{title} {escape(section.text, LONGEST_TEXT)}".strip():
+        st.markdown(words)
+    for note in (*section.notes, section.method):
+        if note:
+            st.caption(escape(note, LONGEST_TEXT))
+
+
+def show_table(frame: pd.DataFrame) -> None:
+    """A table of readable values, its index as first column."""
+    if len(frame) <= LONGEST_TABLE:
+        st.markdown(table(frame))
+    else:
+        st.dataframe(frame.reset_index().map(lambda value: result(str(value))), hide_index=True)
+
+
+def _is_in_grid(section: Section) -> bool:
+    return section.drawing is not None or section.key in BESIDE
+
+
+def _folded(section: Section) -> AbstractContextManager[object]:
+    """What its table is drawn in."""
+    if section.key not in FOLDED or section.table is None:
+        return nullcontext()
+    label, most = FOLDED[section.key]
+    return st.expander(label, expanded=len(section.table) <= most)
