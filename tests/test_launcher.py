@@ -20,6 +20,7 @@ from tl_engine.errors import CatalogError
 from tl_engine.execution.launcher import LAUNCHERS, launcher
 from tl_engine.execution.local import LocalLauncher
 from tl_engine.runs import RunState
+from tl_engine.runs.run_requests import request_stop
 from tl_engine.storage import atomic
 from tl_engine.storage.lease import is_held
 
@@ -46,7 +47,7 @@ def test_an_unknown_launcher_is_refused_with_those_there_are_and_nothing_is_queu
     store, monkeypatch
 ):
     (run,) = store.create(tiny_study(both=False)).runs()
-    run.request_stop()
+    request_stop(run)
     monkeypatch.setenv("THAW_LAUNCHER", "slurm")
     monkeypatch.setitem(LAUNCHERS, "other", RecordingLauncher())
     sentence = "^THAW_LAUNCHER is one of local, other, got 'slurm'.$"
@@ -90,12 +91,12 @@ def test_the_command_line_launches_and_resumes_with_the_configured_launcher(
     assert out(capsys, *words, "--detach", *where)[0] == 0
     assert launches.started == [("worker",)]
     (run,) = store.studies()[0].runs()
-    run.request_stop()
+    request_stop(run)
     launches.started.clear()
 
     def end(store):
         RecordingLauncher.ensure_worker(launches, store)
-        run.request_stop()
+        request_stop(run)
 
     monkeypatch.setattr(launches, "ensure_worker", end)
     assert out(capsys, "resume", run.id, *where)[0] == 1
@@ -121,7 +122,7 @@ def test_the_command_line_measures_and_evaluates_in_its_own_process(
 
 def test_a_page_resumes_with_the_configured_launcher(store, monkeypatch, launches):
     (run,) = store.create(tiny_study(both=False)).runs()
-    run.request_stop()
+    request_stop(run)
     monkeypatch.setenv("THAW_RUNS_DIR", str(store.root))
     app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30)
     app.session_state["selected"] = [run.id]

@@ -50,7 +50,7 @@ def timed(run, monkeypatch):
 
 def test_a_run_whose_lease_has_ended_is_interrupted_whatever_its_process_last_said(run, timed):
     timed.until = time.time() - 1
-    assert run.progress == {"stage": "Training"}
+    assert run.heartbeat.progress == {"stage": "Training"}
     assert run.state is RunState.INTERRUPTED
     assert run.is_waiting
     with run.hold() as holding:
