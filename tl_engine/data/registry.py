@@ -91,7 +91,7 @@ def checked(recipe: Recipe) -> Recipe:
     """
     problems = []
     try:
-        recipe = replace(recipe, snapshot=recipe.described_dataset)
+        recipe = replace(recipe, snapshot=dataset(recipe.dataset))
     except CatalogError:
         given = f"Dataset is one of {', '.join(names())}, got {recipe.dataset!r}."
         problems.append(Problem("dataset", given))

@@ -20,7 +20,6 @@ from tl_engine.analysis.pooling import (
     pairs_of_evidence,
 )
 from tl_engine.analysis.rule import Pairs
-from tl_engine.catalog.datasets import dataset
 from tl_engine.metric import Metric
 from tl_engine.recipe import Recipe
 from tl_engine.report.arms import Arm, evidence_of_arms
@@ -87,7 +86,7 @@ class EvidencePool:
             of_recipe = (one for one in self._observed if (one.recipe, one.data) == (recipe, data))
             scores = {one.pair: one.score for one in distinct(of_recipe).values()}
             facts = facts_in_store(title, recipe, self._evidence, data)
-            classes = len(dataset(self._recipes[recipe].dataset).class_names)
+            classes = len(self._recipes[recipe].described_dataset.class_names)
             self._arms[key] = ArmEvidence(facts, scores, classes)
         return self._arms[key]
 

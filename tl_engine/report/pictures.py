@@ -9,7 +9,6 @@ import numpy as np
 
 from tl_engine.analysis.misclassified import once_each
 from tl_engine.analysis.predictions import Predictions
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
 from tl_engine.data.sources import load
 from tl_engine.data.splits import published_validation
@@ -35,7 +34,7 @@ class Pictures(NamedTuple):
 
     def html(self, begin: int = 0, end: int | None = None) -> str:
         """A grid of the images from `begin` to before `end`."""
-        described = dataset(self.arms[0].recipe.dataset)
+        described = self.arms[0].recipe.described_dataset
         images = published_validation(load(described.name)).images
         names = described.class_names
         of_first = self.predictions[0]

@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.analysis.curve_means import AXES
-from tl_engine.catalog.datasets import dataset
 from tl_engine.metric import METRICS
 from tl_engine.report.parts import Part
 from tl_engine.report.sections.agreement_sections import agreement
@@ -140,7 +139,7 @@ def show_corrupted(results: Results) -> None:
 def show_tested(results: Results) -> None:
     """Test scores, and the button that opens the test split."""
     study = shown_study(results)
-    title = dataset(results.arms[0].recipe.dataset).title
+    title = results.arms[0].recipe.described_dataset.title
     with st.spinner(f"Looking for near-duplicates in {escape(title)} …"):
         sections = tested(results)
     draw_all(sections)

@@ -8,7 +8,6 @@ import pandas as pd
 from tl_engine.analysis.class_deltas import class_deltas
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.analysis.interval import LEAST_PAIRS
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.class_differences import class_differences
 from tl_engine.charts.per_class import per_class as draw_per_class
 from tl_engine.errors import ComparisonError
@@ -40,7 +39,7 @@ def differences_by_class(results: Results) -> list[Section]:
         ComparisonError: where they have different classes.
     """
     first, second = results.two_arms
-    names = dataset(first.recipe.dataset).class_names
+    names = first.recipe.described_dataset.class_names
     if second.recipe.dataset != first.recipe.dataset:
         raise ComparisonError("Classes are compared within a dataset: choose arms of the same one.")
     pairs = results.common_pairs
@@ -79,7 +78,7 @@ def _recalls(run: Run) -> np.ndarray:
 
 def _classes(arm: Arm) -> list[tuple[str, str, int, str, float]]:
     """A row of COLUMNS per finished run and class."""
-    names = dataset(arm.recipe.dataset).class_names
+    names = arm.recipe.described_dataset.class_names
     return [
         (arm.key[0], arm.title, pair, name, recall)
         for pair, run in arm.finished.items()

@@ -10,7 +10,6 @@ import pandas as pd
 
 from tl_engine.analysis.misclassified import in_cell, only_in_first
 from tl_engine.analysis.predictions import check_same_images
-from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.colours import ARMS
 from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
 from tl_engine.charts.heatmap_cells import Cell
@@ -46,7 +45,7 @@ def confusion(results: Results, *, arms: Sequence[Arm] = ()) -> list[Section]:
     """
     if not (shown := list(arms) or _first_two(results)):
         return nothing("confusion", "Confusions appear when a run has finished.")
-    data = dataset(shown[0].recipe.dataset)
+    data = shown[0].recipe.described_dataset
     names, counts = list(data.class_names), [confusions(arm) for arm in shown]
     key = f"cell-{data.name}"
     sections = [
@@ -161,6 +160,6 @@ def _table(names: list[str], counts: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
 def _happened(arm: Arm, cell: Cell) -> str:
     """What happened in a cell, in words."""
-    names = dataset(arm.recipe.dataset).class_names
+    names = arm.recipe.described_dataset.class_names
     true, predicted = (names[place] for place in cell)
     return f"{true} recognised" if true == predicted else f"{true} taken for {predicted}"

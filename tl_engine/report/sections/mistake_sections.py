@@ -9,7 +9,6 @@ import numpy as np
 from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.analysis.misclassified import confused_pairs, misclassified
 from tl_engine.analysis.predictions import Predictions
-from tl_engine.catalog.datasets import dataset
 from tl_engine.report.arms import Arm
 from tl_engine.report.pictures import pictures
 from tl_engine.report.saved_predictions import pooled, seeds_summed
@@ -66,7 +65,7 @@ def _confused(arm: Arm, predictions: Predictions) -> list[Section]:
 def _between(arm: Arm, predictions: Predictions, counts: dict) -> Section:
     """The mistakes between two classes, of which `confused_pairs` has the counts."""
     classes = [counts["one"], counts["other"]]
-    first, second = (dataset(arm.recipe.dataset).class_names[place] for place in classes)
+    first, second = (arm.recipe.described_dataset.class_names[place] for place in classes)
     surest = misclassified(predictions)
     among = np.isin(predictions.labels, classes) & np.isin(predictions.predicted, classes)
     return Section(
