@@ -23,7 +23,7 @@ import numpy as np
 from bench.browser_time import compare_pages, show
 from tests.server import PROJECT
 from tl_engine.analysis.score_table import score_table
-from tl_engine.execution.cost import sizes_of
+from tl_engine.analysis.work import sizes_of
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.report.arms import arms_of
 from tl_engine.report.judgement import judge

@@ -13,13 +13,13 @@ from tl_engine.analysis import phase_tables, readout
 from tl_engine.analysis.cka import linear_cka
 from tl_engine.analysis.loss_floor import HIGH, floor_warning, loss_floor, reach_of
 from tl_engine.analysis.phase_tables import RunPhases
+from tl_engine.analysis.work import sizes_of, total_work
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts import phase_effects as charts
 from tl_engine.charts import phase_switch
 from tl_engine.charts.arm_style import ArmStyle
 from tl_engine.data.diagnostic_images import IMAGES, Probe, corrupted, size_for
 from tl_engine.data.splits import Split
-from tl_engine.execution.cost import sizes_of, total_work
 from tl_engine.recipe import Phase, Recipe
 
 HEAD, ALL = Phase("head", 4, 1e-3), Phase("all", 2, 1e-5)

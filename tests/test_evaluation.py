@@ -16,14 +16,14 @@ import pytest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_recipe
 from tests.helpers import command, wait_until
+from tl_engine.analysis.rates import rate_key
 from tl_engine.cli import main
 from tl_engine.data.corruptions import sample_of
 from tl_engine.data.sources import load as load_images
 from tl_engine.data.splits import split
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.execution import evaluation
-from tl_engine.execution.cost import evaluation_seconds, evaluation_work, rate_key
-from tl_engine.execution.evaluation import evaluate, start
+from tl_engine.execution.evaluation import EVALUATIONS, evaluate, evaluation_seconds, start
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
@@ -362,8 +362,8 @@ def test_who_waits_can_be_stopped(store, study, monkeypatch):
 
 def test_the_time_it_takes_comes_from_what_was_measured_here(study):
     recipe = study.runs()[0].recipe
-    assert evaluation_work(recipe, TEST) == 2000
-    assert evaluation_work(recipe, ROBUSTNESS) == 31 * 500
+    assert EVALUATIONS[TEST].work(recipe) == 2000
+    assert EVALUATIONS[ROBUSTNESS].work(recipe) == 31 * 500
     assert evaluation_seconds([recipe], TEST, []) is None
     known = {**rate_key(recipe, recipe.phases[0]), "forward_seconds_per_image": 0.01}
     assert evaluation_seconds([recipe] * 2, TEST, [known]) == pytest.approx(40)

@@ -107,7 +107,7 @@ def test_the_command_line_measures_and_evaluates_in_its_own_process(
 ):
     measured = []
     monkeypatch.setattr(
-        "tl_engine.execution.step_times.measure", lambda store, recipes: measured.extend(recipes)
+        "tl_engine.execution.cost.measure", lambda store, recipes: measured.extend(recipes)
     )
     monkeypatch.setattr(os, "nice", lambda number: number)
     study = store.create(tiny_study())

@@ -23,7 +23,8 @@ from tl_engine.runs import (
 from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import memory, record_files
-from tl_engine.storage.lease import hold, lease_of
+from tl_engine.storage.lease import hold
+from tl_engine.storage.locks import lease_of
 
 
 @pytest.fixture

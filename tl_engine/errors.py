@@ -107,3 +107,8 @@ class ComparisonError(ThawError):
 def shown(name: str) -> str:
     """A file's name as it can be printed: what is no UTF-8 or no visible sign becomes "?"."""
     return "".join(sign if sign.isprintable() else "?" for sign in name)
+
+
+def sentence_about(error: Exception) -> str:
+    """One sentence about an error that nobody foresaw, at most 500 characters."""
+    return f"{type(error).__name__}: {error}"[:500]

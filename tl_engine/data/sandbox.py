@@ -31,7 +31,7 @@ from tl_engine.data.decoding import (
     read_image,
 )
 from tl_engine.errors import ImageError
-from tl_engine.storage.installation import PARENT
+from tl_engine.machine import PARENT
 
 PROCESSOR_SECONDS = 6
 PATIENCE_SECONDS = 60

@@ -11,10 +11,9 @@ from typing import IO
 import psutil
 
 from tl_engine.errors import StoreError
+from tl_engine.machine import PARENT
 from tl_engine.runs import Run, RunStore
-from tl_engine.storage.holder import Holding
-from tl_engine.storage.installation import PARENT
-from tl_engine.storage.lease import is_held
+from tl_engine.storage.lease import Holding, is_held
 
 CLOCK_TICK = 0.02
 """Seconds by which two readings of one process's start may differ."""

@@ -38,10 +38,7 @@ def read_if_exists(path: Path, limit: int) -> bytes | None:
 
 
 def read_bytes(path: Path, sha256: str = "") -> bytes:
-    """A file's bytes.
-
-    Args:
-        sha256: that the file must have, in hex; empty checks nothing.
+    """A file's bytes, with that sha256 in hex (empty checks nothing).
 
     Raises:
         DamagedError: where the file is missing or is not what was written.
@@ -68,20 +65,13 @@ def read_arrays(path: Path, sha256: str = "") -> dict[str, np.ndarray]:
 
 
 def sha256_of(path: Path) -> str:
-    """The file's sha256, in hex.
-
-    Raises:
-        OSError: where it is missing or no file.
-    """
+    """The file's sha256, in hex; raises OSError where it is missing or no file."""
     with os.fdopen(atomic.open_file(path, os.O_RDONLY), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """
-    Raises:
-        DamagedError: where the file is missing or has another sha256.
-    """
+    """Raise DamagedError where the file is missing or has another sha256."""
     try:
         found = sha256_of(path)
     except OSError as error:
@@ -97,11 +87,7 @@ def compare(path: Path, data: bytes, sha256: str) -> None:
 
 
 def names_in(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder.
-
-    Raises:
-        DamagedError: where it is gone, no folder, or cannot be read.
-    """
+    """What lies in a folder; raises DamagedError where it is gone or cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -121,10 +107,7 @@ def exists(path: Path) -> bool:
 
 
 def require_file(entry: os.DirEntry[str]) -> None:
-    """
-    Raises:
-        DamagedError: where it is something else than a file.
-    """
+    """Raise DamagedError where it is something else than a file."""
     with contextlib.suppress(OSError):
         if entry.is_file():
             return
