@@ -101,8 +101,8 @@ def _checked(described: Dataset, arrays: dict[str, np.ndarray]) -> Images:
 
 
 def _check(described: Dataset, part: str, images: np.ndarray, labels: np.ndarray) -> None:
-    size: tuple[int, ...] = (described.height, described.width)
-    size = size if described.channels == 1 else (*size, described.channels)
+    colours = () if described.channels == 1 else (described.channels,)
+    size = (described.height, described.width, *colours)
     if images.dtype != np.uint8 or images.shape[1:] != size or len(images) != len(labels):
         raise ValueError(
             f"the {part} images should be bytes of shape {size} with a label each, got "
