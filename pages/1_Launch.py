@@ -14,6 +14,7 @@ from tl_engine.analysis.settings_diff import differences
 from tl_engine.analysis.work import sizes_of
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
+from tl_engine.data.registry import checked_study
 from tl_engine.execution.cost import Plan, plan
 from tl_engine.execution.launcher import launch, launcher
 from tl_engine.recipe import Phase, Recipe
@@ -38,7 +39,8 @@ def begin() -> None:
         return
     if clone:
         folder = store().study(clone)
-        study_form.fill_from_study(folder.study, f"{plain(folder.title, 180)} again")
+        study = checked_study(folder.study)
+        study_form.fill_from_study(study, f"{plain(folder.title, 180)} again")
         st.session_state.preset = None
         st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = True
     else:

@@ -1,17 +1,22 @@
 """Datasets that people import, and recipes whose entries are gone: read always, launched never."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from tests.conftest import tiny_recipe
+from tests.test_cli import out
+from tests.test_pages import visit
+from tl_engine import launch
 from tl_engine.catalog.datasets import Dataset
 from tl_engine.data import registry, sources
 from tl_engine.data.registry import checked, checked_study
 from tl_engine.errors import CatalogError, DataUnavailable, RecipeError
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.study import Study, name_arms
+from tl_engine.text import escape
 
 SHAPES = Dataset(
     "shapes-1f", "Shapes", ("disc", "square", "star"), 16, 12, 3, 90, 0, 30, "CC0", "me"
@@ -103,3 +108,21 @@ def test_images_that_do_not_fit_their_description_are_refused_with_what_to_do(im
     np.save(imported / "shapes-1f" / "train_labels.npy", np.full(90, 3))
     with pytest.raises(DataUnavailable, match=r"labels should be 0 to 2.*import them again"):
         sources.load("shapes-1f")
+
+
+def test_a_study_whose_dataset_is_gone_is_neither_launched_nor_cloned(
+    imported, store, monkeypatch, capsys, launches
+):
+    study = checked_study(Study("Shapes", name_arms([recipe_of()])))
+    folder = launch(study, store)
+    assert launches.started == [("worker",)]
+    shutil.rmtree(imported / SHAPES.name)
+    sentence = f"Dataset is one of {', '.join(registry.names())}, got 'shapes-1f'."
+    with pytest.raises(RecipeError) as refused:
+        launch(study, store)
+    assert str(refused.value) == sentence
+    words = ["clone", folder.id, "--detach", "--runs-dir", store.root]
+    assert out(capsys, *words) == (2, "", f"dataset: {sentence}\n")
+    page = visit("pages/1_Launch.py", store, monkeypatch, clone=folder.id)
+    assert [error.value for error in page.error] == [escape(sentence)]
+    assert [each.id for each in store.studies()] == [folder.id]

@@ -1,15 +1,4 @@
-"""Everything the engine refuses, as one tree.
-
-ThawError
-├── RecipeError            a choice that cannot be trained; names each field
-├── CatalogError           an unknown backbone, dataset or preset
-├── DataUnavailable        images that are not on this machine and cannot be fetched
-├── WeightsUnavailable     pretrained weights, likewise
-├── ImageError             a file that is no picture Thaw can read
-├── StoreError             an unknown, unreadable or busy study or run
-│   └── DamagedError       a file under runs/ that is not what was written
-├── PredictionError        a model that cannot classify
-└── ComparisonError        runs that cannot be set side by side
+"""Everything the engine refuses, as one tree below ThawError.
 
 Every message is for people: what is wrong, what was given, what would be right.
 Pages and the command line show ``str(error)`` as it is.

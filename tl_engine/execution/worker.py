@@ -81,7 +81,11 @@ class _TrainingProcesses:
         network = run.recipe.network, run.threads
         if self._living is None or self._network != network:
             self.close()
-            self._living, self._network = self._start(), network
+            connection, of_process = self._context.Pipe()
+            with of_process:
+                process = self._context.Process(target=serve, args=(self._root, of_process))
+                process.start()
+            self._living, self._network = (process, connection), network
         process, connection = self._living
         try:
             connection.send_bytes(run.id.encode())
@@ -91,13 +95,6 @@ class _TrainingProcesses:
             pass
         self.close()
         return process.exitcode
-
-    def _start(self) -> tuple[ForkServerProcess, Connection]:
-        connection, of_process = self._context.Pipe()
-        with of_process:
-            process = self._context.Process(target=serve, args=(self._root, of_process))
-            process.start()
-        return process, connection
 
     def close(self) -> None:
         """Let the process end: it does when the connection is closed."""

@@ -26,15 +26,10 @@ Watch = Callable[[str, Path, "Path | bytes | None"], None]
 watch: Watch | None = None
 """Called before every step with the step's name, its path, and the line to append or the path to
 rename to. An exception that it raises takes the place of the step."""
-TEMPORARY = (".making-", ".deleted-", ".saving-")
+TEMPORARY = (".making-", ".saving-")
 ABANDONED_SECONDS = 86_400.0
-KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+KINDS |= dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "a device")
 
 
 class NoFileError(OSError):
@@ -103,7 +98,8 @@ def append_line(path: Path, line: bytes) -> None:
             line = b"\n" + line  # somebody died in the middle of the line before
         try:
             _step("append", path, line)
-            _write_all(descriptor, line)
+            while line:
+                line = line[os.write(descriptor, line) :]
             _step("sync", path)
             os.fsync(descriptor)
         except OSError:
@@ -119,11 +115,8 @@ def overwrite(path: Path, data: bytes) -> None:
     The one write that a crash can leave half done: for heartbeats, which have a fixed size, are
     renewed every second, and must work on a full disk, which gives no new block.
     """
-    descriptor = open_file(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        _write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
+    with open(open_file(path, os.O_WRONLY | os.O_CREAT), "wb") as file:  # empties no open file
+        file.write(data)
 
 
 def touch(path: Path) -> None:
@@ -196,18 +189,16 @@ def delete_folder(path: Path) -> None:
 
 
 def sweep(folder: Path, *, live: bool) -> None:
-    """Remove temporary files and folders of writers that died.
-
-    Args:
-        live: other processes may be writing here: what is younger than a day stays.
-    """
+    """Remove temporary files and folders of writers that died; where other processes may be
+    writing (`live`), what is younger than a day stays."""
     for path in folder.iterdir():
-        if path.name.startswith(".") and _is_abandoned(path, live):
+        with contextlib.suppress(OSError):
+            if not _is_abandoned(path, live):
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                path.unlink()
 
 
 def open_log(path: Path) -> IO[bytes]:
@@ -216,13 +207,12 @@ def open_log(path: Path) -> IO[bytes]:
 
 
 def _is_abandoned(path: Path, live: bool) -> bool:
-    deleted = path.name.startswith(".deleted-")
-    temporary = path.name.startswith(TEMPORARY) or path.name.count(".") > 1
-    try:
-        old = time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
-    except OSError:
+    if path.name.startswith(".deleted-"):
+        return True
+    is_file = path.name.startswith(".") and path.name.count(".") > 1
+    if not is_file and not path.name.startswith(TEMPORARY):
         return False
-    return deleted or (temporary and (old or not live))
+    return not live or time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
 
 
 def _rename(path: Path, target: Path) -> None:
@@ -230,11 +220,6 @@ def _rename(path: Path, target: Path) -> None:
     os.replace(path, target)
     for folder in dict.fromkeys((target.parent, path.parent)):
         _sync_folder(folder)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
 
 
 def _sync_folder(path: Path) -> None:
