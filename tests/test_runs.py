@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests import fake_run
 from tests.conftest import tiny_study
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.runs import (
@@ -39,7 +40,7 @@ def run(folder):
 
 
 def line(run, epoch, accuracy=0.5):
-    index, phase = run.recipe.phase_at(epoch)
+    index, phase = fake_run.phase_at(run.recipe, epoch)
     measured = {"seconds": 1.0, "images": 100, "loss": 1.0, "accuracy": 0.5}
     return epoch_line(epoch, index, phase, {**measured, "val_loss": 1.0, "val_accuracy": accuracy})
 

@@ -65,13 +65,12 @@ class DamagedError(StoreError):
         path: the file.
     """
 
+    SENTENCE = "{where} is damaged: {why}."
+
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
-        super().__init__(self._sentence(f"{shown(path.parent.name)}/{shown(path.name)}", why))
-
-    @staticmethod
-    def _sentence(where: str, why: str) -> str:
-        return f"{where} is damaged: {why}."
+        where = f"{shown(path.parent.name)}/{shown(path.name)}"
+        super().__init__(self.SENTENCE.format(where=where, why=why))
 
 
 class ClosedError(DamagedError):
@@ -79,10 +78,7 @@ class ClosedError(DamagedError):
     can be said of it until the account may."""
 
     ADVICE = "give this account the right to, or use the one that made it"
-
-    @staticmethod
-    def _sentence(where: str, why: str) -> str:
-        return f"{where} cannot be opened ({why}): {ClosedError.ADVICE}."
+    SENTENCE = f"{{where}} cannot be opened ({{why}}): {ADVICE}."
 
 
 class PredictionError(ThawError):

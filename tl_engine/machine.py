@@ -19,14 +19,11 @@ import psutil
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 """A folder per GPU, where NVIDIA's driver for Linux runs."""
-
 RUNS_DIR = "THAW_RUNS_DIR"
 """Environment variable: the folder of studies."""
 PARENT = Path(__file__).resolve().parents[1]
 """The folder that holds `tl_engine`."""
-WITH_ONEDNN = frozenset(
-    {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
-)
+WITH_ONEDNN = {"avx512_vnni", "avx512_bf16", "avx_vnni", "amx_tile", "amx_int8", "amx_bf16"}
 """Flags of processors on which TensorFlow uses oneDNN unless told otherwise
 (IsMklEnabled in tensorflow/core/util/port.cc)."""
 
@@ -77,11 +74,8 @@ def versions() -> Mapping[str, str]:
 def recommended_settings(*, augmentation: bool = False) -> dict[str, Any]:
     """The settings of a recipe that a machine decides: half precision and XLA with a GPU, neither
     on a CPU, where XLA is 2 to 10 times slower than the plain kernels and half precision no
-    faster. The recipe keeps them, wherever it is trained.
-
-    Args:
-        augmentation: of the recipe; XLA cannot compile it.
-    """
+    faster; no XLA with augmentation, which it cannot compile. The recipe keeps them, wherever it is
+    trained."""
     with_gpu = DRIVER.is_dir() and any(DRIVER.iterdir())
     return {
         "precision": "mixed float16" if with_gpu else "float32",

@@ -213,20 +213,13 @@ class Recipe:
 
     @property
     def described_backbone(self) -> Backbone:
-        """What the catalog says of its backbone.
-
-        Raises:
-            CatalogError: where there is no such backbone any more.
-        """
+        """What the catalog says of its backbone; raises CatalogError where it is gone."""
         return backbone(self.backbone)
 
     @property
     def described_dataset(self) -> Dataset:
-        """The description of its dataset as it was when the recipe was made.
-
-        Raises:
-            CatalogError: where the recipe carries none, and the catalog has none either.
-        """
+        """The description of its dataset as it was when the recipe was made, or as the catalog has
+        it; raises CatalogError where there is neither."""
         return self.snapshot or dataset(self.dataset)
 
     @property
@@ -266,15 +259,6 @@ class Recipe:
     def stem(self, phases: int) -> Recipe:
         """The recipe with its first phases only."""
         return replace(self, phases=self.phases[:phases])
-
-    def phase_at(self, epoch: int) -> tuple[int, Phase]:
-        """The phase that the epoch (1-based, continuous over phases) belongs to, with its index."""
-        last = 0
-        for index, phase in enumerate(self.phases):
-            last += phase.epochs
-            if epoch <= last:
-                return index, phase
-        raise IndexError(f"The recipe has {last} epochs, asked for epoch {epoch}.")
 
     def next_epoch(self, history: Sequence[Mapping[str, Any]]) -> NextEpoch | None:
         """The epoch after those of the history; None where every phase is over. Nothing else

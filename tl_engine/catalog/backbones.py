@@ -155,11 +155,7 @@ BACKBONES = {name: _backbone(name, facts) for name, facts in TABLE.items()}
 
 
 def backbone(name: str) -> Backbone:
-    """The backbone of that name.
-
-    Raises:
-        CatalogError: listing the names there are.
-    """
+    """The backbone of that name; raises CatalogError, listing the names there are."""
     if name not in BACKBONES:
         raise CatalogError(f"There is no backbone {name!r}: choose {', '.join(BACKBONES)}.")
     return BACKBONES[name]

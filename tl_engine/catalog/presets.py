@@ -149,11 +149,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name.
-
-    Raises:
-        CatalogError: listing the names there are.
-    """
+    """The preset of that name; raises CatalogError, listing the names there are."""
     if name not in PRESETS:
         raise CatalogError(f"There is no preset {name!r}: choose {', '.join(PRESETS)}.")
     return PRESETS[name]

@@ -31,7 +31,6 @@ ARITHMETIC = "Arithmetic"
 """The group of settings that change rounding and speed, and nothing else."""
 
 SWITCH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
-ALL = ("all", "none")
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 LONGEST_NAME = 100
 FOLDER = Path(__file__).resolve().parent
@@ -82,11 +81,8 @@ class Setting:
         raise NotImplementedError
 
     def parse(self, text: str) -> Any:
-        """The value that somebody wrote on the command line.
-
-        Raises:
-            ValueError: saying what would be right.
-        """
+        """The value that somebody wrote on the command line; a ValueError says what would be
+        right."""
         return text
 
     def in_name(self, name: str, value: Any) -> str:
@@ -189,7 +185,7 @@ class Whole(Setting):
         return f"{self.sentence.format(self.most)}, got {value!r}."
 
     def parse(self, text: str) -> int | None:
-        if self.may_be_all and text.lower() in ALL:
+        if self.may_be_all and text.lower() in ("all", "none"):
             return None
         if not WHOLE.fullmatch(text):
             right = f"a whole number such as {self.example}"

@@ -57,17 +57,12 @@ class Corruption(NamedTuple):
 def corrupted(
     images: np.ndarray, indices: np.ndarray, name: str, severity: int, *, grey: bool = False
 ) -> np.ndarray:
-    """Images with a corruption of CORRUPTIONS; what is random depends on index, corruption and
-    severity of each image alone.
+    """Images, uint8 (n, height, width, 3), with a corruption of CORRUPTIONS at severity 1 to 5;
+    what is random depends on index, corruption and severity of each image alone.
 
     Args:
-        images: uint8 (n, height, width, 3).
         indices: (n,) of the images in their published array.
-        severity: 1 to 5.
         grey: their three channels are one.
-
-    Returns:
-        uint8 of the same shape.
     """
     corruption = CORRUPTIONS[name]
     constant = corruption.constants[severity - 1]
@@ -125,12 +120,10 @@ def _pixelate(images: np.ndarray, share: float) -> np.ndarray:
 
 
 def _jpeg(images: np.ndarray, quality: float) -> np.ndarray:
-    made = []
-    for image in images:
-        file = io.BytesIO()
+    files = [io.BytesIO() for _ in images]
+    for image, file in zip(images, files, strict=True):
         Image.fromarray(image).save(file, "JPEG", quality=int(quality))
-        made.append(np.asarray(Image.open(file)))
-    return np.stack(made)
+    return np.stack([np.asarray(Image.open(file)) for file in files])
 
 
 CORRUPTIONS = {

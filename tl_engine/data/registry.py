@@ -74,11 +74,7 @@ class Entry(NamedTuple):
 
 
 def entry(name: str) -> Entry:
-    """The entry of that name.
-
-    Raises:
-        CatalogError: listing the names there are.
-    """
+    """The entry of that name; raises CatalogError, listing the names there are."""
     if name == "fashion-mini":
         remedy = f"restore {SHIPPED.name} from Thaw's repository"
         return Entry(DATASETS[name], [Source([SHIPPED], _read_shipped, remedy)])

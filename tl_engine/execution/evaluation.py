@@ -74,12 +74,8 @@ def evaluation_seconds(
 
 
 def start(store: RunStore, study: StudyFolder, kind: Evaluation, runs: Iterable[Run] = ()) -> None:
-    """Start a process that evaluates the finished runs of a study; it outlives this one. Does
-    nothing where one lives.
-
-    Args:
-        runs: those to evaluate; none means all of the study. The test split is opened for all.
-    """
+    """Start a process that evaluates finished runs of a study, all of them where none are named or
+    the test split is opened; it outlives this one. Does nothing where one lives."""
     evaluation, row, starter = StudyEvaluation(study, kind), EVALUATIONS[kind], launcher()
     if holding := evaluation.take():
         evaluation.report({"stage": STARTS})  # else a process that dies at once had no progress

@@ -90,7 +90,7 @@ def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Re
     began, report, chance = time.monotonic(), Report(), random.Random(seed)  # noqa: S311
     with closing(_Server(store)) as server:
         undisturbed = _queue(store, "Undisturbed")
-        _wait_until_over(undisturbed)
+        _wait_until(lambda: undisturbed.state.is_over)
         duration, expected = float(undisturbed.outcome["seconds"]), bits(undisturbed)
         yield f"Undisturbed: {undisturbed.state.value} in {duration:.1f} s, {expected[:12]}"
         while report.kills.total() < kills:
@@ -180,16 +180,12 @@ def _kill(run: Run, server: _Server, chance: random.Random, report: Report) -> s
 
 def _let_finish(run: Run, report: Report) -> None:
     """Wait for the end; a run that gave up is resumed, as a person would."""
-    _wait_until_over(run)
+    _wait_until(lambda: run.state.is_over)
     while run.state is RunState.FAILED and run.sentence.startswith("Its process died"):
         enqueue(run)
         report.asked += 1
-        _wait_until_over(run)
+        _wait_until(lambda: run.state.is_over)
     report.resumed += sum(not attempt["asked"] for attempt in run.attempts())
-
-
-def _wait_until_over(run: Run) -> None:
-    _wait_until(lambda: run.state.is_over)
 
 
 def _wait_until(fact: Callable[[], object]) -> None:

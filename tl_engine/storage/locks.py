@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tl_engine.errors import ClosedError, DamagedError
-from tl_engine.storage import atomic
+from tl_engine.errors import DamagedError
+from tl_engine.storage import atomic, reading
 from tl_engine.storage.lease import Holder, Holding, Lease
 
 PROBE_SECONDS = 0.5
@@ -73,10 +73,8 @@ def _holding(descriptor: int) -> Holding:
 def _open(path: Path, flags: int) -> int:
     try:
         return atomic.open_file(path, flags)
-    except atomic.NoFileError as error:
-        raise DamagedError(path, error.what) from error
-    except PermissionError as error:
-        raise ClosedError(path, error.strerror or "not permitted") from error
+    except (atomic.NoFileError, PermissionError) as error:
+        raise reading.refused(path, error) from error
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):  # such as a full disk
             raise

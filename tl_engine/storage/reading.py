@@ -34,7 +34,7 @@ def read_if_exists(path: Path, limit: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
 
 
 def read_bytes(path: Path, sha256: str = "") -> bytes:
@@ -59,7 +59,7 @@ def read_arrays(path: Path, sha256: str = "") -> dict[str, np.ndarray]:
         with opened as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
     except Exception as error:  # zipfile and numpy raise whatever the bytes lead them to
         raise DamagedError(path, WRONG) from error
 
@@ -75,7 +75,7 @@ def check_sha256(path: Path, expected: str) -> None:
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
     if found != expected:
         raise DamagedError(path, WRONG)
 
@@ -92,7 +92,7 @@ def names_in(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise refused(folder, error) from error
 
 
 def exists(path: Path) -> bool:
@@ -115,10 +115,11 @@ def require_file(entry: os.DirEntry[str]) -> None:
         os.close(atomic.open_file(Path(entry.path), os.O_RDONLY))
     except OSError as error:
         if not isinstance(error, FileNotFoundError) or os.path.lexists(entry.path):
-            raise _refused(Path(entry.path), error) from error
+            raise refused(Path(entry.path), error) from error
 
 
-def _refused(path: Path, error: OSError) -> DamagedError:
+def refused(path: Path, error: OSError) -> DamagedError:
+    """Why a file could not be opened."""
     if isinstance(error, FileNotFoundError):
         return DamagedError(path, MISSING)
     if isinstance(error, atomic.NoFileError):

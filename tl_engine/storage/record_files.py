@@ -35,12 +35,8 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Shape(NamedTuple):
-    """What a JSON file, or each line of a JSON-lines file, holds.
-
-    Attributes:
-        of: a type as msgspec understands it; fields that it does not name are allowed.
-        limit: bytes of the whole file, at most.
-    """
+    """What a JSON file, or each line of a JSON-lines file, holds: a type as msgspec understands it,
+    where fields that it does not name are allowed, in at most `limit` bytes of the whole file."""
 
     of: Any
     limit: int
@@ -50,12 +46,8 @@ ANY = Shape(dict[str, Any], 2**26)
 
 
 def checksum(value: Mapping[str, Any], name: str = "", owner: str = "") -> str:
-    """16 hex digits of the sha256 of the value's JSON with sorted keys.
-
-    Args:
-        name, owner: the file's name, and what the file belongs to; both count only where there is
-            an owner (since format 3).
-    """
+    """16 hex digits of the sha256 of the value's JSON with sorted keys and, where the file has an
+    owner (since format 3), of the file's name and that owner."""
     text = _CANONICAL(value)
     text = f"{owner}/{name}\n{text}" if owner else text
     return hashlib.sha256(text.encode()).hexdigest()[:16]
