@@ -104,6 +104,11 @@ def test_a_description_that_cannot_be_read_is_said_in_a_sentence(imported, text)
         sources.load("shapes-1f")
 
 
+def test_what_a_process_that_died_left_beside_the_arrays_is_not_read(imported):
+    (imported / SHAPES.name / ".test_labels.npy.abc.npy").write_bytes(b"half")
+    assert len(sources.load(SHAPES.name).train) == 90
+
+
 def test_images_that_do_not_fit_their_description_are_refused_with_what_to_do(imported):
     np.save(imported / "shapes-1f" / "train_labels.npy", np.full(90, 3))
     with pytest.raises(DataUnavailable, match=r"labels should be 0 to 2.*import them again"):

@@ -157,7 +157,8 @@ def _arrays_in(folder: Path, again: str) -> Source:
 
 def _read_folder(folder: Path) -> dict[str, np.ndarray]:
     # Not np.load, which would follow a damaged file's word that it is an archive or a pickle.
-    return {file.stem: np.lib.format.open_memmap(file, mode="r") for file in folder.glob("*.npy")}
+    files = folder.glob("[!.]*.npy")  # the others are temporary
+    return {file.stem: np.lib.format.open_memmap(file, mode="r") for file in files}
 
 
 def _read_shipped() -> dict[str, np.ndarray]:
