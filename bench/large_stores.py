@@ -23,7 +23,7 @@ import numpy as np
 from bench.browser_time import compare_pages, show
 from tests.server import PROJECT
 from tl_engine.analysis.score_table import score_table
-from tl_engine.execution.cost import sizes_of
+from tl_engine.analysis.work import sizes_of
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.report.arms import arms_of
 from tl_engine.report.judgement import judge
@@ -77,12 +77,14 @@ def finish_all(folder: StudyFolder) -> list[Run]:
 
 def _finish(run: ClaimedRun) -> None:
     run.begin()
-    epochs = run.recipe.total_epochs
+    indexed = enumerate(run.recipe.phases)
+    phases = [(index, phase) for index, phase in indexed for _ in range(phase.epochs)]
+    epochs = len(phases)
     for epoch in range(1, epochs + 1):
         accuracy = 0.5 + 0.3 * epoch / epochs + 0.001 * (hash(run.id) % 9)
         measured = {"seconds": 10.0, "images": 1000, "running_loss": 1.0, "loss": 1.0}
         measured |= {"accuracy": 0.7, "val_loss": 1.0, "val_accuracy": accuracy}
-        run.append_epoch(epoch_line(epoch, *run.recipe.phase_at(epoch), measured))
+        run.append_epoch(epoch_line(epoch, *phases[epoch - 1], measured))
     arrays = {"0000": np.zeros(4, "float32")}
     run.commit(Checkpoint(epochs, 0, arrays, arrays, {}))
     validation = {"correct": 7, "total": 10, "confusion": np.eye(10, dtype=int).tolist()}

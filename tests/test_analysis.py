@@ -16,9 +16,11 @@ from tl_engine.analysis.confusion import (
     row_shares,
 )
 from tl_engine.analysis.curve_means import mean_curves, thinned, with_axes
+from tl_engine.analysis.rates import estimate, missing_rates
 from tl_engine.analysis.score_table import arm_summary, score_table, wilson_interval
 from tl_engine.analysis.settings_diff import differences
-from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of, total_work
+from tl_engine.analysis.work import sizes_of, total_work
+from tl_engine.execution.cost import plan
 from tl_engine.recipe import Phase
 from tl_engine.runs import HISTORY_COLUMNS
 from tl_engine.runs.phase_ends import names_of
@@ -175,7 +177,7 @@ def test_a_mean_ends_where_its_slowest_seed_ends():
 
 
 def rates(recipe, train, forward):
-    from tl_engine.execution.cost import rate_key
+    from tl_engine.analysis.rates import rate_key
 
     return [
         {

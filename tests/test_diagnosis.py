@@ -13,13 +13,13 @@ from tl_engine.analysis import phase_tables, readout
 from tl_engine.analysis.cka import linear_cka
 from tl_engine.analysis.loss_floor import HIGH, floor_warning, loss_floor, reach_of
 from tl_engine.analysis.phase_tables import RunPhases
+from tl_engine.analysis.work import sizes_of, total_work
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts import phase_effects as charts
 from tl_engine.charts import phase_switch
 from tl_engine.charts.arm_style import ArmStyle
-from tl_engine.data.diagnostic_images import IMAGES, Probe, corrupted, size_for
+from tl_engine.data.corruptions import PROBE_IMAGES, Probe, mildly_corrupted, size_for
 from tl_engine.data.splits import Split
-from tl_engine.execution.cost import sizes_of, total_work
 from tl_engine.recipe import Phase, Recipe
 
 HEAD, ALL = Phase("head", 4, 1e-3), Phase("all", 2, 1e-5)
@@ -142,9 +142,9 @@ def test_the_probe_is_decided_by_the_images_alone_and_holds_every_class():
 
 def test_corruption_is_mild_and_always_the_same():
     clean = RANDOM.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    assert (corrupted(clean) == corrupted(clean)).all()
-    assert corrupted(clean).std() < clean.std()
-    assert corrupted(clean).mean() == pytest.approx(clean.mean(), abs=3)
+    assert (mildly_corrupted(clean) == mildly_corrupted(clean)).all()
+    assert mildly_corrupted(clean).std() < clean.std()
+    assert mildly_corrupted(clean).mean() == pytest.approx(clean.mean(), abs=3)
 
 
 @given(
@@ -159,7 +159,7 @@ def test_looking_costs_at_most_a_tenth_of_the_run_s_work(phases, images):
     if size:
         states, points = 2 * size.images * (1 + free), size.images * size.between * free
         assert states + points <= 0.1 * work
-        assert size.images in IMAGES
+        assert size.images in PROBE_IMAGES
     else:
         assert 2 * 64 * (1 + free) > 0.05 * work
 

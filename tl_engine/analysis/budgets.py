@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tl_engine.execution.cost import share_trained, sizes_of, total_work
+from tl_engine.analysis.work import share_trained, sizes_of, total_work
 from tl_engine.recipe import Recipe
 
 TOLERANCE = 0.05

@@ -6,13 +6,15 @@ import argparse
 import json
 import sys
 import tempfile
+from functools import partial
 from typing import Any
 
 from tl_engine.analysis.robustness import Robustness
 from tl_engine.cli.printing import add_command, confirm, count, print_json, print_table, say, whole
 from tl_engine.errors import Problem, RecipeError
-from tl_engine.execution.evaluation import COMMANDS, evaluate
-from tl_engine.execution.process import work_in_background
+from tl_engine.execution import cost
+from tl_engine.execution.evaluation import EVALUATIONS, evaluate
+from tl_engine.machine import work_in_background
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Evaluation, RunStore, test_access
 from tl_engine.runs.evaluation_results import result_of
@@ -28,14 +30,16 @@ QUESTION = (
 
 def add_to(commands: Any) -> None:
     """Add them to the parser."""
-    name, text, asks = COMMANDS[Evaluation.TEST]
-    testing = add_command(commands, name, open_test, text, json=True, yes=asks)
-    testing.add_argument("study", metavar="STUDY")
-    name, text, asks = COMMANDS[Evaluation.ROBUSTNESS]
-    corruption = add_command(commands, name, robustness, text, json=True, yes=asks)
-    corruption.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
-    for evaluating in (testing, corruption):
-        evaluating.add_argument("--lease", default="", help=argparse.SUPPRESS)
+    for kind, row in EVALUATIONS.items():
+        function = partial(evaluate_runs, kind)
+        made = add_command(
+            commands, row.command, function, row.title, json=True, yes=row.asks_first
+        )
+        if row.asks_first:
+            made.add_argument("ids", nargs=1, metavar="STUDY")
+        else:
+            made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
+        made.add_argument("--lease", default="", help=argparse.SUPPRESS)
     text = "measure step times here (Launch does it for you)"
     made = add_command(commands, "measure", measure, text)
     made.add_argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")
@@ -45,23 +49,9 @@ def add_to(commands: Any) -> None:
     made.add_argument("--seed", type=whole, default=1, metavar="S", help="decides when (1)")
 
 
-def open_test(options: argparse.Namespace, store: RunStore) -> int:
-    """Measure a study's finished runs on its test split; each testing is counted."""
-    study = store.select([options.study])[0].study
-    confirm(options, QUESTION.format(study=study.id), "The test split stays closed.")
-    return _evaluate(options, store, Evaluation.TEST, [options.study])
-
-
-def robustness(options: argparse.Namespace, store: RunStore) -> int:
-    """Measure finished runs on corrupted validation images."""
-    return _evaluate(options, store, Evaluation.ROBUSTNESS, options.ids)
-
-
 def measure(options: argparse.Namespace, store: RunStore) -> int:
     """Measure how long steps take on this machine, for estimates."""
-    from tl_engine.execution.step_times import measure as measure_here
-
-    measure_here(store, [_recipe(text) for text in options.recipes])
+    cost.measure(store, [_recipe(text) for text in options.recipes])
     return 0
 
 
@@ -92,11 +82,13 @@ def _recipe(text: str) -> Recipe:
     return Recipe.from_dict(data)
 
 
-def _evaluate(
-    options: argparse.Namespace, store: RunStore, kind: Evaluation, ids: list[str]
-) -> int:
-    """Measure the runs that the ids name, study by study, and print what that gave."""
-    runs = store.select(ids)
+def evaluate_runs(kind: Evaluation, options: argparse.Namespace, store: RunStore) -> int:
+    """Measure finished runs, study by study, and print what that gave; all of a study, and each
+    time counted, where the evaluation asks first."""
+    runs = store.select(options.ids)
+    if EVALUATIONS[kind].asks_first:
+        question = QUESTION.format(study=runs[0].study.id)
+        confirm(options, question, "The test split stays closed.")
     work_in_background()
     is_complete = True
     for study_id in dict.fromkeys(run.study.id for run in runs):
@@ -111,7 +103,7 @@ def _evaluate(
             is_complete = False
             print(f"{study_id}: {ended}", file=sys.stderr)
     results = {run.id: result_of(run, kind) for run in runs}
-    if options.json:
+    if options.json or kind not in (Evaluation.TEST, Evaluation.ROBUSTNESS):
         print_json(results)
     else:
         accesses = Evidence(store).test_accesses(folder_of(runs[0]))

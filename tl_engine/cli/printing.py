@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tl_engine.errors import ThawError
+from tl_engine.machine import default_runs_folder
 from tl_engine.runs import RunStore
-from tl_engine.storage.installation import default_runs_folder
 from tl_engine.text import plain
 
 MAXIMUM_DIGITS = 9

@@ -8,8 +8,8 @@ import sys
 from typing import Any, NoReturn
 
 from tl_engine.cli.printing import add_command
+from tl_engine.machine import RUNS_DIR, app_script
 from tl_engine.runs import RunStore
-from tl_engine.storage.installation import RUNS_DIR, app_script
 
 
 def add_to(commands: Any) -> None:

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import Any
 
-from tl_engine.catalog.presets import PRESETS, compose, preset
+from tl_engine.catalog.presets import PRESETS, preset
 from tl_engine.cli.printing import whole
 from tl_engine.data.registry import checked_study
 from tl_engine.errors import Problem, RecipeError
@@ -28,12 +28,16 @@ def study_from(options: argparse.Namespace) -> Study:
     settings = {**base.settings, **changed}
     augmented = settings.get("augmentation") is True
     settings = {**recommended_settings(augmentation=augmented), **settings}
-    orders = [tuple(map(phase, options.phase))] if options.phase else base.orders
-    reverse = options.reverse or (base.reverse and not options.phase)
-    title = base.title if options.title is None else options.title
-    pairs = base.pairs if options.pairs is None else options.pairs
-    varied = {name: values for name, values in base.varied.items() if name not in changed}
-    study = checked_study(compose(title, settings, orders, reverse, pairs, varied))
+    wanted = dataclasses.replace(
+        base,
+        title=base.title if options.title is None else options.title,
+        settings=settings,
+        orders=[tuple(map(phase, options.phase))] if options.phase else base.orders,
+        reverse=options.reverse or (base.reverse and not options.phase),
+        pairs=base.pairs if options.pairs is None else options.pairs,
+        varied={name: values for name, values in base.varied.items() if name not in changed},
+    )
+    study = checked_study(wanted.study())
     if options.reverse and all(arm.recipe.reversed() == arm.recipe for arm in study.arms):
         sentence = "--reverse adds no arm: these phases are the same in reversed order."
         raise RecipeError([Problem("phases", sentence)])

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from tl_engine.data.diagnostic_images import Probe
+from tl_engine.data.corruptions import Probe
 from tl_engine.learning import submodels
 from tl_engine.learning.batches import InferenceGraph
 from tl_engine.learning.variables import Weights, copies_of, head_keys, keys_by_block

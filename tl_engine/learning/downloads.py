@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from tl_engine.catalog.datasets import dataset
-from tl_engine.data import formats, sources
+from tl_engine.data import registry, sources
 from tl_engine.errors import DataUnavailable
 from tl_engine.storage import atomic
 from tl_engine.storage.lease import hold
@@ -40,7 +40,7 @@ CACHED = {
     "cifar10": [Cached("cifar-10-python.tar.gz", "", "cifar-10-batches-py-target_archive")],
     "cifar100": [Cached("cifar-100-python.tar.gz", "", "cifar-100-python-target_archive")],
     "mnist": [Cached("mnist.npz", "", "mnist.npz")],
-    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in formats.IDX.values()],
+    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in registry.IDX.values()],
 }
 
 
@@ -52,7 +52,7 @@ def prepare(name: str) -> None:
     """
     if sources.available(name):
         return
-    folder = formats.prepared_folder(name)
+    folder = registry.prepared_folder(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold(FlockLease(folder / ".lock"), wait=True):
@@ -73,12 +73,12 @@ def _fetch(name: str) -> dict[str, np.ndarray]:
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise DataUnavailable(_sentence(name, error)) from error
     arrays = (train_images, train_labels.reshape(-1), test_images, test_labels.reshape(-1))
-    return dict(zip(formats.ARRAYS, arrays, strict=True))
+    return dict(zip(registry.ARRAYS, arrays, strict=True))
 
 
 def _sentence(name: str, error: Exception) -> str:
     title, files = dataset(name).title, CACHED[name]
-    folder = formats.prepared_folder(name).parent / files[0].folder
+    folder = registry.prepared_folder(name).parent / files[0].folder
     # Keras removes what it could not fetch whole, so a file that is there is a damaged one
     if all((folder / file.name).exists() for file in files):
         names = ", ".join(file.name for file in files)

@@ -13,7 +13,6 @@ import numpy as np
 from tl_engine.data.corruptions import CORRUPTIONS, SEVERITIES, corrupted, sample_of
 from tl_engine.data.splits import Split, Splits
 from tl_engine.errors import ThawError
-from tl_engine.execution.cost import evaluation_work
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
 from tl_engine.learning.finished_networks import load_network
@@ -31,9 +30,17 @@ Result = tuple[dict[str, Any], dict[str, np.ndarray]]
 """Numbers for JSON, and arrays."""
 
 
-def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
-    """Evaluate each run, and store its result before the next one begins; the network is built
+def evaluate(
+    evaluation: StudyEvaluation,
+    runs: list[Run],
+    work: Callable[[Recipe], int],
+    measure: Callable[[Run, Splits, Predict], Result],
+) -> list[str]:
+    """Measure each run, and store its result before the next one begins; the network is built
     once for all that share it.
+
+    Args:
+        work: of a run, in forward passes of one image, given its recipe.
 
     Returns:
         A sentence for each run that could not be evaluated.
@@ -43,7 +50,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
         OSError: where a result cannot be stored.
     """
     device, kind = prepare_device(runs[0].threads), evaluation.kind
-    progress = ProgressReporter(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
+    progress = ProgressReporter(evaluation, sum(work(run.recipe) for run in runs))
     cache = Cache(evaluation.study.path.parent)
     network: Network | None = None
     refused = []
@@ -55,7 +62,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
             predict: Predict = partial(network.inference.predict, on_images=progress.advance)
             if kind is Evaluation.TEST and _uses_features(run.recipe):
                 predict = _through_features(run.recipe, data, network, cache, progress)
-            numbers, arrays = EVALUATIONS[kind](run, data.splits, predict)
+            numbers, arrays = measure(run, data.splits, predict)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
             refused.append(f"{run.arm}, pair {run.pair}: {error}")
         else:
@@ -84,7 +91,8 @@ def _through_features(
     return predict
 
 
-def _test(run: Run, splits: Splits, predict: Predict) -> Result:
+def on_test_split(run: Run, splits: Splits, predict: Predict) -> Result:
+    """A finished run's result on the test split."""
     part = splits.test
     probabilities = predict(part)
     arrays = {
@@ -95,7 +103,8 @@ def _test(run: Run, splits: Splits, predict: Predict) -> Result:
     return counted(probabilities, part.labels, run.recipe.described_dataset.classes), arrays
 
 
-def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
+def on_corrupted_images(run: Run, splits: Splits, predict: Predict) -> Result:
+    """A finished run's result on corrupted validation images."""
     part = sample_of(splits.validation)
     images, grey = part.images, run.recipe.described_dataset.channels == 1
     whole = np.arange(len(part))
@@ -114,9 +123,3 @@ def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
     sample = hashlib.sha256(f"{part.part} {part.indices.tolist()}".encode()).hexdigest()[:16]
     counts = {"clean": correct(images), "corrupted": correct_counts}
     return {"total": len(part), "sample": sample, **counts}, {}
-
-
-EVALUATIONS: dict[Evaluation, Callable[[Run, Splits, Predict], Result]] = {
-    Evaluation.TEST: _test,
-    Evaluation.ROBUSTNESS: _robustness,
-}

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.data.diagnostic_images import BETWEEN, Probe, ProbeSize, size_for
+from tl_engine.data.corruptions import BETWEEN, Probe, ProbeSize, size_for
 from tl_engine.errors import ThawError
 from tl_engine.learning import gradients
 from tl_engine.learning.network import Network

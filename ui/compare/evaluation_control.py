@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from tl_engine.execution.cost import evaluation_seconds
-from tl_engine.execution.evaluation import start
+from tl_engine.execution.evaluation import evaluation_seconds, start
 from tl_engine.report.amounts import about, counted, duration
 from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
 from tl_engine.runs.study_folder import folder_of

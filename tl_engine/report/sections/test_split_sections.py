@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tl_engine.data.duplicates import NEAR, Duplicates
-from tl_engine.data.leakage import duplicates_of
+from tl_engine.data.duplicates import NEAR, Duplicates, duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
 from tl_engine.report.amounts import counted, percent
 from tl_engine.report.arms import Arm
