@@ -11,22 +11,17 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tl_engine.cli import (
-    comparing,
-    explaining,
-    looking,
-    managing,
-    measuring,
-    models,
-    running,
-    serving,
-)
+from tl_engine.cli import comparing, explaining, finished_runs, looking, managing, running
+from tl_engine.cli.printing import Argument, argument, count, flag, whole
+from tl_engine.cli.study_options import STUDY_OPTIONS
 from tl_engine.errors import RecipeError, StoreError, ThawError
+from tl_engine.execution.worker import LINGER_SECONDS
 from tl_engine.runs import RunStore
 from tl_engine.runs.claimed import FULL, REFUSED
+from tl_engine.storage.installation import default_runs_folder
 
 EXAMPLES = """\
 examples:
@@ -46,7 +41,69 @@ exit codes: 0 well, 1 a run did not finish or is damaged, 2 refused (the sentenc
 """
 UNREAD = 141
 """The exit code that a shell gives a program that SIGPIPE ended."""
-GROUPS = (serving, running, looking, comparing, explaining, models, measuring, managing)
+
+JSON = flag("--json", help="print JSON on standard output")
+YES = flag("--yes", help="do it without being asked")
+DETACH = flag("--detach", help="return at once")
+LEASE = argument("--lease", default="", help=argparse.SUPPRESS)
+STUDY = argument("study", metavar="STUDY")
+RUN = argument("run", metavar="STUDY/RUN")
+IDS = argument("ids", nargs="+", metavar="STUDY[/RUN]")
+LINGER = f"wait for more ({LINGER_SECONDS:.0f})"
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, RunStore], int], *tuple[Argument, ...]]] = {
+    "app": (managing.app,),
+    "run": (running.run, JSON, *STUDY_OPTIONS, DETACH),
+    "clone": (
+        running.clone,
+        *(JSON, STUDY),
+        argument("--pairs", type=whole, help="number of paired seeds (as many as it had)"),
+        argument("--title", help="what to call the new study (the same)"),
+        flag("--same-seeds", help="repeat pairs that were computed before"),
+        DETACH,
+    ),
+    "resume": (running.resume_runs, JSON, argument("run", metavar="STUDY[/RUN]")),
+    "stop": (running.stop, IDS),
+    "worker": (
+        running.worker,
+        argument("--linger", type=float, default=LINGER_SECONDS, metavar="SECONDS", help=LINGER),
+        LEASE,
+    ),
+    "list": (looking.list_runs, JSON),
+    "show": (looking.show, JSON, argument("id", metavar="STUDY[/RUN]")),
+    "compare": (
+        comparing.compare,
+        *(JSON, IDS),
+        flag("--any-budget", help="verdicts on arms that cost differently too"),
+    ),
+    "explain": (explaining.explain, JSON, IDS),
+    "classify": (
+        finished_runs.classify,
+        *(JSON, RUN),
+        argument("pictures", nargs="+", type=Path, metavar="PICTURE"),
+        flag("--invert", help="swap dark and light first"),
+    ),
+    "export": (finished_runs.export, RUN),
+    "open-test": (finished_runs.open_test, JSON, YES, STUDY, LEASE),
+    "robustness": (finished_runs.robustness, JSON, IDS, LEASE),
+    "measure": (managing.measure, argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")),
+    "kill-test": (
+        managing.kill,
+        JSON,
+        argument("--kills", type=count, default=30, metavar="N", help="how often (30)"),
+        argument("--seed", type=whole, default=1, metavar="S", help="decides when (1)"),
+    ),
+    "rename": (
+        managing.rename,
+        *(STUDY, argument("title", metavar="TITLE", help="1 to 200 characters")),
+    ),
+    "note": (
+        managing.note,
+        *(STUDY, argument("text", metavar="TEXT", help='replaces the note; "" removes it')),
+    ),
+    "delete": (managing.delete, YES, STUDY),
+}
+"""Each command's function, whose docstring is its help, and its arguments."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,25 +130,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Reads the command line."""
-    made = argparse.ArgumentParser(
+    whole_line = argparse.ArgumentParser(
         prog="thaw",
         description="Thaw: which order of phases is better for your images?",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.set_defaults(accepts_more=False)
-    commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for group in GROUPS:
-        group.add_to(commands)
-    return made
+    commands = whole_line.add_subparsers(required=True, metavar="COMMAND")
+    for name, (command, *arguments) in COMMANDS.items():
+        text = (command.__doc__ or "").rstrip(".")
+        text = text[:1].lower() + text[1:]
+        made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made.set_defaults(command=command)
+        made.add_argument(
+            "--runs-dir",
+            type=Path,
+            default=default_runs_folder(),
+            help="the folder of runs (%(default)s)",
+        )
+        for add_to in arguments:
+            add_to(made)
+    commands.choices["app"].description = managing.APP
+    return whole_line
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What the command line says; `more` holds the words that a command passes on."""
+    """What the command line says; `more` holds the words that `app` passes on."""
     made = parser()
     options, more = made.parse_known_args(arguments)
-    if more and not options.accepts_more:
+    if more and options.command is not managing.app:
         made.error(f"unrecognized arguments: {' '.join(more)}")
     options.more = more
     return options
