@@ -96,30 +96,25 @@ def _without_damaged(runs: Iterable[Run]) -> tuple[list[Run], Damaged]:
 def _compared(
     runs: list[Run], damaged: Damaged, any_budget: bool
 ) -> tuple[list[Run], Damaged, pd.DataFrame, pd.DataFrame]:
-    """The runs, what of them is damaged, a row of scores per run and of verdicts per contrast. What
-    was sound may be damaged before all of it is read: then it is left out, too."""
+    """The runs, what is damaged, a row of scores per run and of verdicts per contrast. What was
+    sound may be damaged before all of it is read: then it is left out, too."""
     try:
         history = joined_history(runs)
         scores = score_table(history, {run.id: run.recipe.validation_images for run in runs})
-        return runs, damaged, scores, _verdicts(runs, scores, history, any_budget)
+        arms = arms_of(runs)
+        if len(arms) < 2:
+            verdicts = pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
+        else:
+            question = question_of(arms, scores)
+            judged = judge(arms, scores, history, question, any_budget=any_budget)
+            verdicts = table_of(arms, judged, question)
+        return runs, damaged, scores, verdicts
     except DamagedError as error:
         sound = [run for run in runs if run.path not in error.path.parents]
         if len(sound) == len(runs):
             raise
         hurt = [{"id": run.id, "sentence": str(error)} for run in runs if run not in sound]
         return _compared(sound, [*damaged, *hurt], any_budget)
-
-
-def _verdicts(
-    runs: list[Run], scored: pd.DataFrame, history: pd.DataFrame, any_budget: bool
-) -> pd.DataFrame:
-    """A row per contrast of the arms, or the one sentence why there is none."""
-    arms = arms_of(runs)
-    if len(arms) < 2:
-        return pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
-    question = question_of(arms, scored)
-    judged = judge(arms, scored, history, question, any_budget=any_budget)
-    return table_of(arms, judged, question)
 
 
 def _print_verdicts(verdicts: pd.DataFrame) -> None:

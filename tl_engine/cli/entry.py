@@ -1,9 +1,4 @@
-"""Run one command: its exit code, and a sentence for all that is refused.
-
-Exit codes: 0 all went well; 1 a run failed, was stopped, died or is damaged, and the rest was done;
-2 something was refused (a setting, an id, a picture); 130 Ctrl-C, which leaves training going on;
-141 nobody reads what is printed any more (`| head`).
-"""
+"""The table of commands; run one: its exit code (see EXAMPLES), a sentence for what is refused."""
 
 from __future__ import annotations
 
@@ -39,8 +34,6 @@ examples:
 exit codes: 0 well, 1 a run did not finish or is damaged, 2 refused (the sentence says why),
 130 Ctrl-C (training goes on), 141 nobody reads the output any more
 """
-UNREAD = 141
-"""The exit code that a shell gives a program that SIGPIPE ended."""
 
 JSON = flag("--json", help="print JSON on standard output")
 YES = flag("--yes", help="do it without being asked")
@@ -110,12 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     try:
         try:
-            return _run(_options(arguments))
+            return _run(arguments)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         _print_nowhere()
-        return UNREAD
+        return 141  # what a shell gives a program that SIGPIPE ended
     except OSError as error:
         if error.errno not in FULL + REFUSED:
             raise
@@ -137,35 +130,28 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    where = "the folder of runs (%(default)s)"
+    runs_dir = argument("--runs-dir", type=Path, default=default_runs_folder(), help=where)
     commands = whole_line.add_subparsers(required=True, metavar="COMMAND")
     for name, (command, *arguments) in COMMANDS.items():
         text = (command.__doc__ or "").rstrip(".")
         text = text[:1].lower() + text[1:]
         made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         made.set_defaults(command=command)
-        made.add_argument(
-            "--runs-dir",
-            type=Path,
-            default=default_runs_folder(),
-            help="the folder of runs (%(default)s)",
-        )
-        for add_to in arguments:
+        for add_to in (runs_dir, *arguments):
             add_to(made)
-    commands.choices["app"].description = managing.APP
+    commands.choices[
+        "app"
+    ].description = "Start the pages. Other options are Streamlit's, such as --server.port 8600."
     return whole_line
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What the command line says; `more` holds the words that `app` passes on."""
+def _run(arguments: Sequence[str] | None) -> int:
     made = parser()
     options, more = made.parse_known_args(arguments)
     if more and options.command is not managing.app:
         made.error(f"unrecognized arguments: {' '.join(more)}")
     options.more = more
-    return options
-
-
-def _run(options: argparse.Namespace) -> int:
     try:
         return options.command(options, _store(options.runs_dir))
     except RecipeError as error:
@@ -181,10 +167,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _store(root: Path) -> RunStore:
-    """
-    Raises:
-        StoreError: for a path that cannot be a folder of studies.
-    """
     try:
         return RunStore(root)
     except (OSError, ValueError) as error:

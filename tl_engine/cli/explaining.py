@@ -7,16 +7,8 @@ import sys
 
 import pandas as pd
 
-from tl_engine.analysis.phase_tables import (
-    EARLIER,
-    STANDING,
-    RunPhases,
-    blocks,
-    by_phase,
-    has_diagnosis,
-    states,
-    why_not,
-)
+from tl_engine.analysis import phase_tables
+from tl_engine.analysis.phase_tables import RunPhases
 from tl_engine.cli.comparing import print_left_out, sound_runs
 from tl_engine.cli.printing import number, print_json, print_table
 from tl_engine.errors import StoreError
@@ -26,7 +18,7 @@ from tl_engine.runs import RunState, RunStore, summarise
 TABLES = {
     "phases": (
         "Each phase",
-        by_phase,
+        phase_tables.by_phase,
         {
             "loss": "loss at start",
             "energy": "energy at start",
@@ -40,7 +32,7 @@ TABLES = {
     ),
     "states": (
         "How each phase began and ended, on the probe",
-        states,
+        phase_tables.states,
         {
             "loss": "probe loss",
             "accuracy": "probe accuracy",
@@ -51,7 +43,7 @@ TABLES = {
     ),
     "blocks": (
         "Each block, bottom-up, when a phase ended",
-        blocks,
+        phase_tables.blocks,
         {"drift": "weights moved", "cka": "features alike"},
     ),
 }
@@ -70,9 +62,9 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
     if not records:
         raise StoreError("Nothing to explain yet: it begins with the first run that finishes.")
     reasons = {
-        record.run: why_not(record.phases) or EARLIER
+        record.run: phase_tables.why_not(record.phases) or phase_tables.EARLIER
         for record in records
-        if not has_diagnosis(record.phases)
+        if not phase_tables.has_diagnosis(record.phases)
     }
     for run_id, reason in reasons.items():
         print(f"{run_id} is left out: {reason.rstrip('.')}.", file=sys.stderr)
@@ -82,7 +74,7 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
         rows = {name: records_of(table) for name, table in tables.items()}
         print_json({**rows, "left_out": reasons, "damaged": damaged})
     else:
-        print(STANDING)
+        print(phase_tables.STANDING)
         for name, table in tables.items():
             title, _, columns = TABLES[name]
             print(f"\n{title}")

@@ -25,11 +25,6 @@ from tl_engine.runs.study_evaluation import Observer
 from tl_engine.runs.study_folder import folder_of
 from tl_engine.text import counted, plain
 
-QUESTION = (
-    "Opening the test split of {study} is counted for ever, and every verdict says so: do it "
-    "once, when all is chosen. Open it?"
-)
-
 
 def classify(options: argparse.Namespace, store: RunStore) -> int:
     """Classify pictures with a finished run; one that cannot be read hides no other's answer."""
@@ -104,7 +99,11 @@ def _finished(store: RunStore, run_id: str, what: str) -> Run:
 def open_test(options: argparse.Namespace, store: RunStore) -> int:
     """Open the test split of a study; counted for ever, so it asks first."""
     study = store.select([options.study])[0].study
-    confirm(options, QUESTION.format(study=study.id), "The test split stays closed.")
+    question = (
+        f"Opening the test split of {study.id} is counted for ever, and every verdict says so: do "
+        "it once, when all is chosen. Open it?"
+    )
+    confirm(options, question, "The test split stays closed.")
     return _evaluate(options, store, Evaluation.TEST, [options.study])
 
 

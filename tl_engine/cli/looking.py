@@ -14,7 +14,6 @@ from tl_engine.runs import Run, RunState, RunStore, StudyFolder, ledger, summari
 from tl_engine.runs.run_outputs import bytes_on_disk, log_tail
 from tl_engine.text import counted, lines, plain
 
-NONE_YET = "No runs yet: start with `python -m tl_engine run --preset try-it`."
 TIMES = {"training": "training time (s)", "cold": "cold time (s)", "total": "total time (s)"}
 """Times of `runs.times`, with their names in words."""
 EPOCH_COLUMNS = (
@@ -34,7 +33,7 @@ def list_runs(options: argparse.Namespace, store: RunStore) -> int:
     if options.json:
         return print_json(rows)
     if not rows:
-        print(NONE_YET)
+        print("No runs yet: start with `python -m tl_engine run --preset try-it`.")
     _print_runs(rows)
     return 0
 
@@ -75,9 +74,7 @@ def _print_runs(rows: list[dict[str, Any]]) -> None:
                 "state": row["state"],
                 "epoch": f"{row['epoch']}/{number(row['epochs']) or '?'}",
                 "validation accuracy": number(row["val_accuracy"], ".1%"),
-                "best (epoch)": ""
-                if row["best"] is None
-                else f"{row['best']:.1%} ({row['best_epoch']})",
+                "best (epoch)": f"{row['best']:.1%} ({row['best_epoch']})" if row["epoch"] else "",
                 **{words: number(row[f"{name}_seconds"], ".1f") for name, words in TIMES.items()},
             }
             for row in rows

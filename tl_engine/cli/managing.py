@@ -18,8 +18,6 @@ from tl_engine.runs import RunStore
 from tl_engine.storage.installation import RUNS_DIR, app_script
 from tl_engine.text import is_writable, plain
 
-APP = "Start the pages. Other options are Streamlit's, such as --server.port 8600."
-
 
 def app(options: argparse.Namespace, store: RunStore) -> NoReturn:
     """Start the pages in a browser."""

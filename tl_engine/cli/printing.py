@@ -15,7 +15,6 @@ from typing import Any
 from tl_engine.errors import ThawError
 from tl_engine.text import plain
 
-MAXIMUM_DIGITS = 9
 Argument = Callable[[argparse.ArgumentParser], object]
 """Adds itself to a command's parser."""
 argument: Callable[..., Argument] = partial(methodcaller, "add_argument")
@@ -24,9 +23,9 @@ flag: Callable[..., Argument] = partial(argument, action="store_true")
 
 
 def whole(text: str) -> int:
-    """A whole number of at most MAXIMUM_DIGITS digits; the caller checks its range."""
+    """A whole number of at most 9 digits; the caller checks its range."""
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) <= MAXIMUM_DIGITS):
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 9):
         raise argparse.ArgumentTypeError(f"a whole number such as 3, got {text!r:.40}")
     return int(text)
 
@@ -39,10 +38,7 @@ def count(text: str) -> int:
 
 
 def confirm(options: argparse.Namespace, question: str, without: str) -> None:
-    """Ask at the terminal, unless --yes was given.
-
-    Args:
-        without: a sentence that says what was not done.
+    """Ask at the terminal, unless --yes was given; `without` says what was not done.
 
     Raises:
         ThawError: for everything but yes, and where standard input is no terminal.

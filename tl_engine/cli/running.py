@@ -19,8 +19,6 @@ from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Study
 from tl_engine.text import plain
 
-POLL_SECONDS = 0.5
-
 
 def run(options: argparse.Namespace, store: RunStore) -> int:
     """Train a study and follow it to its end."""
@@ -106,7 +104,7 @@ def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> in
         if all(state.is_over for state in states):
             return _print_ends(options, runs)
         launcher().ensure_worker(store)
-        time.sleep(POLL_SECONDS)
+        time.sleep(0.5)
 
 
 def _print_epochs(run: Run, printed: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from typing import Any
 
 from tl_engine.catalog.presets import PRESETS, compose, preset
@@ -40,7 +39,6 @@ STUDY_OPTIONS = (
     argument("--title", help="what to call the study, 1 to 200 characters"),
 )
 """What `study_from` reads."""
-WRITTEN = {"True": "true", "False": "false", "None": "all"}
 
 
 def study_from(options: argparse.Namespace) -> Study:
@@ -52,8 +50,8 @@ def study_from(options: argparse.Namespace) -> Study:
     base = preset(options.preset)
     changed = dict(map(setting, options.set))
     settings = {**base.settings, **changed}
-    augmented = settings.get("augmentation") is True
-    settings = {**recommended_settings(augmentation=augmented), **settings}
+    is_augmented = settings.get("augmentation") is True
+    settings = recommended_settings(augmentation=is_augmented) | settings
     orders = [tuple(map(phase, options.phase))] if options.phase else base.orders
     reverse = options.reverse or (base.reverse and not options.phase)
     title = base.title if options.title is None else options.title
@@ -107,8 +105,9 @@ def setting(text: str) -> tuple[str, Any]:
 def settings_table() -> str:
     """Every setting of a recipe as a Markdown table: what docs/settings.md shows."""
     rows = ["| setting | title | values | default | what it is |", "|---|---|---|---|---|"]
-    defaults = {one.name: one.default for one in dataclasses.fields(Recipe)}
-    for name, one in SETTINGS.items():
-        default = WRITTEN.get(str(defaults[name]), defaults[name])
-        rows.append(f"| `{name}` | {one.title} | {one.accepts} | {default} | {one.help} |")
+    written = {"True": "true", "False": "false", "None": "all"}
+    for name, about in SETTINGS.items():
+        default = str(getattr(Recipe, name))
+        default = written.get(default, default)
+        rows.append(f"| `{name}` | {about.title} | {about.accepts} | {default} | {about.help} |")
     return "\n".join(rows)
