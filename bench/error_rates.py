@@ -6,8 +6,6 @@ Simulated studies of no difference, of a true one and of a skewed one (tests/sim
 same recipe on both sides and different seeds, so that any claim is an error.
 """
 
-from __future__ import annotations
-
 import argparse
 from itertools import product
 

@@ -6,8 +6,6 @@ studies: Compare with 40, 160 and 500 studies of 4 runs in its address, in a col
 verdicts: 10 arms of 30 pairs judged anew, as a live page does after each pair.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

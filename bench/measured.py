@@ -1,7 +1,5 @@
 """What measurements share: an empty store, seconds, a line per figure, pages in a cold browser."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 import time

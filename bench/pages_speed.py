@@ -5,8 +5,6 @@ without a loaded model, the server's memory, each page's time in a cold browser 
 Streamlit page, and the delay from a finished epoch to its point on the chart.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

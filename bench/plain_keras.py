@@ -7,8 +7,6 @@ The same images, batches, validation, layers and optimizers as in Thaw; the same
 where they come with the packages, random ones otherwise, which takes as long.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys

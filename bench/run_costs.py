@@ -5,8 +5,6 @@ empty store. Per run: from claiming it to the first image trained, its commits a
 as shares of the training with nothing computed before; then how long a durable history line takes.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import time

@@ -5,8 +5,6 @@ forty have a tab open in the background (--watching: in front, so that it refres
 trains. Prints how long the server takes for them, and what went wrong.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
 

@@ -8,8 +8,6 @@ one run of `bench/plain_keras.py`, its phases added up to the study (same epochs
 import left out). `least` is Thaw's time over that of the image passes that nobody can avoid.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

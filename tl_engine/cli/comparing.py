@@ -1,8 +1,6 @@
 """The command that compares: verdicts, scores, settings that differ; which of the runs that ids
 name are sound, and which are left out as damaged."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterable

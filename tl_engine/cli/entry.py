@@ -1,7 +1,5 @@
 """The table of commands; run one: its exit code (see EXAMPLES), a sentence for what is refused."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

@@ -1,7 +1,5 @@
 """The command that explains: what each phase did to the networks of finished runs."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 

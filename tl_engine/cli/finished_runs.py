@@ -1,7 +1,5 @@
 """Commands that use finished runs: classify and export, the test split, corrupted images."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

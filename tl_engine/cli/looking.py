@@ -1,7 +1,5 @@
 """Commands that look: list, and show for a run or a study."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from typing import Any

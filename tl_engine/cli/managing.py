@@ -1,7 +1,5 @@
 """Commands that manage: the pages, a study's title, note and end, step times, reliability."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

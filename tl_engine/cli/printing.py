@@ -1,8 +1,6 @@
 """What commands share: their arguments, results as text or JSON, a question before what cannot be
 undone."""
 
-from __future__ import annotations
-
 import argparse
 import json
 import shutil

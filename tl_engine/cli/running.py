@@ -1,7 +1,5 @@
 """Commands that train: run, clone, resume, stop, worker."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import sys

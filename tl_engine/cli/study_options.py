@@ -1,7 +1,5 @@
 """The study that options describe: a preset, changed."""
 
-from __future__ import annotations
-
 import argparse
 from typing import Any
 
