@@ -18,9 +18,6 @@ from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.verdict import Outcome, decide
 from tl_engine.execution.worker import drain
 from tl_engine.recipe import Phase
-from tl_engine.runs import StudyFolder
-
-PAIRS = 5
 
 
 def main() -> None:
@@ -62,21 +59,17 @@ def show(what: str, share: float) -> None:
 def real_outcomes() -> list[Outcome]:
     """What is decided of each comparison of a study's first five seeds with the five after them,
     and so on; ten recipes with 100 seeds each."""
-    phases = (Phase("head", 2, 1e-2), Phase("all", 2, 1e-3))
+    phases, outcomes = (Phase("head", 2, 1e-2), Phase("all", 2, 1e-3)), []
     with new_store() as store:
         for images in range(100, 200, 10):
             store.create(tiny_study(*phases, pairs=100, both=False, train_images=images))
         drain(store, linger=0.0)
-        return [outcome for study in store.studies() for outcome in _outcomes(study)]
-
-
-def _outcomes(study: StudyFolder) -> list[Outcome]:
-    last = {run.pair: run.epochs()[-1]["val_accuracy"] for run in study.runs()}
-    scores = np.array([last[pair] for pair in sorted(last)]).reshape(-1, 2, PAIRS)
-    return [
-        decide(Pairs(gains, "First", "Second", PAIRS, gains), 0.005).outcome
-        for gains in scores[:, 0] - scores[:, 1]
-    ]
+        for study in store.studies():
+            last = {run.pair: run.epochs()[-1]["val_accuracy"] for run in study.runs()}
+            scores = np.array([last[pair] for pair in sorted(last)]).reshape(-1, 2, 5)
+            for gains in scores[:, 0] - scores[:, 1]:
+                outcomes.append(decide(Pairs(gains, "First", "Second", 5, gains), 0.005).outcome)
+    return outcomes
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ PAINTED = """
     watcher.observe(document, {childList: true, subtree: true, attributes: true})
 }
 """
-Sign = tuple[str, int]
-"""A CSS selector, and how many elements that fit it make a page complete."""
+Sign = tuple[str, int]  # a CSS selector, and how many elements that fit it make a page complete
 
 
 @contextmanager

@@ -37,7 +37,6 @@ def main() -> None:
         measure_try_it(store)
         measure_classification(store)
         measure_pages(store)
-    with new_store() as store:
         measure_live_points(store)
 
 

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -79,11 +80,6 @@ def plain(recipe: Recipe, **environment: str) -> dict[str, Any]:
     return _printed("bench.plain_keras", json.dumps(recipe.to_dict()), **environment)
 
 
-def thaw(name: str, backbone: str) -> dict[str, Any]:
-    """A study in a process of its own."""
-    return _printed("bench.speed", "--study", name, "--backbone", backbone)
-
-
 def _printed(*words: str, **environment: str) -> dict[str, Any]:
     command = [sys.executable, "-m", *words]
     done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True)
@@ -99,19 +95,20 @@ def phase_seconds(run: dict[str, Any], index: int) -> float:
 
 def measure(backbone: str) -> dict[str, tuple[float, float, float]]:
     """One repetition: per row the seconds of plain Keras, of Thaw, and the least."""
+    thaw = partial(_printed, "bench.speed", "--backbone", backbone, "--study")
     tuning = studies(backbone)["tune"].arms[0].recipe
-    bare, tuned, same = plain(tuning), thaw("tune", backbone), plain(tuning, **SAME_ALLOCATOR)
-    run, two = plain(recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)), thaw("two", backbone)
+    bare, tuned, same = plain(tuning), thaw("tune"), plain(tuning, **SAME_ALLOCATOR)
+    run, two = plain(recipe_of(backbone, ARTICLE_ALL, ARTICLE_HEAD)), thaw("two")
     head_alone = recipe_of(backbone, ARTICLE_HEAD, images=None)
-    swept, many, six = plain(head_alone), thaw("sweep", backbone), thaw("six", backbone)
+    swept, many, six = plain(head_alone), thaw("sweep"), thaw("six")
     tune, head = phase_seconds(run, 0), phase_seconds(run, 1)
     six_plain = sum(
         run["build"] + sum(tune if phase.trains_backbone else head for phase in order)
         for order in ORDERS
     )
     rates = two["rates"]["all"]
-    step, forward = rates["train_seconds_per_image"], rates["forward_seconds_per_image"]
-    epoch = 1000 * step + 1500 * forward
+    forward = rates["forward_seconds_per_image"]
+    epoch = 1000 * rates["train_seconds_per_image"] + 1500 * forward
     # Of the second pair: what was traced for the first one serves it.
     after = sum(line["seconds"] for line in two["epochs"][2] if line["phase"] == 1)
     # The first epoch is left out: it traces.
@@ -150,7 +147,7 @@ def report(backbone: str, repetitions: Sequence[dict[str, tuple[float, float, fl
 
 
 def main() -> None:
-    """Measure, interleaved, and report after every repetition."""
+    """Measure, interleaved, each study in a process of its own; report after every repetition."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--repetitions", type=int, default=3)
