@@ -11,6 +11,7 @@ from tl_engine.cli import comparing, explaining, finished_runs, looking, managin
 from tl_engine.cli.printing import Argument, argument, count, flag, whole
 from tl_engine.cli.study_options import STUDY_OPTIONS
 from tl_engine.errors import RecipeError, StoreError, ThawError
+from tl_engine.execution.evaluation import COMMANDS as EVALUATIONS
 from tl_engine.execution.worker import LINGER_SECONDS
 from tl_engine.runs import RunStore
 from tl_engine.runs.claimed import FULL, REFUSED
@@ -39,6 +40,7 @@ DETACH = flag("--detach", help="return at once")
 LEASE = argument("--lease", default="", help=argparse.SUPPRESS)
 STUDY = argument("study", metavar="STUDY")
 RUN = argument("run", metavar="STUDY/RUN")
+ONE = argument("ids", nargs=1, metavar="STUDY")
 IDS = argument("ids", nargs="+", metavar="STUDY[/RUN]")
 LINGER = f"wait for more ({LINGER_SECONDS:.0f})"
 
@@ -75,8 +77,10 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, RunStore], int], *tuple[
         flag("--invert", help="swap dark and light first"),
     ),
     "export": (finished_runs.export, RUN),
-    "open-test": (finished_runs.open_test, JSON, YES, STUDY, LEASE),
-    "robustness": (finished_runs.robustness, JSON, IDS, LEASE),
+    **{
+        name: (finished_runs.evaluation(kind), JSON, *((YES, ONE) if asks else (IDS,)), LEASE)
+        for kind, (name, _, asks) in EVALUATIONS.items()
+    },
     "measure": (managing.measure, argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")),
     "kill-test": (
         managing.kill,

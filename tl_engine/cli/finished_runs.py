@@ -3,8 +3,9 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from tl_engine.analysis.robustness import Robustness
 from tl_engine.cli.printing import confirm, print_json, print_table
 from tl_engine.data.sandbox import read_file, read_upload
 from tl_engine.errors import ImageError, StoreError
-from tl_engine.execution.evaluation import evaluate
+from tl_engine.execution.evaluation import COMMANDS, evaluate
 from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.execution.process import work_in_background
 from tl_engine.runs import Evaluation, Run, RunState, RunStore, test_access
@@ -94,27 +95,22 @@ def _finished(store: RunStore, run_id: str, what: str) -> Run:
     return run
 
 
-def open_test(options: argparse.Namespace, store: RunStore) -> int:
-    """Open the test split of a study; counted for ever, so it asks first."""
-    study = store.select([options.study])[0].study
-    question = (
-        f"Opening the test split of {study.id} is counted for ever, and every verdict says so: do "
-        "it once, when all is chosen. Open it?"
-    )
-    confirm(options, question, "The test split stays closed.")
-    return _evaluate(options, store, Evaluation.TEST, [options.study])
+def evaluation(kind: Evaluation) -> partial[int]:
+    """The command that evaluates finished runs."""
+    command = partial(_evaluate, kind)
+    command.__doc__ = COMMANDS[kind].sentence
+    return command
 
 
-def robustness(options: argparse.Namespace, store: RunStore) -> int:
-    """Finished runs on corrupted images."""
-    return _evaluate(options, store, Evaluation.ROBUSTNESS, options.ids)
-
-
-def _evaluate(
-    options: argparse.Namespace, store: RunStore, kind: Evaluation, ids: Iterable[str]
-) -> int:
+def _evaluate(kind: Evaluation, options: argparse.Namespace, store: RunStore) -> int:
     """Evaluate the runs that the ids name, study by study, and print what that gave."""
-    runs = store.select(ids)
+    runs = store.select(options.ids)
+    if COMMANDS[kind].asks_first:
+        question = (
+            f"Opening the test split of {runs[0].study.id} is counted for ever, and every verdict "
+            "says so: do it once, when all is chosen. Open it?"
+        )
+        confirm(options, question, "The test split stays closed.")
     work_in_background()
     is_complete = True
     for study in {run.study.id: folder_of(run) for run in runs}.values():
