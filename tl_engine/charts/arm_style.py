@@ -18,8 +18,6 @@ DASHES, SYMBOLS = ("solid", "dot", "dashdot"), ("circle", "diamond-open", "cross
 """What tells arms of one colour apart in curves and scores: the first eight, the next, the next."""
 NAMED_ARMS = 24
 """Up to so many arms are named on a chart; of more, each shows its name when it is touched."""
-LEGEND_LINE = 20
-"""Height of a legend's line in pixels; names of arms are long, so each has one."""
 ArmKey = tuple[str, str]
 """An arm among several studies: (study id, arm name)."""
 
@@ -61,10 +59,10 @@ def arms_in(frame: pd.DataFrame, page: Sequence[ArmKey] = ()) -> list[ArmRows]:
     rows, names = dict(iter(frame.groupby(["study", "arm"]))), arm_names(keys)
     places = {key: place for place, key in enumerate(dict.fromkeys([*page, *keys]))}
     colours = arm_colours(places)
-    cycles = {key: place // len(ARMS) % len(DASHES) for key, place in places.items()}
+    cycles = [(key, places[key] // len(ARMS) % len(DASHES)) for key in keys]
     return [
         ArmRows(key, names[key], colours[key], DASHES[n], SYMBOLS[n], rows[key])
-        for key, n in ((key, cycles[key]) for key in keys)
+        for key, n in cycles
     ]
 
 
@@ -104,8 +102,8 @@ def seeds_of(rows: pd.DataFrame, column: str = "run") -> str:
 
 
 def arms_figure(title: str, subtitle: str, arms: Arms) -> go.Figure:
-    """A figure with a legend at the bottom that has a line for each arm."""
-    height, above = 380 + LEGEND_LINE * len(arms), 80 + 16 * subtitle.count("<br>")
+    """A figure with a legend at the bottom that has a line for each arm: their names are long."""
+    height, above = 380 + 20 * len(arms), 80 + 16 * subtitle.count("<br>")
     return figure(title, subtitle, height=height, margin_t=above, legend=BELOW)
 
 
@@ -138,7 +136,7 @@ def add_lines(
         along, value: columns; the value is read upwards, or sideways where it is upright.
         format: of the value (d3-format).
         legend: whether the thick line has an entry.
-        suffix: behind the arm's name; such lines are dotted.
+        suffix: behind the arm's name; such lines are dotted and have no entry.
         mode: Plotly's.
     """
     seeds, name, colour = rows["run"].nunique(), f"{arm.name}{suffix}", arm.colour
@@ -161,7 +159,7 @@ def add_lines(
         marker={"size": 7},
         line={"color": colour, "width": 3, "dash": dash},
         name=name,
-        showlegend=legend,
+        showlegend=legend and not suffix,
         hovertemplate=hover(f"{name}{mean}", number),
     )
 

@@ -73,19 +73,20 @@ def class_differences(
     second: str,
     colours: tuple[str, str],
 ) -> go.Figure:
-    """A dot per class in the colour of the arm that recognises it more often: filled where the
-    difference holds among all classes (Holm), hollow where it does not.
-
-    Args:
-        frame: as `analysis.class_deltas.class_deltas` gives it.
-        colours: those of the two arms.
-    """
+    """A dot per class (`analysis.class_deltas.class_deltas`) in the colour of the arm that
+    recognises it more often: filled where the difference holds among all classes (Holm), hollow
+    where it does not."""
     drawn = frame[frame["pairs"] > 0].sort_values("difference", kind="stable")
     pairs = int(frame["pairs"].max()) if len(frame) else 0
+    intervals = f"no intervals: they take at least {LEAST_PAIRS} pairs"
+    if pairs >= LEAST_PAIRS:
+        intervals = (
+            f"line: 95 % t interval of the class alone<br>filled: holds among "
+            f"{drawn['p'].count()} classes (Holm), {(drawn['p_holm'] < ALPHA).sum()} do"
+        )
     made = figure(
         f"{markup(first, 28)} minus {markup(second, 28)}",
-        f"recall, {counted(pairs, 'pair')}, validation split, last epoch<br>"
-        + _intervals(drawn, pairs),
+        f"recall, {counted(pairs, 'pair')}, validation split, last epoch<br>{intervals}",
         height=240 + 26 * max(len(drawn), 4),
         margin_t=115,
     )
@@ -97,40 +98,24 @@ def class_differences(
     made.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
     titles = markup(first), markup(second)
     words = [_words(*row) for row in zip(names, drawn.to_dict("records"), strict=True)]
-    ahead = np.sign(drawn["difference"]).to_numpy()
+    drawn = drawn.assign(place=range(len(drawn)), words=pd.Series(words, index=drawn.index))
     for sign, name, colour in (
         (1, f"{titles[0]} more often", colours[0]),
         (-1, f"{titles[1]} more often", colours[1]),
         (0, "equally often", NEUTRAL),
     ):
-        places = np.flatnonzero(ahead == sign)
-        if len(places):
-            facts = [words[place] for place in places]
-            _add_dots(made, drawn.iloc[places], places, facts, titles, name, colour)
+        rows = drawn[np.sign(drawn["difference"]) == sign]
+        if len(rows):
+            _add_dots(made, rows, titles, name, colour)
     return made
 
 
-def _intervals(drawn: pd.DataFrame, pairs: int) -> str:
-    if pairs < LEAST_PAIRS:
-        return f"no intervals: they take at least {LEAST_PAIRS} pairs"
-    return (
-        f"line: 95 % t interval of the class alone<br>filled: holds among "
-        f"{drawn['p'].count()} classes (Holm), {(drawn['p_holm'] < ALPHA).sum()} do"
-    )
-
-
 def _add_dots(
-    made: go.Figure,
-    rows: pd.DataFrame,
-    places: np.ndarray,
-    facts: list[list[str]],
-    titles: tuple[str, str],
-    name: str,
-    colour: str,
+    made: go.Figure, rows: pd.DataFrame, titles: tuple[str, str], name: str, colour: str
 ) -> None:
     made.add_scatter(
         x=100 * rows["difference"],
-        y=places,
+        y=rows["place"],
         mode="markers",
         name=name,
         showlegend=True,
@@ -143,7 +128,7 @@ def _add_dots(
             "thickness": 2,
             "width": 0,
         },
-        customdata=facts,
+        customdata=list(rows["words"]),
         hovertemplate=hover(
             "%{customdata[0]}: %{x:+.1f} points",
             f"{titles[0]} %{{customdata[1]}}, {titles[1]} %{{customdata[2]}}",

@@ -14,8 +14,6 @@ from tl_engine.text import markup
 
 BAND = "#5B8DB8"
 """Belongs to no arm: the difference of two."""
-TICKS = 12
-"""On the axis of pairs at most."""
 
 
 def confidence_fan(
@@ -54,7 +52,8 @@ def confidence_fan(
         showlegend=False,
     )
     last = max(planned, int(fan["pairs"].max()) if len(fan) else 0)
-    made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tick0=0, dtick=-(-last // TICKS) or 1)
+    step = -(-last // 12) or 1  # at most twelve ticks
+    made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tick0=0, dtick=step)
     made.update_yaxes(title=f"Mean difference, {metric.unit}", tickformat="+.2~f")
     if fan.empty:
         return say_empty(made, "It is drawn when two pairs have finished in both arms.")
@@ -89,15 +88,8 @@ def _add_borders(made: go.Figure, smallest: float, planned: int) -> None:
         made.add_hline(y=place, line={"color": NEUTRAL, "width": 1.5, "dash": dash})
     if planned:
         made.add_vline(x=planned, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
-        made.add_annotation(
-            text=f"{planned} planned",
-            x=planned,
-            y=0,
-            yref="paper",
-            xanchor="right",
-            yanchor="bottom",
-            showarrow=False,
-        )
+        corner = {"y": 0, "yref": "paper", "xanchor": "right", "yanchor": "bottom"}
+        made.add_annotation(text=f"{planned} planned", x=planned, showarrow=False, **corner)
 
 
 def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:

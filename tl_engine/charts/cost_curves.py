@@ -18,9 +18,6 @@ from tl_engine.charts.style import (
     translucent,
 )
 
-FAINT = 0.45
-"""How visible the dot of an arm is that another beats."""
-
 
 def budget_curve(curve: pd.DataFrame, arms: Arms, at: float | None = None) -> go.Figure:
     """A stair per arm: with time for k runs, and not for one more, the expected best of k, as
@@ -93,7 +90,7 @@ def frontier(frame: pd.DataFrame, arms: Arms, cost: str) -> go.Figure:
             x=[seeds["cost"].mean()],
             y=[seeds["value"].mean()],
             mode="markers",
-            marker={"color": colour if is_best else translucent(colour, FAINT), "size": 13},
+            marker={"color": colour if is_best else translucent(colour, 0.45), "size": 13},
             name=name if is_best else f'<span style="color:{NEUTRAL}">{name}</span>',
             hovertemplate=hover(f"{name}, mean of {len(seeds)}", hovered),
         )

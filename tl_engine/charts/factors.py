@@ -38,16 +38,14 @@ def interaction(frame: pd.DataFrame, factor: str, words: str, facet: str = "") -
     frame = frame.dropna(subset="value")
     if frame.empty:
         return say_empty(made, NO_RUN)
-    facets: list[tuple[Any, pd.DataFrame]] = [("", frame)]
-    if facet:
-        facets = list(frame.groupby("facet", sort=False))
+    facets = (frame if facet else frame.assign(facet="")).groupby("facet", sort=False)
     orders = list(dict.fromkeys(frame["order"]))
     colours = arm_colours(frame["factor"])
     for place, (level, in_facet) in enumerate(facets):
         axis = str(place + 1) if place else ""
         made.update_layout({f"xaxis{axis}": _axis(place, len(facets), orders)})
         if facet:
-            _add_title(made, axis, f"{facet}: {level}")
+            _add_title(made, axis, f"{facet}: " + str(level))
         for number, (setting, colour) in enumerate(colours.items()):
             rows = in_facet[in_facet["factor"] == setting]
             if len(rows):
@@ -74,15 +72,8 @@ def _axis(place: int, facets: int, orders: list[str]) -> dict[str, Any]:
 
 
 def _add_title(made: go.Figure, axis: str, title: str) -> None:
-    made.add_annotation(
-        text=markup(title, 40),
-        xref=f"x{axis} domain",
-        yref="paper",
-        x=0.5,
-        y=1,
-        yanchor="bottom",
-        showarrow=False,
-    )
+    top = {"x": 0.5, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+    made.add_annotation(text=markup(title, 40), xref=f"x{axis} domain", **top)
 
 
 def _add_level(

@@ -15,8 +15,8 @@ LEAST_RANGE = 0.04
 """The axis spans at least four percentage points."""
 MOST_COLUMNS = 6
 """Arms that stand side by side; more lie one above another."""
-ABOVE, ROW, BELOW = 96, 30, 60
-"""Heights in pixels: of the title, of a row, and of the axis below the rows."""
+ROW, BELOW = 30, 60
+"""Heights in pixels: of a row, and of the axis below the rows."""
 LONGEST_TICK = 26
 """Letters of an arm's name beside its points, on each of two lines; the whole name is in the hover
 text."""
@@ -33,12 +33,11 @@ def final_scores(table: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
     table = table.dropna(subset="final")
     drawn = arms_in(table, arms)
     keys = [arm.key for arm in drawn]
-    made = figure(
-        "After the last epoch",
-        f"validation accuracy, {seeds_of(table)}<br>one point per seed, bar = mean"
-        + _unequal(table["epoch"]),
-        margin_t=ABOVE,
-    )
+    subtitle = f"validation accuracy, {seeds_of(table)}<br>one point per seed, bar = mean"
+    if table["epoch"].nunique() > 1:  # so that nobody compares them
+        epochs = f"{table['epoch'].min()} to {table['epoch'].max()}"
+        subtitle += f"<br>the runs stand at different epochs, {epochs}"
+    made = figure("After the last epoch", subtitle, margin_t=96)
     if table.empty:
         return say_empty(made, "It is drawn when the first run has finished.")
     in_rows = len(drawn) > MOST_COLUMNS
@@ -72,13 +71,6 @@ def _lay_out(made: go.Figure, keys: list[ArmKey], scores: list[float], *, in_row
         made.update_xaxes(values).update_yaxes(arms)
     else:
         made.update_xaxes(arms, title="Arm").update_yaxes(values)
-
-
-def _unequal(epochs: pd.Series) -> str:
-    """A second line where the runs have not come equally far, so that nobody compares them."""
-    if epochs.nunique() < 2:
-        return ""
-    return f"<br>the runs stand at different epochs, {epochs.min()} to {epochs.max()}"
 
 
 def _range(values: pd.Series) -> list[float]:

@@ -17,9 +17,6 @@ from tl_engine.text import counted, markup
 
 WRITTEN_CLASSES = 12
 """Cells carry their numbers up to so many classes."""
-LEAST_POINTS = 2.0
-"""The colours of corruptions span at least two percentage points on either side: less is no
-difference to see."""
 
 
 def confusion_matrix(
@@ -120,7 +117,8 @@ def robustness_difference(
         "%{z:+.1f} points",
         "%{z:+.1f}",
     )
-    limit = float(np.abs(100 * cells.to_numpy()).max(initial=LEAST_POINTS))
+    # At least two percentage points on either side: less is no difference to see.
+    limit = float(np.abs(100 * cells.to_numpy()).max(initial=2.0))
     return made.update_traces(of_difference(*ARMS[:2], limit))
 
 

@@ -45,13 +45,8 @@ class Thumbnail(NamedTuple):
 
 
 def top_bars(predictions: Sequence[tuple[str, float]], truth: str | None, colour: str) -> str:
-    """Bars with numbers, most likely first; right and wrong are words and signs too.
-
-    Args:
-        predictions: label and probability (0 to 1), most likely first.
-        truth: the true class, where it is known.
-        colour: the model's, as hex.
-    """
+    """Bars of labels and probabilities (0 to 1), most likely first, in the model's colour (hex);
+    where the true class is known, right and wrong are words and signs too."""
     words = ", ".join(f"{markup(label)} {share:.1%}" for label, share in predictions)
     rows = "".join(
         _row(label, share, colour if place == 0 else translucent(colour, 0.45), label == truth)

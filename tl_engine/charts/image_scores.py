@@ -3,9 +3,6 @@ themselves, and how often one is right when it is so sure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -24,26 +21,20 @@ from tl_engine.charts.style import (
 )
 from tl_engine.text import markup
 
-NAME = 24
-"""Letters of an arm's name on an axis."""
 LARGEST = 22
 """Pixels across the dot of the bin with most images."""
 
 
 def agreement_matrix(counts: np.ndarray, first: str, second: str, of_what: str) -> go.Figure:
-    """Images by who is right, with their shares.
-
-    Args:
-        counts: (2, 2), as `analysis.agreement.agreement_counts` gives them.
-        of_what: the pairs that are counted, such as "pair 3".
-    """
+    """Images by who is right, with their shares: counts (2, 2) as
+    `analysis.agreement.agreement_counts` gives them, of the pairs in words, such as "pair 3"."""
     total = int(counts.sum())
     made = figure(
         "Who is right",
         f"{total:,} predictions, {markup(of_what)}, validation split, last epoch",
         height=360,
     )
-    rows, columns = markup(first, NAME), markup(second, NAME)
+    rows, columns = markup(first, 24), markup(second, 24)
     axis = {"tickvals": [0, 1], "showgrid": False}
     made.update_xaxes(axis, ticktext=[f"{columns}<br>right", f"{columns}<br>wrong"])
     made.update_yaxes(axis, ticktext=[f"{rows}<br>right", f"{rows}<br>wrong"], autorange="reversed")
@@ -68,19 +59,14 @@ def agreement_matrix(counts: np.ndarray, first: str, second: str, of_what: str) 
     )
 
 
-class Apart(NamedTuple):
-    """How often two runs take the same images for different classes: runs of whom, in words, the
-    mean over couples of runs (0 to 1), and the colour (hex) of an arm where both are of it."""
+def apart_bars(rows: pd.DataFrame) -> go.Figure:
+    """Bars of how often two runs take the same images for different classes.
 
-    who: str
-    share: float
-    couples: int
-    colour: str = NEUTRAL
-
-
-def apart_bars(rows: Sequence[Apart]) -> go.Figure:
-    """Bars of how often runs say different classes: of two arms, and of two seeds of one arm."""
-    drawn = [row for row in rows if row.couples]
+    Args:
+        rows: columns who (runs of whom, in words), share (mean over couples of runs, 0 to 1),
+            couples and colour (hex).
+    """
+    drawn = rows[rows["couples"] > 0]
     made = figure(
         "Another network, or another seed?",
         "validation images that two runs take for<br>different classes, last epoch,<br>"
@@ -88,20 +74,23 @@ def apart_bars(rows: Sequence[Apart]) -> go.Figure:
         height=206 + 46 * max(len(drawn), 2),
         margin_t=116,
     )
-    if not drawn:
+    if drawn.empty:
         return say_empty(made, NO_PAIR)
-    places, shares = list(range(len(drawn))), [row.share for row in drawn]
-    names = [f"{markup(row.who, 60)}<br>{row.couples:,} couples of runs" for row in drawn]
+    names = [
+        f"{markup(who, 60)}<br>{couples:,} couples of runs"
+        for who, couples in zip(drawn["who"], drawn["couples"], strict=True)
+    ]
+    places = list(range(len(drawn)))
     made.update_yaxes(tickvals=places, ticktext=names, autorange="reversed")
-    longest = max(*shares, 0.01)
+    longest = max(drawn["share"].max(), 0.01)
     made.update_xaxes(title="Different classes", tickformat=".0%", range=[0, 1.25 * longest])
     return made.add_bar(
-        x=shares,
+        x=list(drawn["share"]),
         y=places,
         orientation="h",
         width=0.62,
-        marker={"color": [row.colour for row in drawn]},
-        text=[f"{share:.1%}" for share in shares],
+        marker={"color": drawn["colour"]},
+        text=drawn["share"].map("{:.1%}".format),
         textposition="outside",
         cliponaxis=False,
         hovertemplate=hover("%{x:.1%}"),
@@ -109,14 +98,8 @@ def apart_bars(rows: Sequence[Apart]) -> go.Figure:
 
 
 def reliability_diagram(bins: pd.DataFrame, title: str, colour: str, of_what: str) -> go.Figure:
-    """A dot per bin of confidence, as large as it has images, over what a calibrated model would
-    show with 95 %.
-
-    Args:
-        bins: as `analysis.calibration.reliability` gives them.
-        colour: the arm's.
-        of_what: the run, such as "pair 3".
-    """
+    """A dot per bin of confidence (`analysis.calibration.reliability`), as large as it has images,
+    over what a calibrated model would show with 95 %; of a run in words, such as "pair 3"."""
     images = int(bins["images"].sum())
     made = figure(
         markup(title),

@@ -44,12 +44,12 @@ def learning_curves(
         show_train: add the training sample, dashed.
         arms: all arms of the page, in their order, for their colours.
     """
-    measure, samples = METRICS[metric], (False, True)[: 1 + show_train]
-    curves = max(len(samples) * history["run"].nunique(), 1)
+    measure, splits = METRICS[metric], 2 if show_train else 1
+    curves = max(splits * history["run"].nunique(), 1)
     most = int(np.clip(MOST_POINTS // curves, LEAST_OF_A_CURVE, MOST_OF_A_CURVE))
     is_thinned = history["run"].value_counts().max() > most
     words = f"<br>at most {most:,} points of a curve, its highest and lowest among them"
-    drawn = _arms(history, arms, is_described=len(samples) * len(history) <= DESCRIBED_POINTS)
+    drawn = _arms(history, arms, is_described=splits * len(history) <= DESCRIBED_POINTS)
     made = figure(
         measure.title,
         f"{seeds_of(history)}, validation split{' and training sample' if show_train else ''}, "
@@ -63,8 +63,9 @@ def learning_curves(
     if not drawn:
         return say_empty(made, "The first epoch draws the first point.")
     for place, arm in enumerate(drawn):
-        for is_training in samples:
-            _add_runs(made, arm, f"arm {place}", measure, x, most, is_training=is_training)
+        _add_runs(made, arm, f"arm {place}", measure, x, most, is_training=False)
+        if show_train:
+            _add_runs(made, arm, f"arm {place}", measure, x, most, is_training=True)
     means = mean_curves(history, metric, x)
     of_arm = dict(iter(means.groupby(["study", "arm"])))
     for place, arm in enumerate(drawn):
@@ -126,7 +127,7 @@ def _add_runs(
     facts = [fact for fact in ("seed", "epoch", "trained") if fact in arm.rows]
     words = "epoch %{customdata[1]}" + (": %{customdata[2]}" if "trained" in facts else "")
     for number, (mode, epochs) in enumerate(_by_mode(arm.rows, column, most)):
-        told = epochs[facts].fillna({"trained": ""})  # of the empty rows
+        shown = epochs[facts].fillna({"trained": ""})  # in the empty rows
         made.add_scatter(
             x=epochs[f"x_{x}"],
             y=epochs[column],
@@ -138,7 +139,7 @@ def _add_runs(
             line={"color": arm.colour, "width": width, "dash": dash},
             marker={"size": size},
             opacity=opacity,
-            customdata=told.to_numpy(object if "trained" in facts else np.float32),
+            customdata=shown.to_numpy(object if "trained" in facts else np.float32),
             hovertemplate=hover(
                 f"{name}, pair %{{customdata[0]}}", words, f"%{{y:{metric.value}}}"
             ),

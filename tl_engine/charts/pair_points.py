@@ -24,11 +24,6 @@ from tl_engine.charts.style import (
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
-SLOPES, DIFFERENCES = (0.0, 0.56), (0.68, 1.0)
-"""The parts of the width that the two halves take."""
-SPREAD = 0.12
-"""How far dots of differences stand to the sides, so that few lie on another."""
-
 
 def paired_slopes(
     pairs: pd.DataFrame,
@@ -97,8 +92,8 @@ def paired_slopes(
 
 def _lay_out(made: go.Figure, names: list[str], metric: Metric) -> None:
     axis = {"tickvals": [0, 1], "showgrid": False, "fixedrange": True}
-    slopes = {"domain": SLOPES, "ticktext": names, "tickangle": 0, "range": [-0.25, 1.25]}
-    differences = {"domain": DIFFERENCES, "ticktext": ["pairs", "mean"], "range": [-0.5, 1.5]}
+    slopes = {"domain": (0.0, 0.56), "ticktext": names, "tickangle": 0, "range": [-0.25, 1.25]}
+    differences = {"domain": (0.68, 1.0), "ticktext": ["pairs", "mean"], "range": [-0.5, 1.5]}
     made.update_layout(
         xaxis={**axis, **slopes},
         yaxis={"title": metric.title, "tickformat": metric.tick},
@@ -137,7 +132,7 @@ def _add_pairs(
         ),
     )
     made.add_scatter(
-        x=SPREAD * (seeds % 3 - 1),
+        x=0.12 * (seeds % 3 - 1),  # to the sides, so that few lie on another
         y=pairs["points"],
         xaxis="x2",
         yaxis="y2",

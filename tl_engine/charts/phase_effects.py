@@ -5,9 +5,6 @@ A thin line or a small dot is a seed, a thick line or a bar the mean of an arm's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -112,11 +109,10 @@ def refit_lines(states: pd.DataFrame, arms: Arms) -> go.Figure:
     made = arms_figure("Its own head, and one fitted anew", f"{words}<br>{_basis(states)}", arms)
     if states.empty:
         return say_empty(made, NOTHING)
-    dotted: dict[str, Any] = {"suffix": ", refitted", "legend": False}
     for key, arm in arms.items():
         for place, (_, rows) in enumerate(of_arm(states, key).groupby("phase")):
             add_lines(made, rows, "stage", "accuracy", arm, ".1%", legend=place == 0)
-            add_lines(made, rows, "stage", "refitted", arm, ".1%", **dotted)
+            add_lines(made, rows, "stage", "refitted", arm, ".1%", suffix=", refitted")
     _stage_axis(made, states)
     return made.update_yaxes(title="Accuracy", tickformat=".0%")
 
@@ -183,7 +179,7 @@ def _basis(rows: pd.DataFrame) -> str:
     return f"{images_words(rows['images'])}, {seeds_of(rows)}"
 
 
-def images_words(counts: Sequence[Any] | pd.Series) -> str:
+def images_words(counts: pd.Series) -> str:
     """The probe's size in words: "128 validation images"."""
     sizes = sorted(set(counts)) or [0]
     span = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}"

@@ -26,8 +26,6 @@ ROW, CURVES = 30, 280
 """Height in pixels of a row of phases, and of the curves above the rows."""
 LONGEST_ROW_NAME = 26
 """In letters, on each of two lines; the whole name is in the legend."""
-NARROWEST = 480
-"""Width in pixels that the curves have at least, by which a phase's words are chosen."""
 
 
 class Segment(NamedTuple):
@@ -43,12 +41,9 @@ Phases = tuple[Segment, ...]
 
 
 def add_phases(made: go.Figure, arms: Sequence[ArmRows], x: str) -> None:
-    """Shade the phases where the arms share them, else give each arm a row; mark the switches.
-
-    Args:
-        arms: with their epochs, as `analysis.curve_means.with_axes` returns them; at least one.
-        x: one of AXES there.
-    """
+    """Shade the phases where the arms, at least one, share them, else give each arm a row; mark the
+    switches. The arms have their epochs as `analysis.curve_means.with_axes` returns them, and x is
+    one of AXES there."""
     phases = [_phases(arm.rows, x) for arm in arms]
     longest = max(phases, key=lambda of_arm: of_arm[-1].end)
     if all(_is_beginning(of_arm, longest) for of_arm in phases):
@@ -76,12 +71,7 @@ def _phases(epochs: pd.DataFrame, x: str) -> Phases:
     last = means.iloc[-1] if is_over else epochs[f"x_{x}"].max()
     places = [0.0, *means.iloc[:-1], last]
     facts = epochs.groupby("phase")[["trainable", "learning_rate"]].first()
-    return tuple(
-        Segment(float(begin), float(end), str(trainable), float(learning_rate))
-        for begin, end, trainable, learning_rate in zip(
-            places[:-1], places[1:], facts["trainable"], facts["learning_rate"], strict=True
-        )
-    )
+    return tuple(map(Segment, places, places[1:], facts["trainable"], facts["learning_rate"]))
 
 
 def _is_beginning(phases: Phases, longest: Phases) -> bool:
@@ -96,7 +86,8 @@ def _is_beginning(phases: Phases, longest: Phases) -> bool:
 def _words(phase: Segment, whole: float) -> str:
     name = layers(phase.trainable).removesuffix(" only")
     short, speed = name.removesuffix(" layers"), rate(phase.learning_rate)
-    room = NARROWEST * (phase.end - phase.begin) / whole if whole else 0.0
+    # The curves are at least 480 pixels wide.
+    room = 480 * (phase.end - phase.begin) / whole if whole else 0.0
     return fitting((f"{name} {speed}", f"{short} {speed}", short), room)
 
 

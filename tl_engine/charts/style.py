@@ -25,7 +25,6 @@ ARMS = (
 )
 """Colours of arms: at least 3:1 against white and #0E1117, and far enough apart (CIEDE2000 of 10
 and more) for eyes that lack a kind of cone as well, found by search."""
-FROZEN, THAWED, PARTIAL = "#A9D3EC", "#F2B35E", "#D7CFA6"
 ON_PHASE = "#14222C"
 """Text on a phase's colour."""
 NEUTRAL = "#808890"
@@ -39,10 +38,6 @@ BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
 """A legend that may be long: at the very bottom, which the axes make room for."""
 LINE, LONGEST_LINE = 20, 52
 """Height in pixels and letters of a line under a title, which a telephone shows whole."""
-GAP = 8
-"""Pixels between the last line and the chart."""
-LETTER = 6.6
-"""Mean width of a letter at 12 px, in pixels."""
 NO_RUN = "It is drawn when a run has finished."
 NO_PAIR = "It is drawn when a pair has finished in both arms."
 _WORD = re.compile(r"(?:<[^>]*>|[^\s<])+")
@@ -51,7 +46,7 @@ _WORD = re.compile(r"(?:<[^>]*>|[^\s<])+")
 
 def phase_colour(trainable: str | int) -> str:
     """Ice for a frozen backbone, amber for a free one, sand for some blocks."""
-    return {"head": FROZEN, "all": THAWED}.get(str(trainable), PARTIAL)
+    return {"head": "#A9D3EC", "all": "#F2B35E"}.get(str(trainable), "#D7CFA6")
 
 
 def layers(trainable: str | int) -> str:
@@ -66,8 +61,9 @@ def rate(learning_rate: float) -> str:
 
 
 def fitting(words: Sequence[str], room: float) -> str:
-    """The first of the words that fits into so many pixels at 12 px; nothing where none does."""
-    return next((word for word in words if len(word) * LETTER < room - 8), "")
+    """The first of the words that fits into so many pixels at 12 px, where a letter is 6.6 wide;
+    nothing where none does."""
+    return next((word for word in words if len(word) * 6.6 < room - 8), "")
 
 
 def translucent(colour: str, opacity: float) -> str:
@@ -93,7 +89,7 @@ def figure(title: str, subtitle: str, **layout: Any) -> go.Figure:
         hoverlabel={"align": "left"},
     )
     made.update_layout(**layout)
-    _make_room(made, LINE * more + GAP)
+    _make_room(made, LINE * more + 8)
     # Looking for labels past the edge takes a third of the drawing; automargin leaves none.
     axis = {"gridcolor": GRID, "zeroline": False, "ticklabeloverflow": "allow", "automargin": True}
     return made.update_xaxes(axis).update_yaxes(axis)
