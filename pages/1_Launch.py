@@ -13,7 +13,7 @@ from tl_engine.analysis.rates import Estimate, estimate, missing_rates
 from tl_engine.analysis.settings_diff import differences
 from tl_engine.analysis.work import sizes_of
 from tl_engine.catalog.presets import PRESETS
-from tl_engine.charts.phases import phases_svg
+from tl_engine.charts.svg_pictures import phases_svg
 from tl_engine.data.registry import checked_study
 from tl_engine.execution.cost import Plan, plan
 from tl_engine.execution.launcher import launch, launcher

@@ -180,7 +180,7 @@ def test_a_cell_that_is_chosen_by_its_classes_shows_its_images(finished):
 
 
 def test_the_pictures_are_those_of_the_published_validation_split(finished):
-    from tl_engine.charts.thumbnails import Thumbnail, thumbnails
+    from tl_engine.charts.html_pictures import Thumbnail, thumbnails
 
     app = visit(finished.path.parent, "mistakes", arms=1)
     run = finished.runs()[0]

@@ -9,7 +9,7 @@ import numpy as np
 
 from tl_engine.analysis.misclassified import once_each
 from tl_engine.analysis.predictions import Predictions
-from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
+from tl_engine.charts.html_pictures import Predicted, Thumbnail, thumbnails
 from tl_engine.data.sources import load
 from tl_engine.data.splits import published_validation
 from tl_engine.report.arms import Arm

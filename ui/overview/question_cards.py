@@ -11,7 +11,7 @@ import streamlit as st
 from tl_engine.analysis.contrast import ORDER
 from tl_engine.analysis.pooling import comparisons_of
 from tl_engine.analysis.verdict import Outcome, Verdict
-from tl_engine.charts.interval_strip import interval_svg
+from tl_engine.charts.svg_pictures import interval_svg
 from tl_engine.errors import StoreError
 from tl_engine.report.arms import Arm, arms_of
 from tl_engine.report.basis import rests_on

@@ -18,7 +18,8 @@ from tl_engine.analysis.agreement import (
     seed_disagreement,
 )
 from tl_engine.analysis.misclassified import by_confidence
-from tl_engine.charts.agreement_matrix import Apart, agreement_matrix, apart_bars
+from tl_engine.charts.image_scores import agreement_matrix, apart_bars
+from tl_engine.charts.style import NEUTRAL
 from tl_engine.errors import ThawError
 from tl_engine.report.amounts import percent
 from tl_engine.report.arms import Arm
@@ -115,7 +116,7 @@ def apart(results: Results, cost: str) -> list[Section]:
             apart_bars,
             rows,
             cost=cost,
-            numbers=pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour"),
+            numbers=rows.drop(columns="colour"),
             method=f"{first.title} and {second.title}. Another seed has another head, another "
             "order of batches and, of a subset, other training images: a grey bar as long as the "
             "others says that the arms are no further apart than two seeds of one of them, a "
@@ -144,14 +145,14 @@ def _between_seeds(arm: Arm) -> dict[str, str]:
     return {f"{name} ({couples})": percent(found.share)}
 
 
-def _distances(first: Arm, second: Arm, pairs: list[int]) -> list[Apart]:
+def _distances(first: Arm, second: Arm, pairs: list[int]) -> pd.DataFrame:
     between = [
         disagreement(*(predictions_of(arm.finished[pair]) for arm in (first, second)))
         for pair in pairs
     ]
-    rows = [Apart("The two arms, same seed", float(np.mean(between)), len(between))]
+    rows = [("The two arms, same seed", float(np.mean(between)), len(between), NEUTRAL)]
     for arm in (first, second):
         found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
         name = f"Two seeds of {plain(arm.title, 40)}"
-        rows.append(Apart(name, found.share, found.couples, arm.colour))
-    return rows
+        rows.append((name, found.share, found.couples, arm.colour))
+    return pd.DataFrame(rows, columns=["who", "share", "couples", "colour"])

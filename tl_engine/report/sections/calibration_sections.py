@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from tl_engine.analysis.calibration import TEMPERATURES, Calibration, in_a_sentence
-from tl_engine.charts.reliability_diagram import reliability_diagram
+from tl_engine.charts.image_scores import reliability_diagram
 from tl_engine.report.amounts import percent
 from tl_engine.report.arms import Arm
 from tl_engine.report.saved_predictions import calibration_of

@@ -8,8 +8,8 @@ import pandas as pd
 from tl_engine.analysis.class_deltas import class_deltas
 from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.analysis.interval import LEAST_PAIRS
-from tl_engine.charts.class_differences import class_differences
-from tl_engine.charts.per_class import per_class as draw_per_class
+from tl_engine.charts.class_scores import class_differences
+from tl_engine.charts.class_scores import per_class as draw_per_class
 from tl_engine.errors import ComparisonError
 from tl_engine.report.amounts import number, percent
 from tl_engine.report.arms import Arm

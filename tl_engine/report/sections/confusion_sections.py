@@ -10,9 +10,9 @@ import pandas as pd
 
 from tl_engine.analysis.misclassified import in_cell, only_in_first
 from tl_engine.analysis.predictions import check_same_images
-from tl_engine.charts.colours import ARMS
-from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
+from tl_engine.charts.heat_maps import confusion_difference, confusion_matrix
 from tl_engine.charts.heatmap_cells import Cell
+from tl_engine.charts.style import ARMS
 from tl_engine.report.arms import Arm
 from tl_engine.report.pictures import pictures
 from tl_engine.report.saved_predictions import pairs_words, pooled, seeds_summed

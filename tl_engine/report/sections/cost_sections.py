@@ -18,10 +18,10 @@ from tl_engine.analysis.budgets import (
     times_as_much,
 )
 from tl_engine.analysis.settings_diff import MISSING
-from tl_engine.charts.arm_style import seeds_words
-from tl_engine.charts.budget_curve import budget_curve as draw_curve
+from tl_engine.charts.arm_style import seeds_of
+from tl_engine.charts.cost_curves import budget_curve as draw_curve
+from tl_engine.charts.cost_curves import frontier as draw_frontier
 from tl_engine.charts.factors import interaction
-from tl_engine.charts.frontier import frontier as draw_frontier
 from tl_engine.recipe import SETTINGS, Recipe
 from tl_engine.report.amounts import duration, percent
 from tl_engine.report.arms import Arm, budgets_of
@@ -142,9 +142,8 @@ def factors(results: Results) -> list[Section]:
     }
     rows = scores[["seed", "final"]].rename(columns={"final": "value"})
     rows = rows.assign(order=[name_of_order(recipe) for recipe in of_rows], **columns)
-    seeds = seeds_words(scores.groupby(["study", "arm"])["seed"].nunique())
     first, *others = (name.replace("_", " ") for name in names)
-    words = f"accuracy, {seeds}, validation split, last epoch"
+    words = f"accuracy, {seeds_of(scores, 'seed')}, validation split, last epoch"
     alt = "Accuracy by order and setting"
     facet = "".join(others)
     return [charted("factors", alt, interaction, rows, first, words, facet, cost=results.cost)]
