@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.conftest import PROJECT
-from tl_engine.catalog.settings import explain
+from tl_engine.catalog.glossary import explain
 from tl_engine.recipe import SETTINGS
 
 TEXT = (PROJECT / "docs" / "glossary.md").read_text()

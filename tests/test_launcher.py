@@ -15,7 +15,8 @@ from tests.test_evaluation_parts import parts
 from tests.test_pages import assert_whole, finish
 from tl_engine import launch, resume
 from tl_engine.errors import CatalogError
-from tl_engine.execution.launcher import LAUNCHERS, LocalLauncher, launcher
+from tl_engine.execution.launcher import LAUNCHERS, launcher
+from tl_engine.execution.local import LocalLauncher
 from tl_engine.runs import RunState
 from tl_engine.runs.run_requests import request_stop
 from tl_engine.storage import atomic
@@ -65,8 +66,10 @@ def test_the_command_line_refuses_an_unknown_launcher_with_its_sentence(store, c
 
 
 def test_only_the_module_of_launchers_names_the_local_one():
-    named = [str(path.relative_to(PROJECT)) for path in PRODUCT if "LocalL" in path.read_text()]
-    assert named == ["tl_engine/execution/launcher.py"]
+    named = sorted(
+        str(path.relative_to(PROJECT)) for path in PRODUCT if "LocalL" in path.read_text()
+    )
+    assert named == ["tl_engine/execution/launcher.py", "tl_engine/execution/local.py"]
 
 
 def test_the_command_line_launches_and_resumes_with_the_configured_launcher(

@@ -1,9 +1,7 @@
-"""The settings of a recipe: what each is called, which values it takes, how people write them, and
-what its terms mean.
+"""The settings of a recipe: what each is called, which values it takes, and how people write them.
 
 Each field of `Recipe` carries one of these descriptions. Its check, the form on Launch, the command
-line's `--set`, the names of arms and the table in docs/settings.md all follow from it. Terms are
-explained in docs/glossary.md.
+line's `--set`, the names of arms and the table in docs/settings.md all follow from it.
 """
 
 from __future__ import annotations
@@ -12,9 +10,9 @@ import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import Any
+
+from tl_engine.catalog.glossary import explain
 
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "sgd": "SGD"}
 """With Keras' defaults; "sgd" has momentum 0.9."""
@@ -33,20 +31,6 @@ ARITHMETIC = "Arithmetic"
 SWITCH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 LONGEST_NAME = 100
-FOLDER = Path(__file__).resolve().parent
-GLOSSARIES = (FOLDER / "glossary.md", FOLDER.parents[1] / "docs" / "glossary.md")
-"""In an installed wheel, and in a checkout."""
-
-
-def explain(term: str) -> str:
-    """What a term of the glossary means, as Markdown; raises KeyError where it has none."""
-    return _entries()[term]
-
-
-@cache
-def _entries() -> dict[str, str]:
-    text = next(filter(Path.exists, GLOSSARIES)).read_text(encoding="utf-8")
-    return dict(re.findall(r"^\*\*(.+?)\*\*: (.+)$", text, re.MULTILINE))
 
 
 @dataclass(frozen=True, kw_only=True)

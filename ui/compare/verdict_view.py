@@ -12,7 +12,7 @@ import streamlit as st
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
 from tl_engine.analysis.verdict import Outcome
-from tl_engine.catalog.settings import explain
+from tl_engine.catalog.glossary import explain
 from tl_engine.execution.launcher import launch, launcher
 from tl_engine.report.arms import Arm
 from tl_engine.report.judgement import Judged
