@@ -25,9 +25,8 @@ from tests.server import PROJECT
 from tl_engine.analysis.score_table import score_table
 from tl_engine.execution.cost import sizes_of
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.report.arms import arms_of
+from tl_engine.report.arms import arms_of, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
 from tl_engine.runs import (
     Checkpoint,
     ClaimedRun,

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tl_engine.cli.printing import add_command, print_json
 from tl_engine.cli.sound_runs import Damaged, print_left_out, sound_runs, without_damaged
 from tl_engine.errors import DamagedError
-from tl_engine.report.arms import arms_of, finished
+from tl_engine.report.arms import arms_of, finished, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
 from tl_engine.report.verdict_table import records_of, table_of
 from tl_engine.runs import Run, RunStore, joined_history
 

@@ -14,10 +14,9 @@ from tl_engine.data.duplicates import NEAR, Duplicates
 from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
 from tl_engine.report.amounts import counted, percent
-from tl_engine.report.arms import Arm
-from tl_engine.report.question import is_planned
-from tl_engine.report.section import Section
-from tl_engine.report.sections.paired_table import paired_table
+from tl_engine.report.arms import Arm, is_planned
+from tl_engine.report.section import Section, note
+from tl_engine.report.sections.pair_sections import paired_table
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, Run, RunStore, StudyFolder, TestSetAccess
 from tl_engine.runs.evaluation_results import result_arrays, result_of
@@ -31,6 +30,8 @@ LOCKED = (
     "finished run of this study on the test images. Do so when nothing is left to choose: what is "
     "chosen by test results has no test any more. Each opening is written down and counted."
 )
+
+_arrays: FolderCache[dict[str, np.ndarray]] = FolderCache(100)
 
 
 class Tested(NamedTuple):
@@ -61,11 +62,9 @@ def tested(results: Results) -> list[Section]:
     scores = {arm.title: _scores(arm.runs, duplicates) for arm in arms}
     sections = _compared(arms, scores, duplicates) if any(scores.values()) else []
     if accesses:
-        sections.append(Section(key="test-accesses", notes=(_times(accesses),)))
-    else:
-        title = "The test split is locked."
-        sections.append(Section(key="test-locked", title=title, text=LOCKED))
-    return sections
+        return [*sections, *note("test-accesses", _times(accesses))]
+    title = "The test split is locked."
+    return [*sections, Section(key="test-locked", title=title, text=LOCKED)]
 
 
 def _compared(
@@ -86,18 +85,16 @@ def _compared(
         sections = [paired_table("test-pairs", by_name, list(scores), all_in=all_in)]
     else:
         means = {
-            arm: [str(len(runs)), *(percent(_mean(runs, name)) for name in names.values())]
+            arm: [str(len(runs)), *(_mean(runs, name) for name in names.values())]
             for arm, runs in scores.items()
         }
         table = pd.DataFrame.from_dict(means, orient="index", columns=["Seeds", *names])
         sections = [Section(key="test-means", table=table.rename_axis("Arm"))]
-    if duplicates:
-        sections.append(Section(key="test-duplicates", notes=(_likeness(duplicates),)))
-    return sections
+    return [*sections, *(note("test-duplicates", _likeness(duplicates)) if duplicates else ())]
 
 
-def _mean(runs: dict[int, Tested], name: str) -> float | None:
-    return float(np.mean([getattr(run, name) for run in runs.values()])) if runs else None
+def _mean(runs: dict[int, Tested], name: str) -> str:
+    return percent(np.mean([getattr(run, name) for run in runs.values()]) if runs else None)
 
 
 def _times(accesses: list[TestSetAccess]) -> str:
@@ -146,6 +143,3 @@ def _scores(runs: Sequence[Run], duplicates: Duplicates | None) -> dict[int, Tes
             validation = run.scores["splits"]["validation"]["accuracy"]
             found[run.pair] = Tested(validation, scores["accuracy"], float(unlike.mean()))
     return found
-
-
-_arrays: FolderCache[dict[str, np.ndarray]] = FolderCache(100)
