@@ -137,19 +137,11 @@ class Question(NamedTuple):
     smallest: float
     is_planned: bool
 
-    @property
-    def planned(self) -> int | None:
-        """Pairs that the study was launched with; None for arms of several studies."""
-        return self.study.study.pairs if self.study else None
-
 
 def question_of(arms: Sequence[Arm], scored: pd.DataFrame) -> Question:
-    """What the arms' study asked; of several studies their metric, or accuracy where they have
-    different ones, with the largest of their smallest differences that matter.
-
-    Args:
-        scored: rows of `analysis.score_table.score_table`.
-    """
+    """What the study of arms with these scores (rows of `score_table`) asked; of several studies
+    their metric, or accuracy where they have different ones, with the largest of their smallest
+    differences that matter."""
     folders = {run.study.id: folder_of(run) for arm in arms for run in arm.runs}
     if len(folders) > 1:
         studies = [folder.study for folder in folders.values()]

@@ -9,27 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from tl_engine.analysis import health, pooling
 from tl_engine.analysis.budgets import Budget, forward_equivalents, steps
 from tl_engine.analysis.contrast import contrast
-from tl_engine.analysis.health import (
-    COMING,
-    DAMAGED,
-    FAILED,
-    FINISHED,
-    MISSING,
-    STOPPED,
-    RunFacts,
-)
+from tl_engine.analysis.health import FAILED, FINISHED, RunFacts
 from tl_engine.analysis.lost_runs import ArmEvidence
-from tl_engine.analysis.pooling import (
-    Asked,
-    Comparison,
-    ComparisonEvidence,
-    comparisons_of,
-    distinct,
-    evidence_of,
-    family_of,
-)
 from tl_engine.catalog.datasets import dataset
 from tl_engine.errors import StoreError
 from tl_engine.metric import Metric
@@ -43,7 +27,7 @@ from tl_engine.runs.study_folder import folder_of
 from tl_engine.runs.summary import final_of
 from tl_engine.storage.memory import FolderCache
 
-WORST_LAST = (FINISHED, FAILED, COMING, STOPPED, DAMAGED, MISSING)
+WORST_LAST = (FINISHED, FAILED, health.COMING, health.STOPPED, health.DAMAGED, health.MISSING)
 """States of runs of one pair: the first that occurs is the state of the pair."""
 
 
@@ -62,9 +46,9 @@ class EvidencePool:
         # A study that is shown may have been deleted a moment ago.
         shown_recipes = dict(zip(self.ids, (arm.recipe for arm in arms), strict=True))
         self._recipes = self._evidence.recipes() | shown_recipes
-        shown = comparisons_of(self.ids)
+        shown = pooling.comparisons_of(self.ids)
         asked = self._evidence.questions()
-        self._family = family_of(shown, asked, self._is_comparable)
+        self._family = pooling.family_of(shown, asked, self._is_comparable)
         recipes = {recipe for comparison in shown | self._family for recipe in comparison}
         self._asked = [
             self._evidence.with_seen(one) for one in asked if len(recipes & set(one.recipes)) > 1
@@ -76,13 +60,13 @@ class EvidencePool:
         other_metrics = {one.metric for one in self._asked if one.metric != metric.name}
         self.others = len(self._family) * len(other_metrics)
 
-    def evidence(self, first: str, second: str) -> ComparisonEvidence:
+    def evidence(self, first: str, second: str) -> pooling.ComparisonEvidence:
         """The evidence of a comparison of two different recipes."""
         data = self._data_of(first, second)
         observed = [one for one in self._observed if one.data == data]
-        return evidence_of(first, second, self._asked, observed, self._metric.name)
+        return pooling.evidence_of(first, second, self._asked, observed, self._metric.name)
 
-    def hidden(self, shown: set[Comparison]) -> list[tuple[str, str]]:
+    def hidden(self, shown: set[pooling.Comparison]) -> list[tuple[str, str]]:
         """The comparisons among which Holm corrects that are not shown."""
         return [(one[0], one[-1]) for one in sorted(map(sorted, self._family - shown))]
 
@@ -98,7 +82,7 @@ class EvidencePool:
         key = title, recipe, data
         if key not in self._arms:
             of_recipe = (one for one in self._observed if (one.recipe, one.data) == (recipe, data))
-            scores = {one.pair: one.score for one in distinct(of_recipe).values()}
+            scores = {one.pair: one.score for one in pooling.distinct(of_recipe).values()}
             facts = _facts_in_store(title, recipe, self._evidence, data)
             classes = len(dataset(self._recipes[recipe].dataset).class_names)
             self._arms[key] = ArmEvidence(facts, scores, classes)
@@ -110,13 +94,13 @@ class EvidencePool:
         data = {one.data for one in self._observed if one.recipe in (first, second)}
         return self._shown_data if self._shown_data in data else max(data, default="")
 
-    def question(self, study: StudyFolder | None, first: str, second: str) -> Asked | None:
+    def question(self, study: StudyFolder | None, first: str, second: str) -> pooling.Asked | None:
         """What a study asked of two recipes; None where it did not ask."""
         both = frozenset((first, second))
         of_study = (one for one in self._asked if study and one.study == study.id)
         return next((one for one in of_study if one.asks(both)), None)
 
-    def _is_comparable(self, comparison: Comparison) -> bool:
+    def _is_comparable(self, comparison: pooling.Comparison) -> bool:
         recipes = [self._recipes.get(recipe) for recipe in sorted(comparison)]
         return None in recipes or _are_comparable(*recipes, self._any_budget)
 
@@ -128,12 +112,9 @@ def _are_comparable(first: Recipe, second: Recipe, any_budget: bool) -> bool:
 
 
 def facts_of(title: str, runs: Sequence[Run]) -> dict[int, RunFacts]:
-    """Of every run of an arm that its studies planned or somebody added, by pair; those whose
-    folder is gone are missing. Of several of one pair one that finished counts.
-
-    Args:
-        runs: of one arm, at least one, of one or several studies.
-    """
+    """Of every run of an arm that its studies planned or somebody added, by pair, given a run of it
+    in each study; those whose folder is gone are missing. Of several of one pair one that finished
+    counts."""
     by_pair: dict[int, RunFacts] = {}
     folders = {(run.study.id, run.arm_index): folder_of(run) for run in runs}
     for (_, arm), folder in folders.items():
@@ -156,12 +137,8 @@ class _Candidate(NamedTuple):
 
 def _facts_in_store(title: str, recipe: str, evidence: Evidence, data: str) -> dict[int, RunFacts]:
     """Of every run of a recipe in all studies of a store, deleted ones too, by pair: of several of
-    one pair the finished one that counts as evidence, else the one that was lost.
-
-    Args:
-        title: what the arm is called.
-        data: fingerprint of the images that are compared.
-    """
+    one pair the finished one that counts as evidence for images of this fingerprint, else the one
+    that was lost."""
     best: dict[int, _Candidate] = {}
     for run in _candidates(title, recipe, evidence, data):
         if run.pair not in best or run.rank < best[run.pair].rank:
@@ -178,7 +155,7 @@ def _candidates(title: str, recipe: str, evidence: Evidence, data: str) -> Itera
         other, ended = (final.data != data, final.ended) if final else (True, "")
         yield _Candidate(pair, (place, other, ended, run.study.id if run else ""), facts)
     for gone in evidence.deleted(recipe):
-        state = gone["state"] if gone["state"] in WORST_LAST else COMING
+        state = gone["state"] if gone["state"] in WORST_LAST else health.COMING
         rank = (WORST_LAST.index(state), gone["data"] != data, gone["ended"], gone["study"])
         facts = partial(RunFacts, title, gone["pair"], state, gone["sentence"])
         yield _Candidate(gone["pair"], rank, facts)
@@ -189,11 +166,11 @@ _cached: FolderCache[RunFacts] = FolderCache(5000, ("recipe.json", *FACT_FILES))
 
 def _facts(title: str, pair: int, run: Run | None) -> RunFacts:
     if run is None:
-        return RunFacts(title, pair, MISSING)
+        return RunFacts(title, pair, health.MISSING)
     try:
         facts = _cached.get(run.path, lambda: _read(run), lambda facts: facts.state == FINISHED)
     except FileNotFoundError:
-        return RunFacts(title, pair, MISSING)
+        return RunFacts(title, pair, health.MISSING)
     return facts._replace(arm=title)
 
 
@@ -201,11 +178,11 @@ def _read(run: Run) -> RunFacts:
     try:
         summary = summarise(run)
         state, sentence = summary.state.value, summary.sentence
-        if state not in (FINISHED, FAILED, STOPPED, DAMAGED):
-            return RunFacts("", run.pair, COMING)
+        if state not in (FINISHED, FAILED, health.STOPPED, health.DAMAGED):
+            return RunFacts("", run.pair, health.COMING)
         met = tuple(run.environments) if state == FINISHED else ()
         versions = run.recipe_record.get("versions", {})
     except StoreError as error:  # its folder went, or one of its files is not what was written
         is_there = os.path.isdir(run.path)
-        return RunFacts("", run.pair, DAMAGED if is_there else MISSING, str(error))
+        return RunFacts("", run.pair, health.DAMAGED if is_there else health.MISSING, str(error))
     return RunFacts("", run.pair, state, sentence, met, versions)

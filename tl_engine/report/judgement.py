@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -19,7 +19,6 @@ from tl_engine.analysis.pooling import Asked, ComparisonEvidence, pairs_of_evide
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import finals_of, pairs_frame, pairs_of
 from tl_engine.analysis.verdict import Outcome, Verdict
-from tl_engine.charts.arm_style import ArmKey
 from tl_engine.metric import Metric
 from tl_engine.report.arms import Arm, Question, budgets_of, finished, why_none
 from tl_engine.report.evidence_pool import EvidencePool, facts_of
@@ -76,7 +75,8 @@ def judge(
     """
     metric = question.metric
     pool = EvidencePool(arms, metric, any_budget)
-    finals = finals_of(finished(arms, scored), metric)
+    finals, none = finals_of(finished(arms, scored), metric), pd.Series(dtype=float)
+    own = [finals.get(arm.key, none) for arm in arms]
     budgets, missing = budgets_of(arms, history), [why_none(arm) for arm in arms]
     judged, members, shown = [], [], set()
     for first, second in combinations(range(len(arms)), 2):
@@ -85,8 +85,8 @@ def judge(
         refusal = met.refusal(*titles, any_budget=any_budget)
         refusal = refusal or missing[first] or missing[second]
         if ids[0] == ids[1]:
-            evidence, pairs = None, _own_pairs(arms[first], arms[second], finals, metric)
-            both = _own_evidence(arms[first], finals), _own_evidence(arms[second], finals)
+            evidence, pairs = None, pairs_of(own[first], own[second], metric)
+            both = _own(arms[first], own[first]), _own(arms[second], own[second])
         else:
             evidence, both = pool.evidence(*ids), pool.arms(ids, titles)
             pairs = _frame(evidence, metric)
@@ -99,29 +99,25 @@ def judge(
         (pairs_of_evidence(pool.evidence(*ids), *ids, metric.sign), pool.arms(ids))
         for ids in pool.hidden(shown)
     ]
-    family = [pairs for pairs, _ in members]
-    at_chance = [with_lost(pairs, *both, metric) for pairs, both in members]
-    return _with_verdicts(judged, family, at_chance, pool.others, question)
+    family = [(pairs, with_lost(pairs, *both, metric)) for pairs, both in members]
+    return _with_verdicts(judged, family, pool.others, question)
 
 
 def _with_verdicts(
-    judged: list[Judged],
-    family: list[Pairs],
-    at_chance: list[Pairs],
-    others: int,
-    question: Question,
+    judged: list[Judged], family: list[tuple[Pairs, Pairs]], others: int, question: Question
 ) -> list[Judged]:
     """The contrasts with their verdicts.
 
     Args:
-        family: pairs of the contrasts without a refusal in their order, then of the comparisons
-            that are not shown.
-        at_chance: the same with lost runs counted at chance.
+        family: pairs, and the same with lost runs counted at chance, of the contrasts without a
+            refusal in their order, then of the comparisons that are not shown.
         others: comparisons of the family that are decided by another metric.
     """
-    verdicts, adjusted = _verdicts_on(family, others, question)
-    lost = [len(b.differences) > len(a.differences) for a, b in zip(family, at_chance, strict=True)]
-    again = _verdicts_on(at_chance, others, question)[0] if any(lost) else verdicts
+    verdicts, adjusted = _verdicts_on([pairs for pairs, _ in family], others, question)
+    lost = [len(at_chance.differences) > len(pairs.differences) for pairs, at_chance in family]
+    again = verdicts
+    if any(lost):
+        again, _ = _verdicts_on([at_chance for _, at_chance in family], others, question)
     results = iter(zip(lost, verdicts, again, adjusted, strict=False))
     complete = []
     for one in judged:
@@ -151,7 +147,8 @@ def pairs_in(one: Judged, first: str, second: str, question: Question) -> Pairs:
     """The evidence of a contrast as its verdict takes it, with the titles of its arms."""
     if one.evidence is not None:
         return pairs_of_evidence(one.evidence, first, second, question.metric.sign)
-    gains, planned = one.pairs["gain"].to_numpy(float), question.planned or 0
+    planned = question.study.study.pairs if question.study else 0
+    gains = one.pairs["gain"].to_numpy(float)
     return Pairs(gains, first, second, planned, gains if len(gains) == planned else None)
 
 
@@ -163,20 +160,10 @@ def _frame(evidence: ComparisonEvidence, metric: Metric) -> pd.DataFrame:
     return pairs_frame(seeds, first, second, metric)
 
 
-Finals = Mapping[ArmKey, pd.Series]
-
-
-def _own_pairs(first: Arm, second: Arm, finals: Finals, metric: Metric) -> pd.DataFrame:
-    """The pairs of two arms as they were chosen, without those of other studies."""
-    none = pd.Series(dtype=float)
-    return pairs_of(finals.get(first.key, none), finals.get(second.key, none), metric)
-
-
-def _own_evidence(arm: Arm, finals: Finals) -> ArmEvidence:
+def _own(arm: Arm, scores: pd.Series) -> ArmEvidence:
     """An arm as it was chosen, without what other studies have of its recipe."""
-    scores = finals.get(arm.key)
-    by_pair = {} if scores is None else dict(zip(scores.index.astype(int), scores, strict=True))
-    classes = len(arm.runs[0].recipe.described_dataset.class_names)
+    by_pair = dict(zip(scores.index.astype(int), scores, strict=True))
+    classes = len(arm.recipe.described_dataset.class_names)
     return ArmEvidence(facts_of(arm.title, arm.runs), by_pair, classes)
 
 

@@ -17,12 +17,7 @@ from tl_engine.report.sections.pair_sections import pairs, story
 from tl_engine.report.sections.phase_sections import drift, limits, phase_charts, phase_table
 from tl_engine.report.sections.score_sections import curves, scores, settings
 from tl_engine.report.sections.test_split_sections import tested
-from tl_engine.report.sections.trust_sections import (
-    calibration,
-    confidence,
-    corrupted,
-    how_corrupted,
-)
+from tl_engine.report.sections.trust_sections import calibration, confidence, corrupted, corruptions
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
 from tl_engine.report.shown_results import Results
 
@@ -56,7 +51,7 @@ CLOSER = {
     ),
     "Costs": (Part(budgets), Part(budget_curve), Part(frontier), Part(factors)),
     "Calibration": (Part(confidence, "How sure, and how often right"), Part(calibration)),
-    "Corrupted images": (Part(corrupted, "Corrupted images"), Part(how_corrupted)),
+    "Corrupted images": (Part(corrupted, "Corrupted images"), Part(corruptions)),
     "Test split": (Part(tested, "Test split"),),
 }
 """What Compare shows of one subject at a time."""

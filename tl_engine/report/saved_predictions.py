@@ -31,11 +31,8 @@ _calibrations: FolderCache[Calibration] = FolderCache(maximum=1000)
 
 
 def predictions_of(run: Run) -> Predictions:
-    """What a finished run predicted of its validation images.
-
-    Raises:
-        StoreError: where it left no probabilities, or they are damaged.
-    """
+    """What a finished run predicted of its validation images; raises StoreError where it left no
+    probabilities, or they are damaged."""
     return _predictions.get(run.path, lambda: predictions(*_validation(run), run.pair))
 
 

@@ -145,11 +145,8 @@ class Section:
 def charted(
     key: str, alt: str, drawing: Drawing, *, numbers: Numbers | None = None, **words: Any
 ) -> Section:
-    """A Section of a figure whose numbers are, by default, the first argument of its chart.
-
-    Args:
-        words: further attributes of the Section.
-    """
+    """A Section of a figure, with further attributes as `words`; its numbers are, by default, the
+    first argument of its chart."""
     numbers = drawing.arguments[0] if numbers is None else numbers
     return Section(key=key, alt=alt, drawing=drawing, numbers=numbers, **words)
 

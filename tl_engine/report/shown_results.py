@@ -90,21 +90,13 @@ class Results:
 
     @property
     def judgement(self) -> Judged:
-        """The judgement of the contrast.
-
-        Raises:
-            ValueError: where no two arms are compared.
-        """
+        """The judgement of the contrast; raises as `two_arms`."""
         places = tuple(map(self.arms.index, self.two_arms))
         return next(one for one in self.judgements if (one.first, one.second) == places)
 
     @property
     def two_arms(self) -> tuple[Arm, Arm]:
-        """The two arms that are compared.
-
-        Raises:
-            ValueError: where no two are.
-        """
+        """The two arms that are compared; raises ValueError where no two are."""
         if self.contrast is None:
             raise ValueError("This section compares two arms; none are chosen.")
         return self.contrast

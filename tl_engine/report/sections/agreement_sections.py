@@ -10,6 +10,7 @@ import pandas as pd
 
 from tl_engine.analysis.agreement import (
     CELLS,
+    Reference,
     agreement_counts,
     cohens_kappa,
     disagreement,
@@ -20,20 +21,17 @@ from tl_engine.analysis.agreement import (
 from tl_engine.analysis.misclassified import by_confidence
 from tl_engine.charts.agreement_matrix import Apart, agreement_matrix, apart_bars
 from tl_engine.errors import ThawError
-from tl_engine.report.amounts import counted, percent
+from tl_engine.report.amounts import percent
 from tl_engine.report.arms import Arm
 from tl_engine.report.saved_predictions import pairs_words, pooled, predictions_of, seeds_summed
 from tl_engine.report.section import Drawing, Section, charted, note, pictures
 from tl_engine.report.shown_results import Results, common_pairs, cost_of
-from tl_engine.text import plain
+from tl_engine.text import counted, plain
 
 
 def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
     """How many images two arms get right together, alone or not at all, in these pairs, by default
-    all that have finished in both.
-
-    Raises:
-        ComparisonError: where the runs of a pair have other images.
+    all that have finished in both; raises ComparisonError where the runs of one have other images.
     """
     if not (pairs := pairs or results.common_pairs):
         return note("agreement", "Agreement appears when a pair has finished in both arms.")
@@ -114,9 +112,13 @@ def _beyond_chance(counts: np.ndarray, *, is_one_pair: bool) -> dict[str, str]:
     return words
 
 
+def _seed_disagreement(arm: Arm) -> Reference:
+    return seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+
+
 def _between_seeds(arm: Arm) -> dict[str, str]:
     """How often two seeds of an arm predict different classes, in words."""
-    found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+    found = _seed_disagreement(arm)
     name = f"Two seeds of {plain(arm.title, 40)} do"
     if not found.couples:
         return {name: "– no two with common images"}
@@ -130,7 +132,7 @@ def _distances(first: Arm, second: Arm, pairs: list[int]) -> list[Apart]:
     ]
     rows = [Apart("The two arms, same seed", float(np.mean(between)), len(between))]
     for arm in (first, second):
-        found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+        found = _seed_disagreement(arm)
         name = f"Two seeds of {plain(arm.title, 40)}"
         rows.append(Apart(name, found.share, found.couples, arm.colour))
     return rows

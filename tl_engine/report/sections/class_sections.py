@@ -19,26 +19,27 @@ from tl_engine.report.shown_results import Results, cost_of
 from tl_engine.runs import Run
 from tl_engine.text import plain
 
-COLUMNS = ["study", "arm", "seed", "class", "accuracy"]
-
 
 def per_class(results: Results) -> list[Section]:
     """How each class fares in the arms that are compared, or in the first two."""
     arms = results.contrast or results.arms[:2]
     if not any(arm.finished for arm in arms):
         return []
-    rows = pd.DataFrame([row for arm in arms for row in _classes(arm)], columns=COLUMNS)
+    rows = [
+        (arm.key[0], arm.title, pair, name, recall)
+        for arm in arms
+        for pair, run in arm.finished.items()
+        for name, recall in zip(dataset(arm.recipe.dataset).class_names, _recalls(run), strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["study", "arm", "seed", "class", "accuracy"])
     titled = tuple((arm.key[0], arm.title) for arm in results.arms)
-    drawing = Drawing(draw_per_class, (rows, titled), cost_of(arms))
+    drawing = Drawing(draw_per_class, (frame, titled), cost_of(arms))
     return [charted("per-class", "Accuracy per class and arm", drawing)]
 
 
 def differences_by_class(results: Results) -> list[Section]:
-    """Recall of the first arm minus that of the second, class by class, paired over seeds.
-
-    Raises:
-        ComparisonError: where they have different classes.
-    """
+    """Recall of the first arm minus that of the second, class by class, paired over seeds; raises
+    ComparisonError where they have different classes."""
     first, second = results.two_arms
     names = dataset(first.recipe.dataset).class_names
     if second.recipe.dataset != first.recipe.dataset:
@@ -68,16 +69,6 @@ def differences_by_class(results: Results) -> list[Section]:
 def _recalls(run: Run) -> np.ndarray:
     """Share right (classes,) of the images of each class."""
     return per_class_accuracy(np.array(run.scores["splits"]["validation"]["confusion"]))
-
-
-def _classes(arm: Arm) -> list[tuple[str, str, int, str, float]]:
-    """A row of COLUMNS per finished run and class."""
-    names = dataset(arm.recipe.dataset).class_names
-    return [
-        (arm.key[0], arm.title, pair, name, recall)
-        for pair, run in arm.finished.items()
-        for name, recall in zip(names, _recalls(run), strict=True)
-    ]
 
 
 def _readable(

@@ -40,11 +40,8 @@ def choices(results: Results, first: Arm | None = None) -> list[Arm]:
 
 
 def confusion(results: Results, *, arms: Sequence[Arm] = ()) -> list[Section]:
-    """Confusion matrices of one arm or two, and the difference of two.
-
-    Args:
-        arms: one or two of `choices`; by default the first of them and the first against it.
-    """
+    """Confusion matrices of one or two of `choices` (by default the first of them and the first
+    against it), and the difference of two."""
     shown = list(arms) or choices(results)[:1]
     if not shown:
         return note("confusion", "Confusions appear when a run has finished.")
@@ -155,13 +152,9 @@ def _happened(arm: Arm, cell: Cell) -> str:
 def mistakes(
     results: Results, *, arm: Arm | None = None, pairs: Sequence[int] = (), kind: str = SUREST
 ) -> list[Section]:
-    """The images that an arm gets wrong.
-
-    Args:
-        arm: with a finished run; by default the first of them.
-        pairs: whose predictions are counted; by default all that have finished.
-        kind: SUREST, those of the highest confidence, or CONFUSED, by pairs of classes.
-    """
+    """The images that an arm (by default the first with a finished run) gets wrong in these pairs
+    (by default all that have finished): SUREST, those of the highest confidence, or CONFUSED, by
+    pairs of classes."""
     arm = arm or next(iter(results.contrast_first), None)
     if arm is None:
         return note("mistakes", "Mistakes appear when a run has finished.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isinf
+from typing import Any
 
 import pandas as pd
 
@@ -14,12 +15,13 @@ from tl_engine.analysis.narrator import narrate
 from tl_engine.analysis.paired_scores import paired_scores
 from tl_engine.charts.confidence_fan import confidence_fan
 from tl_engine.charts.pair_points import paired_slopes
-from tl_engine.report.amounts import counted, percent, points
+from tl_engine.report.amounts import percent, points
 from tl_engine.report.arms import budgets_of
 from tl_engine.report.judgement import pairs_in
 from tl_engine.report.section import Drawing, Section, charted
 from tl_engine.report.shown_results import Results, cost_of
 from tl_engine.report.verdict_table import rests_on
+from tl_engine.text import counted
 
 
 def story(results: Results) -> list[Section]:
@@ -73,7 +75,8 @@ def pairs(results: Results) -> list[Section]:
 
 def paired_table(
     key: str,
-    scores: Mapping[str, Sequence[Mapping[int, float]]],
+    names: Mapping[str, str],
+    measured: Sequence[Mapping[int, Any]],
     titles: Sequence[str],
     *,
     all_in: bool,
@@ -81,17 +84,18 @@ def paired_table(
     """Means, differences and intervals of two arms on several sets of images.
 
     Args:
-        scores: by what the images are called, the scores of each arm, as shares, by pair.
-        titles: of the two arms.
+        names: by what the images are called, the attribute that is a share of them.
+        measured: by pair, what has these attributes, of each arm.
         all_in: as `paired_scores` takes it.
     """
     values, pairs = {}, 0
-    for name, (first, second) in scores.items():
+    for title, name in names.items():
+        first, second = ({n: getattr(one, name) for n, one in arm.items()} for arm in measured)
         row = paired_scores(first, second, all_in=all_in)
         span = "–"
         if row.interval and not isinf(row.interval.low):
             span = " to ".join(map(points, row.interval))
-        values[name] = [percent(row.first), percent(row.second), points(row.difference), span]
+        values[title] = [percent(row.first), percent(row.second), points(row.difference), span]
         pairs = max(pairs, row.pairs)
     columns = [*titles, "Points", "95 %"]
     table = pd.DataFrame.from_dict(values, orient="index", columns=columns)

@@ -11,9 +11,10 @@ import plotly.graph_objects as go
 from tl_engine.analysis import phase_tables
 from tl_engine.analysis.phase_tables import EARLIER, STANDING, RunPhases
 from tl_engine.charts import phase_effects, phase_switch
-from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm
+from tl_engine.charts.arm_style import ArmKey, of_arm
 from tl_engine.charts.phase_effects import images_words
 from tl_engine.report.amounts import number
+from tl_engine.report.arms import Arm
 from tl_engine.report.section import Drawing, Section, charted, note
 from tl_engine.report.sections.agreement_sections import apart
 from tl_engine.report.shown_results import Results, cost_of
@@ -125,13 +126,14 @@ def phase_charts(results: Results) -> list[Section]:
     where no run was looked at."""
     if not (recorded := _recorded(results)):
         return []
-    arms, cost = _drawn(results), _cost(results)
+    arms = _drawn(results)
+    styles, cost = {arm.key: arm.style for arm in arms}, cost_of(arms)
     frames = {chart.rows: chart.rows(recorded) for chart in CHARTS}
     sections = [
         charted(
             f"explain-{chart.key}",
             chart.alt,
-            Drawing(chart.draw, (frames[chart.rows], arms), cost),
+            Drawing(chart.draw, (frames[chart.rows], styles), cost),
             method=chart.method,
         )
         for chart in CHARTS
@@ -141,16 +143,20 @@ def phase_charts(results: Results) -> list[Section]:
 
 def drift(results: Results) -> list[Section]:
     """How far each block's weights moved in each arm, in shades that compare."""
-    blocks, cost = phase_tables.blocks(_recorded(results)), _cost(results)
+    blocks, arms = phase_tables.blocks(_recorded(results)), _drawn(results)
     ends = blocks[blocks["is_end"]]
     highest = float(ends.groupby(["study", "arm", "stage", "block"])["drift"].mean().max())
     sections = [
         charted(
             f"drift-{place}",
-            f"Weight drift of {arm.name}",
-            Drawing(phase_effects.drift_map, (of_arm(blocks, key), arm, highest), cost),
+            f"Weight drift of {arm.style.name}",
+            Drawing(
+                phase_effects.drift_map,
+                (of_arm(blocks, arm.key), arm.style, highest),
+                cost_of(arms),
+            ),
         )
-        for place, (key, arm) in enumerate(_drawn(results).items())
+        for place, arm in enumerate(arms)
     ]
     words = (
         "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
@@ -163,7 +169,7 @@ def phase_table(results: Results) -> list[Section]:
     """The numbers by arm and phase, means of seeds."""
     if not (recorded := _recorded(results)):
         return []
-    titles = {key: arm.name for key, arm in _drawn(results).items()}
+    titles = {arm.key: arm.style.name for arm in _drawn(results)}
     return [
         Section(
             key="explain-phases",
@@ -185,15 +191,10 @@ def _recorded(results: Results) -> list[RunPhases]:
     return [run for run in results.phase_records if phase_tables.has_diagnosis(run.phases)]
 
 
-def _drawn(results: Results) -> dict[ArmKey, ArmStyle]:
+def _drawn(results: Results) -> list[Arm]:
     """The arms that have a run which was looked at."""
     keys = {(run.study, run.arm) for run in _recorded(results)}
-    return {arm.key: arm.style for arm in results.arms if arm.key in keys}
-
-
-def _cost(results: Results) -> str:
-    keys = _drawn(results)
-    return cost_of([arm for arm in results.arms if arm.key in keys])
+    return [arm for arm in results.arms if arm.key in keys]
 
 
 def _left_out(records: list[RunPhases]) -> list[Section]:

@@ -13,7 +13,7 @@ import pandas as pd
 from tl_engine.data.duplicates import NEAR, Duplicates
 from tl_engine.data.leakage import duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
-from tl_engine.report.amounts import counted, percent
+from tl_engine.report.amounts import percent
 from tl_engine.report.arms import Arm, is_planned
 from tl_engine.report.section import Section, note
 from tl_engine.report.sections.pair_sections import paired_table
@@ -24,12 +24,7 @@ from tl_engine.runs.evidence import of_store
 from tl_engine.runs.study_folder import folder_of
 from tl_engine.runs.test_access import count
 from tl_engine.storage.memory import FolderCache
-
-LOCKED = (
-    "Training does not look at it, and nothing here was chosen by it. Opening it measures every "
-    "finished run of this study on the test images. Do so when nothing is left to choose: what is "
-    "chosen by test results has no test any more. Each opening is written down and counted."
-)
+from tl_engine.text import counted
 
 _arrays: FolderCache[dict[str, np.ndarray]] = FolderCache(100)
 
@@ -50,11 +45,7 @@ def shown_study(results: Results) -> StudyFolder:
 
 def tested(results: Results) -> list[Section]:
     """What the arms of a study score on its test split, how often somebody has looked, or that it
-    is locked.
-
-    Raises:
-        StoreError: where the log of test-set accesses is damaged.
-    """
+    is locked; raises StoreError where the log of test-set accesses is damaged."""
     study = shown_study(results)
     accesses = of_store(study.path.parent).test_accesses(study)
     arms = [arm for arm in results.arms if arm.key[0] == study.id]
@@ -63,8 +54,15 @@ def tested(results: Results) -> list[Section]:
     sections = _compared(arms, scores, duplicates) if any(scores.values()) else []
     if accesses:
         return [*sections, *note("test-accesses", _times(accesses))]
-    title = "The test split is locked."
-    return [*sections, Section(key="test-locked", title=title, text=LOCKED)]
+    locked = Section(
+        key="test-locked",
+        title="The test split is locked.",
+        text="Training does not look at it, and nothing here was chosen by it. Opening it measures "
+        "every finished run of this study on the test images. Do so when nothing is left to "
+        "choose: what is chosen by test results has no test any more. Each opening is written down "
+        "and counted.",
+    )
+    return [*sections, locked]
 
 
 def _compared(
@@ -76,13 +74,7 @@ def _compared(
     if len(scores) == 2:
         first, second = scores.values()
         all_in = is_planned(arms, len(first.keys() & second.keys()))
-        by_name = {
-            title: [
-                {pair: getattr(run, name) for pair, run in one.items()} for one in (first, second)
-            ]
-            for title, name in names.items()
-        }
-        sections = [paired_table("test-pairs", by_name, list(scores), all_in=all_in)]
+        sections = [paired_table("test-pairs", names, [first, second], list(scores), all_in=all_in)]
     else:
         means = {
             arm: [str(len(runs)), *(_mean(runs, name) for name in names.values())]

@@ -114,7 +114,7 @@ def corrupted(results: Results) -> list[Section]:
     return [_accuracy(place, arm, runs) for place, (arm, runs) in found if runs]
 
 
-def how_corrupted(_: Results) -> list[Section]:
+def corruptions(_: Results) -> list[Section]:
     """What is measured, and how."""
     return [
         Section(
@@ -134,10 +134,8 @@ def _difference(arms: Sequence[Arm], measured: Sequence[Measured]) -> list[Secti
     runs = [[of_arm[pair] for pair in pairs] for of_arm in measured]
     cells, titles = mean_difference(*runs), [arm.title for arm in arms]
     arguments = (cells, len(pairs), runs[0][0].total, *titles)
-    scores = {
-        "Mean of all corruptions": [_scores(of_arm, "mean") for of_arm in measured],
-        "The same images as they are": [_scores(of_arm, "clean") for of_arm in measured],
-    }
+    names = {"Mean of all corruptions": "mean", "The same images as they are": "clean"}
+    all_in = is_planned(arms, len(pairs))
     return [
         charted(
             "robustness",
@@ -145,7 +143,7 @@ def _difference(arms: Sequence[Arm], measured: Sequence[Measured]) -> list[Secti
             Drawing(robustness_difference, arguments, cost_of(arms)),
             numbers=cells.reset_index(),
         ),
-        paired_table("robustness-pairs", scores, titles, all_in=is_planned(arms, len(pairs))),
+        paired_table("robustness-pairs", names, measured, titles, all_in=all_in),
     ]
 
 
@@ -178,7 +176,3 @@ def _comparable(first: Measured, second: Measured) -> bool:
     """Whether there are pairs, each measured on the same images."""
     pairs = first.keys() & second.keys()
     return bool(pairs) and all(first[pair].sample == second[pair].sample for pair in pairs)
-
-
-def _scores(measured: Measured, name: str) -> dict[int, float]:
-    return {pair: getattr(one, name) for pair, one in measured.items()}

@@ -16,8 +16,6 @@ from tl_engine.report.section import Section, note
 from tl_engine.report.shown_results import Results
 from tl_engine.report.verdict_table import looks_at_test, rests_on, seen_before
 
-NONE = "–"
-
 
 def verdict(results: Results) -> list[Section]:
     """The sentence on the contrast, or why there is none."""
@@ -126,8 +124,7 @@ def _expected(results: Results, judged: Judged) -> str:
         difference = metric.gain(sign * float(judged.pairs["gain"].mean()))
         seen = f"found: {difference} {metric.unit}"
     before = _computed_before(judged)
-    pairs = "1 of its pairs" if before == 1 else f"{before} of its pairs"
-    when = f"after {pairs} had been computed" if before else "before the first run"
+    when = f"after {before} of its pairs had been computed" if before else "before the first run"
     ahead = f"{metric.gain(expected.by)} {metric.unit}"
     return f"Expected {when}: {expected.arm} ahead by {ahead}; {seen}."
 
@@ -150,11 +147,11 @@ def _row(results: Results, judged: Judged) -> dict[str, str]:
     row = {
         "Contrast": " – ".join(titles),
         "Differs in": ", ".join(judged.contrast.factors) or "nothing",
-        f"Difference ({metric.unit})": NONE,
-        "Interval": NONE,
-        "Pairs won": NONE,
-        "p": NONE,
-        "p (Holm)": NONE,
+        f"Difference ({metric.unit})": "–",
+        "Interval": "–",
+        "Pairs won": "–",
+        "p": "–",
+        "p (Holm)": "–",
         "Verdict": "not comparable",
     }
     if verdict is None:
