@@ -15,6 +15,7 @@ from tl_engine.report.saved_predictions import about_seeds, over_images_of
 from tl_engine.report.section import Section, note
 from tl_engine.report.shown_results import Results
 from tl_engine.report.verdict_table import looks_at_test, rests_on, seen_before
+from tl_engine.runs.evidence import Evidence
 
 
 def verdict(results: Results) -> list[Section]:
@@ -25,13 +26,13 @@ def verdict(results: Results) -> list[Section]:
     evidence = evidence_of_arms(results.arms)
     test = looks_at_test(results.arms, judged, results.question, evidence)
     notes = (
-        f"{_basis(results, judged, judged.verdict)} {test}",
+        f"{_basis(results, judged, judged.verdict, evidence)} {test}",
         judged.verdict.reason,
         _as_planned(results, judged),
         _expected(results, judged),
     )
     text = judged.verdict.sentence
-    return [Section(key="verdict", text=text, notes=tuple(note for note in notes if note))]
+    return [Section(key="verdict", text=text, notes=tuple(filter(None, notes)))]
 
 
 def interval(results: Results, *, images: bool = False) -> list[Section]:
@@ -68,14 +69,14 @@ def contrasts(results: Results) -> list[Section]:
     ]
 
 
-def _basis(results: Results, judged: Judged, verdict: Verdict) -> str:
+def _basis(results: Results, judged: Judged, verdict: Verdict, evidence: Evidence) -> str:
     """What the sentence rests on."""
     words = [
         rests_on(judged, results.question),
         f"{results.question.metric.title}, last epoch",
         *_procedure(judged, verdict),
     ]
-    if seen := seen_before(judged, evidence_of_arms(results.arms)):
+    if seen := seen_before(judged, evidence):
         words.append(seen)
     comparable = sum(not one.refusal for one in results.judgements)
     if (family := max(comparable, judged.family)) > 1:
