@@ -20,11 +20,18 @@ from tests.server import PROJECT
 from tl_engine.analysis.score_table import score_table
 from tl_engine.analysis.work import sizes_of
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.report.arms import arms_of
+from tl_engine.report.arms import arms_of, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
-from tl_engine.runs import Checkpoint, ClaimedRun, Run, RunState, RunStore, epoch_line, summarise
-from tl_engine.runs.joined_history import joined_history
+from tl_engine.runs import (
+    Checkpoint,
+    ClaimedRun,
+    Run,
+    RunState,
+    RunStore,
+    epoch_line,
+    joined_history,
+    summarise,
+)
 from tl_engine.study import Arm, Study, name_arms, with_reversed
 
 REPETITIONS = 5

@@ -12,9 +12,8 @@ from tl_engine.analysis.score_table import arm_summary, score_table
 from tl_engine.analysis.settings_diff import differences
 from tl_engine.cli.printing import print_json
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.report.arms import arms_of, finished
+from tl_engine.report.arms import arms_of, finished, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
 from tl_engine.report.verdict_table import records_of, table_of
 from tl_engine.runs import Run, RunStore, joined_history, split_sound
 from tl_engine.text import plain

@@ -13,14 +13,17 @@ from tl_engine.analysis.curve_means import AXES
 from tl_engine.metric import METRICS
 from tl_engine.report.parts import Part
 from tl_engine.report.sections.agreement_sections import agreement
-from tl_engine.report.sections.calibration_sections import calibrated_pairs, calibration
-from tl_engine.report.sections.confusion_sections import confusion
-from tl_engine.report.sections.corruption_sections import compared, corrupted
 from tl_engine.report.sections.cost_sections import COSTS, budget_curve, frontier, longest_time
-from tl_engine.report.sections.mistake_sections import mistakes
+from tl_engine.report.sections.mistake_sections import confusion, mistakes
 from tl_engine.report.sections.pair_sections import pairs
 from tl_engine.report.sections.score_sections import curves, scores
 from tl_engine.report.sections.test_split_sections import shown_study, tested
+from tl_engine.report.sections.trust_sections import (
+    calibrated_pairs,
+    calibration,
+    compared,
+    corrupted,
+)
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, StudyEvaluation, StudyFolder
