@@ -26,11 +26,11 @@ from tl_engine.analysis.budgets import (
     times_as_much,
 )
 from tl_engine.analysis.curve_means import with_axes
-from tl_engine.analysis.fan import confidence_fan
+from tl_engine.analysis.interval import confidence_sequence
 from tl_engine.analysis.narrator import narrate
+from tl_engine.analysis.paired_scores import confidence_fan
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import finals_of, pairs_of, score_table
-from tl_engine.analysis.sequence import confidence_sequence
 from tl_engine.catalog.backbones import backbone
 from tl_engine.recipe import Phase
 from tl_engine.runs import joined_history

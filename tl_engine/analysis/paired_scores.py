@@ -1,4 +1,4 @@
-"""Paired scores: two arms on one set of images, seed by seed."""
+"""Two arms pair by pair: on one set of images, class by class, and as pairs come in."""
 
 from __future__ import annotations
 
@@ -7,27 +7,36 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from tl_engine.analysis.interval import LEAST_PAIRS, Interval, is_constant, t_interval
-from tl_engine.analysis.sequence import confidence_sequence
+from tl_engine.analysis.interval import (
+    ALPHA,
+    LEAST_PAIRS,
+    Interval,
+    confidence_sequence,
+    is_constant,
+    sample_of,
+    t_interval,
+    t_p,
+)
+from tl_engine.analysis.rule import Pairs, analyses
+from tl_engine.analysis.verdict import holm
 
 
 class PairedScores(NamedTuple):
-    """Two arms over the seeds that both have.
+    """Two arms over the pairs that both have.
 
     Attributes:
         pairs: how many.
         first, second: mean score of each, as a share; NaN without a pair.
         interval: 95 % interval of first minus second; None for fewer than four pairs, and where
             all of them differ by the same.
-        all_in: the interval is the paired t interval; else a confidence sequence.
     """
 
     pairs: int
     first: float
     second: float
     interval: Interval | None
-    all_in: bool
 
     @property
     def difference(self) -> float:
@@ -38,17 +47,72 @@ class PairedScores(NamedTuple):
 def paired_scores(
     first: Mapping[int, float], second: Mapping[int, float], *, all_in: bool
 ) -> PairedScores:
-    """Compare two arms.
+    """Compare two arms by a score, as a share, per pair.
 
     Args:
-        first, second: a score, as a share, per seed.
-        all_in: the number of pairs was fixed before the first run, and all of them are here.
+        all_in: the number of pairs was fixed before the first run, and all of them are here: the
+            interval is the paired t interval; else a confidence sequence.
     """
-    seeds = sorted(set(first) & set(second))
-    if not seeds:
-        return PairedScores(0, math.nan, math.nan, None, all_in)
-    scores, others = (np.array([one[seed] for seed in seeds]) for one in (first, second))
-    differences, interval = scores - others, None
-    if len(seeds) >= LEAST_PAIRS and not is_constant(differences):
+    common = sorted(set(first) & set(second))
+    if not common:
+        return PairedScores(0, math.nan, math.nan, None)
+    at_first, at_second = (np.array([arm[pair] for pair in common]) for arm in (first, second))
+    differences, interval = at_first - at_second, None
+    if len(common) >= LEAST_PAIRS and not is_constant(differences):
         interval = (t_interval if all_in else confidence_sequence)(differences)
-    return PairedScores(len(seeds), float(scores.mean()), float(others.mean()), interval, all_in)
+    return PairedScores(len(common), float(at_first.mean()), float(at_second.mean()), interval)
+
+
+def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
+    """Recall of the first arm minus that of the second per class, paired over seeds.
+
+    Args:
+        first, second: recalls (pairs, classes), 0 to 1, NaN where a class has no image.
+
+    Returns:
+        A row per class: class (its index), pairs, first, second (mean recalls over those pairs),
+        difference, low, high (95 % paired t interval of this class alone), p (two-sided) and
+        p_holm (adjusted for all classes that have a p). Interval and p are NaN under four pairs.
+        Where every pair shows the same difference nothing is known of its spread: no interval,
+        and a p of 1.
+    """
+    rows = [_class_row(*recalls) for recalls in zip(first.T, second.T, strict=True)]
+    columns = ["pairs", "first", "second", "difference", "low", "high", "p"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame.insert(0, "class", range(len(rows)))
+    frame["p_holm"] = holm(frame["p"].to_numpy(float))
+    return frame
+
+
+def _class_row(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:
+    both = ~(np.isnan(first) | np.isnan(second))
+    first, second = first[both], second[both]
+    differences, pairs = first - second, int(both.sum())
+    if not pairs:
+        return (0, *[math.nan] * 6)
+    means = (pairs, float(first.mean()), float(second.mean()), float(differences.mean()))
+    if pairs < LEAST_PAIRS:
+        return (*means, math.nan, math.nan, math.nan)
+    if is_constant(differences):
+        return (*means, math.nan, math.nan, 1.0)
+    return (*means, *t_interval(differences), t_p(sample_of(differences)))
+
+
+def confidence_fan(pairs: Pairs, alpha: float = ALPHA) -> pd.DataFrame:
+    """The mean difference after each pair from the second on, with the confidence sequence that the
+    verdict would have had there at its level.
+
+    Returns:
+        Columns pairs, difference, low, high; the band is infinite where there is none yet:
+        under four pairs, and where all differ by the same.
+    """
+    values = np.asarray(pairs.differences, float)
+    rows = []
+    for count in range(2, len(values) + 1):
+        seen = values[:count]
+        low, high = -np.inf, np.inf
+        if count >= LEAST_PAIRS and not (is_constant(seen) and seen[0] != 0):
+            (look,) = analyses(pairs._replace(differences=seen, planned_differences=None))
+            low, high = look.interval(alpha)
+        rows.append((count, float(seen.mean()), low, high))
+    return pd.DataFrame(rows, columns=["pairs", "difference", "low", "high"])

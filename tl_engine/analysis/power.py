@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.interval import ALPHA, t_limit
+from tl_engine.analysis.interval import ALPHA, sequence_limits, t_limit
 from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
-from tl_engine.analysis.sequence import sequence_limits
 
 POWER = 0.8
 MOST_PAIRS = 10_000

@@ -1,13 +1,22 @@
-"""Predictions of runs for validation images, row by row, so that every number has its images."""
+"""What runs predicted of validation images: row by row, so that every number has its images, and
+counted as confusions.
+
+Functions of two sets of predictions raise a ComparisonError unless both are of the same images in
+the same order.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tl_engine.errors import ComparisonError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -85,3 +94,89 @@ def check_same_images(first: Predictions, second: Predictions) -> None:
                 f"order, but the {name} of {differing:,} of {len(first):,} rows differ: choose "
                 "arms whose pairs share their seeds and their dataset."
             )
+
+
+def by_confidence(predictions: Predictions, positions: np.ndarray) -> np.ndarray:
+    """The positions (m,) by falling confidence; equals keep their order."""
+    return positions[np.argsort(-predictions.confidences[positions], kind="stable")]
+
+
+def misclassified(predictions: Predictions) -> np.ndarray:
+    """Positions (m,) of all wrong predictions, the most confident first."""
+    return by_confidence(predictions, np.flatnonzero(~predictions.right))
+
+
+def in_cell(predictions: Predictions, true: int, predicted: int) -> np.ndarray:
+    """Positions (m,) of a confusion's cell, the most confident first."""
+    is_in = (predictions.labels == true) & (predictions.predicted == predicted)
+    return by_confidence(predictions, np.flatnonzero(is_in))
+
+
+def only_in_first(first: Predictions, second: Predictions, true: int, predicted: int) -> np.ndarray:
+    """Positions (m,) of what is in the first one's cell and not in the second's, the first one's
+    most confident first: what the difference of two confusions is made of."""
+    check_same_images(first, second)
+    positions = in_cell(first, true, predicted)
+    return positions[second.predicted[positions] != predicted]
+
+
+def once_each(
+    predictions: Predictions, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each image once, where it comes first among the positions (m,).
+
+    Returns:
+        positions (k,), in how many of the m rows each image is (k,), and in how many rows of all
+        (k,): where each seed draws its own validation split, not every run has every image.
+    """
+    images, rows = np.unique(predictions.indices, return_counts=True)
+    found, firsts, times = np.unique(
+        predictions.indices[positions], return_index=True, return_counts=True
+    )
+    order = np.argsort(firsts)
+    of_all = rows[np.searchsorted(images, found)]
+    return positions[firsts[order]], times[order], of_all[order]
+
+
+def confusion_counts(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts (classes, classes); rows are true classes, columns predicted ones."""
+    # Labels are often uint8, in which label * classes would wrap around.
+    cells = np.asarray(labels, np.int64) * classes + predicted
+    return np.bincount(cells, minlength=classes * classes).reshape(classes, classes)
+
+
+def row_shares(counts: np.ndarray) -> np.ndarray:
+    """Counts as shares of their true class; NaN where a class has no image."""
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, totals, where=totals > 0, out=np.full(counts.shape, np.nan))
+
+
+def per_class_accuracy(counts: np.ndarray) -> np.ndarray:
+    """Share of each true class that is predicted right; NaN where it has no image."""
+    return np.diag(row_shares(counts))
+
+
+def confused_pairs(counts: np.ndarray) -> pd.DataFrame:
+    """Classes that are taken for one another, whichever is true, most images first.
+
+    Args:
+        counts: (classes, classes), rows are true classes.
+
+    Returns:
+        Columns one, other (class indices, one < other), images, one_as_other, other_as_one;
+        pairs of classes that are never confused are left out.
+    """
+    import pandas as pd  # not in the processes that train, which count confusions, too
+
+    one, other = np.triu_indices(len(counts), k=1)
+    frame = pd.DataFrame(
+        {
+            "one": one,
+            "other": other,
+            "images": counts[one, other] + counts[other, one],
+            "one_as_other": counts[one, other],
+            "other_as_one": counts[other, one],
+        }
+    )
+    frame = frame[frame["images"] > 0]
+    return frame.sort_values("images", ascending=False, kind="stable", ignore_index=True)

@@ -19,12 +19,15 @@ from tl_engine.analysis.interval import (
     LEAST_PAIRS,
     Interval,
     Sample,
+    is_strong,
+    prior_variance,
     sample_of,
+    sequence_limit,
+    sequence_p,
+    skewness_of,
     t_limit,
     t_p,
 )
-from tl_engine.analysis.sequence import prior_variance, sequence_limit, sequence_p
-from tl_engine.analysis.skew import is_strong, skewness_of
 
 LOOKS, END = 0.1, 0.95
 """Shares of the level: of all looks together, and of the planned analysis."""
@@ -97,18 +100,15 @@ class Analysis(NamedTuple):
 
     def interval(self, alpha: float) -> Interval:
         """It leaves out 0 exactly where p is under `alpha`."""
-        return self.sample.interval(self.limit(len(self.values), alpha))
+        pairs, level = len(self.values), self.share * alpha
+        if self.variance is None:
+            return self.sample.interval(t_limit(pairs, level))
+        return self.sample.interval(sequence_limit(pairs, level, self.variance))
 
     def equivalence_interval(self, alpha: float) -> Interval:
         """What must lie within the margin for two arms to be equivalent: as two one-sided tests do,
         the planned analysis spends the level on each side (Schuirmann 1987)."""
         return self.interval(2 * alpha if self.variance is None else alpha)
-
-    def limit(self, pairs: int, alpha: float) -> float:
-        """Half the interval of so many pairs, in standard errors."""
-        if self.variance is None:
-            return t_limit(pairs, self.share * alpha)
-        return sequence_limit(pairs, self.share * alpha, self.variance)
 
     def allowing_for_skew(self) -> Analysis:
         """The same with the skewness allowed for, strong or not."""
@@ -130,8 +130,7 @@ def analyses(pairs: Pairs) -> list[Analysis]:
                 f"{pairs.planned} pairs were planned, and {len(values)} differences are given as "
                 "those of the planned pairs: give all of them, or None."
             )
-        is_all = bool(made) and np.array_equal(values, made[0].values)
-        planned = Analysis(values, made[0].sample if is_all else _sample(values), END, None)
+        planned = Analysis(values, _sample(values), END, None)
         made.insert(0 if len(values) >= len(pairs.differences) else 1, planned)
     return made
 
@@ -140,14 +139,14 @@ def p_value(pairs: Pairs) -> float:
     """The p of no difference of the whole rule, valid however often one looks: the smallest of its
     analyses, each over its share of the level. NaN under 4 pairs; 1 where all pairs differ by the
     same, which leaves their spread unknown."""
-    return min((one.p for one in analyses(pairs)), default=float("nan"))
+    return min((analysis.p for analysis in analyses(pairs)), default=float("nan"))
 
 
 def variance_of(pairs: Pairs) -> float:
     """Of the sequence's prior: chosen from the planned number, never from the data."""
-    if not pairs.has_end:
-        return prior_variance(max(pairs.planned, LEAST_PAIRS) if pairs.planned else 0)
-    return prior_variance(pairs.planned, LOOKS * ALPHA)
+    if pairs.has_end:
+        return prior_variance(pairs.planned, LOOKS * ALPHA)
+    return prior_variance(LEAST_PAIRS if pairs.planned else 0)
 
 
 def _sample(values: np.ndarray) -> Sample:

@@ -27,7 +27,7 @@ def class_differences(
     difference holds among all classes (Holm), hollow where it does not.
 
     Args:
-        frame: as analysis.class_deltas.class_deltas gives it.
+        frame: as analysis.paired_scores.class_deltas gives it.
         colours: those of the two arms.
     """
     drawn = frame[frame["pairs"] > 0].sort_values("difference", kind="stable")

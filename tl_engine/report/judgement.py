@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tl_engine.analysis.contrast import Contrast, contrast
-from tl_engine.analysis.family import decide_all, holm
 from tl_engine.analysis.health import Health, health_of
 from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.lost_runs import ArmEvidence, with_lost, withheld
 from tl_engine.analysis.pooling import Asked, ComparisonEvidence, pairs_of_evidence
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import finals_of, pairs_frame, pairs_of
-from tl_engine.analysis.verdict import Outcome, Verdict
+from tl_engine.analysis.verdict import Outcome, Verdict, decide_all, holm
 from tl_engine.charts.arm_style import ArmKey
 from tl_engine.metric import Metric
 from tl_engine.report.arms import Arm, budgets_of, finished, why_none

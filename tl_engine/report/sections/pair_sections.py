@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from tl_engine.analysis.budgets import times_as_much
-from tl_engine.analysis.fan import confidence_fan as fan_of
 from tl_engine.analysis.interval import ALPHA
 from tl_engine.analysis.narrator import narrate
+from tl_engine.analysis.paired_scores import confidence_fan as fan_of
 from tl_engine.charts.confidence_fan import confidence_fan
 from tl_engine.charts.pair_points import paired_slopes
 from tl_engine.report.arms import Arm, budgets_of
