@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from tl_engine.analysis.steps import spike
+from tl_engine.analysis.measures import spike
 
 EARLIER = "trained by a version that did not look inside"
 STANDING = (
@@ -121,7 +121,7 @@ def around_switches(runs: Iterable[RunPhases]) -> pd.DataFrame:
 
 def switches(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run and phase but the first: RUN_COLUMNS, phase (0-based), and spike and
-    recovered as `analysis.steps.spike` has them; NaN where there is none."""
+    recovered as `analysis.measures.spike` has them; NaN where there is none."""
     rows = [
         {**place, "spike": found.height, "recovered": found.recovered}
         for place, before, after in _switches(runs)

@@ -156,6 +156,11 @@ def per_class_accuracy(counts: np.ndarray) -> np.ndarray:
     return np.diag(row_shares(counts))
 
 
+def difference_in_points(counts_a: np.ndarray, counts_b: np.ndarray) -> np.ndarray:
+    """A minus B in percentage points of the true class, so that different totals compare."""
+    return 100 * (row_shares(counts_a) - row_shares(counts_b))
+
+
 def confused_pairs(counts: np.ndarray) -> pd.DataFrame:
     """Classes that are taken for one another, whichever is true, most images first.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from tl_engine.analysis.confusion import difference, row_shares
+from tl_engine.analysis.predictions import difference_in_points, row_shares
 from tl_engine.charts.colours import ARMS, SEQUENTIAL, diverging
 from tl_engine.charts.style import figure, hover, say_empty
 from tl_engine.text import markup
@@ -52,7 +52,7 @@ def confusion_difference(
     Args:
         colours: those of A and B, as hex.
     """
-    points = difference(counts_a, counts_b)
+    points = difference_in_points(counts_a, counts_b)
     limit = max(1.0, float(np.nan_to_num(np.abs(points)).max(initial=0.0)))
     made = _matrix(
         "The difference of the two",

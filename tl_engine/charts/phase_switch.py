@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.steps import EDGE
+from tl_engine.analysis.measures import EDGE
 from tl_engine.charts.arm_style import of_arm, seeds_of
 from tl_engine.charts.colours import NEUTRAL, translucent
 from tl_engine.charts.phases import layers

@@ -7,8 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.misclassified import once_each
-from tl_engine.analysis.predictions import Predictions
+from tl_engine.analysis.predictions import Predictions, once_each
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
 from tl_engine.data.sources import load

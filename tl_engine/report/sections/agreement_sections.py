@@ -17,7 +17,7 @@ from tl_engine.analysis.agreement import (
     mcnemar_p,
     seed_disagreement,
 )
-from tl_engine.analysis.misclassified import by_confidence
+from tl_engine.analysis.predictions import by_confidence
 from tl_engine.charts.agreement_matrix import Apart, agreement_matrix, apart_bars
 from tl_engine.errors import ThawError
 from tl_engine.report.amounts import percent

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.confusion import per_class_accuracy
 from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.paired_scores import class_deltas
+from tl_engine.analysis.predictions import per_class_accuracy
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.class_differences import class_differences
 from tl_engine.charts.per_class import per_class as draw_per_class

@@ -8,8 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.misclassified import in_cell, only_in_first
-from tl_engine.analysis.predictions import check_same_images
+from tl_engine.analysis.predictions import check_same_images, in_cell, only_in_first
 from tl_engine.catalog.datasets import dataset
 from tl_engine.charts.colours import ARMS
 from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tl_engine.analysis.confusion import confusion_counts
-from tl_engine.analysis.misclassified import confused_pairs, misclassified
-from tl_engine.analysis.predictions import Predictions
+from tl_engine.analysis.predictions import (
+    Predictions,
+    confused_pairs,
+    confusion_counts,
+    misclassified,
+)
 from tl_engine.catalog.datasets import dataset
 from tl_engine.report.arms import Arm
 from tl_engine.report.pictures import pictures

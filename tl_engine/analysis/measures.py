@@ -1,16 +1,99 @@
-"""Features, weights and probabilities summarised as single numbers."""
+"""What happened in a phase as single numbers: of features, weights, probabilities and losses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 RIDGE = 0.1
 """The penalty, as a share of the images' mean squared distance from their mean."""
-
 PIECE = 2**15
 """Numbers that are squared together: 256 KB in float64."""
+EDGE = 50
+"""Steps at either end of a phase whose losses are recorded; those on a few images are left out."""
+ROW, NEAR = 5, 25
+"""Steps of a mean, so that one batch is no spike; and how near to the switch one is looked for."""
+
+
+class Spike(NamedTuple):
+    """How training went on after a switch of phases, in means of ROW steps in a row.
+
+    Attributes:
+        height: the highest of the first NEAR steps minus the highest of the last NEAR before, so
+            that noise alone gives 0 on average.
+        recovered: the first step of the phase, from 1, from which on the mean is at most the median
+            of those before; None where that is none of the first steps.
+    """
+
+    height: float
+    recovered: int | None
+
+
+def first_and_last(
+    steps: Mapping[str, Sequence[float]], fresh: Iterable[float]
+) -> dict[str, list[float]]:
+    """The losses of a phase's "first" and "last" steps, at most EDGE of each, in order, after a few
+    more of them.
+
+    Args:
+        steps: the first and last so far; empty when the phase begins.
+        fresh: losses of the steps since, which are rounded to six digits.
+    """
+    more = [float(f"{loss:.6g}") for loss in fresh]
+    first = [*steps.get("first", []), *more][:EDGE]
+    return {"first": first, "last": [*steps.get("last", []), *more][-EDGE:]}
+
+
+def spike(before: Sequence[float], after: Sequence[float]) -> Spike | None:
+    """What the switch did; None where either side has too few steps.
+
+    Args:
+        before: losses of the last steps of the phase before. Of a short phase these are all, of
+            which the first half is left out: it tells how that phase itself began.
+        after: of the first steps of the phase that follows.
+    """
+    earlier, later = _means(before[len(before) // 2 :][-NEAR:]), _means(after)
+    if not len(earlier) or not len(later):
+        return None
+    height = float(later[: NEAR - ROW + 1].max() - earlier.max())
+    back = np.flatnonzero(later <= np.median(earlier))
+    return Spike(height, int(back[0]) + 1 if len(back) else None)
+
+
+def _means(losses: Sequence[float]) -> np.ndarray:
+    return np.convolve(losses, np.ones(ROW) / ROW, "valid") if len(losses) >= ROW else np.zeros(0)
+
+
+def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
+    """How similar two sets of features of the same images, (n, p) and (n, q), n at least 4, are:
+    linear centred kernel alignment (Kornblith et al. 2019) with the unbiased estimate of HSIC (Song
+    et al. 2012, equation 5; used for CKA by Nguyen et al. 2021).
+
+    1 for features that differ by a rotation and a scale, about 0 for unrelated ones, however many
+    features there are per image; an estimate, so it may come out slightly below 0. NaN where the
+    features of all images are equal in either set.
+    """
+    one, other = _kernel(first), _kernel(second)
+    own = _hsic(one, one) * _hsic(other, other)
+    return float(_hsic(one, other) / np.sqrt(own)) if own > 0 else math.nan
+
+
+def _kernel(features: np.ndarray) -> np.ndarray:
+    """Inner products of centred features, nothing on the diagonal."""
+    centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
+    kernel = centred @ centred.T
+    np.fill_diagonal(kernel, 0.0)
+    return kernel
+
+
+def _hsic(one: np.ndarray, other: np.ndarray) -> float:
+    n = len(one)
+    sums = one.sum() * other.sum() / ((n - 1) * (n - 2))
+    crossed = 2 * (one.sum(axis=0) @ other.sum(axis=0)) / (n - 2)
+    return float((np.vdot(one, other) + sums - crossed) / (n * (n - 3)))
 
 
 def refitted_accuracy(
@@ -66,7 +149,7 @@ def statistics_drift(
     """How far BatchNormalization's moving statistics moved: means over channels of
     |mu - mu0| / sqrt(var0) and of |ln(var / var0)|. NaN without any."""
     if not means:
-        return float("nan"), float("nan")
+        return math.nan, math.nan
     mean, variance, first_mean, first_variance = (
         np.concatenate(some).astype(np.float64)
         for some in (means, variances, first_means, first_variances)
@@ -90,7 +173,7 @@ def norm(arrays: Iterable[np.ndarray]) -> float:
 
 def relative(value: float, reference: float) -> float:
     """Their quotient; NaN where the reference is zero."""
-    return value / reference if reference > 0 else float("nan")
+    return value / reference if reference > 0 else math.nan
 
 
 def _squares(array: np.ndarray, reference: np.ndarray | None = None) -> float:
