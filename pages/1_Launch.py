@@ -8,8 +8,8 @@ from itertools import cycle
 
 import streamlit as st
 
+from tl_engine.analysis.contrast import differences
 from tl_engine.analysis.loss_floor import floor_warning
-from tl_engine.analysis.settings_diff import differences
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
 from tl_engine.execution.cost import Estimate, Plan, estimate, missing_rates, plan, sizes_of

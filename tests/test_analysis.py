@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from scipy.stats import binomtest
 
 from tests.conftest import tiny_recipe
+from tl_engine.analysis.contrast import differences
 from tl_engine.analysis.curve_means import mean_curves, thinned, with_axes
 from tl_engine.analysis.predictions import (
     confusion_counts,
@@ -17,7 +18,6 @@ from tl_engine.analysis.predictions import (
     row_shares,
 )
 from tl_engine.analysis.score_table import arm_summary, score_table, wilson_interval
-from tl_engine.analysis.settings_diff import differences
 from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of, total_work
 from tl_engine.recipe import Phase
 from tl_engine.runs import HISTORY_COLUMNS

@@ -1,8 +1,8 @@
-"""What a run of an arm costs, in three measures, and whether two arms' budgets can be compared.
+"""What a run of an arm costs, and whether two arms' budgets can be compared.
 
-Steps and forward-equivalents follow from the recipe: a step on an image costs one forward pass,
-and two more for the gradients of what it trains. That is the work of the design, whatever Thaw
-need not compute twice. Seconds are measured.
+Steps and forward-equivalents follow from the recipe: a step on an image costs one forward pass, and
+two more for the gradients of what it trains, whatever Thaw need not compute twice. Seconds are
+measured.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tl_engine.execution.cost import share_trained, sizes_of, total_work
+from tl_engine.analysis.work import share_trained, sizes_of, total_work
 from tl_engine.recipe import Recipe
 
 TOLERANCE = 0.05
@@ -25,12 +25,10 @@ class Budget(NamedTuple):
     """What one run of an arm costs.
 
     Attributes:
-        steps: of the optimizer.
-        forward_equivalents: forward passes of one image that its training steps stand for.
+        steps, forward_equivalents: as the functions of these names count them.
         forward_passes: those that Thaw makes where every phase trains all its epochs, with cached
             features, measurements and the test split included.
-        cold_seconds: mean of the runs, as if no result were reused.
-        seconds: mean of the runs, as spent.
+        cold_seconds, seconds: means of the runs, as if no result were reused, and as spent.
     """
 
     steps: float
@@ -52,12 +50,9 @@ def steps(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
 
 
 def forward_equivalents(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
-    """Forward passes of one image that the training steps of a run stand for: 1 per image for a
-    head, 3 for all layers, in between by the share of blocks that a phase trains.
-
-    Args:
-        epochs: as in `steps`.
-    """
+    """Forward passes of one image that the training steps of a run (`epochs` as in `steps`) stand
+    for: 1 per image for a head, 3 for all layers, in between by the share of blocks that a phase
+    trains."""
     trained = zip(recipe.phases, _epochs(recipe, epochs), strict=True)
     per_image = sum(count * (1 + 2 * share_trained(recipe, phase)) for phase, count in trained)
     return recipe.training_images * per_image
@@ -94,24 +89,17 @@ def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) 
     return history.assign(steps=spent[:, 0], forward_equivalents=spent[:, 1])
 
 
-def epochs_trained(history: pd.DataFrame, recipe: Recipe) -> tuple[float, ...]:
-    """Epochs of each phase of an arm, the mean of its runs.
-
-    Args:
-        history: rows of the arm's runs, at least one.
-    """
-    counts = history.groupby("phase").size() / history["run"].nunique()
-    return tuple(float(counts.get(phase, 0.0)) for phase in range(len(recipe.phases)))
-
-
 def budget(recipe: Recipe, history: pd.DataFrame) -> Budget:
-    """What a run of an arm costs.
+    """What a run of an arm costs, on average over its finished runs.
 
     Args:
-        history: rows of the arm's finished runs; where there is none, the seconds are NaN.
+        history: rows of those runs; where there is none, the seconds are NaN.
     """
     spent = history.groupby("run")[["cold_seconds", "seconds"]].sum(skipna=False)
-    epochs = epochs_trained(history, recipe) if len(history) else None
+    epochs = None
+    if len(history):
+        counts = history.groupby("phase").size() / len(spent)
+        epochs = [float(counts.get(phase, 0.0)) for phase in range(len(recipe.phases))]
     return Budget(
         steps(recipe, epochs),
         forward_equivalents(recipe, epochs),
@@ -127,29 +115,19 @@ def times_as_much(first: Budget, second: Budget) -> Budget:
 
 
 def apart(ratio: float) -> float:
-    """By which part of the smaller one two budgets of this ratio differ: 0.05 for 1.05 times, and
-    for 1 / 1.05."""
+    """By which part of the smaller one two budgets of this ratio differ: 0.05 for 1.05 times."""
     return max(ratio, 1 / ratio if ratio else math.inf) - 1
 
 
 def are_comparable(first: Budget, second: Budget) -> bool:
     """Whether neither steps nor forward-equivalents differ by more than 5 %."""
-    ratios = times_as_much(first, second)
-    return all(
-        apart(ratio) <= TOLERANCE + 1e-9 for ratio in (ratios.steps, ratios.forward_equivalents)
-    )
+    steps_ratio, work_ratio, *_ = times_as_much(first, second)
+    return max(apart(steps_ratio), apart(work_ratio)) <= TOLERANCE + 1e-9
 
 
 def on_frontier(costs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Which of n (cost, value) no other beats: none costs as little or less for as much or more,
-    and is better in one of the two (Pareto).
-
-    Args:
-        costs, values: (n,); what is NaN is never on it.
-
-    Returns:
-        (n,) bool.
-    """
+    """Which (n,) of n costs and values no other beats: none costs as little or less for as much or
+    more, and is better in one of the two (Pareto). What is NaN is never on it."""
     costs, values = np.asarray(costs, float), np.asarray(values, float)
     as_good = (costs[:, None] <= costs) & (values[:, None] >= values)
     better = (costs[:, None] < costs) | (values[:, None] > values)

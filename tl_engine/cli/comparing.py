@@ -50,8 +50,8 @@ class Compared(NamedTuple):
 
 def compare(options: argparse.Namespace, store: RunStore) -> int:
     """Print verdicts on several runs or studies, their scores and the settings that differ."""
+    from tl_engine.analysis.contrast import differences
     from tl_engine.analysis.score_table import arm_summary
-    from tl_engine.analysis.settings_diff import differences
 
     compared = _compared(*sound_runs(store, options.ids), options.any_budget)
     runs, damaged, scores, verdicts = compared

@@ -6,20 +6,18 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from tl_engine.analysis.rates import (
-    Estimate,
-    estimate,
-    latest_rate,
-    measurements_of,
-    missing_rates,
-    rate_key,
-)
 from tl_engine.analysis.work import (
     HEAD_SHARE,
     TRAIN_SAMPLE,
+    Estimate,
     Sizes,
+    estimate,
     features_work,
+    latest_rate,
+    measurements_of,
+    missing_rates,
     phase_work,
+    rate_key,
     robustness_work,
     share_above,
     share_trained,

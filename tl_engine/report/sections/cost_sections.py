@@ -17,7 +17,7 @@ from tl_engine.analysis.budgets import (
     forward_equivalents,
     times_as_much,
 )
-from tl_engine.analysis.settings_diff import MISSING
+from tl_engine.analysis.contrast import MISSING
 from tl_engine.charts.arm_style import seeds_words
 from tl_engine.charts.budget_curve import budget_curve as draw_curve
 from tl_engine.charts.factors import interaction
