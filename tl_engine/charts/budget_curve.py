@@ -18,7 +18,7 @@ def budget_curve(
     """A stair per arm: with time for k runs, and not for one more, the expected best of k.
 
     Args:
-        curve: as analysis.best_of.budget_curve gives it.
+        curve: as analysis.score_table.budget_curve gives it.
         at: seconds at which a dotted line stands.
     """
     seeds = curve.groupby(["study", "arm"])["runs"].max()

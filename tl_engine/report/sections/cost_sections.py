@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.best_of import best_within
-from tl_engine.analysis.best_of import budget_curve as curve_of
 from tl_engine.analysis.budgets import (
     TOLERANCE,
     Budget,
@@ -18,6 +16,8 @@ from tl_engine.analysis.budgets import (
     times_as_much,
 )
 from tl_engine.analysis.contrast import MISSING
+from tl_engine.analysis.score_table import best_within
+from tl_engine.analysis.score_table import budget_curve as curve_of
 from tl_engine.charts.arm_style import seeds_words
 from tl_engine.charts.budget_curve import budget_curve as draw_curve
 from tl_engine.charts.factors import interaction
