@@ -26,12 +26,8 @@ from tl_engine.metric import ACCURACY, Metric
 
 
 class PairImages(NamedTuple):
-    """What two runs of a pair scored, image by image.
-
-    Attributes:
-        indices: (n,) which images, in the dataset's published array.
-        differences: (n,) score of the first run minus that of the second.
-    """
+    """What two runs of a pair scored: which images (n,), in the dataset's published array, and the
+    score of the first run minus that of the second (n,)."""
 
     indices: np.ndarray
     differences: np.ndarray
@@ -50,12 +46,8 @@ class ImagePart(NamedTuple):
 
 
 class OverImages(NamedTuple):
-    """The interval over seeds and images.
-
-    Attributes:
-        sentence: the interval, and whether the verdict would stand for other images.
-        shared: the mean share of a pair's images that another pair has, 0 to 1.
-    """
+    """The interval over seeds and images, with a sentence about it and whether the verdict would
+    stand for other images; `shared` as in `ImagePart`."""
 
     interval: Interval
     sentence: str
@@ -67,7 +59,7 @@ def image_part(pairs: Sequence[PairImages]) -> ImagePart:
     the pair means includes other images then."""
     places, image = np.unique(np.concatenate([pair.indices for pair in pairs]), return_inverse=True)
     centred = np.concatenate([pair.differences - pair.differences.mean() for pair in pairs])
-    weights = np.concatenate([np.full(len(p.indices), 1 / len(p.indices)) for p in pairs])
+    weights = np.concatenate([np.full(n, 1 / n) for n in (len(pair.indices) for pair in pairs)])
 
     def crossed(values: np.ndarray) -> float:
         """Products of the values of one image in two pairs, summed over images and pairs."""
@@ -75,11 +67,9 @@ def image_part(pairs: Sequence[PairImages]) -> ImagePart:
         return float((sums**2).sum() - (values**2).sum())
 
     products = crossed(np.ones(len(image)))
-    pairs_of_pairs = len(pairs) * (len(pairs) - 1)
-    overlap = crossed(weights) / pairs_of_pairs
+    overlap = crossed(weights) / (len(pairs) * (len(pairs) - 1))
     of_image = max(crossed(centred) / products, 0.0) if products else 0.0
-    size = len(image) / len(pairs)
-    return ImagePart(of_image * overlap, min(overlap * size, 1.0))
+    return ImagePart(of_image * overlap, min(overlap * (len(image) / len(pairs)), 1.0))
 
 
 def widened(interval: Interval, difference: float, part: ImagePart, alpha: float) -> Interval:
@@ -87,10 +77,9 @@ def widened(interval: Interval, difference: float, part: ImagePart, alpha: float
     from scipy.special import ndtri
 
     images = float(ndtri(1 - alpha / 2)) ** 2 * part.variance
-    below, above = difference - interval.low, interval.high - difference
-    return Interval(
-        difference - math.sqrt(below**2 + images), difference + math.sqrt(above**2 + images)
-    )
+    halves = difference - interval.low, interval.high - difference
+    below, above = (math.sqrt(half**2 + images) for half in halves)
+    return Interval(difference - below, difference + above)
 
 
 def over_images(
@@ -111,16 +100,13 @@ def over_images(
     """
     if verdict.interval is None or len(pairs) < 2:
         return None
-    part = image_part(pairs)
-    wide = widened(verdict.interval, verdict.difference, part, verdict.alpha)
-    inner = wide
-    if narrow is not None:
-        inner = widened(narrow, verdict.difference, part, 2 * verdict.alpha)
-    stands = _stands(verdict.outcome, wide, inner, smallest)
+    part, difference, alpha = image_part(pairs), verdict.difference, verdict.alpha
+    wide = widened(verdict.interval, difference, part, alpha)
+    inner = widened(narrow, difference, part, 2 * alpha) if narrow else wide
     sentence = (
-        f"Over seeds and validation images: {metric.gain(verdict.difference)} {metric.unit} "
-        f"({100 * (1 - verdict.alpha):.3g} % interval {metric.gain(wide.low)} to "
-        f"{metric.gain(wide.high)}). {stands}"
+        f"Over seeds and validation images: {metric.gain(difference)} {metric.unit} "
+        f"({100 * (1 - alpha):.3g} % interval {metric.gain(wide.low)} to "
+        f"{metric.gain(wide.high)}). {_stands(verdict.outcome, wide, inner, smallest)}"
     )
     return OverImages(wide, sentence, part.shared)
 
@@ -138,8 +124,8 @@ def _stands(outcome: Outcome, wide: Interval, inner: Interval, smallest: float) 
         Outcome.BETTER: wide.excludes(smallest),
         Outcome.SMALL: wide.excludes(0.0),
         Outcome.EQUIVALENT: inner.is_within(smallest),
-    }[outcome]
-    if stands:
+    }
+    if stands[outcome]:
         return "The conclusion stands for other images like these, too."
     return "The conclusion is about these images: for others like them it is not shown."
 

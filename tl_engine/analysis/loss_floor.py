@@ -36,8 +36,9 @@ def loss_floor(kernel: np.ndarray, bias: np.ndarray, reach: float = 0.0) -> floa
     classes = kernel.shape[1]
     margin = 2 * reach * np.eye(classes)
     kernel, bias = kernel.astype(np.float64), bias.astype(np.float64)
+    of_others = (kernel.sum(axis=1, keepdims=True) - kernel) / max(classes - 1, 1)
     inputs = np.zeros((classes, len(kernel)))
-    inputs[np.arange(classes), (kernel - _mean_of_others(kernel)).argmax(axis=0)] = 1.0
+    inputs[np.arange(classes), (kernel - of_others).argmax(axis=0)] = 1.0
     for step in range(STEPS):
         shares = _softmax(inputs @ kernel + bias + margin)
         slope = kernel.T - shares @ kernel.T
@@ -83,11 +84,6 @@ def _floor_of_new_head(classes: int, reach: float) -> float:
     limit = np.sqrt(6 / (IMAGENET_CLASSES + classes))
     kernel = np.random.default_rng(0).uniform(-limit, limit, (IMAGENET_CLASSES, classes))
     return loss_floor(kernel, np.zeros(classes), reach)
-
-
-def _mean_of_others(kernel: np.ndarray) -> np.ndarray:
-    classes = kernel.shape[1]
-    return (kernel.sum(axis=1, keepdims=True) - kernel) / max(classes - 1, 1)
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

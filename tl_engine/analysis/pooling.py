@@ -30,8 +30,7 @@ class Observed(NamedTuple):
     """A run that was computed to its end.
 
     Attributes:
-        recipe: what identifies it, without any name.
-        pair: number of its seeds.
+        recipe, pair: as in a Place.
         ended: when, in anything that sorts.
         study: id of the study in which it stands.
         score: in the deciding metric, after the last epoch.
@@ -51,11 +50,11 @@ class Asked(NamedTuple):
 
     Attributes:
         study: its id; ids break ties of `created`.
-        created: when it was asked, in anything that sorts.
+        created: when, in anything that sorts.
         recipes: of its arms.
         pairs: numbers of the pairs that were planned.
         metric: the column that decides.
-        computed_before: those of its runs whose evidence had been computed when it was asked.
+        computed_before: those of its runs whose evidence had been computed when it was created.
     """
 
     study: str
@@ -104,10 +103,9 @@ def distinct(observed: Iterable[Observed]) -> dict[tuple[str, int, str], Observe
     """By recipe, pair and data the run that counts: the one that was computed first."""
     counting: dict[tuple[str, int, str], Observed] = {}
     for run in observed:
-        place = (run.recipe, run.pair, run.data)
-        first = counting.get(place)
-        if first is None or (run.ended, run.study) < (first.ended, first.study):
-            counting[place] = run
+        first = counting.setdefault((run.recipe, run.pair, run.data), run)
+        if (run.ended, run.study) < (first.ended, first.study):
+            counting[run.recipe, run.pair, run.data] = run
     return counting
 
 
@@ -117,7 +115,7 @@ def evidence_of(
     """The evidence of one comparison.
 
     Args:
-        asked: every study that was ever asked, deleted ones too.
+        asked: every study that there ever was, deleted ones too.
         observed: every run of the two recipes that was computed to its end; others are passed over.
         metric: the column in which their scores stand.
     """
@@ -131,23 +129,21 @@ def evidence_of(
     ]
     pairs.sort(key=lambda pair: (max(run.ended for run in pair), pair[0].pair))
     matched = {run[:2] for pair in pairs for run in pair}
-    standing = [run for run in runs if run[:2] in matched]
+    copies = sum(run[:2] in matched for run in runs) - 2 * len(pairs)
     studies = tuple(dict.fromkeys(run.study for pair in pairs for run in pair))
-    copies = len(standing) - 2 * len(pairs)
     numbers = plan_of(comparison, asked, metric)
-    plan = [pair for pair in pairs if pair[0].pair in set(numbers)]
-    all_in = bool(numbers) and {first.pair for first, _ in plan} == set(numbers)
+    plan = [pair for pair in pairs if pair[0].pair in numbers]
+    is_complete = bool(numbers) and {run.pair for run, _ in plan} == set(numbers)
     return ComparisonEvidence(
-        pairs, len(numbers), plan if all_in else None, studies, max(copies, 0)
+        pairs, len(numbers), plan if is_complete else None, studies, max(copies, 0)
     )
 
 
 def pairs_of_evidence(evidence: ComparisonEvidence, first: str, second: str, sign: int) -> Pairs:
-    """The evidence of a comparison as a verdict takes it.
+    """The evidence of a comparison as a verdict takes it, `sign` being the metric's.
 
     Args:
         first, second: what the arms are called.
-        sign: of the metric: 1 where higher is better, -1 where lower is.
     """
 
     def gains(pairs: list[tuple[Observed, Observed]]) -> np.ndarray:
@@ -158,9 +154,8 @@ def pairs_of_evidence(evidence: ComparisonEvidence, first: str, second: str, sig
 
 
 def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tuple[int, ...]:
-    """Numbers of the pairs that were fixed before any of them was computed: those of the first
-    study of at least four pairs that asked, where it decides by this metric; empty where there are
-    none."""
+    """Numbers of the pairs that were fixed before any of them was computed, those of the first
+    study of at least four pairs that asked, where it decides by this metric; else empty."""
     questions = [one for one in asked if one.asks(comparison) and len(one.pairs) >= LEAST_PAIRS]
     if not questions:
         return ()
@@ -174,19 +169,17 @@ def family_of(
     asked: Sequence[Asked],
     comparable: Callable[[Comparison], bool],
 ) -> set[Comparison]:
-    """The comparisons among which Holm corrects: the shown ones, and all that were ever asked by
-    studies that are connected with them, directly or through others, by asking the same comparison.
-    So a question that is split over several studies keeps the correction of the whole."""
-    family = {one for one in shown if comparable(one)}
-    left = [comparisons_of(study.recipes) for study in asked]
-    joined = True
-    while joined:
-        joined, rest = False, []
-        for comparisons in left:
-            if family & comparisons:
-                family |= {each for each in comparisons if comparable(each)}
-                joined = True
-            else:
-                rest.append(comparisons)
-        left = rest
+    """The comparisons among which Holm corrects: the shown ones, and all of studies that are
+    connected with them, directly or through others, by asking the same comparison. So a question
+    that is split over several studies keeps the correction of the whole."""
+    family = set(filter(comparable, shown))
+    together = [comparisons_of(study.recipes) for study in asked]
+    while joining := {
+        comparison
+        for comparisons in together
+        if family & comparisons
+        for comparison in comparisons - family
+        if comparable(comparison)
+    }:
+        family |= joining
     return family

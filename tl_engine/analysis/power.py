@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
@@ -49,26 +50,13 @@ def power(effect: float, pairs: int, *, alpha: float = ALPHA) -> float:
 def pairs_needed(effect: float, *, alpha: float = ALPHA) -> int:
     """The fewest pairs that find an effect (above 0) with a power of 80 %, arguments as in `power`;
     at most 10,000."""
-    low, high = 1, 2
-    while high < MOST_PAIRS and power(effect, high, alpha=alpha) < POWER:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        is_enough = power(effect, middle, alpha=alpha) >= POWER
-        low, high = (low, middle) if is_enough else (middle, high)
-    return min(high, MOST_PAIRS)
+    pairs = range(2, MOST_PAIRS)
+    return pairs[0] + bisect_left(pairs, POWER, key=lambda n: power(effect, n, alpha=alpha))
 
 
 def detectable(spread: float, pairs: int, alpha: float = ALPHA) -> float:
-    """The smallest difference that so many pairs find with a power of 80 %.
-
-    Args:
-        spread: standard deviation of the paired differences, in any unit.
-        pairs: at least 2.
-
-    Returns:
-        In the unit of the spread.
-    """
+    """The smallest difference that so many pairs, at least 2, find with a power of 80 %, in the unit
+    of their spread, the standard deviation of the paired differences."""
     low, high = 0.0, 100.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -98,11 +86,11 @@ def more_pairs(pairs: Pairs, smallest: float, alpha: float = ALPHA) -> MorePairs
     about = float(((values - aim) ** 2).sum())
     chances = np.concatenate([(np.arange(SPREADS) + 0.5) / SPREADS, [0.975, 0.025]])
     found = _found(pairs, aim, about / chdtri(len(values), chances), alpha)
-    likely, *ends = (
+    counts = [
         int(CANDIDATES[np.argmax(share >= POWER)]) if share.max() >= POWER else MOST_PAIRS
         for share in (found[:, :SPREADS].mean(axis=1), found[:, -2], found[:, -1])
-    )
-    return MorePairs(min(*ends, likely), likely, max(*ends, likely))
+    ]
+    return MorePairs(min(counts), counts[0], max(counts))
 
 
 def _found(pairs: Pairs, aim: float, variances: np.ndarray, alpha: float) -> np.ndarray:
