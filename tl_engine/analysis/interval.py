@@ -29,11 +29,10 @@ SAME = 1e-12
 USUAL_PAIRS = 20
 """Where the sequence is narrowest if nobody fixed a number of pairs: most claims that are wrong for
 skewness are made in the first looks, and this leaves them little."""
-STRONG = 2.2
+STRONG, FEW_PAIRS = 2.2, 15
 """Standard errors of the skewness from which on it is strong, up to 15 pairs: about the lowest at
 which the power that docs/verdicts.md promises for normal differences is kept. Of more pairs fewer
 are enough, by the square of their number, for there the allowance costs little power."""
-FEW_PAIRS = 15
 
 
 class Interval(NamedTuple):
@@ -52,10 +51,9 @@ class Interval(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """The paired differences as intervals need them.
+    """At least 2 paired differences as intervals need them.
 
     Attributes:
-        pairs: at least 2.
         error: standard error of the mean; 0 where all pairs differ by the same.
         skewness: that the interval allows for; 0: none, the interval is symmetric.
     """
@@ -71,10 +69,9 @@ class Sample(NamedTuple):
         statistic, or 0 where the two disagree on the side. NaN without spread."""
         if self.error == 0:
             return math.nan
-        t, root, skewness = self.mean / self.error, math.sqrt(self.pairs), self.skewness
+        t, root, k = self.mean / self.error, math.sqrt(self.pairs), self.skewness
         w = t / root
-        cubic = w + skewness * w**2 / 3 + skewness**2 * w**3 / 27 + skewness / (6 * self.pairs)
-        hall = root * cubic
+        hall = root * (w + k * w**2 / 3 + k**2 * w**3 / 27 + k / (6 * self.pairs))
         return 0.0 if t * hall <= 0 else math.copysign(min(abs(t), abs(hall)), t)
 
     def interval(self, limit: float) -> Interval:
@@ -95,8 +92,8 @@ def sample_of(differences: np.ndarray, skewness: float = 0.0) -> Sample:
 
 
 def is_constant(differences: np.ndarray) -> bool:
-    """Whether all pairs differ by the same, which leaves the spread unknown. The same
-    counts of images give shares that differ in their last bits: 0.9 - 0.8 and 0.8 - 0.7."""
+    """Whether all pairs differ by the same, but for the last bits of 0.9 - 0.8 and 0.8 - 0.7,
+    which leaves the spread unknown."""
     return bool(np.ptp(differences) < SAME)
 
 
@@ -117,8 +114,8 @@ def t_p(sample: Sample) -> float:
 
 def t_interval(differences: np.ndarray, alpha: float = ALPHA) -> Interval:
     """The paired t interval of the mean of (n,) differences, n at least 2; valid for a number of
-    pairs that was fixed before they were seen, and for differences that are about normal: of skewed
-    ones it misses more (gamma with shape 2: 8 % at 10 pairs, in place of 5 %)."""
+    pairs that was fixed before they were seen. Of skewed ones it misses more (gamma with shape 2:
+    8 % at 10 pairs, in place of 5 %)."""
     return sample_of(differences).interval(t_limit(len(differences), alpha))
 
 
@@ -131,7 +128,7 @@ def prior_variance(planned: int, alpha: float = ALPHA) -> float:
     (1 + v)^n = (1 + n v)/alpha^2, and the half-width there is the root of 1 + n v.
 
     Args:
-        planned: pairs that were planned, at least 2; 0 where no number was fixed.
+        planned: pairs, at least 2; 0 where no number was fixed.
         alpha: for which it is narrowest. Not the level at which the sequence is used: one prior
             makes p and intervals of all levels agree.
     """
@@ -180,9 +177,8 @@ def sequence_p(sample: Sample, variance: float) -> float:
 def confidence_sequence(differences: np.ndarray) -> Interval:
     """The interval after (n,) differences, n at least 2, where no number of pairs was fixed:
     whoever looks how often, all of them hold together with probability 95 %."""
-    return sample_of(differences).interval(
-        sequence_limit(len(differences), ALPHA, prior_variance(0))
-    )
+    limit = sequence_limit(len(differences), ALPHA, prior_variance(0))
+    return sample_of(differences).interval(limit)
 
 
 def skewness_of(differences: np.ndarray) -> float:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.interval import ALPHA, sequence_limits, t_limit
+from tl_engine.analysis.interval import ALPHA, is_constant, sequence_limits, t_limit
 from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
 
 POWER = 0.8
@@ -20,12 +20,8 @@ CANDIDATES = np.unique(np.geomspace(1, MOST_PAIRS, 200).astype(int))
 
 
 class MorePairs(NamedTuple):
-    """How many more pairs would find the smallest difference that matters, four times in five.
-
-    Attributes:
-        low, high: were the spread at the ends of its 95 % range.
-        likely: averaged over that range.
-    """
+    """How many more pairs would find the smallest difference that matters, four times in five:
+    were the spread at the ends of its 95 % range, and averaged over that range (`likely`)."""
 
     low: int
     likely: int
@@ -55,8 +51,8 @@ def pairs_needed(effect: float, *, alpha: float = ALPHA) -> int:
 
 
 def detectable(spread: float, pairs: int, alpha: float = ALPHA) -> float:
-    """The smallest difference that so many pairs, at least 2, find with a power of 80 %, in the unit
-    of their spread, the standard deviation of the paired differences."""
+    """The smallest difference that so many pairs, at least 2, find with a power of 80 %, in the
+    unit of their spread, the standard deviation of the paired differences."""
     low, high = 0.0, 100.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -76,12 +72,14 @@ def more_pairs(pairs: Pairs, smallest: float, alpha: float = ALPHA) -> MorePairs
     deviations from that difference, over chi-square with as many degrees of freedom as pairs.
 
     Args:
-        pairs: at least four, which do not all differ by the same.
+        pairs: at least four; where all differ by the same, one more shows a spread.
         smallest: above 0, in the metric's column.
     """
     from scipy.special import chdtri
 
     values = np.asarray(pairs.differences, float)
+    if is_constant(values):
+        return MorePairs(1, 1, 1)
     aim = math.copysign(smallest, values.mean())
     about = float(((values - aim) ** 2).sum())
     chances = np.concatenate([(np.arange(SPREADS) + 0.5) / SPREADS, [0.975, 0.025]])

@@ -10,10 +10,9 @@ import pandas as pd
 
 
 class Robustness(NamedTuple):
-    """A run's accuracy on a sample of validation images, as they are and corrupted.
+    """A run's accuracy on a sample of so many validation images.
 
     Attributes:
-        total: images of the sample.
         sample: identifies it.
         clean: accuracy on the sample as it is, 0 to 1.
         corrupted: (corruptions, severities) accuracies, 0 to 1.
@@ -40,19 +39,14 @@ class Robustness(NamedTuple):
 
 
 def mean_accuracy(runs: Sequence[Robustness]) -> pd.DataFrame:
-    """Mean accuracy, as a share: a row per corruption, a column per severity.
-
-    Args:
-        runs: at least one.
-    """
-    return _table(runs[0].names, np.mean([run.corrupted for run in runs], axis=0))
+    """Mean accuracy of runs, at least one, as a share: a row per corruption, a column per
+    severity."""
+    return _mean(runs[0].names, [run.corrupted for run in runs])
 
 
 def mean_difference(first: Sequence[Robustness], second: Sequence[Robustness]) -> pd.DataFrame:
-    """Mean of first minus second, as a share: a row per corruption, a column per severity.
-
-    Args:
-        first, second: at least one, of the same pairs in the same order.
+    """Mean of first minus second, runs of the same pairs in the same order, as a share: a row per
+    corruption, a column per severity.
 
     Raises:
         ValueError: where the runs of a pair were measured on different images.
@@ -60,10 +54,10 @@ def mean_difference(first: Sequence[Robustness], second: Sequence[Robustness]) -
     pairs = list(zip(first, second, strict=True))
     if any((a.sample, a.names) != (b.sample, b.names) for a, b in pairs):
         raise ValueError("Both runs of a pair are measured on the same images.")
-    cells = np.mean([a.corrupted - b.corrupted for a, b in pairs], axis=0)
-    return _table(first[0].names, cells)
+    return _mean(first[0].names, [a.corrupted - b.corrupted for a, b in pairs])
 
 
-def _table(names: Sequence[str], cells: np.ndarray) -> pd.DataFrame:
+def _mean(names: Sequence[str], tables: Sequence[np.ndarray]) -> pd.DataFrame:
+    cells = np.mean(tables, axis=0)
     severities = range(1, cells.shape[1] + 1)
     return pd.DataFrame(cells, index=pd.Index(names, name="corruption"), columns=severities)

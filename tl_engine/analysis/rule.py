@@ -1,10 +1,10 @@
 """The decision rule for one contrast: looks as pairs come in, and a planned analysis at the end.
 
 Where a number of pairs was fixed beforehand the error is split: the confidence sequence decides at
-a tenth of the level at every look, the t test of the planned pairs at 0.95 of it. By addition the
-two may err at 1.05 times the level; simulated they err less than the level, for the sequence rarely
-uses up its share and often errs where the t test does (`bench.error_rates`). Where no number was
-fixed, the sequence has the whole level.
+a tenth of the level at every look, also at pairs that were added, the t test of the planned pairs
+at 0.95 of it. By addition the two may err at 1.05 times the level; simulated they err less than the
+level, for the sequence rarely uses up its share and often errs where the t test does
+(`bench.error_rates`). Where no number was fixed, the sequence has the whole level.
 """
 
 from __future__ import annotations
@@ -52,10 +52,9 @@ class Pairs(NamedTuple):
         differences: (n,) gain of the first arm over the second: every distinct pair that is in, in
             the order in which they were computed.
         first, second: what the arms are called.
-        planned: pairs that were fixed before the first was seen, which tunes the sequence; 0 where
-            nobody fixed a number.
+        planned: pairs that were fixed before the first was seen; 0 where nobody fixed a number.
         planned_differences: (planned,) those of the planned pairs, where all of them are in and
-            none was computed before the question was fixed; they enable the planned analysis.
+            none was computed before the question was fixed.
     """
 
     differences: np.ndarray
@@ -118,9 +117,8 @@ class Analysis(NamedTuple):
 
 def analyses(pairs: Pairs) -> list[Analysis]:
     """Those that the rule may make now, the one that knows most pairs first; none of under four."""
-    made = []
-    if len(pairs.differences) >= LEAST_PAIRS:
-        values = np.asarray(pairs.differences, float)
+    made, values = [], np.asarray(pairs.differences, float)
+    if len(values) >= LEAST_PAIRS:
         share = LOOKS if pairs.has_end else 1.0
         made.append(Analysis(values, _sample(values), share, variance_of(pairs)))
     if pairs.has_end and pairs.planned_differences is not None:
@@ -137,8 +135,7 @@ def analyses(pairs: Pairs) -> list[Analysis]:
 
 def p_value(pairs: Pairs) -> float:
     """The p of no difference of the whole rule, valid however often one looks: the smallest of its
-    analyses, each over its share of the level. NaN under 4 pairs; 1 where all pairs differ by the
-    same, which leaves their spread unknown."""
+    analyses. NaN under 4 pairs; 1 where all pairs differ by the same."""
     return min((analysis.p for analysis in analyses(pairs)), default=float("nan"))
 
 
