@@ -39,12 +39,8 @@ class Budget(NamedTuple):
 
 
 def steps(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
-    """Optimizer steps of a run; the last batch of an epoch may be a small one.
-
-    Args:
-        epochs: of each phase, as trained; those of the recipe where left out, which a phase that
-            may end early does not always reach.
-    """
+    """Optimizer steps of a run; the last batch of an epoch may be a small one. `epochs` are those
+    that each phase trained, of which one that may end early can have fewer than the recipe."""
     per_epoch = math.ceil(recipe.training_images / recipe.batch_size)
     return per_epoch * sum(_epochs(recipe, epochs))
 
@@ -75,11 +71,8 @@ def in_words(recipes: Iterable[Recipe]) -> str:
 
 
 def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) -> pd.DataFrame:
-    """The history with what each epoch cost: columns steps and forward_equivalents.
-
-    Args:
-        recipes: of every arm in it, by (study, arm).
-    """
+    """The history with what each epoch cost, columns steps and forward_equivalents, given the
+    recipes of its arms by (study, arm)."""
     costs = {}
     for key, recipe in recipes.items():
         for place, alone in enumerate(np.eye(len(recipe.phases)).tolist()):  # an epoch of it
@@ -90,11 +83,8 @@ def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) 
 
 
 def budget(recipe: Recipe, history: pd.DataFrame) -> Budget:
-    """What a run of an arm costs, on average over its finished runs.
-
-    Args:
-        history: rows of those runs; where there is none, the seconds are NaN.
-    """
+    """What a run of an arm costs, on average over the finished runs in its history; where there is
+    none, the seconds are NaN."""
     spent = history.groupby("run")[["cold_seconds", "seconds"]].sum(skipna=False)
     epochs = None
     if len(history):

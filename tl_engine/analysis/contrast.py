@@ -31,7 +31,7 @@ class Contrast(NamedTuple):
     """Two recipes, and how they differ.
 
     Attributes:
-        factors: what differs, in words: "order" or "phases" first, then settings.
+        factors: what differs, as `factors_of` has it.
         steps_apart, work_apart: by which part of the smaller one optimizer steps and
             forward-equivalents differ.
         has_equal_budgets: whether neither differs by more than 5 %.
@@ -98,7 +98,7 @@ def contrast(first: Recipe, second: Recipe, budgets: tuple[Budget, Budget]) -> C
 
 
 def factors_of(first: Recipe, second: Recipe) -> tuple[str, ...]:
-    """What differs between two recipes, in words."""
+    """What differs between two recipes, in words: "order" or "phases" first, then settings."""
     order: tuple[str, ...] = ()
     if first.phases != second.phases:
         order = (ORDER,) if Counter(first.phases) == Counter(second.phases) else (PHASES,)
@@ -111,12 +111,9 @@ def _value(recipe: Recipe, name: str) -> object:
 
 
 def differences(named: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """A row for each setting that is not the same in all arms, a column per arm.
-
-    Args:
-        named: per arm its settings as plain data; phases become a phrase per position, settings
-            within settings a path such as "augmentation · flip".
-    """
+    """A row for each setting that is not the same in all arms, a column per arm, given each arm's
+    settings as plain data: phases become a phrase per position, settings within settings a path
+    such as "augmentation · flip"."""
     readable = {name: _readable(settings) for name, settings in named.items()}
     frame = pd.DataFrame(readable, dtype=str).fillna(MISSING).rename_axis("setting")
     return frame[frame.nunique(axis=1) > 1]

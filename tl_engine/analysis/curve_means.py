@@ -11,11 +11,9 @@ import pandas as pd
 
 
 class Axis(NamedTuple):
-    """What learning curves can be drawn against.
+    """What learning curves can be drawn against: its title below the chart, and where it is chosen.
 
     Attributes:
-        title: below the chart.
-        short: where it is chosen.
         column: of the history, what each epoch adds; empty for the number of the epoch.
         is_work: whether `analysis.budgets.per_epoch` adds the column to a history.
     """
@@ -63,17 +61,12 @@ def with_axes(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
-    """The mean per arm and epoch, over epochs that every seed of the arm has reached.
+    """The mean per arm and epoch, over epochs that every seed of the arm has reached: columns
+    study, arm, epoch, x (the mean of its seeds' places on one of AXES), value and n.
 
     Where some seeds are further than others, a mean over those that are would change its members
     along the curve and jump; so it ends where the slowest seed ends. A seed counts from its first
     epoch on, whatever became of it. For the same reason the mean is NaN where a seed's value is.
-
-    Args:
-        x: one of AXES; for all but epochs the mean's place is the mean of its seeds' places.
-
-    Returns:
-        Columns study, arm, epoch, x, value, n.
     """
     spent = with_axes(history)
     seeds = spent.groupby(["study", "arm"])["run"].nunique()
@@ -86,13 +79,10 @@ def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
 
 
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
-    """Positions (k,), rising, of the values (n,) to draw: all, or at most so many.
+    """Positions (k,), rising, of the values (n,) to draw: all, or at most so many, at least 5.
 
     These are the first and the last, and of each of equal stretches the lowest, the highest and a
     NaN, so that a thinned curve reaches as far as the whole one and breaks where that does.
-
-    Args:
-        most: at least 5.
     """
     if len(values) <= most:
         return np.arange(len(values))

@@ -76,11 +76,10 @@ def chance_score(metric: Metric, classes: int) -> float:
 def withheld(
     verdict: Verdict, counted: Verdict, health: Health, *, is_counted: bool
 ) -> tuple[Verdict, Health]:
-    """The verdict, or none where lost runs, counted at chance, would change the outcome.
+    """The verdict of the pairs that finished, or none where the one that counted lost runs at
+    chance, in all comparisons of the family, has another outcome.
 
     Args:
-        verdict: of the pairs that finished.
-        counted: with lost runs at chance, in all comparisons of the family.
         is_counted: whether pairs of this comparison were added; else only its share of the error
             may have changed.
     """

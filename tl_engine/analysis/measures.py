@@ -36,12 +36,7 @@ def first_and_last(
     steps: Mapping[str, Sequence[float]], fresh: Iterable[float]
 ) -> dict[str, list[float]]:
     """The losses of a phase's "first" and "last" steps, at most EDGE of each, in order, after a few
-    more of them.
-
-    Args:
-        steps: the first and last so far; empty when the phase begins.
-        fresh: losses of the steps since, which are rounded to six digits.
-    """
+    more of them, which are rounded to six digits."""
     more = [float(f"{loss:.6g}") for loss in fresh]
     first = [*steps.get("first", []), *more][:EDGE]
     return {"first": first, "last": [*steps.get("last", []), *more][-EDGE:]}
@@ -103,12 +98,9 @@ def refitted_accuracy(
     by one that was fitted on the other half: least squares on one-hot labels with a penalty
     (ridge), solved exactly.
 
-    Args:
-        features: (n, p), of the images on which it is fitted.
-        tested: sets of features of the same images, (n, p) each.
-
     Returns:
-        The share of images read right, 0 to 1, for each of those sets.
+        The share of images read right, 0 to 1, for each of the tested sets of features of the same
+        images, (n, p) like those on which it is fitted.
     """
     truth = np.eye(int(labels.max()) + 1)[labels]
     order = np.argsort(labels, kind="stable")  # alternating, so that both halves hold every class
@@ -128,10 +120,9 @@ def refitted_accuracy(
 def distortion(features: np.ndarray, reference: np.ndarray) -> float:
     """How far features (n, p) are from the reference's, on average, over the reference's mean
     length; Kumar et al. 2022, made relative. NaN where the reference is zero."""
-    return relative(
-        float(_lengths(features.astype(np.float64) - reference).mean()),
-        float(_lengths(reference.astype(np.float64)).mean()),
-    )
+    moved = np.linalg.norm(features.astype(np.float64) - reference, axis=1).mean()
+    length = np.linalg.norm(reference.astype(np.float64), axis=1).mean()
+    return relative(float(moved), float(length))
 
 
 def drift(arrays: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> float:
@@ -163,7 +154,7 @@ def statistics_drift(
 def energy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean ||p - y||_2 (Ren et al. 2023): the size of the gradient at the logits, 0 to sqrt 2."""
     truth = np.eye(probabilities.shape[1])[labels]
-    return float(_lengths(probabilities - truth).mean())
+    return float(np.linalg.norm(probabilities - truth, axis=1).mean())
 
 
 def norm(arrays: Iterable[np.ndarray]) -> float:
@@ -191,7 +182,3 @@ def _squares(array: np.ndarray, reference: np.ndarray | None = None) -> float:
             piece -= other[start : start + PIECE]
         total += float(np.einsum("i,i->", piece, piece))
     return total
-
-
-def _lengths(rows: np.ndarray) -> np.ndarray:
-    return np.sqrt((rows * rows).sum(axis=1))

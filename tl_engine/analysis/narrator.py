@@ -20,11 +20,9 @@ apart."""
 
 
 def narrate(history: pd.DataFrame, first: str, second: str, times_as_much: float = math.nan) -> str:
-    """How two arms of a study went, in one to three sentences.
+    """How two arms of these names went in a joined history, in one to three sentences.
 
     Args:
-        history: the joined history of both; other arms in it are left out.
-        first, second: names of the arms, which the sentence repeats as they are.
         times_as_much: what a run of the first costs, over what one of the second does; NaN where
             that is not known.
     """
@@ -90,12 +88,8 @@ def _cost(times: float) -> list[str]:
 
 
 def _provisos(pairs: pd.Series, longer: dict[str, int]) -> Iterator[str]:
-    """What one must know to read the sentence.
-
-    Args:
-        pairs: that both arms have, by epoch.
-        longer: epochs of the arms that went beyond the last of these.
-    """
+    """What one must know to read the sentence: how many pairs there are in each epoch, and how many
+    epochs the arms have that went beyond the last of these."""
     if longer:
         further = " and ".join(f"{arm} has {epochs}" for arm, epochs in longer.items())
         yield f"Compared up to epoch {pairs.index[-1]}, the last that both have; {further}."

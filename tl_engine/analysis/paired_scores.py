@@ -47,12 +47,8 @@ class PairedScores(NamedTuple):
 def paired_scores(
     first: Mapping[int, float], second: Mapping[int, float], *, all_in: bool
 ) -> PairedScores:
-    """Compare two arms by a score, as a share, per pair.
-
-    Args:
-        all_in: the number of pairs was fixed before the first run, and all of them are here: the
-            interval is the paired t interval; else a confidence sequence.
-    """
+    """Compare two arms by a score, as a share, per pair. Where the number of pairs was fixed before
+    the first run and they are `all_in`, by the paired t interval; else by a confidence sequence."""
     common = sorted(set(first) & set(second))
     if not common:
         return PairedScores(0, math.nan, math.nan, None)
@@ -64,17 +60,14 @@ def paired_scores(
 
 
 def class_deltas(first: np.ndarray, second: np.ndarray) -> pd.DataFrame:
-    """Recall of the first arm minus that of the second per class, paired over seeds.
-
-    Args:
-        first, second: recalls (pairs, classes), 0 to 1, NaN where a class has no image.
+    """Recalls of the first arm minus those of the second, paired over seeds: (pairs, classes) each,
+    0 to 1, NaN where a class has no image.
 
     Returns:
         A row per class: class (its index), pairs, first, second (mean recalls over those pairs),
         difference, low, high (95 % paired t interval of this class alone), p (two-sided) and
         p_holm (adjusted for all classes that have a p). Interval and p are NaN under four pairs.
-        Where every pair shows the same difference nothing is known of its spread: no interval,
-        and a p of 1.
+        Where every pair shows the same difference there is no interval, and a p of 1.
     """
     rows = [_class_row(*recalls) for recalls in zip(first.T, second.T, strict=True)]
     columns = ["pairs", "first", "second", "difference", "low", "high", "p"]

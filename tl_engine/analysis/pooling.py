@@ -112,12 +112,11 @@ def distinct(observed: Iterable[Observed]) -> dict[tuple[str, int, str], Observe
 def evidence_of(
     first: str, second: str, asked: Sequence[Asked], observed: Iterable[Observed], metric: str
 ) -> ComparisonEvidence:
-    """The evidence of one comparison.
+    """The evidence of one comparison by a metric.
 
     Args:
         asked: every study that there ever was, deleted ones too.
         observed: every run of the two recipes that was computed to its end; others are passed over.
-        metric: the column in which their scores stand.
     """
     comparison = frozenset((first, second))
     runs = [run for run in observed if run.recipe in comparison]
@@ -140,14 +139,11 @@ def evidence_of(
 
 
 def pairs_of_evidence(evidence: ComparisonEvidence, first: str, second: str, sign: int) -> Pairs:
-    """The evidence of a comparison as a verdict takes it, `sign` being the metric's.
-
-    Args:
-        first, second: what the arms are called.
-    """
+    """The evidence of a comparison of arms of these names as a verdict takes it, `sign` being the
+    metric's."""
 
     def gains(pairs: list[tuple[Observed, Observed]]) -> np.ndarray:
-        return np.array([sign * (one.score - other.score) for one, other in pairs], float)
+        return np.array([sign * (run.score - rival.score) for run, rival in pairs], float)
 
     plan = None if evidence.plan is None else gains(evidence.plan)
     return Pairs(gains(evidence.pairs), first, second, evidence.planned, plan)

@@ -51,12 +51,8 @@ class Predictions:
 def predictions(
     probabilities: np.ndarray, labels: np.ndarray, indices: np.ndarray, pair: int
 ) -> Predictions:
-    """The predictions of one run.
-
-    Args:
-        probabilities: (n, classes), as they are stored: the rounded numbers decide the class, as
-            they do in scores.
-    """
+    """The predictions of one run from its probabilities (n, classes) as they are stored: the
+    rounded numbers decide the class, as they do in scores."""
     return Predictions(
         predicted=probabilities.argmax(axis=1),
         confidences=np.minimum(probabilities.max(axis=1).astype(float), 1.0),
@@ -162,26 +158,13 @@ def difference_in_points(counts_a: np.ndarray, counts_b: np.ndarray) -> np.ndarr
 
 
 def confused_pairs(counts: np.ndarray) -> pd.DataFrame:
-    """Classes that are taken for one another, whichever is true, most images first.
-
-    Args:
-        counts: (classes, classes), rows are true classes.
-
-    Returns:
-        Columns one, other (class indices, one < other), images, one_as_other, other_as_one;
-        pairs of classes that are never confused are left out.
-    """
+    """Classes of `confusion_counts` that are taken for one another, whichever is true, most images
+    first: columns one, other (class indices, one < other), images, one_as_other, other_as_one."""
     import pandas as pd  # not in the processes that train, which count confusions, too
 
     one, other = np.triu_indices(len(counts), k=1)
-    frame = pd.DataFrame(
-        {
-            "one": one,
-            "other": other,
-            "images": counts[one, other] + counts[other, one],
-            "one_as_other": counts[one, other],
-            "other_as_one": counts[other, one],
-        }
-    )
+    as_other, as_one = counts[one, other], counts[other, one]
+    columns = {"one": one, "other": other, "images": as_other + as_one}
+    frame = pd.DataFrame({**columns, "one_as_other": as_other, "other_as_one": as_one})
     frame = frame[frame["images"] > 0]
     return frame.sort_values("images", ascending=False, kind="stable", ignore_index=True)

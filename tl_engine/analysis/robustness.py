@@ -10,7 +10,7 @@ import pandas as pd
 
 
 class Robustness(NamedTuple):
-    """A run's accuracy on a sample of so many validation images.
+    """A run's accuracy on a sample of so many (`total`) validation images.
 
     Attributes:
         sample: identifies it.

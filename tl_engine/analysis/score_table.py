@@ -20,13 +20,8 @@ SCORE_COLUMNS = (
 
 
 class Expected(NamedTuple):
-    """What an arm may be expected to give within a time.
-
-    Attributes:
-        key: (study, arm).
-        runs: that fit into the time, at most as many as the arm has.
-        value: expected highest final score of them, as a share.
-    """
+    """What an arm (study, name) may be expected to give within a time: the highest final score, as
+    a share, of the runs that fit into it, at most as many as the arm has."""
 
     key: tuple[str, str]
     runs: int
@@ -51,12 +46,8 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
 
 def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> pd.DataFrame:
-    """One row per run with SCORE_COLUMNS; a score that was not measured is NaN.
-
-    Args:
-        history: one row per epoch.
-        validation_images: how many images each run's validation accuracy counts.
-    """
+    """One row per run with SCORE_COLUMNS, given its history, a row per epoch, and how many images
+    its validation accuracy counts; a score that was not measured is NaN."""
     if history.empty:
         return pd.DataFrame(columns=list(SCORE_COLUMNS))
     ordered = history.sort_values("epoch", kind="stable")
@@ -138,16 +129,10 @@ def expected_best(values: pd.Series | np.ndarray) -> np.ndarray:
 
 
 def budget_curve(table: pd.DataFrame) -> pd.DataFrame:
-    """The expected best of each arm against the time that so many runs take one after another.
-
-    Args:
-        table: rows of `score_table` of finished runs; those without a score or a time are left
-            out.
-
-    Returns:
-        Columns study, arm, runs (k), seconds (k times the arm's mean cold seconds per run), value
-        (expected best of k).
-    """
+    """The expected best of each arm against the time that so many runs take one after another:
+    columns study, arm, runs (k), seconds (k times the arm's mean cold seconds per run) and value
+    (the expected best of k), of those finished runs in a `score_table` that have a score and a
+    time."""
     rows = []
     complete = table.dropna(subset=["final", "cold_seconds"])
     for (study, arm), of_arm in complete.groupby(["study", "arm"], sort=False):
