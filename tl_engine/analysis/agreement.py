@@ -85,10 +85,8 @@ def seed_disagreement(runs: Sequence[Predictions]) -> Reference:
         row[np.searchsorted(images, run.indices)] = run.predicted
     shares: list[float] = []
     for place, row in enumerate(predicted[:-1]):
-        has_image = row != MISSING
-        later = predicted[place + 1 :, has_image]
-        is_common = later != MISSING
-        common = is_common.sum(axis=1)
-        differing = ((later != row[has_image]) & is_common).sum(axis=1)
+        later = predicted[place + 1 :]
+        is_common = (row != MISSING) & (later != MISSING)
+        common, differing = is_common.sum(axis=1), ((later != row) & is_common).sum(axis=1)
         shares += (differing[common > 0] / common[common > 0]).tolist()
     return Reference(float(np.mean(shares)) if shares else math.nan, len(shares))

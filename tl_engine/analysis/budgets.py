@@ -42,14 +42,14 @@ def steps(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
     """Optimizer steps of a run; the last batch of an epoch may be a small one. `epochs` are those
     that each phase trained, of which one that may end early can have fewer than the recipe."""
     per_epoch = math.ceil(recipe.training_images / recipe.batch_size)
-    return per_epoch * sum(_epochs(recipe, epochs))
+    return per_epoch * (sum(epochs) if epochs else recipe.total_epochs)
 
 
 def forward_equivalents(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
     """Forward passes of one image that the training steps of a run (`epochs` as in `steps`) stand
     for: 1 per image for a head, 3 for all layers, in between by the share of blocks that a phase
     trains."""
-    trained = zip(recipe.phases, _epochs(recipe, epochs), strict=True)
+    trained = zip(recipe.phases, epochs or [phase.epochs for phase in recipe.phases], strict=True)
     per_image = sum(count * (1 + 2 * share_trained(recipe, phase)) for phase, count in trained)
     return recipe.training_images * per_image
 
@@ -59,14 +59,12 @@ def in_words(recipes: Iterable[Recipe]) -> str:
     and the most where they differ, "at most" where a phase may end early."""
     different = set(recipes)
     costs = {(steps(recipe), forward_equivalents(recipe)) for recipe in different}
-    early = any(phase.patience for recipe in different for phase in recipe.phases)
+    is_most = any(phase.patience for recipe in different for phase in recipe.phases)
     spans = [
-        f"{min(of_all):,.0f} to {max(of_all):,.0f}"
-        if max(of_all) > min(of_all)
-        else f"{min(of_all):,.0f}"
-        for of_all in zip(*costs, strict=True)
+        " to ".join(f"{cost:,.0f}" for cost in sorted({min(measure), max(measure)}))
+        for measure in zip(*costs, strict=True)
     ]
-    most = "at most " if early else ""
+    most = "at most " if is_most else ""
     return "a run: {}{} steps, {} forward-equivalents".format(most, *spans) if spans else ""
 
 
@@ -129,7 +127,3 @@ def _ratio(first: float, second: float) -> float:
     if second:
         return first / second
     return 1.0 if first == second else math.inf
-
-
-def _epochs(recipe: Recipe, epochs: Sequence[float] | None) -> Sequence[float]:
-    return [phase.epochs for phase in recipe.phases] if epochs is None else epochs

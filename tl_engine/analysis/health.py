@@ -38,11 +38,8 @@ class Finding(NamedTuple):
 
 
 class Health(NamedTuple):
-    """What befell the runs of a contrast, problems first.
-
-    Attributes:
-        lost: the sentences about runs that are counted at chance.
-    """
+    """What befell the runs of a contrast, problems first; `lost` are sentences about runs that are
+    counted at chance."""
 
     findings: tuple[Finding, ...]
     lost: tuple[str, ...] = ()
@@ -70,7 +67,6 @@ class RunFacts(NamedTuple):
         state: FINISHED, one of LOST, or any other: still on its way.
         sentence: how it ended.
         met: machine, device, threads and data fingerprint, as its processes met them.
-        versions: by library.
     """
 
     arm: str
@@ -83,7 +79,7 @@ class RunFacts(NamedTuple):
 
 def health_of(runs: Sequence[RunFacts]) -> Health:
     """The health check of the runs of two arms, at least one run."""
-    arms = list(dict.fromkeys(run.arm for run in runs))
+    arms = dict.fromkeys(run.arm for run in runs)
     by_arm = [[run for run in runs if run.arm == arm] for arm in arms]
     lost = tuple(sentence for of_arm in by_arm for sentence in _lost(of_arm))
     findings = [Finding(Level.PROBLEM, f"{sentence}.") for sentence in lost]

@@ -1,15 +1,13 @@
 """The interval of a difference over seeds and validation images.
 
-The interval over seeds is about the validation images that were used. Where pairs share images, an
-image that happens to suit one arm does so in many pairs, and no number of seeds averages that out.
-
-The model: in pair k, image i differs by d_ki = difference + seed_k + image_i + rest_ki, crossed,
-nested or overlapping in part. The variance of the mean is that of the pair means, which the
-interval over seeds has, and the variance of image_i times the mean of n_kl / (n_k n_l) over two
-pairs k and l that have n_kl images in common. The products of one image's differences in two pairs
-estimate the variance of image_i (method of moments). Both parts are put together by their squares
-(Zou and Donner 2008), so that the interval is never narrower than the one over seeds; nothing is
-drawn at random.
+Where pairs share images, an image that happens to suit one arm does so in many pairs, and no number
+of seeds averages that out. The model: in pair k, image i differs by
+d_ki = difference + seed_k + image_i + rest_ki, crossed, nested or overlapping in part. The variance
+of the mean is that of the pair means, which the interval over seeds has, and the variance of
+image_i times the mean of n_kl / (n_k n_l) over two pairs k and l that have n_kl images in common.
+The products of one image's differences in two pairs estimate the variance of image_i (method of
+moments). Both parts are put together by their squares (Zou and Donner 2008), so that the interval
+is never narrower than the one over seeds; nothing is drawn at random.
 """
 
 from __future__ import annotations
@@ -34,12 +32,8 @@ class PairImages(NamedTuple):
 
 
 class ImagePart(NamedTuple):
-    """What validation images add to the spread of a mean difference.
-
-    Attributes:
-        variance: of the mean difference, beyond that of the pair means over their number.
-        shared: the mean share of a pair's images that another pair has, 0 to 1.
-    """
+    """What validation images add to the variance of a mean difference, beyond that of the pair
+    means over their number, and the mean share of a pair's images that another pair has, 0 to 1."""
 
     variance: float
     shared: float
@@ -90,10 +84,9 @@ def over_images(
     narrow: Interval | None = None,
     metric: Metric = ACCURACY,
 ) -> OverImages | None:
-    """The verdict's interval over seeds and images; None where the verdict has none.
+    """The verdict's interval over seeds and the images of its pairs; None where it has none.
 
     Args:
-        pairs: those that the verdict is of, image by image.
         narrow: the interval at twice the verdict's level that must lie within the smallest
             difference for two arms to be equivalent (two one-sided tests), where pairs were
             planned; None where the verdict's own must.
@@ -115,11 +108,6 @@ def _stands(outcome: Outcome, wide: Interval, inner: Interval, smallest: float) 
     """Whether the conclusion would stand for other images, in a sentence."""
     if outcome is Outcome.OPEN:
         return "What cannot be told on these images cannot be told of others either."
-    if outcome is Outcome.BETTER and not wide.excludes(smallest) and wide.excludes(0.0):
-        return (
-            "For other images like these the same arm is ahead, but not shown to be by what "
-            "matters."
-        )
     stands = {
         Outcome.BETTER: wide.excludes(smallest),
         Outcome.SMALL: wide.excludes(0.0),
@@ -127,6 +115,9 @@ def _stands(outcome: Outcome, wide: Interval, inner: Interval, smallest: float) 
     }
     if stands[outcome]:
         return "The conclusion stands for other images like these, too."
+    if outcome is Outcome.BETTER and wide.excludes(0.0):
+        ahead = "For other images like these the same arm is ahead"
+        return f"{ahead}, but not shown to be by what matters."
     return "The conclusion is about these images: for others like them it is not shown."
 
 

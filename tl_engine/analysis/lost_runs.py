@@ -18,13 +18,8 @@ from tl_engine.metric import LOSS, Metric
 
 
 class ArmEvidence(NamedTuple):
-    """One arm of a comparison as evidence.
-
-    Attributes:
-        facts: by pair, of its run; of several runs of the one that counts.
-        scores: by pair, of the finished runs that count.
-        classes: of its dataset.
-    """
+    """One arm of a comparison as evidence: by pair the facts of the run that counts, and scores of
+    those that finished; the number of its dataset's classes."""
 
     facts: Mapping[int, RunFacts]
     scores: Mapping[int, float]

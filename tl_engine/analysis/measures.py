@@ -43,13 +43,9 @@ def first_and_last(
 
 
 def spike(before: Sequence[float], after: Sequence[float]) -> Spike | None:
-    """What the switch did; None where either side has too few steps.
-
-    Args:
-        before: losses of the last steps of the phase before. Of a short phase these are all, of
-            which the first half is left out: it tells how that phase itself began.
-        after: of the first steps of the phase that follows.
-    """
+    """What a switch did, from the losses of the last steps before it and the first steps after it;
+    None where either side has too few. Of a short phase, `before` has all steps: its first half is
+    left out, which tells how that phase itself began."""
     earlier, later = _means(before[len(before) // 2 :][-NEAR:]), _means(after)
     if not len(earlier) or not len(later):
         return None

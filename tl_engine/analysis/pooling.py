@@ -5,8 +5,6 @@ seeds is one observation, in however many studies it stands, and the earliest co
 comparison is an unordered pair of recipes; its evidence is every distinct pair of observations, in
 the order in which they were computed. Whatever people do to studies (clone, extend, split, merge,
 delete) changes neither; only the first question put to a comparison can have a plan.
-
-All of it works on plain values, so that a simulation may call what the store calls.
 """
 
 from __future__ import annotations
@@ -32,7 +30,7 @@ class Observed(NamedTuple):
     Attributes:
         recipe, pair: as in a Place.
         ended: when, in anything that sorts.
-        study: id of the study in which it stands.
+        study: id of the one in which it stands.
         score: in the deciding metric, after the last epoch.
         data: fingerprint of its images; empty where it was not noted.
     """
@@ -70,10 +68,8 @@ class Asked(NamedTuple):
 
     def had_seen(self, comparison: Comparison) -> int:
         """Planned pairs of which a run had been computed before it was asked."""
-        return sum(
-            any((recipe, pair) in self.computed_before for recipe in comparison)
-            for pair in self.pairs
-        )
+        seen = {pair for recipe, pair in self.computed_before if recipe in comparison}
+        return sum(pair in seen for pair in self.pairs)
 
 
 class ComparisonEvidence(NamedTuple):
@@ -161,9 +157,7 @@ def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tupl
 
 
 def family_of(
-    shown: Iterable[Comparison],
-    asked: Sequence[Asked],
-    comparable: Callable[[Comparison], bool],
+    shown: Iterable[Comparison], asked: Iterable[Asked], comparable: Callable[[Comparison], bool]
 ) -> set[Comparison]:
     """The comparisons among which Holm corrects: the shown ones, and all of studies that are
     connected with them, directly or through others, by asking the same comparison. So a question

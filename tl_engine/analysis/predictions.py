@@ -1,5 +1,4 @@
-"""What runs predicted of validation images: row by row, so that every number has its images, and
-counted as confusions.
+"""What runs predicted of validation images, row by row, so that every number has its images.
 
 Functions of two sets of predictions raise a ComparisonError unless both are of the same images in
 the same order.
@@ -21,16 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """A row per run and image; of probabilities only the highest is kept.
-
-    Attributes:
-        predicted: classes (n,), those of the highest probability.
-        confidences: its probability (n,), 0 to 1.
-        labels: true classes (n,).
-        indices: positions (n,) in the dataset's published array.
-        pairs: the number (n,) of each row's paired seed.
-        classes: how many there are.
-    """
+    """A row per run and image: the class of the highest probability, which is its confidence (0 to
+    1), the true class, the image's position in the dataset's published array, the number of the
+    pair; (n,) each, and how many classes there are."""
 
     predicted: np.ndarray
     confidences: np.ndarray

@@ -61,13 +61,14 @@ def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> 
         (math.nan, math.nan) if math.isnan(right) else wilson_interval(int(right), total)
         for right, total in zip(correct, totals, strict=True)
     ]
+    low, high = np.transpose(bounds)
     table = last.assign(
         final=last["val_accuracy"],
         final_loss=last["val_loss"],
         correct=correct,
         total=totals,
-        low=[low for low, _ in bounds],
-        high=[high for _, high in bounds],
+        low=low,
+        high=high,
         best=best,
         best_epoch=ordered[is_best].groupby("run")["epoch"].min(),
         train_accuracy=last["accuracy"],

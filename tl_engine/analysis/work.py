@@ -9,7 +9,6 @@ on this machine, in finished runs or by `learning/timing.py`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tl_engine.data.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES
@@ -91,16 +90,9 @@ def robustness_work(recipe: Recipe) -> int:
     return min(recipe.validation_images, SAMPLE) * (1 + len(CORRUPTIONS) * SEVERITIES)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Seconds that a run of a recipe takes here, and the rates behind them.
-
-    Attributes:
-        seconds: from claiming the run to its last file.
-        phases: of which in each phase.
-        reading: of which once, for what is constant below it.
-        images_per_second: training, in each phase.
-    """
+class Estimate(NamedTuple):
+    """Seconds that a run takes here, from claiming it to its last file: of which in each phase, and
+    of these once, for what is constant below it (`reading`); images trained per second."""
 
     seconds: float
     phases: tuple[float, ...]
@@ -148,10 +140,9 @@ def estimate(recipe: Recipe, measurements: Iterable[Mapping[str, Any]]) -> Estim
 def measurements_of(
     recipe: Recipe, phases: Iterable[Mapping[str, Any]], forward: float | None, startup: float
 ) -> Iterator[dict[str, Any]]:
-    """What a finished run's timings teach about its kinds of steps.
+    """What the timings of a finished run's phases teach about its kinds of steps.
 
     Args:
-        phases: timings as the trainer leaves them in scores.json.
         forward: seconds in which an image passed the whole network; None where none did.
         startup: seconds from claiming the run to its first phase.
     """

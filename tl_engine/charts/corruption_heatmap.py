@@ -21,7 +21,7 @@ def robustness_difference(
     """A minus B on corrupted images, in percentage points.
 
     Args:
-        cells: as analysis.robustness.mean_difference gives it; empty for none.
+        cells: as analysis.paired_scores.mean_difference gives it; empty for none.
         pairs: that it is the mean of.
         images: on which every run was measured.
     """
@@ -44,7 +44,7 @@ def robustness_accuracy(cells: pd.DataFrame, runs: int, images: int, name: str) 
     """An arm's accuracy on corrupted images, in percent.
 
     Args:
-        cells: as analysis.robustness.mean_accuracy gives it; empty for none.
+        cells: as analysis.paired_scores.mean_accuracy gives it; empty for none.
         runs: that it is the mean of.
         images: on which every run was measured.
     """

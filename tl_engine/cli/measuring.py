@@ -8,7 +8,7 @@ import sys
 import tempfile
 from typing import Any
 
-from tl_engine.analysis.robustness import Robustness
+from tl_engine.analysis.paired_scores import Robustness
 from tl_engine.cli.printing import add_command, confirm, count, print_json, print_table, say, whole
 from tl_engine.errors import Problem, RecipeError
 from tl_engine.execution.evaluation import COMMANDS, evaluate

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
+from tl_engine.analysis.paired_scores import Robustness, mean_accuracy, mean_difference
 from tl_engine.charts.corruption_heatmap import robustness_accuracy, robustness_difference
 from tl_engine.data.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
