@@ -22,14 +22,9 @@ TOLERANCE = 0.05
 
 
 class Budget(NamedTuple):
-    """What one run of an arm costs.
-
-    Attributes:
-        steps, forward_equivalents: as the functions of these names count them.
-        forward_passes: those that Thaw makes where every phase trains all its epochs, with cached
-            features, measurements and the test split included.
-        cold_seconds, seconds: means of the runs, as if no result were reused, and as spent.
-    """
+    """What one run of an arm costs: `steps` and `forward_equivalents`; the forward passes that Thaw
+    makes where every phase trains all its epochs, with cached features, measurements and the test
+    split included; mean seconds of the runs, as if no result were reused, and as spent."""
 
     steps: float
     forward_equivalents: float

@@ -25,13 +25,9 @@ TEMPERATURES = (0.05, 20.0)
 
 
 class Calibration(NamedTuple):
-    """How one run's probabilities fit what happened.
-
-    Attributes:
-        bins, error, null, loss, brier, temperature: of `reliability`, `calibration_error`,
-            `null_errors`, `mean_loss`, `brier_score` and `fitted_temperature`.
-        accuracy: a share.
-    """
+    """How one run's probabilities fit what happened: its accuracy as a share, and the results of
+    `reliability`, `calibration_error`, `null_errors`, `mean_loss`, `brier_score` and
+    `fitted_temperature`."""
 
     bins: pd.DataFrame
     accuracy: float

@@ -11,12 +11,9 @@ import pandas as pd
 
 
 class Axis(NamedTuple):
-    """What learning curves can be drawn against: its title below the chart, and where it is chosen.
-
-    Attributes:
-        column: of the history, what each epoch adds; empty for the number of the epoch.
-        is_work: whether `analysis.budgets.per_epoch` adds the column to a history.
-    """
+    """What learning curves can be drawn against: its title below the chart, and where it is chosen;
+    the column of what each epoch adds, empty for the number of the epoch, and whether
+    `analysis.budgets.per_epoch` adds it to a history."""
 
     title: str
     short: str

@@ -60,14 +60,9 @@ class Health(NamedTuple):
 
 
 class RunFacts(NamedTuple):
-    """A run as the health check sees it.
-
-    Attributes:
-        arm: its arm's title.
-        state: FINISHED, one of LOST, or any other: still on its way.
-        sentence: how it ended.
-        met: machine, device, threads and data fingerprint, as its processes met them.
-    """
+    """A run as the health check sees it: its arm's title; its state, FINISHED, one of LOST or any
+    other, still on its way; how it ended; machine, device, threads and data fingerprint as its
+    processes met them; versions by library."""
 
     arm: str
     pair: int

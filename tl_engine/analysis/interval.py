@@ -168,10 +168,8 @@ def sequence_p(sample: Sample, variance: float) -> float:
         return 1.0
     pairs, freedom, square = sample.pairs, sample.pairs - 1, sample.t**2
     ratio = 1 / (1 + pairs * variance)
-    log_e = 0.5 * math.log(ratio) + pairs / 2 * (
-        math.log1p(square / freedom) - math.log1p(ratio * square / freedom)
-    )
-    return math.exp(-max(log_e, 0.0))
+    gain = math.log1p(square / freedom) - math.log1p(ratio * square / freedom)
+    return math.exp(-max(0.5 * math.log(ratio) + pairs / 2 * gain, 0.0))
 
 
 def confidence_sequence(differences: np.ndarray) -> Interval:

@@ -24,14 +24,8 @@ from tl_engine.analysis.verdict import holm
 
 
 class Robustness(NamedTuple):
-    """A run's accuracy on a sample of so many (`total`) validation images.
-
-    Attributes:
-        sample: identifies it.
-        clean: accuracy on the sample as it is, 0 to 1.
-        corrupted: (corruptions, severities) accuracies, 0 to 1.
-        names: of the corruptions.
-    """
+    """A run's accuracy, 0 to 1, on the `total` validation images that `sample` identifies: as they
+    are, and corrupted (corruptions, severities)."""
 
     total: int
     sample: str
@@ -53,14 +47,9 @@ class Robustness(NamedTuple):
 
 
 class PairedScores(NamedTuple):
-    """Two arms over the pairs that both have.
-
-    Attributes:
-        pairs: how many.
-        first, second: mean score of each, as a share; NaN without a pair.
-        interval: 95 % interval of first minus second; None for fewer than four pairs, and where
-            all of them differ by the same.
-    """
+    """Two arms over the pairs that both have: how many, the mean score of each as a share (NaN
+    without a pair), and the 95 % interval of first minus second; None for fewer than four pairs,
+    and where all of them differ by the same."""
 
     pairs: int
     first: float
@@ -122,12 +111,8 @@ def _class_row(first: np.ndarray, second: np.ndarray) -> tuple[float, ...]:
 
 def confidence_fan(pairs: Pairs, alpha: float = ALPHA) -> pd.DataFrame:
     """The mean difference after each pair from the second on, with the confidence sequence that the
-    verdict would have had there at its level.
-
-    Returns:
-        Columns pairs, difference, low, high; the band is infinite where there is none yet:
-        under four pairs, and where all differ by the same.
-    """
+    verdict would have had there at its level: columns pairs, difference, low, high. The band is
+    infinite where there is none yet: under four pairs, and where all differ by the same."""
     values = np.asarray(pairs.differences, float)
     rows = []
     for count in range(2, len(values) + 1):

@@ -25,15 +25,9 @@ Place = tuple[str, int]
 
 
 class Observed(NamedTuple):
-    """A run that was computed to its end.
-
-    Attributes:
-        recipe, pair: as in a Place.
-        ended: when, in anything that sorts.
-        study: id of the one in which it stands.
-        score: in the deciding metric, after the last epoch.
-        data: fingerprint of its images; empty where it was not noted.
-    """
+    """A run of a Place that was computed to its end: when, in anything that sorts; id of its study;
+    score in the deciding metric, after the last epoch; fingerprint of its images, empty where it
+    was not noted."""
 
     recipe: str
     pair: int

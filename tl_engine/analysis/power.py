@@ -29,11 +29,8 @@ class MorePairs(NamedTuple):
 
 
 def power(effect: float, pairs: int, *, alpha: float = ALPHA) -> float:
-    """How often the t interval of so many pairs excludes 0, on either side.
-
-    Args:
-        effect: the true difference over the standard deviation of the paired differences.
-        alpha: one minus the interval's confidence.
+    """How often the t interval of so many pairs, at a confidence of 1 - alpha, excludes 0, on
+    either side. The effect is the true difference over the standard deviation of the paired ones.
     """
     from scipy.special import nctdtr
 

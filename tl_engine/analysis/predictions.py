@@ -111,12 +111,9 @@ def only_in_first(first: Predictions, second: Predictions, true: int, predicted:
 def once_each(
     predictions: Predictions, positions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each image once, where it comes first among the positions (m,).
-
-    Returns:
-        positions (k,), in how many of the m rows each image is (k,), and in how many rows of all
-        (k,): where each seed draws its own validation split, not every run has every image.
-    """
+    """Each image once: where it comes first among the positions (m,), in how many of these it is,
+    and in how many rows of all, (k,) each: where each seed draws its own validation split, not
+    every run has every image."""
     images, rows = np.unique(predictions.indices, return_counts=True)
     found, firsts, times = np.unique(
         predictions.indices[positions], return_index=True, return_counts=True

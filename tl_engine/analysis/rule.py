@@ -70,13 +70,8 @@ class Pairs(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """One way in which the rule may decide.
-
-    Attributes:
-        values: (n,) the differences that it looks at.
-        share: of the level that it decides at.
-        variance: of the sequence's prior; None for the planned analysis.
-    """
+    """One way in which the rule may decide: by the differences (n,) that it looks at, at its share
+    of the level, with the variance of the sequence's prior; None for the planned analysis."""
 
     values: np.ndarray
     sample: Sample
