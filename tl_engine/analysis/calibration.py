@@ -152,17 +152,17 @@ def _lowest(function: Callable[[float], float], low: float, high: float) -> floa
     """Where a function with one valley is lowest, by golden section; 24 MB of scipy.optimize do
     it no better."""
     golden = (math.sqrt(5) - 1) / 2
-    one, other = high - golden * (high - low), low + golden * (high - low)
-    at_one, at_other = function(one), function(other)
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = function(left), function(right)
     while high - low > 1e-4:
-        if at_one < at_other:
-            high, other, at_other = other, one, at_one
-            one = high - golden * (high - low)
-            at_one = function(one)
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = function(left)
         else:
-            low, one, at_one = one, other, at_other
-            other = low + golden * (high - low)
-            at_other = function(other)
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = function(right)
     return (low + high) / 2
 
 

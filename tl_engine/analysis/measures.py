@@ -67,9 +67,9 @@ def linear_cka(first: np.ndarray, second: np.ndarray) -> float:
     features there are per image; an estimate, so it may come out slightly below 0. NaN where the
     features of all images are equal in either set.
     """
-    one, other = _kernel(first), _kernel(second)
-    own = _hsic(one, one) * _hsic(other, other)
-    return float(_hsic(one, other) / np.sqrt(own)) if own > 0 else math.nan
+    first, second = _kernel(first), _kernel(second)
+    own = _hsic(first, first) * _hsic(second, second)
+    return float(_hsic(first, second) / np.sqrt(own)) if own > 0 else math.nan
 
 
 def _kernel(features: np.ndarray) -> np.ndarray:
@@ -80,11 +80,11 @@ def _kernel(features: np.ndarray) -> np.ndarray:
     return kernel
 
 
-def _hsic(one: np.ndarray, other: np.ndarray) -> float:
-    n = len(one)
-    sums = one.sum() * other.sum() / ((n - 1) * (n - 2))
-    crossed = 2 * (one.sum(axis=0) @ other.sum(axis=0)) / (n - 2)
-    return float((np.vdot(one, other) + sums - crossed) / (n * (n - 3)))
+def _hsic(first: np.ndarray, second: np.ndarray) -> float:
+    n = len(first)
+    sums = first.sum() * second.sum() / ((n - 1) * (n - 2))
+    crossed = 2 * (first.sum(axis=0) @ second.sum(axis=0)) / (n - 2)
+    return float((np.vdot(first, second) + sums - crossed) / (n * (n - 3)))
 
 
 def refitted_accuracy(
@@ -170,11 +170,11 @@ def _squares(array: np.ndarray, reference: np.ndarray | None = None) -> float:
     memory as training. Not by BLAS, whose threads wait by spinning, on cores that train.
     """
     flat = array.reshape(-1)
-    other = None if reference is None else reference.reshape(-1)
+    origin = None if reference is None else reference.reshape(-1)
     total = 0.0
     for start in range(0, len(flat), PIECE):
         piece = flat[start : start + PIECE].astype(np.float64)
-        if other is not None:
-            piece -= other[start : start + PIECE]
+        if origin is not None:
+            piece -= origin[start : start + PIECE]
         total += float(np.einsum("i,i->", piece, piece))
     return total

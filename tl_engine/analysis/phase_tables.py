@@ -42,8 +42,8 @@ def has_diagnosis(phases: Iterable[Mapping[str, Any]]) -> bool:
 
 def why_not(phases: Iterable[Mapping[str, Any]]) -> str:
     """What kept a run from being looked at, in a sentence; empty where nothing is recorded."""
-    diagnoses = (phase.get("diagnosis", {}) for phase in phases)
-    return next((one["skipped"] for one in diagnoses if "skipped" in one), "")
+    reasons = (phase.get("diagnosis", {}).get("skipped") for phase in phases)
+    return next(filter(None, reasons), "")
 
 
 def states(runs: Iterable[RunPhases]) -> pd.DataFrame:
@@ -135,8 +135,8 @@ def by_phase(runs: list[RunPhases]) -> pd.DataFrame:
     starts = measured[~measured["is_end"]][[*KEYS, "loss", "energy"]]
     joined = measured[measured["is_end"]][[*KEYS, "head_drift", "floor"]]
     moved = deep[deep["is_end"]].groupby(KEYS, sort=False)["means_drift"].max().reset_index()
-    for other in (starts, moved, barriers(paths(runs)), switches(runs)):
-        joined = joined.merge(other, on=KEYS, how="left")
+    for frame in (starts, moved, barriers(paths(runs)), switches(runs)):
+        joined = joined.merge(frame, on=KEYS, how="left")
     return joined
 
 

@@ -61,7 +61,7 @@ class Asked(NamedTuple):
         return comparison <= set(self.recipes)
 
     def had_seen(self, comparison: Comparison) -> int:
-        """Planned pairs of which a run had been computed before it was asked."""
+        """Planned pairs of which a run had been computed before it was created."""
         seen = {pair for recipe, pair in self.computed_before if recipe in comparison}
         return sum(pair in seen for pair in self.pairs)
 
@@ -142,11 +142,13 @@ def pairs_of_evidence(evidence: ComparisonEvidence, first: str, second: str, sig
 def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tuple[int, ...]:
     """Numbers of the pairs that were fixed before any of them was computed, those of the first
     study of at least four pairs that asked, where it decides by this metric; else empty."""
-    questions = [one for one in asked if one.asks(comparison) and len(one.pairs) >= LEAST_PAIRS]
-    if not questions:
+    asking = [
+        study for study in asked if study.asks(comparison) and len(study.pairs) >= LEAST_PAIRS
+    ]
+    if not asking:
         return ()
     # Of those of one second, the one that had seen less was first.
-    first = min(questions, key=lambda one: (one.created, one.had_seen(comparison), one.study))
+    first = min(asking, key=lambda study: (study.created, study.had_seen(comparison), study.study))
     return first.pairs if first.metric == metric and not first.had_seen(comparison) else ()
 
 
