@@ -12,24 +12,21 @@ import pandas as pd
 
 class Axis(NamedTuple):
     """What learning curves can be drawn against: its title below the chart, and where it is chosen;
-    the column of what each epoch adds, empty for the number of the epoch, and whether
-    `analysis.budgets.per_epoch` adds it to a history."""
+    the column of what each epoch adds, empty for the number of the epoch."""
 
     title: str
     short: str
     column: str
-    is_work: bool = False
 
 
 AXES = {
     "epoch": Axis("Epoch", "Epochs", ""),
     "images": Axis("Training images seen", "Images seen", "images"),
-    "steps": Axis("Optimizer steps", "Steps", "steps", is_work=True),
+    "steps": Axis("Optimizer steps", "Steps", "steps"),
     "forward_equivalents": Axis(
         "Forward-equivalents: a step costs 1 per image for a head, 3 for all",
         "Forward-equivalents",
         "forward_equivalents",
-        is_work=True,
     ),
     "seconds": Axis(
         "Seconds of training and measuring, nothing computed before",
@@ -37,7 +34,8 @@ AXES = {
         "cold_seconds",
     ),
 }
-WORK = tuple(name for name, axis in AXES.items() if axis.is_work)
+WORK = ("steps", "forward_equivalents")
+"""Axes whose columns `analysis.budgets.per_epoch` adds to a history."""
 
 
 def with_axes(history: pd.DataFrame) -> pd.DataFrame:

@@ -28,8 +28,8 @@ class Expected(NamedTuple):
     value: float
 
 
-def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927).
+def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % score interval of a share (Wilson 1927).
 
     Raises:
         ValueError: unless 0 <= correct <= total and total >= 1.
@@ -38,7 +38,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
     if not 0 <= correct <= total or total < 1:
         raise ValueError(f"Right must be 0 to {total} of at least one image, got {correct}.")
-    z, share = float(ndtri((1 + confidence) / 2)), correct / total
+    z, share = float(ndtri((1 + 0.95) / 2)), correct / total
     middle = share + z**2 / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
     low, high = (float((middle + side * half) / (1 + z**2 / total)) for side in (-1, 1))
