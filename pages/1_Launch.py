@@ -8,10 +8,9 @@ from itertools import cycle
 
 import streamlit as st
 
+from tl_engine.analysis.contrast import differences
 from tl_engine.analysis.loss_floor import floor_warning
-from tl_engine.analysis.rates import Estimate, estimate, missing_rates
-from tl_engine.analysis.settings_diff import differences
-from tl_engine.analysis.work import sizes_of
+from tl_engine.analysis.work import Estimate, estimate, missing_rates, sizes_of
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.svg_pictures import phases_svg
 from tl_engine.data.registry import checked_study

@@ -17,7 +17,7 @@ import pytest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_recipe
 from tests.helpers import command, wait_until
-from tl_engine.analysis.rates import rate_key
+from tl_engine.analysis.work import rate_key
 from tl_engine.cli import main
 from tl_engine.data.corruptions import sample_of
 from tl_engine.data.sources import load as load_images

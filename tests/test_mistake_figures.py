@@ -9,7 +9,7 @@ import pytest
 
 from tests.test_charts import HOSTILE
 from tl_engine.analysis.calibration import reliability
-from tl_engine.analysis.class_deltas import class_deltas
+from tl_engine.analysis.paired_scores import class_deltas
 from tl_engine.charts.class_scores import class_differences
 from tl_engine.charts.heat_maps import confusion_difference, confusion_matrix
 from tl_engine.charts.heatmap_cells import CLICKABLE, clickable

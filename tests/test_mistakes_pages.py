@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests import fake_run
 from tests.test_pages import assert_whole, tables, words
-from tl_engine.analysis.confusion import confusion_counts
+from tl_engine.analysis.predictions import confusion_counts
 from tl_engine.data import sources
 from tl_engine.data.splits import published_validation
 from tl_engine.runs import ClaimedRun, RunState, RunStore

@@ -7,8 +7,8 @@ import pytest
 
 from tests.conftest import PROJECT
 from tests.test_pages import visit
-from tl_engine.analysis.rates import rate_key
-from tl_engine.analysis.settings_diff import differences
+from tl_engine.analysis.contrast import differences
+from tl_engine.analysis.work import rate_key
 from tl_engine.catalog.settings import Choice, Entry, Switch, Whole
 from tl_engine.cli.study_options import setting, settings_table
 from tl_engine.errors import RecipeError

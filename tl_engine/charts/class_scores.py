@@ -73,7 +73,7 @@ def class_differences(
     second: str,
     colours: tuple[str, str],
 ) -> go.Figure:
-    """A dot per class (`analysis.class_deltas.class_deltas`) in the colour of the arm that
+    """A dot per class (`analysis.paired_scores.class_deltas`) in the colour of the arm that
     recognises it more often: filled where the difference holds among all classes (Holm), hollow
     where it does not."""
     drawn = frame[frame["pairs"] > 0].sort_values("difference", kind="stable")

@@ -30,7 +30,7 @@ def confidence_fan(
     """The mean difference of two arms against the number of pairs, with its confidence sequence.
 
     Args:
-        fan: as `analysis.fan.confidence_fan` returns it; where its band is infinite none is drawn.
+        fan: of `analysis.paired_scores.confidence_fan`; where its band is infinite none is drawn.
         smallest: the smallest difference that matters, in the metric's column: the dashed lines.
         planned: pairs that were planned: the dotted line; 0 where nobody fixed a number.
         words: what the subtitle says of n, split and metric.

@@ -21,7 +21,7 @@ from tl_engine.charts.style import (
 
 def budget_curve(curve: pd.DataFrame, arms: Arms, at: float | None = None) -> go.Figure:
     """A stair per arm: with time for k runs, and not for one more, the expected best of k, as
-    `analysis.best_of.budget_curve` gives it; a dotted line stands at so many seconds."""
+    `analysis.score_table.budget_curve` gives it; a dotted line stands at so many seconds."""
     made = figure(
         "The best one may expect for the time",
         f"accuracy, validation split, last epoch, {seeds_of(curve, 'runs')}<br>"

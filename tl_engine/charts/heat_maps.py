@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.confusion import difference, row_shares
+from tl_engine.analysis.predictions import difference_in_points, row_shares
 from tl_engine.charts.heatmap_cells import PERCENT, of_difference
 from tl_engine.charts.style import ARMS, figure, hover, say_empty
 from tl_engine.data.corruptions import CORRUPTIONS
@@ -48,7 +48,7 @@ def confusion_difference(
 ) -> go.Figure:
     """A minus B, in percentage points of the true class, so that different totals compare; in their
     colours (hex)."""
-    points = difference(counts_a, counts_b)
+    points = difference_in_points(counts_a, counts_b)
     mark_a, mark_b = (f'<span style="color:{colour}">■</span>' for colour in colours)
     made = _matrix(
         "The difference of the two",
@@ -105,7 +105,7 @@ def _matrix(
 def robustness_difference(
     cells: pd.DataFrame, pairs: int, images: int, name_a: str, name_b: str
 ) -> go.Figure:
-    """A minus B on corrupted images, in percentage points: `analysis.robustness.mean_difference` of
+    """A minus B on corrupted images, in percentage points: `analysis.paired_scores.mean_difference` of
     so many pairs, each run measured on so many images; empty for none."""
     a, b = markup(name_a, 28), markup(name_b, 28)
     made = _corruptions(
@@ -123,7 +123,7 @@ def robustness_difference(
 
 
 def robustness_accuracy(cells: pd.DataFrame, runs: int, images: int, name: str) -> go.Figure:
-    """An arm's accuracy on corrupted images, in percent: `analysis.robustness.mean_accuracy` of so
+    """An arm's accuracy on corrupted images, in percent: `analysis.paired_scores.mean_accuracy` of so
     many runs, each measured on so many images; empty for none."""
     made = _corruptions(
         markup(name, 40),

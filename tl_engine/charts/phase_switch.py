@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.steps import EDGE
+from tl_engine.analysis.measures import EDGE
 from tl_engine.charts.arm_style import Arms, add_losses, arms_figure, of_arm, seeds_of
 from tl_engine.charts.style import NEUTRAL, hover, layers, say_empty, translucent
 from tl_engine.text import markup

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from tl_engine.analysis.contrast import differences
 from tl_engine.analysis.score_table import arm_summary, score_table
-from tl_engine.analysis.settings_diff import differences
 from tl_engine.cli.printing import print_json
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.report.arms import arms_of, finished, question_of

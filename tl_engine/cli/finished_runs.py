@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tl_engine.analysis.robustness import Robustness
+from tl_engine.analysis.paired_scores import Robustness
 from tl_engine.cli.printing import confirm, print_json, print_table
 from tl_engine.data.sandbox import read_file, read_upload
 from tl_engine.errors import ImageError, StoreError

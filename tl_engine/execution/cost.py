@@ -8,7 +8,11 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from tl_engine.analysis.rates import Estimate, estimate, missing_rates
+from tl_engine.analysis.work import (
+    Estimate,
+    estimate,
+    missing_rates,
+)
 from tl_engine.machine import work_in_background
 from tl_engine.recipe import Recipe
 from tl_engine.runs import RunStore

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from tl_engine.analysis.rates import latest_rate, rate_key
-from tl_engine.analysis.work import robustness_work, test_work
+from tl_engine.analysis.work import latest_rate, rate_key, robustness_work, test_work
 from tl_engine.data.duplicates import duplicates_of
 from tl_engine.errors import StoreError, ThawError, sentence_about
 from tl_engine.execution.launcher import launcher

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.analysis import readout
+from tl_engine.analysis import measures
 from tl_engine.learning.scoring import finite_or_none
 from tl_engine.learning.variables import Weights, head_keys, keys_by_block, keys_of
 from tl_engine.recipe import Phase, Recipe
@@ -40,7 +40,7 @@ def of_first_step(
         free = [key for key in keys if key in norms]
         if free:
             gradient = float(np.hypot.reduce([norms[key] for key in free]))
-            relative = readout.relative(gradient, readout.norm([start[key] for key in free]))
+            relative = measures.relative(gradient, measures.norm([start[key] for key in free]))
             numbers = {"gradient": finite_or_none(gradient), "relative": finite_or_none(relative)}
             rows.append({"title": title, **numbers})
     return rows
@@ -56,4 +56,4 @@ def _gradient_norms(optimizer: keras.optimizers.Optimizer, phase: Phase) -> list
         momentums, scale = optimizer.momentums, float(optimizer.learning_rate)
     else:
         momentums, scale = optimizer._momentums, 1 - optimizer.beta_1
-    return [readout.norm([np.asarray(m)]) / scale for m in momentums]
+    return [measures.norm([np.asarray(m)]) / scale for m in momentums]

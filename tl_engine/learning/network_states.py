@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.analysis import readout
-from tl_engine.analysis.cka import linear_cka
+from tl_engine.analysis import measures
 from tl_engine.analysis.loss_floor import loss_floor
 from tl_engine.learning.activations import ActivationReader, Activations
 from tl_engine.learning.scoring import finite_or_none, score
@@ -45,15 +44,15 @@ class NetworkStates:
         for name, part in parts.items():
             probabilities = reader.probabilities(current.of(part), weights)
             numbers |= {f"{name}{k}": value for k, value in score(probabilities, labels).items()}
-            numbers[f"{name}energy"] = readout.energy(probabilities, labels)
-            distortion = readout.distortion(current.body[part], reference.body[part])
+            numbers[f"{name}energy"] = measures.energy(probabilities, labels)
+            distortion = measures.distortion(current.body[part], reference.body[part])
             numbers[f"{name}distortion"] = distortion
         clean, corrupted = (current.body[part] for part in parts.values())
-        linear_probe = readout.refitted_accuracy(clean, labels, [clean, corrupted])
+        linear_probe = measures.refitted_accuracy(clean, labels, [clean, corrupted])
         numbers["refitted"], numbers["corrupted_refitted"] = linear_probe
         kernel, bias = (weights[key] for key in reader.head)
-        numbers["head_norm"] = readout.norm([kernel])
-        numbers["head_drift"] = readout.drift([kernel], [first[reader.head[0]]])
+        numbers["head_norm"] = measures.norm([kernel])
+        numbers["head_drift"] = measures.drift([kernel], [first[reader.head[0]]])
         numbers["floor"] = loss_floor(kernel, bias) if self._softmax else None
         numbers = {name: finite_or_none(value) for name, value in numbers.items()}
         return {**numbers, "blocks": self._blocks(weights, current)}
@@ -76,11 +75,11 @@ class NetworkStates:
         (now, means, variances), (then, first_means, first_variances) = (
             [[arrays[key] for key in part] for part in keys] for arrays in (weights, self.first)
         )
-        means_drift, variances_drift = readout.statistics_drift(
+        means_drift, variances_drift = measures.statistics_drift(
             means, variances, first_means, first_variances
         )
         numbers = {
-            "drift": readout.drift(now, then),
+            "drift": measures.drift(now, then),
             "means_drift": means_drift,
             "variances_drift": variances_drift,
             "cka": self._cka(title, current),
@@ -95,7 +94,7 @@ class NetworkStates:
         if current is reference:
             return 1.0
         clean = slice(0, len(self._labels))
-        return linear_cka(current.blocks[title][clean], reference.blocks[title][clean])
+        return measures.linear_cka(current.blocks[title][clean], reference.blocks[title][clean])
 
 
 class Interpolated(Mapping[str, np.ndarray]):

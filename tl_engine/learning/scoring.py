@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.analysis.confusion import confusion_counts
+from tl_engine.analysis.predictions import confusion_counts
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.analysis.rates import rate_key
+from tl_engine.analysis.work import rate_key
 from tl_engine.data.splits import Split
 from tl_engine.learning.batches import EVALUATION_BATCH, InferenceGraph
 from tl_engine.learning.network import Network, PhaseGraphs

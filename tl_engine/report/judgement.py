@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from tl_engine.analysis.contrast import Contrast, contrast
-from tl_engine.analysis.family import decide_all, holm
 from tl_engine.analysis.health import Health, health_of
 from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.lost_runs import ArmEvidence, with_lost, withheld
 from tl_engine.analysis.pooling import Asked, ComparisonEvidence, pairs_of_evidence
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import finals_of, pairs_frame, pairs_of
-from tl_engine.analysis.verdict import Outcome, Verdict
+from tl_engine.analysis.verdict import Outcome, Verdict, decide_all, holm
 from tl_engine.metric import Metric
 from tl_engine.report.arms import Arm, Question, budgets_of, finished, why_none
 from tl_engine.report.evidence_pool import EvidencePool, facts_of

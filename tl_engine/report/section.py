@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.misclassified import once_each
-from tl_engine.analysis.predictions import Predictions
+from tl_engine.analysis.predictions import Predictions, once_each
 from tl_engine.charts.style import titles_of, with_line
 from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
 from tl_engine.data.sources import load

@@ -18,7 +18,7 @@ from tl_engine.analysis.agreement import (
     mcnemar_p,
     seed_disagreement,
 )
-from tl_engine.analysis.misclassified import by_confidence
+from tl_engine.analysis.predictions import by_confidence
 from tl_engine.charts.image_scores import agreement_matrix, apart_bars
 from tl_engine.charts.style import NEUTRAL
 from tl_engine.errors import ThawError

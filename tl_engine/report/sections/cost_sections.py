@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.best_of import best_within
-from tl_engine.analysis.best_of import budget_curve as curve_of
 from tl_engine.analysis.budgets import (
     TOLERANCE,
     Budget,
@@ -17,8 +15,11 @@ from tl_engine.analysis.budgets import (
     forward_equivalents,
     times_as_much,
 )
-from tl_engine.analysis.settings_diff import MISSING
+from tl_engine.analysis.contrast import MISSING
+from tl_engine.analysis.score_table import best_within
+from tl_engine.analysis.score_table import budget_curve as curve_of
 from tl_engine.charts.arm_style import seeds_of
+from tl_engine.charts.budget_curve import budget_curve as draw_curve
 from tl_engine.charts.cost_curves import budget_curve as draw_curve
 from tl_engine.charts.cost_curves import frontier as draw_frontier
 from tl_engine.charts.factors import interaction

@@ -8,9 +8,15 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.confusion import confusion_counts
-from tl_engine.analysis.misclassified import confused_pairs, in_cell, misclassified, only_in_first
-from tl_engine.analysis.predictions import Predictions, check_same_images
+from tl_engine.analysis.predictions import (
+    Predictions,
+    check_same_images,
+    confused_pairs,
+    confusion_counts,
+    in_cell,
+    misclassified,
+    only_in_first,
+)
 from tl_engine.charts.heat_maps import confusion_difference, confusion_matrix
 from tl_engine.charts.heatmap_cells import Cell
 from tl_engine.charts.style import ARMS

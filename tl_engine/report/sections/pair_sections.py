@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from tl_engine.analysis.budgets import times_as_much
-from tl_engine.analysis.fan import confidence_fan as fan_of
 from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
 from tl_engine.analysis.narrator import narrate
+from tl_engine.analysis.paired_scores import confidence_fan as fan_of
 from tl_engine.analysis.paired_scores import paired_scores
 from tl_engine.charts.confidence_fan import confidence_fan
 from tl_engine.charts.pair_points import paired_slopes

@@ -7,9 +7,9 @@ from math import isnan
 import pandas as pd
 
 from tl_engine.analysis.budgets import per_epoch
+from tl_engine.analysis.contrast import differences, narrow
 from tl_engine.analysis.curve_means import WORK
 from tl_engine.analysis.score_table import arm_summary
-from tl_engine.analysis.settings_diff import differences, narrow
 from tl_engine.charts.final_points import final_scores
 from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.metric import METRICS

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from tl_engine.analysis.calibration import TEMPERATURES, Calibration, in_a_sentence
-from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
+from tl_engine.analysis.paired_scores import Robustness, mean_accuracy, mean_difference
 from tl_engine.charts.corruption_heatmap import robustness_accuracy, robustness_difference
 from tl_engine.charts.reliability_diagram import reliability_diagram
 from tl_engine.data.corruptions import SAMPLE
