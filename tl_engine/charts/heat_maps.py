@@ -105,7 +105,7 @@ def _matrix(
 def robustness_difference(
     cells: pd.DataFrame, pairs: int, images: int, name_a: str, name_b: str
 ) -> go.Figure:
-    """A minus B on corrupted images, in percentage points: `mean_difference` of paired scores over so
+    """A minus B on corrupted images, in percentage points: `paired_scores.mean_difference` of so
     many pairs, each run measured on so many images; empty for none."""
     a, b = markup(name_a, 28), markup(name_b, 28)
     made = _corruptions(
