@@ -20,7 +20,7 @@ TIMES = {
     "cold": "cold time (s)",
     "total": "total time (s)",
 }
-"""Times of `runs.times`, with their names in words."""
+"""The fields of `runs.summary.Times` in words."""
 EPOCH_COLUMNS = (
     *("epoch", "trainable", "learning_rate", "seconds"),
     *("loss", "accuracy", "val_loss", "val_accuracy"),
@@ -59,7 +59,7 @@ def show(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """One run in a line; its times are those of `runs.times`, in seconds."""
+    """One run in a line; its times are those of `runs.summary.Times`, in seconds."""
     found = summarise(run)
     return {
         "run": run.id,

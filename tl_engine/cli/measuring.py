@@ -15,9 +15,9 @@ from tl_engine.execution.evaluation import COMMANDS, evaluate
 from tl_engine.execution.process import work_in_background
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Evaluation, RunStore, test_access
-from tl_engine.runs.evaluation_results import result_of
+from tl_engine.runs.evaluations import result_of
 from tl_engine.runs.evidence import Evidence
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from tl_engine.text import counted
 
 QUESTION = (

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from tl_engine.errors import StoreError
 from tl_engine.runs import Run, RunStore
-from tl_engine.runs.joined_history import split_sound
+from tl_engine.runs.observations import split_sound
 from tl_engine.text import plain
 
 Damaged = list[dict[str, str]]

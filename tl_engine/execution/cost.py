@@ -29,7 +29,7 @@ from tl_engine.analysis.work import (
     work_per_image,
 )
 from tl_engine.recipe import Recipe
-from tl_engine.runs.evaluation_results import Evaluation
+from tl_engine.runs.evaluations import Evaluation
 from tl_engine.runs.phase_ends import names_of
 from tl_engine.study import Study
 

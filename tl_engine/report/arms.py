@@ -14,7 +14,7 @@ from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, summarise
 from tl_engine.runs.evidence import Evidence, of_store
 from tl_engine.runs.observations import arm_keys, distinct_runs, observations
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.report.arms import Arm, evidence_of_arms, finished
 from tl_engine.runs import StudyFolder
 from tl_engine.runs.observations import recipe_id
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,7 @@ from tl_engine.errors import StoreError
 from tl_engine.runs import Run, summarise
 from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.layout import FACT_FILES
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from tl_engine.storage.memory import FolderCache
 
 MAXIMUM_CACHED = 5000

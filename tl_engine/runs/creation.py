@@ -14,11 +14,10 @@ from typing import Any
 from tl_engine import machine
 from tl_engine.errors import StoreError
 from tl_engine.runs.evidence import of_store
-from tl_engine.runs.layout import run_name
+from tl_engine.runs.layout import records_in, run_name
 from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.run import Run
-from tl_engine.runs.shapes import records_in
-from tl_engine.runs.study_folder import StudyFolder
+from tl_engine.runs.studies import StudyFolder
 from tl_engine.storage import atomic
 from tl_engine.storage.lease import hold, lease_of
 from tl_engine.storage.record_files import FORMAT, now
@@ -45,13 +44,12 @@ def create_study(root: Path, study: Study, threads: int | None = None) -> StudyF
         record = {"format": FORMAT, "id": path.name, **shared, **question}
         records_in(folder).write("study.json", record)
         for arm, pair in study.runs():
-            run = folder / run_name(arm, pair)
+            run, place = folder / run_name(arm, pair), (recipe_id(study.arms[arm].recipe), pair)
             atomic.make_folder(run)
-            facts = {**shared, "study": path.name}
-            facts["computed_before"] = (recipe_id(study.arms[arm].recipe), pair) in computed
+            facts = {**shared, "study": path.name, "computed_before": place in computed}
             if pair == study.first_pair:  # a copy from which a damaged study.json can be read
                 facts["of"] = question
-            fill_run(run, study, arm, pair, facts)
+            _fill_run(run, study, arm, pair, facts)
 
     atomic.publish_folder(path, fill)
     return StudyFolder(path)
@@ -88,22 +86,17 @@ def _publish_runs(folder: StudyFolder, pairs: range) -> None:
     shared["study"] = folder.written_id
     added = replace(study, first_pair=pairs.start, pairs=len(pairs))
     computed = of_store(folder.path.parent).seen_runs(added)
-    for pair in pairs:
-        for arm in range(len(study.arms)):
-            path = folder.path / run_name(arm, pair)
-            if not path.exists():
-                place = (recipe_id(study.arms[arm].recipe), pair)
-                facts = {**shared, "added": now(), "computed_before": place in computed}
-                fill = partial(fill_run, study=study, arm=arm, pair=pair, facts=facts)
-                atomic.publish_folder(path, fill)
+    for arm, pair in added.runs():
+        path, place = folder.path / run_name(arm, pair), (recipe_id(study.arms[arm].recipe), pair)
+        if not path.exists():
+            facts = {**shared, "added": now(), "computed_before": place in computed}
+            fill = partial(_fill_run, study=study, arm=arm, pair=pair, facts=facts)
+            atomic.publish_folder(path, fill)
 
 
-def fill_run(folder: Path, study: Study, arm: int, pair: int, facts: Mapping[str, Any]) -> None:
-    """Write recipe.json of a new run, and queue it.
-
-    Args:
-        facts: its other fields: study, threads, versions and the like (see `shapes.Run`).
-    """
+def _fill_run(folder: Path, study: Study, arm: int, pair: int, facts: Mapping[str, Any]) -> None:
+    """Write recipe.json of a new run, and queue it; `facts` are its other fields: study, threads,
+    versions and the like (see `layout.SHAPES`)."""
     recipe = study.arms[arm].recipe
     # The run outlives the registry's entry of its dataset.
     snapshot = {"dataset": recipe.snapshot.to_dict()} if recipe.snapshot else {}

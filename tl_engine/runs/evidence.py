@@ -15,8 +15,7 @@ from tl_engine.runs import ledger, test_access
 from tl_engine.runs.observations import recipe_id, recipe_ids
 from tl_engine.runs.run import Run
 from tl_engine.runs.run_state import RunState
-from tl_engine.runs.study_folder import StudyFolder
-from tl_engine.runs.study_list import StudyList
+from tl_engine.runs.studies import StudyFolder, StudyList
 from tl_engine.runs.summary import Final, final_of, summarise, utc
 from tl_engine.runs.test_access import TestSetAccess
 from tl_engine.storage import reading
@@ -111,7 +110,7 @@ class Evidence:
                     yield pair, runs.get(pair)
 
     def deleted(self, recipe: str) -> Iterator[dict[str, Any]]:
-        """The ledger's entries of the deleted runs of a recipe (see `shapes.DeletedRun`), with the
+        """The ledger's entries of the deleted runs of a recipe (see `layout.DeletedRun`), with the
         id of their study as `study`."""
         for study, run in self._deleted_runs({recipe}):
             yield {**run, "study": study}

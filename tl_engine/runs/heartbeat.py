@@ -20,18 +20,15 @@ from typing import Any, NamedTuple
 import psutil
 
 from tl_engine.errors import DamagedError, StoreError
-from tl_engine.runs.shapes import records_in
+from tl_engine.runs.layout import records_in
 from tl_engine.storage import atomic, record_files
 
-FILE = "pulse"
-"""The name that stores of format 3 have."""
-BYTES = 1024
-"""Size of the file: fixed, so that it can be overwritten on a full disk."""
+FILE, BYTES = "pulse", 1024
+"""The name that stores of format 3 have; the size is fixed, so that a full disk allows writing."""
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 20.0
 """After so long without a heartbeat a process is "not responding". At nice 10 beside busy cores the
 longest pause seen between two heartbeats was under 2 s."""
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Heartbeat(NamedTuple):
@@ -61,22 +58,19 @@ class HeartbeatWriter:
     """Writes the heartbeat of this process at every report of progress, and every second."""
 
     def __init__(self, folder: Path, before: float | None = 0.0) -> None:
-        """
-        Args:
-            before: seconds of the processes before this one; None where that is unknown.
-        """
+        """Of a process before which others spent `before` seconds; None where that is unknown."""
         self._path = folder / FILE
-        self._before, self._began = before, time.monotonic()
-        self._progress: dict[str, Any] = {}
+        self.before, self._began = before, time.monotonic()
+        self._progress: dict[str, Any] = {}  # see `Heartbeat`
         self._started = psutil.Process().create_time()
         self._lock = threading.Lock()
 
     @property
     def spent(self) -> float | None:
         """Seconds of this process and those before it."""
-        if self._before is None:
+        if self.before is None:
             return None
-        return round(self._before + time.monotonic() - self._began, 3)
+        return round(self.before + time.monotonic() - self._began, 3)
 
     def report(self, progress: dict[str, Any]) -> None:
         """Tell what the process is doing; see `Heartbeat.progress`."""
@@ -136,6 +130,6 @@ def read(folder: Path) -> Heartbeat | None:
 @lru_cache(maxsize=1)
 def _boot() -> str:
     try:
-        return BOOT.read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return f"{psutil.boot_time():.0f}"

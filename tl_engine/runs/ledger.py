@@ -1,6 +1,6 @@
 """The ledger: what deleted studies asked, computed and read of the test set.
 
-A line per deleted study (see `shapes.DeletedStudy`). Its finished runs keep their last scores there
+A line per deleted study (see `layout.SHAPES`). Its finished runs keep their last scores there
 and still count as evidence, its failed and stopped ones still count as lost: otherwise people
 could choose their evidence by deleting. A line refers to a recipe by its place in the line's list,
 since a recipe's id changes with every setting that a later version adds.
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from tl_engine.catalog.datasets import Dataset
 from tl_engine.errors import RECIPE_ERRORS, StoreError
 from tl_engine.recipe import Recipe
+from tl_engine.runs.layout import records_in
 from tl_engine.runs.observations import recipe_id
-from tl_engine.runs.shapes import records_in
 from tl_engine.storage.lease import hold, lease_of
 
 FILE = "evidence.jsonl"
@@ -29,7 +29,7 @@ class Ledger(NamedTuple):
     """The contents of the ledger.
 
     Attributes:
-        lines: see `shapes.DeletedStudy`.
+        lines: see `layout.SHAPES`.
         is_damaged: a line is not what was written; then every run counts as seen.
     """
 

@@ -8,8 +8,7 @@ import numpy as np
 
 from tl_engine.metric import Metric
 from tl_engine.recipe import Recipe
-from tl_engine.runs.study_folder import StudyFolder
-from tl_engine.runs.study_list import StudyList
+from tl_engine.runs.studies import StudyFolder, StudyList
 from tl_engine.runs.summary import final_of
 
 PILOT_PAIRS = 3

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError, shown
-from tl_engine.runs.layout import QUARANTINE, run_name
-from tl_engine.runs.shapes import records_in
+from tl_engine.runs.layout import QUARANTINE, records_in, run_name
 from tl_engine.storage import atomic, reading
-from tl_engine.storage.record_files import Records
 from tl_engine.study import MAXIMUM_NAME, Seeds, Study
 from tl_engine.text import lines
 
@@ -58,8 +56,7 @@ class StudyRecord:
 
     @property
     def written_id(self) -> str:
-        """The id that it was created with, which a copy in another folder still has; empty before
-        format 3."""
+        """The id that it was created with, also of a copy elsewhere; empty before format 3."""
         return self._record.get("id", "")
 
     @cached_property
@@ -76,11 +73,7 @@ class StudyRecord:
 
     @property
     def created(self) -> datetime:
-        """When it was launched, in local time with its zone.
-
-        Raises:
-            StoreError: where study.json cannot be read.
-        """
+        """When it was launched, in local time with its zone; errors as those of `study`."""
         try:
             return datetime.fromisoformat(self._record["created"])
         except ValueError as error:
@@ -105,16 +98,16 @@ class StudyRecord:
         Raises:
             DamagedError: where neither study.json nor another run tells the threads.
         """
+        name = self.study.arms[arm].name
         records = chain([self._record], self._run_records())
         shared = next((record for record in records if "threads" in record), None)
         if shared is None:
-            path = self.path / run_name(arm, pair) / "recipe.json"
-            raise DamagedError(path, reading.MISSING)
+            raise DamagedError(self.path / run_name(arm, pair) / "recipe.json", reading.MISSING)
         return {
             "format": self.format,
             "study": self.written_id,
             "recipe": self.recipe_as_written(arm),
-            "arm": self.study.arms[arm].name,
+            "arm": name,
             "pair": pair,
             "seeds": Seeds.of_pair(pair)._asdict(),
             **{name: shared[name] for name in ("threads", "versions")},
@@ -148,16 +141,12 @@ class StudyRecord:
             _ = self._label
         except StoreError:
             atomic.set_aside(path, self.path / QUARANTINE)
-        self._records.write(path.name, {"title": title, "note": note})
+        records_in(self.path, self.written_id).write(path.name, {"title": title, "note": note})
         self.__dict__.pop("_label", None)
-
-    @property
-    def _records(self) -> Records:
-        return records_in(self.path, self.written_id)
 
     @cached_property
     def _label(self) -> dict[str, Any]:
-        return self._records.read("label.json")
+        return records_in(self.path, self.written_id).read("label.json")
 
     @property
     def _label_if_sound(self) -> dict[str, Any]:

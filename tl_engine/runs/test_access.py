@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tl_engine.errors import DamagedError
-from tl_engine.runs.evaluation_results import Evaluation, has_result
+from tl_engine.runs.evaluations import Evaluation, has_result
+from tl_engine.runs.layout import records_in
 from tl_engine.runs.run import Run
-from tl_engine.runs.shapes import records_in
-from tl_engine.runs.study_folder import StudyFolder
+from tl_engine.runs.studies import StudyFolder
 from tl_engine.storage import record_files
 
 FILE = "openings.jsonl"

@@ -16,7 +16,7 @@ from tl_engine.report.section import Section, charted, nothing
 from tl_engine.report.sections.paired_table import paired_table
 from tl_engine.report.shown_results import Results, cost_of
 from tl_engine.runs import Evaluation
-from tl_engine.runs.evaluation_results import result_of
+from tl_engine.runs.evaluations import result_of
 from tl_engine.text import plain
 
 METHOD = (
