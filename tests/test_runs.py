@@ -20,8 +20,7 @@ from tl_engine.runs import (
     run_state,
     summarise,
 )
-from tl_engine.runs.creation import add_pairs
-from tl_engine.runs.run_requests import enqueue, request_stop
+from tl_engine.runs.run_requests import add_pairs, enqueue, request_stop
 from tl_engine.storage import memory, record_files
 from tl_engine.storage.lease import hold, lease_of
 

@@ -47,7 +47,7 @@ class EvidencePool:
         shown_recipes = dict(zip(self.ids, (arm.runs[0].recipe for arm in arms), strict=True))
         self._recipes = self._evidence.recipes() | shown_recipes
         shown = comparisons_of(self.ids)
-        asked = self._evidence.questions()
+        asked = list(self._evidence.questions())
         self.family = family_of(shown, asked, self._is_comparable)
         recipes = {recipe for comparison in shown | self.family for recipe in comparison}
         self._asked = [

@@ -94,7 +94,7 @@ def _standing(recipe: str, evidence: Evidence, data: str) -> Iterator[_Candidate
 
 
 def _deleted(recipe: str, evidence: Evidence, data: str) -> Iterator[_Candidate]:
-    for record in evidence.deleted(recipe):
+    for record in evidence.deleted({recipe}):
         state = record["state"] if record["state"] in WORST_LAST else COMING
         rank = (WORST_LAST.index(state), record["data"] != data, record["ended"], record["study"])
         yield _Candidate(record["pair"], rank, None, record)

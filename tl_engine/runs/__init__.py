@@ -38,11 +38,11 @@ are named with their sha256 by such a file. A missing file has a meaning, which 
 Every file has one writer: the app writes study.json, label.json, recipe.json, queued and stop; the
 process that evaluates finished runs writes openings, test and robustness; the worker the rest.
 
-In layers, each imports only those before it: `layout`, `heartbeat`, `checkpoint`, `run_state`;
-`study_record`; `run`; what is done with a run (`run_requests`, `run_outputs`, `summary`,
-`observations`, `claimed`); `studies`; `evaluations`, `ledger`, `test_access`; `evidence`;
-`creation`; `store`. Of the rest of the engine they import the core nouns (recipe, study, metric,
-machine, errors, text), `storage`, and the values of `analysis.pooling`.
+In layers, each imports only those before it: `layout`, `heartbeat`, `checkpoint`, `phase_ends`,
+`run_state`; `study_record`; `run`; `run_outputs`, `summary`, `observations`, `claimed`; `studies`,
+`pilot`; `evaluations`, `ledger`, `test_access`; `evidence`; `run_requests`; `store`. Of the rest of
+the engine they import the core nouns (recipe, study, metric, machine, errors, text), `storage`, and
+the values of `analysis.pooling`.
 """
 
 from tl_engine.runs.checkpoint import Checkpoint

@@ -95,12 +95,6 @@ def read(records: Records) -> Checkpoint | None:
     return Checkpoint(epoch, step, model, optimizer, notes, partial)
 
 
-def read_model(records: Records) -> dict[str, np.ndarray] | None:
-    """The model's variables alone; otherwise as `read`."""
-    manifest = records.read(CHECKPOINT)
-    return model_in(records.folder, manifest["files"]) if manifest else None
-
-
 def model_in(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """The model's variables from the files in a folder; `entries` as those of `adopt`, errors as
     those of `read`."""

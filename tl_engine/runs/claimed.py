@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import time
@@ -18,14 +19,7 @@ from tl_engine.errors import StoreError
 from tl_engine.runs import checkpoint, phase_ends
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.heartbeat import HeartbeatWriter
-from tl_engine.runs.layout import (
-    CHECKPOINT,
-    ENVIRONMENT,
-    HISTORY,
-    MEASUREMENTS,
-    RESULT_FILES,
-    records_in,
-)
+from tl_engine.runs.layout import CHECKPOINT, HISTORY, MEASUREMENTS, RESULT_FILES, records_in
 from tl_engine.runs.phase_ends import PhaseEnd
 from tl_engine.runs.run import Run
 from tl_engine.runs.run_outputs import bytes_on_disk, write_model
@@ -61,7 +55,7 @@ class ClaimedRun(Run):
     stays as it is, and the run continues when there is room.
 
     Attributes:
-        is_ending: the trainer shall commit after its batch, and end.
+        is_ending: the trainer shall commit after its batch, and end; see `end_soon`.
     """
 
     def __init__(self, run: Run, holding: Holding | None = None) -> None:
@@ -109,10 +103,10 @@ class ClaimedRun(Run):
 
     def record_environment(self, environment: dict[str, Any]) -> None:
         """Note the environment of this process, beside different ones of processes before it."""
-        begins = checkpoint.position(self.records) == (0, 0)
-        met = [] if begins else self.environments
+        met = [] if checkpoint.position(self.records) == (0, 0) else self.environments
         if environment not in met:
-            self._write(lambda: self.records.write(ENVIRONMENT, {"met": [*met, environment]}))
+            value = {"met": [*met, environment]}
+            self._write(lambda: self.records.write("environment.json", value))
 
     def append_epoch(self, epoch: dict[str, Any]) -> None:
         """Append a history line."""
@@ -205,8 +199,7 @@ class ClaimedRun(Run):
         Raises:
             Stopped: if somebody requests it meanwhile.
         """
-        waited = False
-        while True:
+        for attempt in itertools.count():
             try:
                 write()
             except OSError as error:
@@ -215,10 +208,9 @@ class ClaimedRun(Run):
                 self._heartbeat.report({**self._progress, "paused": self._why(error, size)})
                 if self.stop_requested:
                     raise Stopped from error
-                waited = True
                 time.sleep(RETRY_SECONDS)
             else:
-                if waited:
+                if attempt:
                     self._heartbeat.report(self._progress)
                 return
 

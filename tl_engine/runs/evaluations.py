@@ -45,11 +45,7 @@ def write_result(
     arrays: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Write a run's result, whole or not at all: the arrays first, then the JSON file that names
-    them. The caller holds the evaluation's lock.
-
-    Raises:
-        OSError: where the disk is full or refuses.
-    """
+    them; OSError where the disk is full or refuses. The caller holds the evaluation's lock."""
     files = {}
     if arrays:
         path = run.path / f"{kind}.npz"
@@ -101,14 +97,13 @@ class StudyEvaluation:
 
     def missing(self, runs: Iterable[Run]) -> list[Run]:
         """The finished ones of these runs that have no sound result yet."""
-        finished = (run for run in runs if summarise(run).state is RunState.FINISHED)
-        return [run for run in finished if not self._has_sound_result(run)]
-
-    def _has_sound_result(self, run: Run) -> bool:
-        try:
-            return result_of(run, self.kind) is not None
-        except DamagedError:  # it is measured again
-            return False
+        finished = [run for run in runs if summarise(run).state is RunState.FINISHED]
+        measured = set()
+        for run in finished:
+            with contextlib.suppress(DamagedError):  # it is measured again
+                if result_of(run, self.kind):
+                    measured.add(run.id)
+        return [run for run in finished if run.id not in measured]
 
     @property
     def is_alive(self) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from tl_engine.errors import DamagedError, StoreError
+from tl_engine.errors import StoreError
 from tl_engine.runs.layout import records_in
 from tl_engine.storage import atomic, record_files
 
@@ -37,9 +37,8 @@ class Heartbeat(NamedTuple):
     Attributes:
         progress: stage, phase, epoch, fraction, seconds_left; paused (a sentence) while it waits.
         age: seconds since then; None where it was written on another machine or before a reboot.
-        pid, started: the process, and when it started (seconds since the epoch).
-        spent: seconds of all the run's processes up to now; None where an earlier version did not
-            count them.
+        pid, started: the process, and when it started (seconds since 1970).
+        spent: seconds of all the run's processes up to now; None where that was not counted.
     """
 
     progress: dict[str, Any]
@@ -114,11 +113,9 @@ def read(folder: Path) -> Heartbeat | None:
     for _ in range(3):  # one that is being written may be read half
         try:
             value = records_in(folder).read(FILE)
-        except DamagedError:
+        except StoreError:
             time.sleep(0.002)
             continue
-        except StoreError:
-            return None
         if not value:
             return None
         same = value["boot"] == _boot()

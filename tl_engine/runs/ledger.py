@@ -26,12 +26,7 @@ DAMAGED = f"What deleted studies computed cannot be read ({FILE} is damaged)"
 
 
 class Ledger(NamedTuple):
-    """The contents of the ledger.
-
-    Attributes:
-        lines: see `layout.SHAPES`.
-        is_damaged: a line is not what was written; then every run counts as seen.
-    """
+    """Its lines, and whether one is not what was written: then every run counts as seen."""
 
     lines: list[dict[str, Any]]
     is_damaged: bool
@@ -48,11 +43,8 @@ def read(root: Path) -> Ledger:
 
 
 def add(root: Path, line: Mapping[str, Any]) -> None:
-    """Write the line of a study that is about to be deleted.
-
-    Raises:
-        OSError: where the disk is full or refuses: then nothing may be deleted.
-    """
+    """Write the line of a study that is about to be deleted; OSError where the disk is full or
+    refuses: then nothing may be deleted."""
     with hold(lease_of(root / "evidence.lock"), wait=True):
         ledger = read(root)
         if ledger.is_damaged:  # the damaged line stays, so that the damage still shows

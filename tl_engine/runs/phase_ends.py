@@ -13,11 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tl_engine import machine
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint
 from tl_engine.runs.layout import PhaseEndFacts
 from tl_engine.storage import atomic
 from tl_engine.storage.cache import Cache
@@ -62,11 +59,8 @@ def names_of(recipe: Recipe, pair: int, threads: int) -> list[str]:
 
 
 def put(cache: Cache, name: str, end: PhaseEnd) -> None:
-    """Cache a state, unless one that was computed in the same environment is cached already.
-
-    Raises:
-        OSError: where the disk is full or refuses.
-    """
+    """Cache a state, unless one that was computed in the same environment is cached already;
+    OSError where the disk is full or refuses."""
     if find(cache, name, end.environment):
         return
 
@@ -87,12 +81,3 @@ def find(cache: Cache, name: str, environment: Mapping[str, Any]) -> PhaseEnd | 
             stored = {name: facts[name] for name in PhaseEnd._fields if name != "folder"}
             return PhaseEnd(**stored, folder=path)
     return None
-
-
-def variables_of(end: PhaseEnd) -> dict[str, np.ndarray]:
-    """The model's variables in that state, by index.
-
-    Raises:
-        DamagedError: where a file is gone or does not match its sha256.
-    """
-    return checkpoint.model_in(end.folder, end.files)

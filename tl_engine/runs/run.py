@@ -13,7 +13,7 @@ from tl_engine.recipe import Recipe
 from tl_engine.runs import checkpoint, heartbeat, run_state
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.heartbeat import Heartbeat
-from tl_engine.runs.layout import FACT_FILES, arm_and_pair, records_in
+from tl_engine.runs.layout import ENVIRONMENT, FACT_FILES, arm_and_pair, records_in
 from tl_engine.runs.run_state import HISTORY_COLUMNS, Facts, Observation, RunState
 from tl_engine.runs.study_record import StudyRecord
 from tl_engine.storage import reading
@@ -87,7 +87,7 @@ class Run:
         """What is trained.
 
         Raises:
-            StoreError: where it cannot be read, or is not the recipe of its arm.
+            StoreError: where it cannot be read, or is not that of its arm.
         """
         arm_recipe = self.study.study.arms[self.arm_index].recipe
         written = self.recipe_record["recipe"]
@@ -113,7 +113,11 @@ class Run:
 
     def observe(self, *, held_here: bool = False) -> Observation:
         """Its state, a sentence about it, and the facts behind both, read in an order that no
-        change by another process can mislead; `held_here`: before this process took the lock."""
+        change by another process can mislead.
+
+        Args:
+            held_here: this process holds the lock; the state is the one before it took the lock.
+        """
         is_queued, has_holder = self.is_queued, False
         try:
             has_holder = not held_here and is_held(lease_of(self.path / "lock"))
@@ -124,8 +128,13 @@ class Run:
             return run_state.state_if_held(self.heartbeat, facts)
         if facts is None:
             return Observation(RunState.DAMAGED, damage, None)
-        stop_requested = self.stop_requested
-        return run_state.state_if_free(facts, is_queued=is_queued, stop_requested=stop_requested)
+        if is_queued:
+            return Observation(RunState.QUEUED, "", facts)
+        if outcome := facts.outcome:
+            return Observation(RunState(outcome["state"]), outcome["sentence"], facts)
+        if self.stop_requested:
+            return Observation(RunState.STOPPED, "Stopped while no process trained it.", facts)
+        return Observation(RunState.INTERRUPTED, "", facts)
 
     @property
     def state(self) -> RunState:
@@ -145,12 +154,8 @@ class Run:
         return self.state.is_waiting
 
     def facts(self) -> Facts:
-        """What its files say, read together and checked against one another. Arrays and models are
-        checked when they are read.
-
-        Raises:
-            StoreError: for the first file that is not what was written.
-        """
+        """What its files say, read together and checked against one another; StoreError for the
+        first that is not what was written. Arrays and models are checked when they are read."""
         return run_state.read_facts(self.records, len(self.recipe.phases))
 
     @property
@@ -172,7 +177,7 @@ class Run:
     def environments(self) -> list[dict[str, Any]]:
         """Machine, device, versions and data fingerprint of its processes: one entry, or several
         where it was continued in another environment."""
-        return run_state.read_environments(self.records)
+        return self.records.read(ENVIRONMENT).get("met", [])
 
     @property
     def is_bit_comparable(self) -> bool:
@@ -207,15 +212,12 @@ class Run:
         return heartbeat.read(self.path)
 
     def checkpoint(self) -> Checkpoint | None:
-        """See `checkpoint.read`."""
+        """The last committed state; None before the first commit. Errors as `checkpoint.read`."""
         return checkpoint.read(self.records)
 
     def hold(self) -> AbstractContextManager[Holding | None]:
-        """Hold the run's lock for a block; gives None where another process trains it.
-
-        Raises:
-            StoreError: where the run is gone.
-        """
+        """Hold the run's lock for a block; gives None where another process trains it. StoreError
+        where the run is gone."""
         if not self.path.is_dir():
             raise missing(self)
         return hold(lease_of(self.path / "lock"))

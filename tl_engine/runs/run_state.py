@@ -67,14 +67,7 @@ class RunState(enum.Enum):
 
 
 class Facts(NamedTuple):
-    """What a run's files say.
-
-    Attributes:
-        outcome: how it ended; see `Run.outcome`.
-        epochs: the lines of its history, oldest first.
-        scores: see `Run.scores`.
-        environments: see `Run.environments`.
-    """
+    """What a run's files say; each field is described where `Run` has it, too."""
 
     outcome: dict[str, Any]
     epochs: list[dict[str, Any]]
@@ -101,17 +94,6 @@ def state_if_held(heartbeat: Heartbeat | None, facts: Facts | None) -> Observati
     return Observation(RunState.RUNNING, "", facts)
 
 
-def state_if_free(facts: Facts, *, is_queued: bool, stop_requested: bool) -> Observation:
-    """The state of a sound run that no process trains."""
-    if is_queued:
-        return Observation(RunState.QUEUED, "", facts)
-    if outcome := facts.outcome:
-        return Observation(RunState(outcome["state"]), outcome["sentence"], facts)
-    if stop_requested:
-        return Observation(RunState.STOPPED, "Stopped while no process trained it.", facts)
-    return Observation(RunState.INTERRUPTED, "", facts)
-
-
 def epoch_line(
     epoch: int, phase_index: int, phase: Phase, measured: dict[str, float]
 ) -> dict[str, Any]:
@@ -128,12 +110,13 @@ def epoch_line(
 
 
 def read_facts(records: Records, phases: int) -> Facts:
-    """The facts of a run whose recipe has so many phases.
-
-    Raises:
-        DamagedError: for the first file that is missing or not what was written.
-    """
-    names = _names_in(records.folder)
+    """The facts of a run whose recipe has so many phases; DamagedError for the first file that is
+    missing or not what was written."""
+    names = set()
+    for entry in reading.names_in(records.folder):
+        names.add(entry.name)
+        if entry.name in RUN_FILES:
+            reading.require_file(entry)
     outcome = records.read("outcome.json")
     files = outcome.get("files", {})
     # Before the epochs, which a running process writes first.
@@ -142,7 +125,7 @@ def read_facts(records: Records, phases: int) -> Facts:
         outcome,
         read_epochs(records, phases, files.get(HISTORY, "")),
         records.read("scores.json", sha256=files.get("scores.json", "")),
-        read_environments(records, files.get(ENVIRONMENT, "")),
+        records.read(ENVIRONMENT, sha256=files.get(ENVIRONMENT, "")).get("met", []),
     )
     _check_epochs(records.folder, facts.epochs, committed=manifest.get("epoch", 0))
     for name in sorted(_required(records, outcome, manifest) - names):
@@ -169,11 +152,6 @@ def read_epochs(records: Records, phases: int, sha256: str = "") -> list[dict[st
     return epochs
 
 
-def read_environments(records: Records, sha256: str = "") -> list[dict[str, Any]]:
-    """The environments of a run's processes; arguments and errors as those of `read_epochs`."""
-    return records.read(ENVIRONMENT, sha256=sha256).get("met", [])
-
-
 def _check_epochs(folder: Path, epochs: list[dict[str, Any]], committed: int) -> None:
     if len(epochs) < committed:
         raise DamagedError(folder / HISTORY, f"it has {len(epochs)} of {committed} epochs")
@@ -194,16 +172,3 @@ def _required(
     if outcome.get("state") == "finished":
         required |= {"scores.json", CHECKPOINT, *outcome.get("files", {})}
     return required
-
-
-def _names_in(folder: Path) -> set[str]:
-    """What lies in a run's folder.
-
-    Raises:
-        DamagedError: where something that is no file has the name of one of its files.
-    """
-    entries = reading.names_in(folder)
-    for entry in entries:
-        if entry.name in RUN_FILES:
-            reading.require_file(entry)
-    return {entry.name for entry in entries}

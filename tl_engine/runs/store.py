@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from tl_engine import machine
 from tl_engine.errors import StoreError
 from tl_engine.runs import ledger, phase_ends, test_access
-from tl_engine.runs.creation import create_study
 from tl_engine.runs.evaluations import Evaluation, StudyEvaluation
 from tl_engine.runs.evidence import Evidence, has_begun
-from tl_engine.runs.layout import MEASUREMENTS, PhaseEndFacts, records_in
+from tl_engine.runs.layout import MEASUREMENTS, PhaseEndFacts, records_in, run_name
+from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.run import Run
+from tl_engine.runs.run_requests import fill_run
 from tl_engine.runs.run_state import RunState
 from tl_engine.runs.studies import StudyFolder, StudyList
 from tl_engine.runs.summary import Final, final_of, summarise
 from tl_engine.storage import atomic, reading
 from tl_engine.storage.cache import Cache
 from tl_engine.storage.lease import Lease, lease_of
+from tl_engine.storage.record_files import FORMAT
 from tl_engine.study import Study
 
 
@@ -33,8 +37,34 @@ class RunStore(StudyList):
         atomic.make_folder(self.root)
 
     def create(self, study: Study, *, threads: int | None = None) -> StudyFolder:
-        """Write a study with its runs, each queued; see `create_study`."""
-        return create_study(self.root, study, threads)
+        """Write a study with its runs, each queued.
+
+        Args:
+            threads: that TensorFlow may use; None means as many as there are cores.
+        """
+        created = datetime.now().astimezone()
+        path = self.root / f"{created:%Y%m%d-%H%M%S}-{_random_suffix()}"
+        shared = {"threads": threads or os.cpu_count() or 1, "versions": machine.versions()}
+        computed = Evidence(self).seen_runs(study)
+        question = {
+            "study": study.to_dict(),
+            "created": created.isoformat(timespec="seconds"),
+            "datasets": study.datasets(),
+        }
+
+        def fill(folder: Path) -> None:
+            record = {"format": FORMAT, "id": path.name, **shared, **question}
+            records_in(folder).write("study.json", record)
+            for arm, pair in study.runs():
+                run, place = folder / run_name(arm, pair), (recipe_id(study.arms[arm].recipe), pair)
+                atomic.make_folder(run)
+                facts = {**shared, "study": path.name, "computed_before": place in computed}
+                if pair == study.first_pair:  # a copy from which a damaged study.json can be read
+                    facts["of"] = question
+                fill_run(run, study, arm, pair, facts)
+
+        atomic.publish_folder(path, fill)
+        return StudyFolder(path)
 
     def delete(self, study_id: str) -> None:
         """Delete a study with all its runs. What it asked, computed and read of the test set is
@@ -96,7 +126,11 @@ class RunStore(StudyList):
             with contextlib.suppress(StoreError):  # listed as a study that cannot be read
                 runs = [e.path for e in reading.names_in(path) if e.name.startswith("arm")]
                 study = StudyFolder(path)
-                if any(map(_may_wait, runs)) and study.is_readable:
+                may_wait = any(
+                    not os.path.lexists(f"{run}/outcome.json") or os.path.lexists(f"{run}/queued")
+                    for run in runs
+                )
+                if may_wait and study.is_readable:
                     yield from (run for run in study.runs_as_trained() if run.is_waiting)
 
     def sweep(self) -> None:
@@ -143,8 +177,9 @@ class RunStore(StudyList):
         return records_in(self.root).readable_lines(MEASUREMENTS)
 
 
-def _may_wait(run: str) -> bool:
-    return not os.path.lexists(f"{run}/outcome.json") or os.path.lexists(f"{run}/queued")
+def _random_suffix() -> str:
+    """Four letters and digits, without those that people mistake for one another."""
+    return "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4))
 
 
 def _accesses(study: StudyFolder) -> list[dict[str, Any]]:

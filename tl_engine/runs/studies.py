@@ -70,11 +70,7 @@ class StudyFolder(StudyRecord):
         return sorted(self.runs(), key=lambda run: (run.pair, places[run.arm_index]))
 
     def run(self, name: str) -> Run:
-        """The run of that name.
-
-        Raises:
-            StoreError: where there is none.
-        """
+        """The run of that name; StoreError where there is none."""
         path, existing = self.path / name, self._run_paths if self.is_readable else []
         is_foreign = self.is_readable and path not in existing
         if not RUN_NAME.fullmatch(name) or not reading.exists(path) or is_foreign:
@@ -119,11 +115,7 @@ class StudyList:
         return [study for study in self._folders() if not study.is_readable]
 
     def study(self, study_id: str) -> StudyFolder:
-        """The study of that id.
-
-        Raises:
-            StoreError: where there is none.
-        """
+        """The study of that id; StoreError where there is none."""
         path = self.root / study_id
         is_id = study_id and study_id == path.name and study_id[0] != "."
         if not is_id or not os.path.isdir(path):

@@ -61,11 +61,7 @@ class StudyRecord:
 
     @cached_property
     def study(self) -> Study:
-        """The question: arms, pairs, metric and the rest of the plan.
-
-        Raises:
-            StoreError: where study.json cannot be read.
-        """
+        """The question: arms, pairs, metric and the rest; StoreError where it cannot be read."""
         try:
             return Study.from_dict(self._record["study"], self._record.get("datasets"))
         except RECIPE_ERRORS as error:
@@ -93,11 +89,8 @@ class StudyRecord:
         return self._record["study"]["arms"][arm]["recipe"]
 
     def run_record(self, arm: int, pair: int) -> dict[str, Any]:
-        """What recipe.json of a run should hold, for one that is missing.
-
-        Raises:
-            DamagedError: where neither study.json nor another run tells the threads.
-        """
+        """What recipe.json of a run should hold, for one that is missing; DamagedError where
+        neither study.json nor another run tells the threads."""
         name = self.study.arms[arm].name
         records = chain([self._record], self._run_records())
         shared = next((record for record in records if "threads" in record), None)
@@ -124,12 +117,8 @@ class StudyRecord:
         return self._label_if_sound.get("note", "")
 
     def label(self, title: str | None = None, note: str | None = None) -> None:
-        """Rename it or change its note; None leaves either as it is. A damaged label is set
-        aside in quarantine/.
-
-        Raises:
-            StoreError: for a title or note that is too long, or an empty title.
-        """
+        """Rename it or change its note; None leaves either as it is. StoreError for one that is too
+        long, or an empty title. A damaged label is set aside in quarantine/."""
         title = self.title if title is None else title.strip()
         note = self.note if note is None else note
         if not 1 <= (visible := len(lines(title).strip())) <= MAXIMUM_NAME:

@@ -94,11 +94,8 @@ class Summary(NamedTuple):
 
 
 def summarise(run: Run) -> Summary:
-    """The run's summary; that of a run that is over is cached until its folder changes.
-
-    Raises:
-        StoreError: where the run is gone.
-    """
+    """The run's summary; that of a run that is over is cached until its folder changes. StoreError
+    where the run is gone."""
     try:
         return _cached.get(run.path, lambda: _read(run), _lasts)
     except FileNotFoundError:
@@ -127,8 +124,8 @@ def times_of(epochs: Sequence[Mapping[str, Any]], total: float | None) -> Times:
 def total_of(
     outcome: Mapping[str, Any], spent: float | None, attempts: Sequence[Mapping[str, Any]]
 ) -> float | None:
-    """The total time of a run, in seconds; None before its first process, and where an earlier
-    version did not note the times of several processes.
+    """Seconds of all processes of a run; None before the first, and where an earlier version did
+    not note the times of several.
 
     Args:
         outcome: how it ended; empty while it has not.
