@@ -63,7 +63,7 @@ Place = tuple[Index, Ordinal]
 """The number of a recipe in its line of the ledger, and a pair."""
 Hashes = dict[str, Hash]
 AnyObject = dict[str, Any]
-"""What is checked where it is used; recipes and studies by their `from_dict`."""
+"""What is checked where it is used, as most of a recipe or study is by its `from_dict`."""
 
 Dataset: Any = _object(
     {
@@ -73,7 +73,11 @@ Dataset: Any = _object(
     }
 )
 Datasets = dict[str, Dataset]
-QUESTION = {"study": AnyObject, "created": Time}
+Phase: Any = _object({"trainable": str | Annotated[int, Meta(ge=1, le=10_000)]})  # top blocks
+Recipe: Any = _object({"phases": list[Phase]})
+Arm: Any = _object({"recipe": Recipe})
+Question: Any = _object({"arms": list[Arm]}, expectation=AnyObject | None)
+QUESTION = {"study": Question, "created": Time}
 Epoch: Any = _object(
     {
         "epoch": Ordinal,
@@ -148,7 +152,7 @@ OBJECTS = {
     "recipe.json": _object(
         {
             "format": Format,
-            "recipe": AnyObject,
+            "recipe": Recipe,
             "arm": Words,
             "pair": Ordinal,
             "seeds": _object(dict.fromkeys(Seeds._fields, Seed)),

@@ -67,11 +67,7 @@ def add_pairs(folder: StudyFolder, count: int) -> list[Run]:
 
 def request_stop(run: Run) -> None:
     """Request that the worker stops the run at its next batch; a run that no process trains is
-    stopped at once.
-
-    Raises:
-        StoreError: for a run that is over.
-    """
+    stopped at once. StoreError for a run that is over."""
     state = run.state
     if state.is_over:
         raise StoreError(f"Run {run.id} cannot be stopped: it is {state.value} already.")
@@ -82,12 +78,9 @@ def request_stop(run: Run) -> None:
 
 
 def enqueue(run: Run) -> None:
-    """Put the run into the queue: it continues from its last commit. A damaged run begins again,
-    and its files are set aside in its folder quarantine/.
-
-    Raises:
-        StoreError: for a run that is queued, running or finished.
-    """
+    """Put the run into the queue: it continues from its last commit; StoreError for one that is
+    queued, running or finished. A damaged run begins again, and its files are set aside in its
+    folder quarantine/."""
     with run.hold() as is_held:
         state = run.observe(held_here=True).state if is_held else RunState.RUNNING
         if not state.is_resumable:

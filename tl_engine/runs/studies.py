@@ -94,11 +94,6 @@ class StudyList:
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root).resolve()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is no study yet."""
-        return next(self.paths(), None) is None
-
     def paths(self) -> Iterator[Path]:
         """Every folder that looks like a study."""
         with os.scandir(self.root) as entries:
