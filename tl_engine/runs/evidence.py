@@ -124,7 +124,9 @@ class Evidence:
         """The first pair above all that any study ever used with one of its recipes."""
         ids = set(recipe_ids(study))
         used = [run["pair"] for run in self.deleted(ids)]
-        used += [pair for one in self.questions() if ids & set(one.recipes) for pair in one.pairs]
+        for question in self.questions():
+            if ids & set(question.recipes):
+                used += question.pairs
         used += [run.pair for run, _ in self._runs(ids)]
         return max(used, default=0) + 1
 
@@ -186,9 +188,9 @@ class Evidence:
         if unnoted:
             created = utc(folder.created)
             ended = {
-                (one.recipe, one.pair)
-                for one in self.observed(ids, ACCURACY.name)
-                if one.study != folder.id and one.ended < created
+                (run.recipe, run.pair)
+                for run in self.observed(ids, ACCURACY.name)
+                if run.study != folder.id and run.ended < created
             }
             yield from ended & set(unnoted)
 

@@ -51,7 +51,7 @@ def add(root: Path, line: Mapping[str, Any]) -> None:
             records_in(root).append(FILE, line)
         else:
             # A process that died while deleting the study wrote a line about it, too.
-            others = [one for one in ledger.lines if one["study"] != line["study"]]
+            others = [other for other in ledger.lines if other["study"] != line["study"]]
             records_in(root).rewrite(FILE, [*others, line])
 
 
@@ -59,8 +59,8 @@ def recipes_of(line: Mapping[str, Any]) -> list[Recipe | None]:
     """The recipes of a line; None for one that cannot be read any more."""
     datasets = line.get("datasets", {})
     return [
-        _recipe(json.dumps(one), json.dumps(datasets.get(one.get("dataset"))))
-        for one in line["recipes"]
+        _recipe(json.dumps(recipe), json.dumps(datasets.get(recipe.get("dataset"))))
+        for recipe in line["recipes"]
     ]
 
 
@@ -78,7 +78,7 @@ def with_recipe_ids(line: dict[str, Any]) -> dict[str, Any]:
         "ids": tuple(filter(None, ids)),
         "computed_before": named(line["computed_before"]),
         "runs": [{**run, "recipe": ids[run["recipe"]]} for run in runs],
-        "openings": [{**one, "runs": named(one["runs"])} for one in line["openings"]],
+        "openings": [{**access, "runs": named(access["runs"])} for access in line["openings"]],
     }
 
 

@@ -95,7 +95,7 @@ class RunStore(StudyList):
         if not counted and not accesses:
             return None
         evidence = Evidence(self)
-        (question,) = (one for one in evidence.questions() if one.study == study.id)
+        (question,) = (asked for asked in evidence.questions() if asked.study == study.id)
         computed = evidence.with_seen(question).computed_before
         before = [
             (arm, pair)
@@ -186,12 +186,13 @@ def _accesses(study: StudyFolder) -> list[dict[str, Any]]:
     """Every access to the test set; of a damaged log, one access of all runs at an unknown time."""
     places = {run.path.name: (run.arm_index, run.pair) for run in study.runs()}
     try:
-        return [
-            {"at": one.at, "runs": sorted(places[name] for name in one.runs if name in places)}
-            for one in test_access.read(study)
-        ]
+        accesses = test_access.read(study)
     except StoreError:
         return [{"at": "", "runs": sorted(places.values())}]
+    return [
+        {"at": access.at, "runs": sorted(places[name] for name in access.runs if name in places)}
+        for access in accesses
+    ]
 
 
 def _run_entry(run: Run) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class StudyList:
         path = self.root / study_id
         is_id = study_id and study_id == path.name and study_id[0] != "."
         if not is_id or not os.path.isdir(path):
-            newest = max((one.name for one in self.paths()), default="")
+            newest = max((path.name for path in self.paths()), default="")
             hint = f"the newest is {newest}" if newest else "it holds none yet"
             raise StoreError(f"There is no study {study_id!r:.60} in {self.root}: {hint}.")
         return StudyFolder(path)

@@ -58,7 +58,7 @@ def note(study: StudyFolder, runs: Iterable[Run]) -> TestSetAccess:
         return accesses[-1]
     access = TestSetAccess(count(accesses) + 1, record_files.now(), names)
     logged = [*_logged(study), access]
-    lines = [{"number": one.number, "at": one.at, "runs": one.runs} for one in logged]
+    lines = [{"number": line.number, "at": line.at, "runs": line.runs} for line in logged]
     # Not appended: a line left unfinished by a power cut would damage all lines.
     records_in(study.path).rewrite(FILE, lines)
     return access
