@@ -14,7 +14,7 @@ from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
 from tl_engine.runs.run_outputs import bytes_on_disk, log_tail, model_bytes, model_file
 from tl_engine.runs.run_requests import request_stop
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from ui import access
 from ui.compare import verdict_view
 from ui.engine import store
