@@ -6,12 +6,13 @@ import streamlit as st
 
 from tl_engine.charts.phases import phases_svg
 from tl_engine.execution.launcher import launcher
+from tl_engine.report.amounts import duration
 from tl_engine.runs import Run, RunState, RunStore, Summary, ledger, summarise
 from tl_engine.runs.run_requests import request_stop
+from tl_engine.text import escape
 from ui import access, frame, runs_table, server
 from ui.engine import store
 from ui.overview import question_cards, run_card
-from ui.words import duration, escape
 
 REFRESH = "2s"
 SHOWN = 300
@@ -144,9 +145,7 @@ if __name__ == "__main__":  # a visit
             )
             frame.empty_state(
                 "No runs yet. Both orders on 1,000 small pictures take about a minute.",
-                "pages/1_Launch.py",
                 "Launch the first study",
-                ":material/rocket_launch:",
             )
         else:
             standings = summaries(store())

@@ -9,41 +9,40 @@ from itertools import cycle
 import streamlit as st
 
 from tl_engine.analysis.loss_floor import floor_warning
-from tl_engine.analysis.settings_diff import differences
+from tl_engine.analysis.settings_diff import differences, narrow
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts.phases import phases_svg
 from tl_engine.execution.cost import Estimate, Plan, estimate, missing_rates, plan, sizes_of
 from tl_engine.execution.launcher import launch, launcher
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.report.amounts import about, duration
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
 from tl_engine.storage.lease import is_held
 from tl_engine.study import Arm, Study
-from ui import access, address, frame
+from tl_engine.text import escape, plain
+from ui import access, browser, frame
 from ui.engine import store
 from ui.launch import study_form
 from ui.launch.phases_form import trainable_title
 from ui.overview.run_card import phases_of
-from ui.words import about, duration, escape, plain, settings_table
+from ui.section_view import table
 
 SETTLED_SECONDS = 1.5
 
 
 def begin() -> None:
     """Fill the form once: from the study to clone, or from the default preset."""
-    clone = st.query_params.get("clone")
-    if st.session_state.get("form-began") == (clone or "") and "form-title" in st.session_state:
+    clone, state = st.query_params.get("clone", ""), st.session_state
+    if state.get("form-began") == clone and "form-title" in state:
         return
     if clone:
         folder = store().study(clone)
         study_form.fill_from_study(folder.study, f"{plain(folder.title, 180)} again")
-        st.session_state.preset = None
-        st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = True
-    else:
-        st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = False
-        st.session_state.preset = "try-it"
-        study_form.fill_from_preset(PRESETS["try-it"])
-    st.session_state["form-began"] = clone or ""
+    state["form-fresh"] = state["form-wants-fresh"] = bool(clone)
+    state.preset = None if clone else "try-it"
+    start_again()
+    state["form-began"] = clone
 
 
 def start_again() -> None:
@@ -63,11 +62,16 @@ def preview(study: Study) -> None:
         for arm, column in zip(study.arms, columns, strict=False):
             with column, st.container(border=True):
                 show_arm(study, arm, estimate(arm.recipe, measurements))
-        show_total(plan(study, measurements, store().cached_phase_ends(), os.cpu_count() or 1))
-        if st.session_state.get("was-missing") and not missing:
-            st.session_state["was-missing"] = False
-            st.rerun()
+        show_total(planned(study))
+        was_missing = st.session_state.get("was-missing")
         st.session_state["was-missing"] = missing
+        if was_missing and not missing:
+            st.rerun()
+
+
+def planned(study: Study) -> Plan | None:
+    """How its runs are trained, and how long they take; None where steps were not measured."""
+    return plan(study, store().measurements(), store().cached_phase_ends(), os.cpu_count() or 1)
 
 
 def with_seeds(study: Study) -> Study:
@@ -90,7 +94,11 @@ def with_seeds(study: Study) -> Study:
     )
     st.session_state["form-wants-fresh"] = wants
     runs = "1 run was" if len(seen) == 1 else f"{len(seen)} runs were"
-    text = f"{runs} computed before, and may have been seen. {times_words(study, fresh)}"
+    text = f"{runs} computed before, and may have been seen. "
+    reused, new = planned(study), planned(fresh)
+    if reused and new:
+        times = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
+        text += times[0].upper() + times[1:]
     if wants:
         st.caption(
             f"{text}With fresh seeds every pair is new; the verdict pools them with the old."
@@ -103,18 +111,6 @@ def with_seeds(study: Study) -> Study:
             icon=":material/visibility:",
         )
     return fresh if wants else study
-
-
-def times_words(study: Study, fresh: Study) -> str:
-    """How long the study takes with the seeds that were used, and with fresh ones."""
-    reused, new = (
-        plan(one, store().measurements(), store().cached_phase_ends(), os.cpu_count() or 1)
-        for one in (study, fresh)
-    )
-    if reused is None or new is None:
-        return ""
-    words = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
-    return words[0].upper() + words[1:]
 
 
 def show_arm(study: Study, arm: Arm, expected: Estimate | None) -> None:
@@ -148,8 +144,7 @@ def frozen_words(recipe: Recipe, phase: Phase) -> str:
     """What becomes of the layers that a phase leaves alone."""
     if recipe.trains_everything(phase):
         return ""
-    why = recipe.why_no_features(phase)
-    if why:
+    if why := recipe.why_no_features(phase):
         return f". The frozen layers are computed in every epoch: {why[0].lower()}{why[1:]}"
     return ". The frozen layers see each image once, whatever the epochs."
 
@@ -208,7 +203,7 @@ with frame.page("Launch"):
         settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
         if len(study.arms) > 1:
             st.caption("What differs between the arms, and nothing else does:")
-            st.markdown(settings_table(settings))
+            st.markdown(table(narrow(settings)))
         sizes = sizes_of(study.arms[0].recipe)
         runs = len(study.arms) * study.pairs
         access.explain()
@@ -218,7 +213,7 @@ with frame.page("Launch"):
             icon=":material/rocket_launch:",
             key="launch",
         ):
-            address.remember([launch(study, store()).id])
+            browser.remember([launch(study, store()).id])
             st.switch_page("app.py")
         st.caption(
             f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "

@@ -55,12 +55,7 @@ with frame.page("Compare"):
         words = "1 study" if unreadable == 1 else f"{unreadable} studies"
         st.caption(f":material/warning: {words} cannot be read: Overview says why.")
     if not any(True for _ in runs_store.runs()):
-        frame.empty_state(
-            "Nothing to compare yet. Launch both orders and watch them here.",
-            "pages/1_Launch.py",
-            "Launch a study",
-            ":material/rocket_launch:",
-        )
+        frame.empty_state("Nothing to compare yet. Launch both orders and watch them here.")
     elif not (runs := choose_runs(runs_store, "Studies and runs to compare")):
         st.caption("Choose at least one study or run.")
     else:

@@ -12,11 +12,11 @@ from tl_engine.data.sandbox import Upload, read_upload
 from tl_engine.errors import DataUnavailable, ImageError
 from tl_engine.execution.predictor import ranked
 from tl_engine.runs import Run, RunState
+from tl_engine.text import escape
 from ui import frame
-from ui.classify.gallery import Gallery, Picture, choose_picture
 from ui.engine import predictor, store
+from ui.gallery import Gallery, Picture, choose_picture
 from ui.selection import choose_runs
-from ui.words import escape
 
 SOURCES = {
     "validation": ":material/photo_library: Validation images",
@@ -95,25 +95,13 @@ def show_answers(
 
 with frame.page("Classify"):
     runs_store = store()
-    finished = [run for run in runs_store.runs() if run.state is RunState.FINISHED]
-    if not finished:
-        frame.empty_state(
-            "No model yet. A finished run can classify your pictures here.",
-            "pages/1_Launch.py",
-            "Launch a study",
-            ":material/rocket_launch:",
-        )
+    if not any(run.state is RunState.FINISHED for run in runs_store.runs()):
+        frame.empty_state("No model yet. A finished run can classify your pictures here.")
     else:
         # TensorFlow loads in its own process while the visitor still chooses.
         predictor(str(runs_store.root)).start()
-        runs = choose_runs(
-            runs_store,
-            "One model, or two side by side",
-            lambda run: run.state is RunState.FINISHED,
-            maximum=2,
-            studies=False,
-            default=2,
-        )
+        label = "One model, or two side by side"
+        runs = choose_runs(runs_store, label, finished=True, most=2)
         if not runs:
             st.caption("Choose a finished run.")
         elif len({run.recipe.dataset for run in runs}) > 1:

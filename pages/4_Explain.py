@@ -6,20 +6,15 @@ from tl_engine.report.arms import arms_of
 from tl_engine.report.parts import EXPLAIN
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import RunState, summarise
+from tl_engine.text import escape
 from ui import frame
 from ui.engine import store
 from ui.section_view import show_part
 from ui.selection import choose_runs
-from ui.words import escape
 
 MOST_ARMS = 8
 WIDTH = 460
 """Of figures that stand side by side at least, in pixels."""
-
-
-def is_finished(run):
-    """Whether it left what there is to explain."""
-    return summarise(run).state is RunState.FINISHED
 
 
 def choose_arms(runs):
@@ -40,15 +35,10 @@ def choose_arms(runs):
 
 with frame.page("Explain"):
     runs_store = store()
-    if not any(is_finished(run) for run in runs_store.runs()):
-        frame.empty_state(
-            "Nothing to explain yet. It begins with the first run that finishes.",
-            "pages/1_Launch.py",
-            "Launch a study",
-            ":material/rocket_launch:",
-        )
+    if not any(summarise(run).state is RunState.FINISHED for run in runs_store.runs()):
+        frame.empty_state("Nothing to explain yet. It begins with the first run that finishes.")
     else:
-        runs = choose_runs(runs_store, "Studies and runs to explain", is_finished)
+        runs = choose_runs(runs_store, "Studies and runs to explain", finished=True)
         shown = choose_arms(runs) if runs else []
         if shown:
             results = Results(runs, shown)

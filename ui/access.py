@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.errors import ThawError
-from ui.words import escape
+from tl_engine.text import escape
 
 EDITORS = "editors"
 TRUST = "THAW_TRUST_NETWORK"

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import streamlit as st
 
 from tl_engine.errors import ThawError
-from ui import access, address
-from ui.words import escape
+from tl_engine.text import escape
+from ui import access, browser
 
 MENU = (
     ("app.py", "Overview", ":material/home:"),
@@ -60,7 +60,7 @@ def page(title: str) -> Iterator[None]:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("**Thaw**", width="content")
         for path, label, icon in MENU:
-            query = address.carried() if label in SAME_SELECTION else None
+            query = browser.carried() if label in SAME_SELECTION else None
             st.page_link(path, label=label, icon=icon, query_params=query)
         access.show_visitor()
     st.html(SCROLLING)
@@ -100,10 +100,10 @@ def report(error: Exception) -> bool:
     return True
 
 
-def empty_state(sentence: str, path: str, label: str, icon: str) -> None:
-    """What to do where there is nothing to show yet."""
+def empty_state(sentence: str, label: str = "Launch a study") -> None:
+    """Lead to Launch where there is nothing to show yet."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(f"##### {sentence}", width="content")
-        st.page_link(path, label=label, icon=icon)
+        st.page_link("pages/1_Launch.py", label=label, icon=":material/rocket_launch:")
         st.space("small")

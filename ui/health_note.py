@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from tl_engine.analysis.health import Health, Level
-from ui.words import escape
+from tl_engine.text import escape
 
 ICONS = {Level.PROBLEM: ":material/error:", Level.NOTICE: ":material/info:"}
 LONGEST = 800

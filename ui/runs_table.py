@@ -8,8 +8,9 @@ import pandas as pd
 import streamlit as st
 
 from tl_engine.catalog.glossary import explain
+from tl_engine.report.amounts import duration
 from tl_engine.runs import Run, RunState, Summary
-from ui.words import cell, duration
+from tl_engine.text import cell
 
 SYMBOLS = {
     RunState.QUEUED: "○",

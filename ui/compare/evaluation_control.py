@@ -11,9 +11,9 @@ from tl_engine.execution.evaluation import start
 from tl_engine.report.amounts import about, counted, duration
 from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
 from tl_engine.runs.study_folder import folder_of
+from tl_engine.text import escape
 from ui import access, frame
 from ui.engine import store
-from ui.words import escape
 
 
 @dataclass(frozen=True)

@@ -26,13 +26,12 @@ from tl_engine.report.sections.verdict_sections import contrasts, interval, verd
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, StudyEvaluation, StudyFolder
 from tl_engine.runs.evidence import of_store
+from tl_engine.text import escape
 from ui import frame
 from ui.compare import verdict_view
-from ui.compare.confusion_view import show_confusion
 from ui.compare.evaluation_control import Request, ask
-from ui.compare.image_views import show_agreement, show_mistakes
+from ui.compare.image_views import show_agreement, show_confusion, show_mistakes
 from ui.section_view import draw_all, show_part
-from ui.words import escape
 
 LONG = 120.0
 """Seconds from which on times are asked for in minutes."""

@@ -24,10 +24,10 @@ from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.evidence import of_store
 from tl_engine.runs.study_folder import folder_of
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
-from ui import access, address, health_note
+from tl_engine.text import escape, plain
+from ui import access, browser, health_note
 from ui.engine import store
 from ui.section_view import LONGEST_TEXT, draw, draw_all
-from ui.words import escape, plain
 
 SEEDS, IMAGES = "Seeds", "Seeds and validation images"
 MOST_ARMS = 20
@@ -57,7 +57,7 @@ def offer_twin(run: Run, key: str) -> None:
         help=f"A study of {plain(run.arm, 60)} and its reverse with {pairs} paired seeds. What is "
         "computed already is not computed again.",
     ):
-        address.remember([launch(twin, store()).id])
+        browser.remember([launch(twin, store()).id])
         st.switch_page("app.py")
 
 
@@ -197,5 +197,5 @@ def _fair(judged: Judged, first: Arm) -> None:
         study, pairs = first.runs[0].study.study, len(first.runs)
         arms = name_arms(recipes)
         study = replace(study, title=title, arms=arms, pairs=pairs, expectation=None)
-        address.remember([launch(study, store()).id])
+        browser.remember([launch(study, store()).id])
         st.switch_page("app.py")

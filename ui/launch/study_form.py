@@ -18,9 +18,9 @@ from tl_engine.errors import Problem, RecipeError
 from tl_engine.machine import recommended_settings
 from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import MAXIMUM_NAME, Study, name_arms, with_reversed
+from tl_engine.text import escape
 from ui.launch import phases_form, question_form
 from ui.launch.phases_form import Slots
-from ui.words import escape
 
 VARIED = {name: one for name, one in SETTINGS.items() if isinstance(one, Choice) and one.is_varied}
 """Settings of which several values can be compared."""

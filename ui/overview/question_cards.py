@@ -20,9 +20,9 @@ from tl_engine.report.question import Question, question_of
 from tl_engine.report.shown_results import scores_of
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.observations import recipe_id
+from tl_engine.text import escape, plain
 from ui import health_note
 from ui.compare.verdict_view import INCOMPARABLE, MARKS, MOST_ARMS
-from ui.words import escape, plain
 
 SHOWN = 3
 """Studies of which the page tells."""

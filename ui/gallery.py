@@ -13,7 +13,7 @@ from tl_engine.data.decoding import to_png
 from tl_engine.data.sources import LabelledImages
 from tl_engine.runs import Run
 from tl_engine.runs.run_outputs import probabilities
-from ui.words import escape, plain
+from tl_engine.text import escape, plain
 
 PER_PAGE = 24
 SHOWS = {
