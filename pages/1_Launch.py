@@ -20,7 +20,7 @@ from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
 from tl_engine.storage.lease import is_held
 from tl_engine.study import Arm, Study
-from tl_engine.text import escape, plain
+from tl_engine.text import counted, escape, plain
 from ui import access, browser, frame
 from ui.engine import store
 from ui.launch import study_form
@@ -182,13 +182,8 @@ def measure(study: Study) -> None:
 
 with frame.page("Launch"):
     begin()
-    st.pills(
-        "Start from",
-        list(PRESETS),
-        format_func=lambda name: escape(PRESETS[name].title),
-        key="preset",
-        on_change=start_again,
-    )
+    titles = {name: escape(preset.title) for name, preset in PRESETS.items()}
+    frame.choose(st.pills, "Start from", titles, "preset", on_change=start_again)
     if st.session_state.preset:
         st.caption(PRESETS[st.session_state.preset].description)
     study = study_form.ask()
@@ -208,7 +203,7 @@ with frame.page("Launch"):
         runs = len(study.arms) * study.pairs
         access.explain()
         if access.button(
-            f"Launch {runs} run" + ("s" if runs > 1 else ""),
+            f"Launch {counted(runs, 'run')}",
             type="primary",
             icon=":material/rocket_launch:",
             key="launch",

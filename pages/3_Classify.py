@@ -111,13 +111,13 @@ with frame.page("Classify"):
             )
         else:
             described = runs[0].recipe.described_dataset
-            source = st.segmented_control(
+            source = frame.choose(
+                st.segmented_control,
                 "Pictures from",
-                list(SOURCES),
-                format_func=SOURCES.__getitem__,
+                SOURCES,
+                "source",
                 default="validation",
                 required=True,
-                key="source",
                 label_visibility="collapsed",
             )
             # The answer stands above the gallery: a click below shows its effect at once.

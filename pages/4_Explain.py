@@ -19,18 +19,12 @@ WIDTH = 460
 
 def choose_arms(runs):
     """The arms to draw, each with the colour that it has among all of them."""
-    arms = {arm.key: arm for arm in arms_of(runs)}
-    chosen = list(arms)[:MOST_ARMS]
+    arms = arms_of(runs)
+    titles = {arm.key: escape(arm.title, 60) for arm in arms}
+    chosen, key = list(titles)[:MOST_ARMS], f"arms-{hash(tuple(titles))}"
     if len(arms) > 1:
-        chosen = st.pills(
-            "Arms",
-            list(arms),
-            format_func=lambda key: escape(arms[key].title, 60),
-            default=chosen,
-            selection_mode="multi",
-            key=f"arms-{hash(tuple(arms))}",
-        )
-    return [arm for key, arm in arms.items() if key in chosen]
+        chosen = frame.choose(st.pills, "Arms", titles, key, default=chosen, selection_mode="multi")
+    return [arm for arm in arms if arm.key in chosen]
 
 
 with frame.page("Explain"):

@@ -1,12 +1,13 @@
-"""The frame around every page: title, menu, and one guard against tracebacks."""
+"""The frame around every page (title, menu, one guard against tracebacks), and what pages share."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import streamlit as st
 
@@ -98,6 +99,13 @@ def report(error: Exception) -> bool:
             icon=":material/bug_report:",
         )
     return True
+
+
+def choose(
+    widget: Callable[..., Any], label: str, titles: Mapping[Any, str], key: str, **options: Any
+) -> Any:
+    """A widget that offers values by their titles; what is chosen."""
+    return widget(label, list(titles), format_func=titles.__getitem__, key=key, **options)
 
 
 def empty_state(sentence: str, label: str = "Launch a study") -> None:

@@ -14,6 +14,7 @@ from tl_engine.data.sources import LabelledImages
 from tl_engine.runs import Run
 from tl_engine.runs.run_outputs import probabilities
 from tl_engine.text import escape, plain
+from ui.frame import choose
 
 PER_PAGE = 24
 SHOWS = {
@@ -91,18 +92,11 @@ def choose_picture(gallery: Gallery) -> Picture | None:
     """Draw filters and pictures; the one that was clicked, else the first."""
     names = gallery.class_names
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        wanted = st.selectbox(
-            "Class",
-            [None, *range(len(names))],
-            format_func=lambda index: "Every class" if index is None else plain(names[index]),
-            key="class",
-            width=220,
-        )
-        shows = [name for name in SHOWS if name != "disagree" or len(gallery.runs) > 1]
-        show = st.segmented_control(
-            "Show", shows, format_func=SHOWS.__getitem__, default="all", required=True, key="show"
-        )
-    positions = gallery.positions(wanted, show or "all")
+        classes = {None: "Every class"} | {n: plain(name) for n, name in enumerate(names)}
+        wanted = choose(st.selectbox, "Class", classes, "class", width=220)
+        shows = {name: SHOWS[name] for name in SHOWS if name != "disagree" or len(gallery.runs) > 1}
+        show = choose(st.segmented_control, "Show", shows, "show", default="all", required=True)
+    positions = gallery.positions(wanted, show)
     if not len(positions):
         st.info("No validation image is left by these filters.", icon=":material/filter_alt_off:")
         return None

@@ -26,7 +26,7 @@ from tl_engine.report.sections.confusion_sections import (
 from tl_engine.report.sections.mistake_sections import CONFUSED, SUREST, mistakes
 from tl_engine.report.shown_results import Results
 from tl_engine.text import escape, plain
-from ui import browser
+from ui import browser, frame
 from ui.figures import cached, chart
 from ui.section_view import draw, draw_all, draw_words
 
@@ -82,14 +82,8 @@ def show_agreement(results: Results) -> None:
         "second": f"Only {plain(second.title, 60)} right",
         "neither": "Both wrong",
     }
-    who = st.selectbox(
-        "Images",
-        list(CELLS),
-        index=None,
-        format_func=titles.__getitem__,
-        placeholder="Click a cell, or choose one here",
-        key=key,
-    )
+    text = "Click a cell, or choose one here"
+    who = frame.choose(st.selectbox, "Images", titles, key, index=None, placeholder=text)
     if who is not None:
         _show_images("agreement", images_by(results, pairs, who))
 
@@ -113,14 +107,8 @@ def _choose_arm(label: str, arms: Sequence[Arm], key: str, **options: Any) -> Ar
     by_key = {arm.key: arm for arm in arms}
     if st.session_state.get(key) not in by_key:  # of runs that were chosen before
         st.session_state.pop(key, None)
-    chosen = st.selectbox(
-        label,
-        list(by_key),
-        format_func=lambda key: plain(by_key[key].title),
-        key=key,
-        disabled=not arms,
-        **options,
-    )
+    titles = {arm.key: plain(arm.title) for arm in arms}
+    chosen = frame.choose(st.selectbox, label, titles, key, disabled=not arms, **options)
     return by_key.get(chosen)
 
 
@@ -128,13 +116,8 @@ def _choose_pairs(pairs: Sequence[int], key: str) -> list[int]:
     """Ask for one pair or all; the numbers that are chosen."""
     if len(pairs) == 1:
         return list(pairs)
-    chosen = st.selectbox(
-        "Pair",
-        [ALL, *pairs],
-        format_func=lambda pair: f"All {len(pairs)} pairs" if pair == ALL else f"Pair {pair}",
-        key=key,
-        width=180,
-    )
+    titles = {ALL: f"All {len(pairs)} pairs"} | {pair: f"Pair {pair}" for pair in pairs}
+    chosen = frame.choose(st.selectbox, "Pair", titles, key, width=180)
     return list(pairs) if chosen == ALL else [chosen]
 
 
@@ -142,30 +125,17 @@ def _choose_cell(shown: Sequence[Arm], names: Sequence[str], key: str) -> str:
     """Ask for a cell where none is clicked; whose it is."""
     way = "Choose" if len(names) > CLICKABLE else "Click a cell, or choose"
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for name, label in (("true", "True class"), ("said", "Predicted class")):
-            st.selectbox(
-                label,
-                range(len(names)),
-                index=None,
-                format_func=lambda place: plain(names[place]),
-                placeholder=f"{way} a class",
-                key=f"{key}-{name}",
-                width=260,
-            )
+        classes = {place: plain(name) for place, name in enumerate(names)}
+        options = {"index": None, "placeholder": f"{way} a class", "width": 260}
+        frame.choose(st.selectbox, "True class", classes, f"{key}-true", **options)
+        frame.choose(st.selectbox, "Predicted class", classes, f"{key}-said", **options)
         if len(shown) == 1:
             return FIRST
         places = zip((FIRST, SECOND), shown, strict=True)
         titles = {place: escape(arm.title, 60) for place, arm in places}
         titles[DIFFERENCE] = "Said by one of them only"
         st.session_state.setdefault(f"{key}-of", DIFFERENCE)  # a default would forbid clicks
-        whose: str | None = st.segmented_control(
-            "Images",
-            list(titles),
-            format_func=titles.__getitem__,
-            required=True,
-            key=f"{key}-of",
-        )
-        return whose or DIFFERENCE
+        return frame.choose(st.segmented_control, "Images", titles, f"{key}-of", required=True)
 
 
 def _cell(key: str) -> Cell | None:

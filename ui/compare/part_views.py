@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -62,28 +62,28 @@ def show_alone(part: Part, results: Results) -> None:
     show(part, replace(results))  # not what was read: a session would hold it
 
 
+def _choose(
+    label: str, titles: Mapping[str, str], key: str, default: str, width: str = "content"
+) -> str:
+    return frame.choose(
+        st.segmented_control,
+        label,
+        titles,
+        key,
+        default=default,
+        required=True,
+        label_visibility="collapsed",
+        width=width,
+    )
+
+
 def show_curves(results: Results) -> None:
     """Learning curves of a metric against an axis."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        metric = st.segmented_control(
-            "Metric",
-            list(METRICS),
-            format_func=lambda name: METRICS[name].short,
-            default="val_accuracy",
-            required=True,
-            label_visibility="collapsed",
-            key="metric",
-        )
-        axis = st.segmented_control(
-            "Against",
-            list(AXES),
-            format_func=lambda name: AXES[name].short,
-            default="epoch",
-            required=True,
-            label_visibility="collapsed",
-            key="axis",
-            width="stretch",
-        )
+        metrics = {name: metric.short for name, metric in METRICS.items()}
+        metric = _choose("Metric", metrics, "metric", "val_accuracy")
+        axes = {name: axis.short for name, axis in AXES.items()}
+        axis = _choose("Against", axes, "axis", "epoch", width="stretch")
         train = st.toggle(
             "Training images too",
             key="train",
@@ -108,24 +108,15 @@ def show_frontier(results: Results) -> None:
     """Accuracy against a cost."""
     if results.history.empty:
         return
-    cost = st.segmented_control(
-        "Cost",
-        list(COSTS),
-        default="Time",
-        required=True,
-        label_visibility="collapsed",
-        key="cost",
-    )
+    cost = _choose("Cost", {name: name for name in COSTS}, "cost", "Time")
     draw_all(frontier(results, cost=cost))
 
 
 def show_calibration(results: Results) -> None:
     """Reliability diagrams of one pair."""
-    pairs, pair = calibrated_pairs(results), None
-    if len(pairs) > 1:
-        pair = st.selectbox(
-            "Pair", pairs, format_func=lambda n: f"Pair {n}", key="calibration-pair", width=180
-        )
+    titles, pair = {n: f"Pair {n}" for n in calibrated_pairs(results)}, None
+    if len(titles) > 1:
+        pair = frame.choose(st.selectbox, "Pair", titles, "calibration-pair", width=180)
     draw_all(calibration(results, pair=pair), 380)
 
 
@@ -133,7 +124,7 @@ def show_corrupted(results: Results) -> None:
     """Accuracy on corrupted images, and the button that measures it."""
     draw_all(corrupted(results))
     runs = [run for arm in compared(results) for run in arm.runs]
-    ask(Request(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", "robustness"))
+    ask(Request(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images"))
 
 
 def show_tested(results: Results) -> None:
@@ -145,7 +136,7 @@ def show_tested(results: Results) -> None:
     draw_all(sections)
     label = _label(study)
     cost = "" if label == GO_ON else COST
-    ask(Request(Evaluation.TEST, study.runs(), label, "test", cost))
+    ask(Request(Evaluation.TEST, study.runs(), label, cost))
 
 
 def _label(study: StudyFolder) -> str:

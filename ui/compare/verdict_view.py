@@ -11,6 +11,7 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
+from tl_engine.analysis.health import Level
 from tl_engine.analysis.verdict import Outcome
 from tl_engine.catalog.glossary import explain
 from tl_engine.execution.launcher import launch, launcher
@@ -25,7 +26,7 @@ from tl_engine.runs.evidence import of_store
 from tl_engine.runs.study_folder import folder_of
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from tl_engine.text import escape, plain
-from ui import access, browser, health_note
+from ui import access, browser
 from ui.engine import store
 from ui.section_view import LONGEST_TEXT, draw, draw_all
 
@@ -42,6 +43,10 @@ MARKS = {
     Outcome.WITHHELD: ":material/health_and_safety:",
 }
 INCOMPARABLE = ":material/block:"
+PROBLEM = ":material/error:"
+"""Of a verdict whose runs have a problem."""
+LONGEST_FINDING = 800
+"""Characters of a finding about runs that are shown."""
 
 
 def offer_twin(run: Run, key: str) -> None:
@@ -95,7 +100,17 @@ def _rank(first: Arm, second: Arm) -> tuple[bool, bool]:
 def show_verdict(results: Results) -> None:
     """The verdict on a card, with what one can do next."""
     judged, question = results.judgement, results.question
-    health_note.show(judged.health)
+    for level, icon in (
+        (Level.PROBLEM, PROBLEM),
+        (Level.NOTICE, ":material/info:"),
+        (Level.FINE, ":material/check:"),
+    ):
+        found = judged.health.findings if judged.health else ()
+        words = [escape(one.sentence, LONGEST_FINDING) for one in found if one.level is level]
+        if words and level is Level.PROBLEM:
+            st.warning(" ".join(words), icon=icon)
+        elif words:
+            st.caption(" ".join([icon, *words]))
     with st.container(border=True):
         mark = MARKS[judged.verdict.outcome] if judged.verdict else INCOMPARABLE
         for section in verdict(results):
