@@ -15,7 +15,7 @@ from tl_engine.runs import Run, RunState
 from tl_engine.text import escape
 from ui import frame
 from ui.engine import predictor, store
-from ui.gallery import Gallery, Picture, choose_picture
+from ui.gallery import choose_picture
 from ui.selection import choose_runs
 
 SOURCES = {
@@ -24,17 +24,19 @@ SOURCES = {
     "camera": ":material/photo_camera: Camera",
 }
 SEEN_PX = 160
+Shown = tuple[np.ndarray, np.ndarray, int | None]
+"""A picture for people and the same for models, uint8 (height, width, 3) each, and its class."""
 
 
-def from_validation(runs: list[Run], described: Dataset) -> Picture | None:
-    """A validation image and its true class, or None."""
+def from_validation(runs: list[Run], described: Dataset) -> Shown | None:
+    """A validation image, or None."""
     try:
         images = sources.load(described.name)
     except DataUnavailable as error:
         st.info(escape(str(error)), icon=":material/cloud_off:")
         return None
-    published = images.validation or images.train
-    return choose_picture(Gallery(runs, published, described.class_names))
+    chosen = choose_picture(runs, images.validation or images.train, described.class_names)
+    return chosen and (chosen[0], *chosen)
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the picture …")
@@ -43,8 +45,8 @@ def read(file: bytes, described: Dataset, invert: bool) -> Upload:
     return read_upload(file, described, invert=invert)
 
 
-def from_outside(source: str, described: Dataset) -> Upload | None:
-    """A picture that was uploaded or photographed, at the dataset's size, or None."""
+def from_outside(source: str, described: Dataset) -> Shown | None:
+    """A picture that was uploaded or photographed, or None."""
     if source == "camera":
         file = st.camera_input("Take a picture", key="camera", width=420)
     else:
@@ -60,32 +62,27 @@ def from_outside(source: str, described: Dataset) -> Upload | None:
     if file is None:
         return None
     try:
-        return read(file.getvalue(), described, invert)
+        return *read(file.getvalue(), described, invert), None
     except ImageError as error:
         st.error(escape(str(error)), icon=":material/broken_image:")
         return None
 
 
-def show_answers(
-    runs: list[Run],
-    described: Dataset,
-    original: np.ndarray,
-    pixels: np.ndarray,
-    truth: int | None,
-) -> None:
+def show_answers(runs: list[Run], described: Dataset, shown: Shown) -> None:
     """Both models' top five, beside the picture and how each model sees it."""
+    original, pixels, truth = shown
+    name = None if truth is None else described.class_names[truth]
     columns = st.columns([1, *[4 // len(runs)] * len(runs)], gap="large")
     with columns[0]:
         st.image(to_png(original), width="stretch")
         st.caption("The picture")
-        if truth is not None:
-            st.markdown(f"Truth: **{escape(described.class_names[truth])}**")
+        if name is not None:
+            st.markdown(f"Truth: **{escape(name)}**")
     for run, column, colour in zip(runs, columns[1:], ARMS, strict=False):
         with column, frame.guarded():
             with st.spinner("The model looks at it … the first time it loads for some seconds"):
                 answer = predictor(str(store().root)).classify(run, pixels[None])
             top = ranked(answer.probabilities[0], described.class_names)
-            name = None if truth is None else described.class_names[truth]
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
             st.html(top_bars([(p.label, p.probability) for p in top], name, colour))
             size = run.recipe.image_size
@@ -122,13 +119,10 @@ with frame.page("Classify"):
             )
             # The answer stands above the gallery: a click below shows its effect at once.
             place = st.container()
-            picture = truth = None
             if source == "validation":
-                chosen = from_validation(runs, described)
-                if chosen:
-                    picture, truth = (np.asarray(chosen.pixels),) * 2, chosen.truth
+                shown = from_validation(runs, described)
             else:
-                picture = from_outside(source, described)
-            if picture is not None:
+                shown = from_outside(source, described)
+            if shown:
                 with place:
-                    show_answers(runs, described, *picture, truth)
+                    show_answers(runs, described, shown)
