@@ -22,7 +22,6 @@ from tl_engine.storage.lease import is_held
 from tl_engine.study import Arm, Study
 from tl_engine.text import counted, escape, plain
 from ui import access, browser, frame
-from ui.engine import store
 from ui.launch import study_form
 from ui.launch.phases_form import trainable_title
 from ui.overview.run_card import phases_of
@@ -37,7 +36,7 @@ def begin() -> None:
     if state.get("form-began") == clone and "form-title" in state:
         return
     if clone:
-        folder = store().study(clone)
+        folder = frame.store().study(clone)
         study_form.fill_from_study(folder.study, f"{plain(folder.title, 180)} again")
     state["form-fresh"] = state["form-wants-fresh"] = bool(clone)
     state.preset = None if clone else "try-it"
@@ -54,7 +53,7 @@ def start_again() -> None:
 def preview(study: Study) -> None:
     """Each arm: its phases, what they train, how long it takes here."""
     with frame.guarded():
-        measurements = store().measurements()
+        measurements = frame.store().measurements()
         missing = any(missing_rates(arm.recipe, measurements) for arm in study.arms)
         if missing and access.may_change():
             measure(study)
@@ -71,12 +70,14 @@ def preview(study: Study) -> None:
 
 def planned(study: Study) -> Plan | None:
     """How its runs are trained, and how long they take; None where steps were not measured."""
-    return plan(study, store().measurements(), store().cached_phase_ends(), os.cpu_count() or 1)
+    return plan(
+        study, frame.store().measurements(), frame.store().cached_phase_ends(), os.cpu_count() or 1
+    )
 
 
 def with_seeds(study: Study) -> Study:
     """The study with seeds that no study of its recipes has used, where somebody wants that."""
-    evidence = Evidence(store())
+    evidence = Evidence(frame.store())
     seen = evidence.seen_runs(study)
     if not seen and not evidence.is_damaged:
         return study
@@ -166,7 +167,7 @@ def show_total(planned: Plan | None) -> None:
 
 def measure(study: Study) -> None:
     """Start measuring, unless that would disturb a run or be disturbed by it."""
-    runs_store = store()
+    runs_store = frame.store()
     recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]
     # Who is still typing would wait for the time of a recipe that nobody wants any more.
     if st.session_state.get("to-measure", ([], 0.0))[0] != recipes:
@@ -193,7 +194,7 @@ with frame.page("Launch"):
     else:
         study = with_seeds(study)
         st.subheader("What will run", anchor=False)
-        waiting = any(missing_rates(arm.recipe, store().measurements()) for arm in study.arms)
+        waiting = any(missing_rates(arm.recipe, frame.store().measurements()) for arm in study.arms)
         st.fragment(preview, run_every="1s" if waiting and access.may_change() else None)(study)
         settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
         if len(study.arms) > 1:
@@ -208,7 +209,7 @@ with frame.page("Launch"):
             icon=":material/rocket_launch:",
             key="launch",
         ):
-            browser.remember([launch(study, store()).id])
+            browser.remember([launch(study, frame.store()).id])
             st.switch_page("app.py")
         st.caption(
             f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "

@@ -1,5 +1,7 @@
 """Classify: validation images, a file or the camera, with one model or two."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -14,7 +16,6 @@ from tl_engine.execution.predictor import ranked
 from tl_engine.runs import Run, RunState
 from tl_engine.text import escape
 from ui import frame
-from ui.engine import predictor, store
 from ui.gallery import choose_picture
 from ui.selection import choose_runs
 
@@ -36,7 +37,7 @@ def from_validation(runs: list[Run], described: Dataset) -> Shown | None:
         st.info(escape(str(error)), icon=":material/cloud_off:")
         return None
     chosen = choose_picture(runs, images.validation or images.train, described.class_names)
-    return chosen and (chosen[0], *chosen)
+    return (chosen[0], *chosen) if chosen else None
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the picture …")
@@ -81,7 +82,7 @@ def show_answers(runs: list[Run], described: Dataset, shown: Shown) -> None:
     for run, column, colour in zip(runs, columns[1:], ARMS, strict=False):
         with column, frame.guarded():
             with st.spinner("The model looks at it … the first time it loads for some seconds"):
-                answer = predictor(str(store().root)).classify(run, pixels[None])
+                answer = frame.predictor(str(frame.store().root)).classify(run, pixels[None])
             top = ranked(answer.probabilities[0], described.class_names)
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
             st.html(top_bars([(p.label, p.probability) for p in top], name, colour))
@@ -91,12 +92,12 @@ def show_answers(runs: list[Run], described: Dataset, shown: Shown) -> None:
 
 
 with frame.page("Classify"):
-    runs_store = store()
+    runs_store = frame.store()
     if not any(run.state is RunState.FINISHED for run in runs_store.runs()):
         frame.empty_state("No model yet. A finished run can classify your pictures here.")
     else:
         # TensorFlow loads in its own process while the visitor still chooses.
-        predictor(str(runs_store.root)).start()
+        frame.predictor(str(runs_store.root)).start()
         label = "One model, or two side by side"
         runs = choose_runs(runs_store, label, finished=True, most=2)
         if not runs:
@@ -108,15 +109,8 @@ with frame.page("Classify"):
             )
         else:
             described = runs[0].recipe.described_dataset
-            source = frame.choose(
-                st.segmented_control,
-                "Pictures from",
-                SOURCES,
-                "source",
-                default="validation",
-                required=True,
-                label_visibility="collapsed",
-            )
+            pick = partial(frame.pick, label_visibility="collapsed")
+            source = pick("Pictures from", SOURCES, "source", default="validation")
             # The answer stands above the gallery: a click below shows its effect at once.
             place = st.container()
             if source == "validation":

@@ -8,7 +8,6 @@ from tl_engine.report.shown_results import Results
 from tl_engine.runs import RunState, summarise
 from tl_engine.text import escape
 from ui import frame
-from ui.engine import store
 from ui.section_view import show_part
 from ui.selection import choose_runs
 
@@ -28,7 +27,7 @@ def choose_arms(runs):
 
 
 with frame.page("Explain"):
-    runs_store = store()
+    runs_store = frame.store()
     if not any(summarise(run).state is RunState.FINISHED for run in runs_store.runs()):
         frame.empty_state("Nothing to explain yet. It begins with the first run that finishes.")
     else:

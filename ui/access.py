@@ -76,7 +76,9 @@ def admit() -> None:
         st.space("small")
         st.subheader("Thaw", anchor=False, width="content")
         st.markdown("This server wants to know who you are.", width="content")
-        for provider in _providers():
+        auth = _secrets()["auth"].items()
+        providers = [key for key, way in auth if isinstance(way, Mapping) and "client_id" in way]
+        for provider in providers or [None]:  # the only one needs no name
             label = f"Log in with {escape(provider.title())}" if provider else "Log in"
             if st.button(label, type="primary", icon=":material/login:", key=f"login-{provider}"):
                 st.login(provider)
@@ -141,16 +143,6 @@ def _editors() -> frozenset[str] | None:
             f'secrets.toml: [thaw] {EDITORS} is a list of addresses, like ["you@example.org"].'
         )
     return frozenset(one.strip().casefold() for one in editors)
-
-
-def _providers() -> list[str | None]:
-    """The names of the ways to log in; None stands for the only one, which needs no name."""
-    named = [key for key, value in _secrets()["auth"].items() if _is_provider(value)]
-    return [*named] or [None]
-
-
-def _is_provider(value: object) -> bool:
-    return isinstance(value, Mapping) and "client_id" in value
 
 
 def _secrets() -> Mapping[str, Any]:

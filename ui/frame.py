@@ -7,11 +7,15 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from tl_engine.errors import ThawError
+from tl_engine.execution.predictor import Predictor
+from tl_engine.runs import RunStore
+from tl_engine.storage.installation import default_runs_folder
 from tl_engine.text import escape
 from ui import access, browser
 
@@ -101,11 +105,26 @@ def report(error: Exception) -> bool:
     return True
 
 
+def store() -> RunStore:
+    """The store that this server shows."""
+    return RunStore(default_runs_folder())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False, on_release=Predictor.close)
+def predictor(root: str) -> Predictor:
+    """The one process that classifies for all visitors."""
+    return Predictor(RunStore(root))
+
+
 def choose(
     widget: Callable[..., Any], label: str, titles: Mapping[Any, str], key: str, **options: Any
 ) -> Any:
     """A widget that offers values by their titles; what is chosen."""
     return widget(label, list(titles), format_func=titles.__getitem__, key=key, **options)
+
+
+pick = partial(choose, st.segmented_control, required=True)
+"""One of a few values, which stand side by side."""
 
 
 def empty_state(sentence: str, label: str = "Launch a study") -> None:

@@ -13,7 +13,7 @@ from tl_engine.data.sources import LabelledImages
 from tl_engine.runs import Run
 from tl_engine.runs.run_outputs import probabilities
 from tl_engine.text import escape, plain
-from ui.frame import choose
+from ui.frame import choose, pick
 
 PER_PAGE = 24
 SHOWS = {
@@ -38,7 +38,7 @@ def choose_picture(
         classes = {None: "Every class"} | {n: plain(name) for n, name in enumerate(class_names)}
         wanted = choose(st.selectbox, "Class", classes, "class", width=220)
         shows = {name: SHOWS[name] for name in SHOWS if name != "disagree" or len(runs) > 1}
-        show = choose(st.segmented_control, "Show", shows, "show", default="all", required=True)
+        show = pick("Show", shows, "show", default="all")
     keep = np.ones(len(labels), bool) if wanted is None else labels == wanted
     if show == "mistakes":
         keep &= (predicted != labels).any(axis=0)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
 
 import streamlit as st
 
@@ -25,20 +24,6 @@ MOST_ARMS, MOST_RUNS = 100, 2000
 NOT_SHOWN_ALONE = (RunState.FAILED, RunState.STOPPED, RunState.QUEUED, RunState.INTERRUPTED)
 
 
-class Choice(NamedTuple):
-    """What can be chosen, newest first.
-
-    Attributes:
-        titles: by id.
-        runs: the runs that each id stands for.
-        damaged: how many runs cannot be chosen for they are damaged.
-    """
-
-    titles: dict[str, str]
-    runs: dict[str, list[Run]]
-    damaged: int
-
-
 def choose_runs(
     store: RunStore, label: str, *, finished: bool = False, most: int | None = None
 ) -> list[Run]:
@@ -53,17 +38,18 @@ def choose_runs(
     """
     folders = {study.id: study for study in store.studies()}
     wanted = browser.selection()
-    choice = _choice(folders, finished, most is None, {one.partition("/")[0] for one in wanted.ids})
-    if choice.damaged:
-        words = "1 run is" if choice.damaged == 1 else f"{choice.damaged} runs are"
+    named = {one.partition("/")[0] for one in wanted.ids}
+    titles, runs, damaged = _offered(folders, finished, most is None, named)
+    if damaged:
+        words = "1 run is" if damaged == 1 else f"{damaged} runs are"
         st.caption(f":material/warning: {words} damaged and cannot be chosen: Overview says why.")
     _say_problems(store, folders, wanted, finished)
     key = f"chosen-{label}"
-    st.session_state[key] = _chosen(wanted, choice, most)
+    st.session_state[key] = _chosen(wanted, titles, most)
     ids = st.multiselect(
         label,
-        list(choice.titles),
-        format_func=lambda one: choice.titles.get(one, one),
+        list(titles),
+        format_func=lambda one: titles.get(one, one),
         max_selections=most,
         key=key,
         placeholder="Choose runs" if most else "Choose studies or runs",
@@ -72,7 +58,7 @@ def choose_runs(
     if not browser.has_selection():
         browser.remember(ids)
     browser.complete_address()
-    return _within_limits(ids, choice)
+    return _within_limits(ids, titles, runs)
 
 
 def say_broken(broken: Sequence[tuple[Run, str]]) -> None:
@@ -85,15 +71,17 @@ def _select(key: str) -> None:
     browser.select(st.session_state[key])
 
 
-def _choice(
-    folders: Mapping[str, StudyFolder], finished: bool, studies: bool, wanted: set[str]
-) -> Choice:
+def _offered(
+    folders: Mapping[str, StudyFolder], finished: bool, studies: bool, named: set[str]
+) -> tuple[dict[str, str], dict[str, list[Run]], int]:
+    """What can be chosen, newest first: titles by id, the runs that each id stands for, and how
+    many runs cannot be chosen for they are damaged."""
     not_offered = set(RunState) - {RunState.FINISHED} if finished else {RunState.DAMAGED}
     titles: dict[str, str] = {}
     runs: dict[str, list[Run]] = {}
     damaged = 0
     for study in folders.values():
-        if len(titles) >= OFFERED and study.id not in wanted:
+        if len(titles) >= OFFERED and study.id not in named:
             continue
         states = {run: _state(run) for run in study.runs()}
         damaged += sum(state is RunState.DAMAGED for state in states.values())
@@ -113,7 +101,7 @@ def _choice(
     for one, title in titles.items():
         if counts[title] > 1:  # a browser names what was chosen by its title
             titles[one] = f"{title} · {one}"
-    return Choice(titles, runs, damaged)
+    return titles, runs, damaged
 
 
 def _state(run: Run) -> RunState:
@@ -125,17 +113,17 @@ def _state(run: Run) -> RunState:
         return RunState.DAMAGED
 
 
-def _chosen(wanted: browser.Named, choice: Choice, most: int | None) -> list[str]:
+def _chosen(wanted: browser.Named, titles: Mapping[str, str], most: int | None) -> list[str]:
     """What of the address can be chosen here; the newest where nothing is asked for."""
     if not wanted.ids and not wanted.others:
-        return [] if browser.has_selection() else list(choice.titles)[: most or 1]
+        return [] if browser.has_selection() else list(titles)[: most or 1]
     ids: list[str] = []
     for one in wanted.ids:
         if most is None or "/" in one:
             ids.append(one)
         else:
-            ids += [run for run in choice.titles if run.startswith(f"{one}/")]
-    return [one for one in dict.fromkeys(ids) if one in choice.titles][:most]
+            ids += [run for run in titles if run.startswith(f"{one}/")]
+    return [one for one in dict.fromkeys(ids) if one in titles][:most]
 
 
 def _say_problems(
@@ -206,16 +194,18 @@ def _warn(sentences: Sequence[str]) -> None:
         st.warning("\n\n".join([*sentences[:MOST_NAMED], *rest]), icon=":material/warning:")
 
 
-def _within_limits(ids: Sequence[str], choice: Choice) -> list[Run]:
+def _within_limits(
+    ids: Sequence[str], titles: Mapping[str, str], runs_of: Mapping[str, list[Run]]
+) -> list[Run]:
     """The runs of the first ids that a page can show; the others are named."""
     runs: dict[str, Run] = {}
     arms: set[tuple[str, int]] = set()
     left_out = []
     for one in ids:
-        ours = {run.id: run for run in choice.runs[one]}
+        ours = {run.id: run for run in runs_of[one]}
         theirs = {(run.study.id, run.arm_index) for run in ours.values()}
         if runs and (len(arms | theirs) > MOST_ARMS or len(runs | ours) > MOST_RUNS):
-            left_out.append(escape(choice.titles[one], 60))
+            left_out.append(escape(titles[one], 60))
             continue
         arms |= theirs
         runs |= ours

@@ -13,7 +13,6 @@ from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFold
 from tl_engine.runs.study_folder import folder_of
 from tl_engine.text import escape
 from ui import access, frame
-from ui.engine import store
 
 Missing = list[tuple[StudyFolder, list[Run]]]
 """The runs that would be measured, by study."""
@@ -52,7 +51,7 @@ class Request(NamedTuple):
     def begin(self, missing: Missing) -> None:
         """Measure, in a process of its own for each study."""
         for study, runs in missing:
-            start(store(), study, self.kind, runs)
+            start(frame.store(), study, self.kind, runs)
 
 
 def ask(request: Request) -> None:
@@ -95,7 +94,7 @@ def _offer(request: Request) -> None:
             request.begin(missing)
         st.rerun()
     recipes = [run.recipe for run in runs]
-    seconds = evaluation_seconds(recipes, request.kind, store().measurements())
+    seconds = evaluation_seconds(recipes, request.kind, frame.store().measurements())
     takes = f"{about(seconds)} here" if seconds else "a time that is not known yet here"
     st.caption(
         f"It measures {counted(len(runs), 'finished run')}; that takes {takes}, and begins when "

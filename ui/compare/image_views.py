@@ -135,7 +135,7 @@ def _choose_cell(shown: Sequence[Arm], names: Sequence[str], key: str) -> str:
         titles = {place: escape(arm.title, 60) for place, arm in places}
         titles[DIFFERENCE] = "Said by one of them only"
         st.session_state.setdefault(f"{key}-of", DIFFERENCE)  # a default would forbid clicks
-        return frame.choose(st.segmented_control, "Images", titles, f"{key}-of", required=True)
+        return frame.pick("Images", titles, f"{key}-of")
 
 
 def _cell(key: str) -> Cell | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -44,6 +45,9 @@ COST = (
 )
 
 
+_pick = partial(frame.pick, label_visibility="collapsed")
+
+
 def show(part: Part, results: Results) -> None:
     """Draw a part of Compare with its controls."""
     view = VIEWS.get(part.compose)
@@ -62,28 +66,13 @@ def show_alone(part: Part, results: Results) -> None:
     show(part, replace(results))  # not what was read: a session would hold it
 
 
-def _choose(
-    label: str, titles: Mapping[str, str], key: str, default: str, width: str = "content"
-) -> str:
-    return frame.choose(
-        st.segmented_control,
-        label,
-        titles,
-        key,
-        default=default,
-        required=True,
-        label_visibility="collapsed",
-        width=width,
-    )
-
-
 def show_curves(results: Results) -> None:
     """Learning curves of a metric against an axis."""
     with st.container(horizontal=True, vertical_alignment="center"):
         metrics = {name: metric.short for name, metric in METRICS.items()}
-        metric = _choose("Metric", metrics, "metric", "val_accuracy")
+        metric = _pick("Metric", metrics, "metric", default="val_accuracy")
         axes = {name: axis.short for name, axis in AXES.items()}
-        axis = _choose("Against", axes, "axis", "epoch", width="stretch")
+        axis = _pick("Against", axes, "axis", default="epoch", width="stretch")
         train = st.toggle(
             "Training images too",
             key="train",
@@ -108,7 +97,7 @@ def show_frontier(results: Results) -> None:
     """Accuracy against a cost."""
     if results.history.empty:
         return
-    cost = _choose("Cost", {name: name for name in COSTS}, "cost", "Time")
+    cost = _pick("Cost", {name: name for name in COSTS}, "cost", default="Time")
     draw_all(frontier(results, cost=cost))
 
 

@@ -27,10 +27,9 @@ from tl_engine.runs.study_folder import folder_of
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from tl_engine.text import escape, plain
 from ui import access, browser
-from ui.engine import store
+from ui.frame import choose, pick, store
 from ui.section_view import LONGEST_TEXT, draw, draw_all
 
-SEEDS, IMAGES = "Seeds", "Seeds and validation images"
 MOST_ARMS = 20
 """Of more, nobody could read the verdicts: 190 contrasts."""
 ONE_CLICK_PAIRS = 10
@@ -49,7 +48,7 @@ LONGEST_FINDING = 800
 """Characters of a finding about runs that are shown."""
 
 
-def offer_twin(run: Run, key: str) -> None:
+def offer_twin(run: Run) -> None:
     """Launch the run's arm again beside the same with its phases reversed, where that is another
     recipe."""
     folder = folder_of(run)
@@ -58,7 +57,7 @@ def offer_twin(run: Run, key: str) -> None:
     if twin and access.button(
         f"Same again, order reversed ({2 * pairs} runs)",
         icon=":material/swap_horiz:",
-        key=key,
+        key="twin",
         help=f"A study of {plain(run.arm, 60)} and its reverse with {pairs} paired seeds. What is "
         "computed already is not computed again.",
     ):
@@ -66,7 +65,7 @@ def offer_twin(run: Run, key: str) -> None:
         st.switch_page("app.py")
 
 
-def choose(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
+def choose_contrast(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
     """The contrast to look at; None where there is none, or too many to choose from."""
     if len(arms) > MOST_ARMS:
         st.caption(f"For verdicts, choose at most {MOST_ARMS} arms: there are {len(arms)}.")
@@ -75,14 +74,16 @@ def choose(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
     contrasts = list(combinations(arms, 2))
     if len(contrasts) == 1:
         return contrasts[0]
-    titles = [f"{plain(first.title)} against {plain(second.title)}" for first, second in contrasts]
-    best = min(range(len(contrasts)), key=lambda place: _rank(*contrasts[place]))
-    place = st.selectbox(
+    titles = {
+        place: f"{plain(first.title)} against {plain(second.title)}"
+        for place, (first, second) in enumerate(contrasts)
+    }
+    place: int = choose(
+        st.selectbox,
         "Contrast",
-        range(len(contrasts)),
-        index=best,
-        format_func=titles.__getitem__,
-        key=f"contrast-{hash(tuple(arm.key for arm in arms))}",
+        titles,
+        f"contrast-{hash(tuple(arm.key for arm in arms))}",
+        index=min(titles, key=lambda place: _rank(*contrasts[place])),
         help="Two arms whose difference is judged and shown. All contrasts are in a table below "
         "the verdict.",
     )
@@ -127,16 +128,15 @@ def show_interval(results: Results) -> None:
     verdict = results.judgement.verdict
     if verdict is None or verdict.interval is None:
         return
-    over = st.segmented_control(
+    images = pick(
         "Interval over",
-        [SEEDS, IMAGES],
-        default=SEEDS,
-        required=True,
-        key="interval-over",
+        {False: "Seeds", True: "Seeds and validation images"},
+        "interval-over",
+        default=False,
         help="The verdict is over seeds, as planned. The other interval asks whether it would "
         "stand for other images like these; it is shown beside the verdict and changes nothing.",
     )
-    draw_all(interval(results, images=over == IMAGES))
+    draw_all(interval(results, images=images))
 
 
 def show_contrasts(results: Results) -> None:

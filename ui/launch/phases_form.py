@@ -16,7 +16,7 @@ from tl_engine.catalog.settings import OPTIMIZERS, SCHEDULES
 from tl_engine.charts.phases import rate
 from tl_engine.recipe import MAXIMUM_EPOCHS, Phase
 from tl_engine.text import counted
-from ui.frame import choose
+from ui.frame import choose, pick
 
 Slots = defaultdict[str, list[Any]]
 """Per field, the places under its widgets where a refusal is written."""
@@ -89,8 +89,7 @@ def _ask_more(number: int) -> dict[str, Any]:
     changed = state[f"schedule-{number}"] != "constant" or state[f"patience-{number}"]
     label = "More (changed)" if changed else "More"
     with st.popover(label, icon=":material/tune:", type="tertiary", key=f"more-{number}"):
-        key = f"schedule-{number}"
-        schedule = choose(st.segmented_control, "Learning rate", SCHEDULES, key, required=True)
+        schedule = pick("Learning rate", SCHEDULES, f"schedule-{number}")
         patience = st.number_input(
             "End early after epochs without gain",
             min_value=0,

@@ -17,7 +17,7 @@ from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
 from tl_engine.study import Arm, Expectation, Study
 from tl_engine.text import escape, plain
-from ui.engine import store
+from ui.frame import store
 from ui.launch.phases_form import Slots
 
 NOBODY = "Nothing in particular"

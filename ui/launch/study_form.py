@@ -19,7 +19,7 @@ from tl_engine.machine import recommended_settings
 from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import MAXIMUM_NAME, Study, name_arms, with_reversed
 from tl_engine.text import escape
-from ui.frame import choose
+from ui.frame import choose, pick
 from ui.launch import phases_form, question_form
 from ui.launch.phases_form import Slots
 
@@ -148,7 +148,7 @@ def _widget(name: str, **options: Any) -> Any:
         return st.number_input(step=one.step, min_value=None, **options)
     titles = one.values if isinstance(one, Choice) else CATALOGS[name]()
     if isinstance(one, Choice) and one.side_by_side:
-        return choose(st.segmented_control, titles=titles, required=True, **options)
+        return pick(titles=titles, **options)
     return choose(st.selectbox, titles=titles, **options)
 
 

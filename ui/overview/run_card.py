@@ -20,8 +20,7 @@ from tl_engine.study import Study
 from tl_engine.text import counted, escape, lines, plain
 from ui import access
 from ui.compare import verdict_view
-from ui.engine import store
-from ui.frame import guarded
+from ui.frame import guarded, store
 from ui.runs_table import state_label
 
 LONGEST_EXPORT = 180.0
@@ -87,7 +86,7 @@ def _actions(runs: list[Run]) -> None:
             ids = ",".join(run.id for run in finished[:2])
             st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
         if not several:
-            verdict_view.offer_twin(runs[0], "twin")
+            verdict_view.offer_twin(runs[0])
         if st.button(
             "Clone into Launch",
             icon=":material/content_copy:",
