@@ -13,7 +13,6 @@ from tl_engine.text import escape
 from ui import access, frame, runs_table, server
 from ui.overview import question_cards, run_card
 
-REFRESH = "2s"
 SHOWN = 300
 """Rows in the table at once; the filters find the others."""
 MAXIMUM_WARNINGS = 3
@@ -145,6 +144,6 @@ if __name__ == "__main__":  # a visit
         else:
             standings = summaries(frame.store())
             busy = any(not summary.state.is_over for _, summary in standings)
-            st.fragment(overview, run_every=REFRESH if busy else None)([standings])
+            st.fragment(overview, run_every="2s" if busy else None)([standings])
 else:  # `streamlit run app.py` imports this file for the server that runs it at every visit
     app = st.App(__file__, **server.options())

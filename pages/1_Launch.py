@@ -61,7 +61,8 @@ def preview(study: Study) -> None:
         for arm, column in zip(study.arms, columns, strict=False):
             with column, st.container(border=True):
                 show_arm(study, arm, estimate(arm.recipe, measurements))
-        show_total(planned(study))
+        if total := planned(study):
+            show_total(total)
         was_missing = st.session_state.get("was-missing")
         st.session_state["was-missing"] = missing
         if was_missing and not missing:
@@ -150,18 +151,14 @@ def frozen_words(recipe: Recipe, phase: Phase) -> str:
     return ". The frozen layers see each image once, whatever the epochs."
 
 
-def show_total(planned: Plan | None) -> None:
+def show_total(total: Plan) -> None:
     """How long everything takes, and what need not be computed."""
-    if planned is None:
-        return
-    words = f":material/timer: All runs together: **{about(planned.seconds)}**"
-    if planned.cold_seconds > 1.05 * planned.seconds:
-        words += f" instead of {duration(planned.cold_seconds)}"
-    if planned.shared:
-        words += (
-            f"; {planned.shared} of {planned.phases} phases are taken over from runs that began "
-            "the same way"
-        )
+    words = f":material/timer: All runs together: **{about(total.seconds)}**"
+    if total.cold_seconds > 1.05 * total.seconds:
+        words += f" instead of {duration(total.cold_seconds)}"
+    if total.shared:
+        words += f"; {total.shared} of {total.phases} phases are taken over from runs that began "
+        words += "the same way"
     st.markdown(f"{words}.")
 
 
@@ -201,14 +198,9 @@ with frame.page("Launch"):
             st.caption("What differs between the arms, and nothing else does:")
             st.markdown(table(narrow(settings)))
         sizes = sizes_of(study.arms[0].recipe)
-        runs = len(study.arms) * study.pairs
+        label = f"Launch {counted(len(study.arms) * study.pairs, 'run')}"
         access.explain()
-        if access.button(
-            f"Launch {counted(runs, 'run')}",
-            type="primary",
-            icon=":material/rocket_launch:",
-            key="launch",
-        ):
+        if access.button(label, type="primary", icon=":material/rocket_launch:", key="launch"):
             browser.remember([launch(study, frame.store()).id])
             st.switch_page("app.py")
         st.caption(

@@ -96,9 +96,15 @@ def show_visitor() -> None:
 
 
 def may_change() -> bool:
-    """Whether the visitor may launch, stop, resume, rename and delete."""
+    """Whether the visitor may launch, stop, resume, rename and delete; not by an address of which
+    its provider says that nobody has verified it."""
     editors = _editors()
-    return _is_admitted() and (editors is None or _email() in editors)
+    if editors is None or not _is_admitted():
+        return _is_admitted()
+    email, verified = st.user.get("email"), st.user.get("email_verified")
+    return (
+        verified not in (False, "false") and isinstance(email, str) and email.casefold() in editors
+    )
 
 
 def button(label: str, **options: Any) -> bool:
@@ -118,14 +124,6 @@ def explain() -> None:
 
 def _is_admitted() -> bool:
     return not login_is_configured() or st.user.get("is_logged_in") is True
-
-
-def _email() -> str | None:
-    """The visitor's address, unless its provider says that nobody has verified it."""
-    email = st.user.get("email")
-    if st.user.get("email_verified") in (False, "false") or not isinstance(email, str):
-        return None
-    return email.casefold()
 
 
 def _editors() -> frozenset[str] | None:

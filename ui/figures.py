@@ -21,6 +21,7 @@ import streamlit as st
 from tl_engine.report.section import Drawing, Numbers
 from tl_engine.text import cell
 from ui import browser
+from ui.frame import pick
 
 MAXIMUM_FIGURES = 64
 """Kept of each chart."""
@@ -54,28 +55,20 @@ def _all_of(frame: pd.DataFrame) -> bytes:
 
 
 def chart(figure: go.Figure, numbers: Numbers, key: str, alt: str, **options: Any) -> None:
-    """Draw a figure, and under it what saves it.
+    """Draw a figure, and under it what saves it, in files that are named after its key.
 
     Args:
         numbers: that it shows; or what gives them when somebody saves them, so that the page need
             not keep many of them for each of its visitors.
-        key: of the chart on its page; files are named after it.
         alt: what it shows, for who cannot see it.
-        options: of `st.plotly_chart`.
     """
     kind = st.session_state.get(f"{key}-format", "png")
     picture = {"format": kind, "filename": key, "scale": SCALE[kind]}
     config = {"toImageButtonOptions": picture}
     st.plotly_chart(figure, key=key, alt=alt, config=config, **options)
     with st.popover("Save", icon=":material/download:", type="tertiary", key=f"{key}-save"):
-        st.segmented_control(
-            "Format of the picture",
-            list(SCALE),
-            format_func=str.upper,
-            default="png",
-            required=True,
-            key=f"{key}-format",
-        )
+        titles = {name: name.upper() for name in SCALE}
+        pick("Format of the picture", titles, f"{key}-format", default="png")
         label = f"Picture ({kind.upper()})"
         pressed = st.button(label, icon=":material/photo_camera:", key=f"{key}-picture")
         with st.container(horizontal=True):

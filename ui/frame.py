@@ -26,8 +26,6 @@ MENU = (
     ("pages/3_Classify.py", "Classify", ":material/image_search:"),
     ("pages/4_Explain.py", "Explain", ":material/psychology:"),
 )
-SAME_SELECTION = ("Compare", "Classify", "Explain")
-"""Pages that show the studies and runs which the address names."""
 SCROLLING = """<style>
 [data-testid=stMarkdownContainer]:has(> table) {overflow-x: auto}
 [data-testid=stMarkdownContainer] > table :is(th, td):first-child {min-width: 9rem}
@@ -65,7 +63,8 @@ def page(title: str) -> Iterator[None]:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("**Thaw**", width="content")
         for path, label, icon in MENU:
-            query = browser.carried() if label in SAME_SELECTION else None
+            # The others do not show what the address names.
+            query = browser.carried() if label in ("Compare", "Classify", "Explain") else None
             st.page_link(path, label=label, icon=icon, query_params=query)
         access.show_visitor()
     st.html(SCROLLING)

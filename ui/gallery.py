@@ -16,22 +16,15 @@ from tl_engine.text import escape, plain
 from ui.frame import choose, pick
 
 PER_PAGE = 24
-SHOWS = {
-    "all": "All",
-    "mistakes": "Only mistakes",
-    "disagree": "Only where the two disagree",
-}
+SHOWS = {"all": "All", "mistakes": "Only mistakes", "disagree": "Only where the two disagree"}
 
 
 def choose_picture(
     runs: Sequence[Run], images: LabelledImages, class_names: Sequence[str]
 ) -> tuple[np.ndarray, int] | None:
     """Draw filters and the validation images that the models share; the one that was clicked, else
-    the first, uint8 (height, width, 3), with the index of its true class.
-
-    Args:
-        images: the published array that validation was taken from.
-    """
+    the first, uint8 (height, width, 3), with the index of its true class. Validation was taken from
+    the published images."""
     indices, predicted = _predictions(runs)
     labels = images.labels[indices]
     with st.container(horizontal=True, vertical_alignment="bottom"):

@@ -74,11 +74,8 @@ def phase_words(summary: Summary) -> str:
 
 
 def choose(standings: Sequence[tuple[Run, Summary]]) -> None:
-    """Draw the table; the session notes as `selected` the ids of the runs that are selected in it.
-
-    Args:
-        standings: runs and how they stand.
-    """
+    """Draw the table of runs and how they stand; the session notes as `selected` the ids of those
+    that are selected in it."""
     ids = [run.id for run, _ in standings]
     selected = st.session_state.get("selected", [])
     event = st.dataframe(

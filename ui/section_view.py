@@ -45,13 +45,10 @@ def show_part(part: Part, results: Results, width: int | None = None) -> None:
 
 
 def draw_all(sections: Iterable[Section], width: int | None = None) -> None:
-    """Draw sections one after another.
-
-    Args:
-        width: where figures stand side by side, of each of them at least, in pixels.
-    """
-    in_grid = groupby(sections, lambda one: one.drawing is not None or one.key in BESIDE)
-    for is_in_grid, group in in_grid:
+    """Draw sections one after another; figures side by side where a width is given, which each of
+    them has at least, in pixels."""
+    beside = groupby(sections, lambda one: one.drawing is not None or one.key in BESIDE)
+    for is_in_grid, group in beside:
         grid = st.grid(2, min_column_width=width, gap="medium") if width and is_in_grid else None
         for section in group:
             with grid.cell() if grid else nullcontext():

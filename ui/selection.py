@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import streamlit as st
 
@@ -53,7 +52,8 @@ def choose_runs(
         max_selections=most,
         key=key,
         placeholder="Choose runs" if most else "Choose studies or runs",
-        on_change=partial(_select, key),
+        # Before the page is drawn anew, so that its menu carries the choice as well.
+        on_change=lambda: browser.select(st.session_state[key]),
     )
     if not browser.has_selection():
         browser.remember(ids)
@@ -64,11 +64,6 @@ def choose_runs(
 def say_broken(broken: Sequence[tuple[Run, str]]) -> None:
     """Name the runs that are left out, with the reason."""
     _warn([f"{_name(run)} is left out: {escape(why, 300)}" for run, why in broken])
-
-
-def _select(key: str) -> None:
-    """Before the page is drawn anew, so that its menu carries the choice as well."""
-    browser.select(st.session_state[key])
 
 
 def _offered(

@@ -111,11 +111,9 @@ def _confirm(request: Request, missing: Missing, pressed: str) -> None:
             st.markdown(f"**This cannot be undone.** {escape(study.title)}: {count}.")
         st.markdown(request.cost)
         with st.container(horizontal=True):
+            key = f"{request.kind}-confirm"
             confirmed = access.button(
-                request.label,
-                type="primary",
-                icon=":material/lock_open:",
-                key=f"{request.kind}-confirm",
+                request.label, type="primary", icon=":material/lock_open:", key=key
             )
             if confirmed or st.button("Not now", key=f"{request.kind}-no"):
                 del st.session_state[pressed]

@@ -149,11 +149,8 @@ def _take(key: str, place: str, cell: Cell) -> None:
 
 
 def _show_cells(section: Section, chosen: Cell | None, take: Callable[[Cell], object]) -> None:
-    """Draw a heat map with a frame round the chosen cell.
-
-    Args:
-        take: called with the cell that was clicked, before the page is drawn again.
-    """
+    """Draw a heat map with a frame round the chosen cell; `take` is called with a cell that is
+    clicked, before the page is drawn again."""
     if section.drawing is None or section.numbers is None:
         return draw(section)
 

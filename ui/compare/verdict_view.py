@@ -42,8 +42,12 @@ MARKS = {
     Outcome.WITHHELD: ":material/health_and_safety:",
 }
 INCOMPARABLE = ":material/block:"
-PROBLEM = ":material/error:"
-"""Of a verdict whose runs have a problem."""
+HEALTH = {
+    Level.PROBLEM: ":material/error:",
+    Level.NOTICE: ":material/info:",
+    Level.FINE: ":material/check:",
+}
+"""Before what befell the runs of a verdict."""
 LONGEST_FINDING = 800
 """Characters of a finding about runs that are shown."""
 
@@ -101,11 +105,7 @@ def _rank(first: Arm, second: Arm) -> tuple[bool, bool]:
 def show_verdict(results: Results) -> None:
     """The verdict on a card, with what one can do next."""
     judged, question = results.judgement, results.question
-    for level, icon in (
-        (Level.PROBLEM, PROBLEM),
-        (Level.NOTICE, ":material/info:"),
-        (Level.FINE, ":material/check:"),
-    ):
+    for level, icon in HEALTH.items():
         found = judged.health.findings if judged.health else ()
         words = [escape(one.sentence, LONGEST_FINDING) for one in found if one.level is level]
         if words and level is Level.PROBLEM:
@@ -143,11 +143,7 @@ def show_contrasts(results: Results) -> None:
     """A table of all contrasts, and whether those are judged whose budgets differ."""
     # Drawn whichever contrast is looked at: Streamlit forgets what is not drawn.
     if any(not each.contrast.has_equal_budgets for each in results.judgements):
-        st.toggle(
-            "Compare arms whose budgets differ",
-            key="any-budget",
-            help=explain("Budget"),
-        )
+        st.toggle("Compare arms whose budgets differ", key="any-budget", help=explain("Budget"))
     for section in contrasts(results):
         label = f"All {len(results.judgements)} contrasts"
         with st.expander(label, icon=":material/table_rows:"):
@@ -176,20 +172,15 @@ def _more_pairs(judged: Judged, question: Question) -> None:
     if more < 1:
         return
     runs = more * len(study.study.arms)
-    is_part = more < wanted <= room
-    count = f"{more} of {wanted}" if is_part else f"{more}"
-    reused = (
-        f" {adds - more} more were computed in another study: they are taken over."
-        if adds > more
-        else ""
-    )
+    count = f"{more} of {wanted}" if more < wanted <= room else f"{more}"
+    reused = f" {adds - more} more were computed in another study: they are taken over."
     if access.button(
         f"Run {count} more pair" + ("" if wanted == 1 else "s") + f" ({runs} runs)",
         icon=":material/add_circle:",
         key="more-pairs",
         help="Pairs of all arms of the study. Those that are added after a look are judged "
         "by an interval that allows for looking, which is wider; what the planned pairs said stays "
-        f"on this card.{reused}",
+        f"on this card.{reused if adds > more else ''}",
     ):
         add_pairs(study, adds)
         launcher().ensure_worker(store())

@@ -42,11 +42,8 @@ def fill(study: Study) -> None:
 
 
 def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
-    """Draw the question; what a Study takes of it.
-
-    Args:
-        arms: those that the rest of the form describes; none while something in it is refused.
-    """
+    """Draw the question; what a Study takes of it. There are no arms while something in the rest of
+    the form is refused."""
     with st.container(border=True):
         st.markdown("**The question**, fixed before the first run")
         columns = st.grid(5 if len(arms) > 1 else 3, min_column_width=170)

@@ -22,7 +22,7 @@ from tl_engine.report.shown_results import scores_of
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.observations import recipe_id
 from tl_engine.text import escape, plain
-from ui.compare.verdict_view import INCOMPARABLE, MARKS, MOST_ARMS, PROBLEM
+from ui.compare.verdict_view import HEALTH, INCOMPARABLE, MARKS, MOST_ARMS
 
 SHOWN = 3
 """Studies of which the page tells."""
@@ -34,11 +34,8 @@ MOST_RUNS = 200
 
 
 def show(standings: Iterable[tuple[Run, Summary]]) -> None:
-    """Draw it; nothing where no study has a pair of arms to compare.
-
-    Args:
-        standings: every run and how it stands, newest study first.
-    """
+    """Draw it, from every run and how it stands, newest study first; nothing where no study has a
+    pair of arms to compare."""
     cards = list(islice(_cards(_studies(standings)), SHOWN))
     if not cards:
         return
@@ -100,7 +97,7 @@ def _row(arms: list[Arm], question: Question, judged: list[Judged], one: Judged)
     study, verdict = arms[0].runs[0].study, one.verdict
     mark = MARKS[verdict.outcome] if verdict else INCOMPARABLE
     if one.health and one.health.level is Level.PROBLEM:
-        mark = f"{PROBLEM} {mark}"
+        mark = f"{HEALTH[Level.PROBLEM]} {mark}"
     sentence = verdict.sentence if verdict else one.refusal
     name, words, picture = st.columns([20, 62, 25], vertical_alignment="center")
     name.page_link(

@@ -72,9 +72,7 @@ def _actions(runs: list[Run]) -> None:
                 request_stop(run)
             st.rerun()
         if resumable and access.button(
-            f"{_verb(resumable)} {_count(resumable)}",
-            icon=":material/play_arrow:",
-            key="resume",
+            f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
         ):
             for run in resumable:
                 resume(run.id, store())
@@ -99,11 +97,8 @@ def _actions(runs: list[Run]) -> None:
             "Rename or note", icon=":material/edit:", key="rename", disabled=several, help=one_only
         ):
             _rename(study)
-        if access.button(
-            f"Delete {len(studies)} studies" if several else "Delete study",
-            icon=":material/delete:",
-            key="delete",
-        ):
+        label = f"Delete {len(studies)} studies" if several else "Delete study"
+        if access.button(label, icon=":material/delete:", key="delete"):
             _delete(studies)
     access.explain()
 
@@ -216,12 +211,8 @@ def _delete(studies: list[StudyFolder]) -> None:
             f"**{escape(study.title)}** with {_count(runs)}, {_size(runs)}, launched "
             f"{study.created:%d %b %Y %H:%M}, will be gone for good."
         )
-    if access.button(
-        "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good",
-        type="primary",
-        icon=":material/delete:",
-        key="confirm-delete",
-    ):
+    label = "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good"
+    if access.button(label, type="primary", icon=":material/delete:", key="confirm-delete"):
         for study in studies:
             store().delete(study.id)
         st.session_state.selected = []
