@@ -16,6 +16,7 @@ from tl_engine.execution.predictor import ranked
 from tl_engine.runs import Run, RunState
 from tl_engine.text import escape
 from ui import frame
+from ui.frame import predictor
 from ui.gallery import choose_picture
 from ui.selection import choose_runs
 
@@ -82,7 +83,7 @@ def show_answers(runs: list[Run], described: Dataset, shown: Shown) -> None:
     for run, column, colour in zip(runs, columns[1:], ARMS, strict=False):
         with column, frame.guarded():
             with st.spinner("The model looks at it … the first time it loads for some seconds"):
-                answer = frame.predictor(str(frame.store().root)).classify(run, pixels[None])
+                answer = predictor(str(frame.store().root)).classify(run, pixels[None])
             top = ranked(answer.probabilities[0], described.class_names)
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
             st.html(top_bars([(p.label, p.probability) for p in top], name, colour))
@@ -97,7 +98,7 @@ with frame.page("Classify"):
         frame.empty_state("No model yet. A finished run can classify your pictures here.")
     else:
         # TensorFlow loads in its own process while the visitor still chooses.
-        frame.predictor(str(runs_store.root)).start()
+        predictor(str(runs_store.root)).start()
         label = "One model, or two side by side"
         runs = choose_runs(runs_store, label, finished=True, most=2)
         if not runs:

@@ -101,10 +101,10 @@ def may_change() -> bool:
     editors = _editors()
     if editors is None or not _is_admitted():
         return _is_admitted()
-    email, verified = st.user.get("email"), st.user.get("email_verified")
-    return (
-        verified not in (False, "false") and isinstance(email, str) and email.casefold() in editors
-    )
+    email = st.user.get("email")
+    if st.user.get("email_verified") in (False, "false") or not isinstance(email, str):
+        return False
+    return email.casefold() in editors
 
 
 def button(label: str, **options: Any) -> bool:

@@ -48,11 +48,6 @@ class Request(NamedTuple):
         ]
         return [(study, runs) for study, runs in by_study if runs]
 
-    def begin(self, missing: Missing) -> None:
-        """Measure, in a process of its own for each study."""
-        for study, runs in missing:
-            start(frame.store(), study, self.kind, runs)
-
 
 def ask(request: Request) -> None:
     """The button that measures, or how far that is."""
@@ -91,7 +86,8 @@ def _offer(request: Request) -> None:
         if request.cost:
             st.session_state[pressed] = True
         else:
-            request.begin(missing)
+            for study, of_study in missing:
+                start(frame.store(), study, request.kind, of_study)
         st.rerun()
     recipes = [run.recipe for run in runs]
     seconds = evaluation_seconds(recipes, request.kind, frame.store().measurements())
@@ -112,13 +108,13 @@ def _confirm(request: Request, missing: Missing, pressed: str) -> None:
         st.markdown(request.cost)
         with st.container(horizontal=True):
             key = f"{request.kind}-confirm"
-            confirmed = access.button(
-                request.label, type="primary", icon=":material/lock_open:", key=key
-            )
-            if confirmed or st.button("Not now", key=f"{request.kind}-no"):
+            if access.button(request.label, type="primary", icon=":material/lock_open:", key=key):
                 del st.session_state[pressed]
-                if confirmed:
-                    request.begin(missing)
+                for study, runs in missing:
+                    start(frame.store(), study, request.kind, runs)
+                st.rerun()
+            if st.button("Not now", key=f"{request.kind}-no"):
+                del st.session_state[pressed]
                 st.rerun()
 
 
