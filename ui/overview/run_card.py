@@ -11,16 +11,17 @@ from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.charts.svg_pictures import shares, tree_svg
 from tl_engine.execution.launcher import launcher, resume
 from tl_engine.recipe import Recipe
+from tl_engine.report.amounts import duration
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
 from tl_engine.runs.run_outputs import bytes_on_disk, log_tail, model_bytes, model_file
 from tl_engine.runs.run_requests import request_stop
 from tl_engine.runs.studies import folder_of
+from tl_engine.study import Study
+from tl_engine.text import counted, escape, lines, plain
 from ui import access
 from ui.compare import verdict_view
-from ui.engine import store
-from ui.frame import guarded
+from ui.frame import guarded, store
 from ui.runs_table import state_label
-from ui.words import duration, escape, lines, plain, size
 
 LONGEST_EXPORT = 180.0
 """Seconds after which a file that was asked for is not expected any more; most of them load
@@ -42,22 +43,19 @@ def show(runs: list[Run]) -> None:
         if len(runs) > 3:
             st.caption(f"and {len(runs) - 3} more.")
         with guarded():
-            _tree(folder_of(runs[0]))
+            _tree(folder_of(runs[0]).study)
 
 
-def _tree(study: StudyFolder) -> None:
+def _tree(study: Study) -> None:
     """What the arms of a study share, where they do."""
-    order = dict.fromkeys(arm for arm, _ in study.study.training_order())
-    arms = [study.study.arms[number] for number in order]
-    paths = {plain(arm.name): _path(arm.recipe) for arm in arms}
+    paths = {}
+    for number in dict.fromkeys(arm for arm, _ in study.training_order()):
+        arm = study.arms[number]
+        phases = enumerate(phases_of(arm.recipe), start=1)
+        paths[plain(arm.name)] = [(arm.recipe.stem(n), facts) for n, facts in phases]
     if shares(list(paths.values())):
         st.caption("What its arms share is trained once for each seed:")
         st.image(tree_svg(paths))
-
-
-def _path(recipe: Recipe) -> list[tuple[Recipe, tuple[str | int, int, float]]]:
-    """Its phases as the tree wants them: each with the recipe up to its end."""
-    return [(recipe.stem(n), facts) for n, facts in enumerate(phases_of(recipe), start=1)]
 
 
 def _actions(runs: list[Run]) -> None:
@@ -86,7 +84,7 @@ def _actions(runs: list[Run]) -> None:
             ids = ",".join(run.id for run in finished[:2])
             st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
         if not several:
-            verdict_view.offer_twin(runs[0], "twin")
+            verdict_view.offer_twin(runs[0])
         if st.button(
             "Clone into Launch",
             icon=":material/content_copy:",
@@ -99,11 +97,8 @@ def _actions(runs: list[Run]) -> None:
             "Rename or note", icon=":material/edit:", key="rename", disabled=several, help=one_only
         ):
             _rename(study)
-        if access.button(
-            f"Delete {len(studies)} studies" if several else "Delete study",
-            icon=":material/delete:",
-            key="delete",
-        ):
+        label = f"Delete {len(studies)} studies" if several else "Delete study"
+        if access.button(label, icon=":material/delete:", key="delete"):
             _delete(studies)
     access.explain()
 
@@ -136,45 +131,38 @@ def _facts(run: Run) -> None:
     if state in (RunState.FAILED, RunState.INTERRUPTED) and log_tail(run):
         with st.expander("End of its log", expanded=state is RunState.FAILED):
             st.code(lines(log_tail(run)), language=None, wrap_lines=True)
-    _downloads(run)
+    if model_file(run):
+        is_made = model_file(run, "h5") is None and f"asked-h5-{run.id}" in st.session_state
+        st.fragment(_models, run_every="1s" if is_made else None)(run)
 
 
 def _figures(run: Run, summary: Summary) -> list[str]:
     """What there is to be known of it in numbers."""
     facts = [summary.recipe.order] if summary.recipe else []
-    facts.append(f"{size(bytes_on_disk(run))} on disk")
+    facts.append(f"{_size([run])} on disk")
     for name, seconds in summary.times._asdict().items():
         if seconds is not None:
             facts.append(f"{name} time {duration(seconds)}")
     if summary.state is RunState.DAMAGED:
         return facts
     if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
-        facts.append(f"went on by itself {resumes} time" + ("s" if resumes > 1 else ""))
+        facts.append(f"went on by itself {counted(resumes, 'time')}")
     if taken := [line["shared"] for line in run.epochs() if "shared" in line]:
         facts.append(f"{len(taken)} epochs taken over from {taken[-1]}")
     if not run.is_bit_comparable:
         facts.append("went on under other versions or on another machine: not bit-comparable")
-    return facts + [audit_sentence(phase) for phase in run.scores.get("phases", [])]
-
-
-def audit_sentence(phase: dict) -> str:
-    """What a phase left alone, as counted by hashing every variable."""
-    audit = phase["audit"]
-    return (
-        f"phase {phase['phase'] + 1}: {audit['frozen']:,} frozen parameters, "
-        f"{audit['frozen_changed']:,} changed"
-    )
-
-
-def _downloads(run: Run) -> None:
-    """The model in each format; while one is being made, looked for every second."""
-    if model_file(run):
-        is_made = model_file(run, "h5") is None and _asked(run) in st.session_state
-        st.fragment(_models, run_every="1s" if is_made else None)(run)
+    for phase in run.scores.get("phases", []):
+        frozen, changed = phase["audit"]["frozen"], phase["audit"]["frozen_changed"]
+        facts.append(
+            f"phase {phase['phase'] + 1}: {frozen:,} frozen parameters, {changed:,} changed"
+        )
+    return facts
 
 
 @guarded()
 def _models(run: Run) -> None:
+    """The model in each format, and what makes the .h5 file."""
+    state, began = st.session_state, f"asked-h5-{run.id}"
     with st.container(horizontal=True, vertical_alignment="center"):
         for suffix in ("keras", "h5"):
             if model_file(run, suffix):
@@ -187,28 +175,19 @@ def _models(run: Run) -> None:
                     key=f"{suffix}-{run.id}",
                 )
         if model_file(run, "h5"):
-            if st.session_state.pop(_asked(run), None):
+            if state.pop(began, None):
                 st.rerun()  # nothing more is looked for
-        elif _asked(run) not in st.session_state:
-            _offer_h5(run)
-        elif time.monotonic() - st.session_state[_asked(run)] < LONGEST_EXPORT:
-            st.caption(":material/hourglass_top: The .h5 file is being made …")
-        else:
-            del st.session_state[_asked(run)]
+            return
+        if began in state:
+            if time.monotonic() - state[began] < LONGEST_EXPORT:
+                st.caption(":material/hourglass_top: The .h5 file is being made …")
+                return
+            del state[began]
             st.warning("No .h5 file was made. The end of the run's log may say why; try again.")
-            _offer_h5(run)
-
-
-def _offer_h5(run: Run) -> None:
-    if access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
-        launcher().start(store(), "export", run.id)
-        st.session_state[_asked(run)] = time.monotonic()
-        st.rerun()
-
-
-def _asked(run: Run) -> str:
-    """Key under which this session notes when it asked for the run's .h5 file."""
-    return f"asked-h5-{run.id}"
+        if access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
+            launcher().start(store(), "export", run.id)
+            state[began] = time.monotonic()
+            st.rerun()
 
 
 @st.dialog("Rename or note", icon=":material/edit:")
@@ -229,16 +208,11 @@ def _delete(studies: list[StudyFolder]) -> None:
     for study in studies:
         runs = study.runs()
         st.markdown(
-            f"**{escape(study.title)}** with {_count(runs)}, "
-            f"{size(sum(bytes_on_disk(run) for run in runs))}, launched "
+            f"**{escape(study.title)}** with {_count(runs)}, {_size(runs)}, launched "
             f"{study.created:%d %b %Y %H:%M}, will be gone for good."
         )
-    if access.button(
-        "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good",
-        type="primary",
-        icon=":material/delete:",
-        key="confirm-delete",
-    ):
+    label = "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good"
+    if access.button(label, type="primary", icon=":material/delete:", key="confirm-delete"):
         for study in studies:
             store().delete(study.id)
         st.session_state.selected = []
@@ -246,4 +220,16 @@ def _delete(studies: list[StudyFolder]) -> None:
 
 
 def _count(runs: list[Run]) -> str:
-    return f"{len(runs)} run" if len(runs) == 1 else f"{len(runs)} runs"
+    return counted(len(runs), "run")
+
+
+def _size(runs: list[Run]) -> str:
+    """What they take on disk, in words: "13.5 MB"."""
+    count: float = sum(map(bytes_on_disk, runs))
+    if count < 1000:
+        return f"{count} bytes"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} GB"
