@@ -30,7 +30,7 @@ def broken(monkeypatch, finished):
 
     def visit(page, error):
         app = AppTest.from_file(str(PROJECT / "app.py"), default_timeout=30).run()
-        for name in ("runs", "measurements", "is_empty"):
+        for name in ("runs", "measurements"):
             monkeypatch.setattr(RunStore, name, property(lambda self: _raise(error)))
         return app.run() if page == "app.py" else app.switch_page(page).run()
 
