@@ -15,7 +15,7 @@ from tl_engine.data.sandbox import read_file, read_upload
 from tl_engine.errors import ImageError, StoreError
 from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.runs import Run, RunState, RunStore
-from tl_engine.runs.run_outputs import model_file, open_log
+from tl_engine.runs.run_outputs import EXPORTS, model_file, open_log
 from tl_engine.text import plain
 
 
@@ -26,8 +26,10 @@ def add_to(commands: Any) -> None:
     made.add_argument("run", metavar="STUDY/RUN")
     made.add_argument("pictures", nargs="+", type=Path, metavar="PICTURE")
     made.add_argument("--invert", action="store_true", help="swap dark and light first")
-    text = "keep a finished run's model as model.h5 too"
-    add_command(commands, "export", export, text).add_argument("run", metavar="STUDY/RUN")
+    names = " or ".join(f"model.{suffix}" for suffix in EXPORTS)
+    made = add_command(commands, "export", export, f"keep a finished run's model as {names} too")
+    made.add_argument("run", metavar="STUDY/RUN")
+    made.add_argument("--format", choices=EXPORTS, default=EXPORTS[0])
 
 
 def classify(options: argparse.Namespace, store: RunStore) -> int:
@@ -47,14 +49,14 @@ def classify(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def export(options: argparse.Namespace, store: RunStore) -> int:
-    """Keep a finished run's model as model.h5 too, as the article saves it."""
+    """Keep a finished run's model in one more format; model.h5 is how the article saves it."""
     run = store.run(options.run)
     _check_finished(run, "be exported")
     with _stderr_to_log(run):
-        from tl_engine.learning.results import export_h5
+        from tl_engine.learning.results import export_model
 
-        export_h5(run)
-    print(model_file(run, "h5"))
+        export_model(run, options.format)
+    print(model_file(run, options.format))
     return 0
 
 

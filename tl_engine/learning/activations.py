@@ -1,7 +1,5 @@
 """What the blocks of a network output on a few images, for weights that are swapped in."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -10,10 +8,11 @@ import keras
 import numpy as np
 
 from tl_engine.data.diagnostic_images import Probe
-from tl_engine.learning import submodels
 from tl_engine.learning.batches import InferenceGraph
+from tl_engine.learning.freezing import blocks_of
+from tl_engine.learning.model import boundary, through
 from tl_engine.learning.variables import Weights, copies_of, head_keys, keys_by_block
-from tl_engine.recipe import Recipe
+from tl_engine.recipe import Phase, Recipe
 
 
 class Activations(NamedTuple):
@@ -33,7 +32,7 @@ class Activations(NamedTuple):
         """The body's output, (n, channels)."""
         return next(reversed(self.blocks.values()))
 
-    def of(self, positions: np.ndarray | slice) -> Activations:
+    def of(self, positions: np.ndarray | slice) -> "Activations":
         """Those of some of the images."""
         blocks = {title: rows[positions] for title, rows in self.blocks.items()}
         return Activations(blocks, self.head_input[positions])
@@ -49,7 +48,7 @@ class ActivationReader:
 
     def __init__(self, model: keras.Model, recipe: Recipe) -> None:
         self._model = model
-        submodel, self._widths = submodels.activations(model, recipe)
+        submodel, self._widths = model_inside(model, recipe)
         self._graph = InferenceGraph(submodel)
         self.blocks = keys_by_block(model, recipe)
         self.head = head_keys(model)
@@ -131,10 +130,9 @@ class ActivationReader:
     def _read(self, weights: Weights, positions: np.ndarray | None = None) -> Activations:
         self._swap_in(weights)
         rows = self._graph.predict(self._images, self._on_images, positions)
-        ends = np.cumsum([width for _, width in self._widths])[:-1]
-        parts = np.split(rows, ends, axis=1)
-        titles = [title for title, _ in self._widths]
-        return Activations(dict(zip(titles[:-1], parts[:-1], strict=True)), parts[-1])
+        ends = np.cumsum(list(self._widths.values()))[:-1]
+        *blocks, head_input = np.split(rows, ends, axis=1)
+        return Activations(dict(zip(self._widths, blocks, strict=False)), head_input)
 
     def _swap_in(self, weights: Weights) -> None:
         """Assign what differs from what the network has now; assigning all of a large network's
@@ -144,3 +142,30 @@ class ActivationReader:
             if self._swapped_in.get(key) is not array:
                 variable.assign(array)
                 self._swapped_in[key] = array
+
+
+def model_inside(model: keras.Model, recipe: Recipe) -> tuple[keras.Model, dict[str, int]]:
+    """From pixels to the output of each block, averaged over the image, and to the head's input,
+    one after the other in a row.
+
+    Returns:
+        The model, and the widths of the stretches of its rows, by the block's title; the last but
+        one is of the body's output, the last of the head's input. Blocks that feed those above
+        through more than one tensor have none.
+    """
+    titles = [block.title for block in blocks_of(recipe)]
+    ends = [boundary(model, recipe, Phase(n, 1, 1e-3)) for n in range(len(titles) - 1, 0, -1)]
+    tensors = dict(zip(titles, [*ends, model.body.outputs[0]], strict=True))
+    tensors = {title: tensor for title, tensor in tensors.items() if tensor is not None}
+    part = keras.Model(model.body.inputs, list(tensors.values()), name="inside_body")
+    outputs = keras.tree.flatten(part(model.normalised))
+    pool = keras.layers.GlobalAveragePooling2D
+    rows = [
+        pool(dtype="float32", name=f"inside_{number}")(tensor) if len(tensor.shape) == 4 else tensor
+        for number, tensor in enumerate(outputs)
+    ]
+    rows.append(through(model.above_body[:-1], outputs[-1]))
+    joined = keras.layers.Concatenate(dtype="float32", name="inside_all")(rows)
+    named = zip([*tensors, "head input"], rows, strict=True)
+    widths = {title: int(row.shape[-1]) for title, row in named}
+    return keras.Model(model.inputs, joined, name="inside"), widths

@@ -1,7 +1,5 @@
 """Build the backbones of the catalog; the architecture never depends on whether weights load."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -76,10 +74,19 @@ def _application(
     if pretrained:
         # keras.applications loads its classifier at the default size only; copying the variables
         # of the published network works at every size.
-        model.set_weights(_published(described, with_top).get_weights())
+        try:
+            published = _construct(described, described.input_size, with_top, weights="imagenet")
+        except Exception as error:  # Keras raises a bare Exception where a download fails
+            raise WeightsUnavailable(_sentence(described, with_top, error)) from error
+        model.set_weights(published.get_weights())
     for layer in model.layers:
         if isinstance(layer, layers.Normalization):
-            _normalise_as_imagenet(layer)
+            # EfficientNet-B0's published file keeps the deviation where the layer expects the
+            # variance, and Keras mends that with one more layer, but only when it loads the weights
+            # itself. The true variance gives the same function with or without published weights.
+            layer.adapt_mean.assign(IMAGENET_MEAN)
+            layer.adapt_variance.assign([deviation**2 for deviation in IMAGENET_DEVIATION])
+            layer.finalize_state()
     return model
 
 
@@ -89,19 +96,8 @@ def _construct(
     factory, options = FACTORIES[described.name]
     if with_top:
         options = {**options, "classifier_activation": None}
-    return factory(
-        weights=weights,
-        include_top=with_top,
-        input_shape=(image_size, image_size, 3),
-        **options,
-    )
-
-
-def _published(described: Backbone, with_top: bool) -> keras.Model:
-    try:
-        return _construct(described, described.input_size, with_top, weights="imagenet")
-    except Exception as error:  # Keras raises a bare Exception where a download fails
-        raise WeightsUnavailable(_sentence(described, with_top, error)) from error
+    shape = (image_size, image_size, 3)
+    return factory(weights=weights, include_top=with_top, input_shape=shape, **options)
 
 
 def _sentence(described: Backbone, with_top: bool, error: Exception) -> str:
@@ -119,15 +115,3 @@ def _sentence(described: Backbone, with_top: bool, error: Exception) -> str:
         f"network, put {file} into {folder}, or choose EfficientNet-Lite0, whose weights come with "
         "Thaw."
     )
-
-
-def _normalise_as_imagenet(layer: layers.Normalization) -> None:
-    """Fix EfficientNet-B0's own normalisation.
-
-    Its published file keeps the deviation where the layer expects the variance, and Keras mends
-    that with one more layer, but only when it loads the weights itself. The true variance gives
-    the same function with or without published weights.
-    """
-    layer.adapt_mean.assign(IMAGENET_MEAN)
-    layer.adapt_variance.assign([deviation**2 for deviation in IMAGENET_DEVIATION])
-    layer.finalize_state()

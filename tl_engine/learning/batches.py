@@ -1,7 +1,5 @@
 """Feeding a model: the only place where batches meet a graph, each graph traced once."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -50,10 +48,7 @@ class TrainingGraph(TracedGraph):
     """Training steps of a compiled model."""
 
     def __init__(self, model: keras.Model, *, xla: bool = False) -> None:
-        """
-        Args:
-            xla: compile the training step with XLA.
-        """
+        """Prepare the steps, compiled with XLA where wanted."""
         super().__init__()
         self.model = model
         self._losses: list[tf.Tensor] = []

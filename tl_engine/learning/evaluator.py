@@ -1,7 +1,5 @@
 """Evaluate finished runs on what training does not use: the test split, or corrupted images."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +14,10 @@ from tl_engine.errors import ThawError
 from tl_engine.execution.cost import evaluation_work
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
-from tl_engine.learning.finished_networks import load_network
-from tl_engine.learning.network import Network
+from tl_engine.learning.network import Network, load_network
 from tl_engine.learning.progress import ProgressReporter
+from tl_engine.learning.results import counted, predicted_classes
 from tl_engine.learning.run_data import RunData, load_run_data
-from tl_engine.learning.scoring import counted, predicted_classes
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Cache, Evaluation, Run, StudyEvaluation
 from tl_engine.runs.evaluation_results import write_result

@@ -3,8 +3,6 @@
 Frozen means constant: no gradient, BatchNormalization in inference mode, no dropout.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 
@@ -14,12 +12,11 @@ import numpy as np
 from tl_engine.catalog.backbones import Block
 from tl_engine.recipe import Phase, Recipe
 
-MOMENTUM = 0.9
 KERAS_OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "rmsprop": keras.optimizers.RMSprop,
-    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=MOMENTUM),
+    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
 }
 
 
@@ -97,12 +94,9 @@ def _compile(model: keras.Model, recipe: Recipe, phase: Phase) -> None:
     if recipe.precision != "float32":
         # Half precision cannot hold small gradients, unless the loss is scaled up.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        # Keras would refuse XLA where operations are deterministic: TrainingGraph compiles.
-        jit_compile=False,
-    )
+    # Keras would refuse XLA where operations are deterministic: TrainingGraph compiles.
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     # Variables that appear while a graph is traced make TensorFlow trace it a second time.
     optimizer.build(model.trainable_variables)
     model.initial_state = [_copy(np.asarray(variable)) for variable in optimizer.variables]

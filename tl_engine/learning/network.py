@@ -1,7 +1,5 @@
 """A recipe's network with every graph that was traced for it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
@@ -9,13 +7,22 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from tl_engine.learning import submodels, variables
 from tl_engine.learning.activations import ActivationReader
 from tl_engine.learning.batches import InferenceGraph, TracedGraph, TrainingGraph
 from tl_engine.learning.feature_maker import uses_features
 from tl_engine.learning.freezing import set_phase
-from tl_engine.learning.model import AS_SEEN, build_model, initial_head
+from tl_engine.learning.model import (
+    AS_SEEN,
+    boundary,
+    build_model,
+    initial_head,
+    model_above,
+    model_below,
+)
+from tl_engine.learning.variables import Weights, assign, copies_of, head_keys
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs import Run
+from tl_engine.runs.run_outputs import model_arrays
 from tl_engine.study import Seeds
 
 
@@ -57,7 +64,7 @@ class Network:
         self.recipe = recipe.network
         self.model = build_model(recipe, seeds, weights=weights)
         self.inference = InferenceGraph(self.model)
-        self.built_weights = variables.copies_of(self.model.variables) if weights else None
+        self.built_weights = copies_of(self.model.variables) if weights else None
         self._seeds = seeds
         self._graphs: dict[tuple[object, ...], PhaseGraphs] = {}
         self._boundaries: dict[object, tuple[keras.KerasTensor, InferenceGraph]] = {}
@@ -71,8 +78,8 @@ class Network:
     def halves(self) -> tuple[InferenceGraph, InferenceGraph]:
         """From pixels to the head's input, and from there to probabilities."""
         head_input = self.model.get_layer("head").input
-        below = InferenceGraph(submodels.below(self.model, head_input))
-        return below, InferenceGraph(submodels.above(self.model, head_input))
+        below = InferenceGraph(model_below(self.model, head_input))
+        return below, InferenceGraph(model_above(self.model, head_input))
 
     @cached_property
     def resizing(self) -> keras.Model:
@@ -84,8 +91,8 @@ class Network:
         by index; the variables stay as they are. Errors as those of building."""
         if self.built_weights is None or not (recipe.pretrained or seeds == self._seeds):
             model = build_model(recipe, seeds)
-            self.built_weights, self._seeds = variables.copies_of(model.variables), seeds
-        kernel, bias = variables.head_keys(self.model)
+            self.built_weights, self._seeds = copies_of(model.variables), seeds
+        kernel, bias = head_keys(self.model)
         head = initial_head(self.built_weights[kernel].shape, seeds)
         return {**self.built_weights, **dict(zip((kernel, bias), head, strict=True))}
 
@@ -104,13 +111,13 @@ class Network:
         return set[TracedGraph]().union(*(graphs.traced for graphs in built if graphs))
 
     def _build(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
-        boundary = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
-        if boundary is None:
-            trained = submodels.twin(self.model)
-            set_phase(self.model, recipe, phase, trained)
-            return PhaseGraphs(TrainingGraph(trained, xla=recipe.xla), self.inference)
-        tensor, below = boundary
-        trained = submodels.above(self.model, tensor)
+        constant = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
+        if constant is None:
+            twin = keras.Model(self.model.inputs, self.model.outputs, name="twin")
+            set_phase(self.model, recipe, phase, twin)
+            return PhaseGraphs(TrainingGraph(twin, xla=recipe.xla), self.inference)
+        tensor, below = constant
+        trained = model_above(self.model, tensor)
         set_phase(self.model, recipe, phase, trained)
         training, inference = TrainingGraph(trained, xla=recipe.xla), InferenceGraph(trained)
         # Through the head alone a batch takes a millisecond, and a stop is seen soon enough.
@@ -120,10 +127,10 @@ class Network:
         self, recipe: Recipe, phase: Phase
     ) -> tuple[keras.KerasTensor, InferenceGraph] | None:
         if phase.trainable not in self._boundaries:
-            tensor = submodels.boundary(self.model, recipe, phase)
+            tensor = boundary(self.model, recipe, phase)
             if tensor is None:
                 return None
-            below = InferenceGraph(submodels.below(self.model, tensor))
+            below = InferenceGraph(model_below(self.model, tensor))
             self._boundaries[phase.trainable] = tensor, below
         return self._boundaries[phase.trainable]
 
@@ -150,5 +157,26 @@ def network_of(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> Network
         _last = None  # before the next one needs memory
         _last = Network(recipe, seeds, weights=weights)
     elif weights:
-        variables.assign(_last.model.variables, _last.initial_weights(recipe, seeds))
+        assign(_last.model.variables, _last.initial_weights(recipe, seeds))
     return _last
+
+
+def load_network(
+    run: Run, previous: Network | None = None, arrays: Weights | None = None
+) -> Network:
+    """The network of a finished run, rebuilt from its recipe and filled from its checkpoint, whose
+    sha256 is checked; nothing is deserialised into code.
+
+    Args:
+        previous: the network of another run, which is of no more use: where both runs train the
+            same one, its variables are replaced, and what was traced for it serves again.
+        arrays: the run's variables; None reads them from its checkpoint.
+
+    Raises:
+        StoreError: where its checkpoint is missing or damaged.
+    """
+    arrays = model_arrays(run) if arrays is None else arrays
+    if previous is None or previous.recipe != run.recipe.network:
+        previous = Network(run.recipe, run.seeds, weights=False)
+    assign(previous.model.variables, arrays)
+    return previous

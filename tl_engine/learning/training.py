@@ -1,7 +1,5 @@
 """Train a run: its phases in order, a history line and a commit per epoch."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from functools import partial
@@ -12,43 +10,51 @@ import numpy as np
 from tl_engine.analysis.rates import measurements_of
 from tl_engine.analysis.work import features_work, phase_work, total_work
 from tl_engine.errors import StoreError
-from tl_engine.learning.audit import audit
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
 from tl_engine.learning.phase_training import Ended, PhaseTraining, Seconds
-from tl_engine.learning.progress import ProgressReporter
-from tl_engine.learning.results import finish
+from tl_engine.learning.progress import ProgressReporter, TrainingState
+from tl_engine.learning.results import counted, score
 from tl_engine.learning.run_data import RunData, load_run_data
-from tl_engine.learning.scoring import score
-from tl_engine.learning.training_state import TrainingState
-from tl_engine.learning.variables import Weights, assign
+from tl_engine.learning.variables import Weights, assign, audit
 from tl_engine.recipe import NextEpoch
 from tl_engine.runs import Checkpoint, ClaimedRun, epoch_line
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
+from tl_engine.runs.run_outputs import MODEL_FORMATS
 
 __all__ = ["Ended", "Trainer", "train"]
 
 
 def train(run: ClaimedRun) -> None:
-    """Train a run to its end, in this process.
+    """Train a run to its end, in this process. The test split is not used: it stays locked until
+    somebody opens it.
 
     Raises:
         Stopped: if somebody asked for it; what is committed stays.
         FloatingPointError: if the loss is no number any more.
         ThawError: for data or weights that are not to be had.
     """
-    device, progress = prepare_device(run.threads), ProgressReporter(run)
-    progress.stage(f"Loading {run.recipe.described_dataset.title}")
+    recipe, progress = run.recipe, ProgressReporter(run)
+    device = prepare_device(run.threads)
+    progress.stage(f"Loading {recipe.described_dataset.title}")
     mismatch = "this run began with: put the former ones back and resume, or launch it anew."
     data = load_run_data(run, device, mismatch)
     run.record_environment(data.environment)
     trainer = Trainer(run, data, progress)
-    probabilities = trainer.train()
-    model, phases = trainer.network.model, trainer.state.phases
-    finish(run, model, data.splits.validation, probabilities, phases, progress)
+    probabilities, phases = trainer.train(), trainer.state.phases
+    part = data.splits.validation
+    scores = counted(probabilities, part.labels, recipe.described_dataset.classes)
+    arrays = {
+        "validation": probabilities.astype(np.float16),
+        "validation_labels": part.labels,
+        "validation_indices": part.indices,
+    }
+    run.record_results({"splits": {"validation": scores}, "phases": phases}, arrays)
+    progress.stage("Saving the model")
+    trainer.save_model()
     for measurement in measurements_of(
-        run.recipe, phases, forward=progress.forward_seconds, startup=progress.startup
+        recipe, phases, forward=progress.forward_seconds, startup=progress.startup
     ):
         run.add_measurement(measurement)
 
@@ -57,8 +63,7 @@ class Trainer:
     """Trains a run from its last committed state on.
 
     Attributes:
-        network: the recipe's, with the variables of the state.
-        state: how far the run is.
+        state: how far the run is; the variables of the network are its.
     """
 
     def __init__(self, run: ClaimedRun, data: RunData, progress: ProgressReporter) -> None:
@@ -69,12 +74,12 @@ class Trainer:
         progress.total = total_work(run.recipe, data.sizes)
         progress.stage(f"Building {run.recipe.backbone}")
         checkpoint = _last_checkpoint(run, data.environment)
-        self.network = network_of(run.recipe, run.seeds, weights=checkpoint is None)
+        self._network = network_of(run.recipe, run.seeds, weights=checkpoint is None)
         if checkpoint:
-            assign(self.network.model.variables, checkpoint.model)
+            assign(self._network.model.variables, checkpoint.model)
         self._optimizer_arrays = checkpoint.optimizer if checkpoint else {}
-        self.state = TrainingState(run, self.network.model, checkpoint)
-        self._diagnosis = Diagnosis(run.recipe, run.seeds, self.network, data, progress)
+        self.state = TrainingState(run, self._network.model, checkpoint)
+        self._diagnosis = Diagnosis(run.recipe, run.seeds, self._network, data, progress)
 
     def train(self) -> np.ndarray:
         """Train every epoch from the last committed state on.
@@ -95,6 +100,14 @@ class Trainer:
             probabilities = last.probabilities(self._data.splits.validation)
         return probabilities
 
+    def save_model(self) -> None:
+        """Write the model, with dropout as published, so that it trains as expected."""
+        model = self._network.model
+        for layer in model.body.layers:
+            if hasattr(layer, "published_rate"):
+                layer.rate = layer.published_rate
+        self._run.save_model(partial(MODEL_FORMATS["keras"].save, model))
+
     def _work_done(self) -> float:
         """Work of the epochs and features before this process, as far as it is recorded."""
         phases, sizes = self._recipe.phases, self._data.sizes
@@ -104,7 +117,7 @@ class Trainer:
         return epochs + sum(features_work(self._recipe, phase, sizes) for phase in ended)
 
     def _phase(self, index: int) -> PhaseTraining:
-        return PhaseTraining(self._run, index, self.network, self._data, self._progress)
+        return PhaseTraining(self._run, index, self._network, self._data, self._progress)
 
     def _enter(self, following: NextEpoch) -> PhaseTraining:
         """Set the phase; within one that began before, restore its optimizer's state."""
@@ -112,7 +125,7 @@ class Trainer:
         phase = self._phase(following.phase)
         setup = time.perf_counter() - began
         before = self._recipe.phases[: phase.index]
-        once = phase.prepare(self.network.graphs_of(self._recipe, before))
+        once = phase.prepare(self._network.graphs_of(self._recipe, before))
         is_resumed = following.number > 1 or self.state.step > 0
         if is_resumed:
             assign(phase.optimizer.variables, self._optimizer_arrays)
@@ -167,21 +180,22 @@ class Trainer:
 
     def _end_epoch(self, phase: PhaseTraining, ended: NextEpoch, line: dict[str, Any]) -> None:
         """Commit the epoch, with the record of its phase where that is over."""
-        self.state.end_epoch(line)
+        state = self.state
+        state.end_epoch(line)
         phase.once = Seconds()
-        following = self._recipe.next_epoch(self.state.history)
+        following = self._recipe.next_epoch(state.history)
         is_over = following is None or following.phase != phase.index
         if is_over:
             self._leave(phase, ended.number)
-        self.state.commit(phase.optimizer)
+        state.commit(phase.optimizer)
         if is_over:
             name = name_of(self._recipe, phase.index + 1, self._run.seeds, self._run.threads)
-            self._run.cache_phase_end(name, self.state.phases, self._data.environment)
+            self._run.cache_phase_end(name, state.phases, self._data.environment)
 
     def _leave(self, phase: PhaseTraining, epochs: int) -> None:
         """Close the record of the phase: what it took, and what it changed."""
         state, before = self.state, self.state.current.pop("before", {})
-        record = {**state.current, "epochs": epochs, "audit": audit(self.network.model, before)}
+        record = {**state.current, "epochs": epochs, "audit": audit(self._network.model, before)}
         self._progress.stage("Looking inside", phase=phase.index)
         record |= self._diagnosis.of_end(state.phases)
         left_out = 1 - epochs / phase.phase.epochs
@@ -214,10 +228,7 @@ def _phase_end(run: ClaimedRun, phases: int, environment: dict[str, Any]) -> Pha
 
 
 def _refuse_broken(line: dict[str, Any]) -> None:
-    """
-    Raises:
-        FloatingPointError: where a loss is no number any more.
-    """
+    """Raise FloatingPointError where a loss is no number any more."""
     for name in ("running_loss", "loss", "val_loss"):
         if not np.isfinite(line[name]):
             raise FloatingPointError(

@@ -12,7 +12,14 @@ from tl_engine.charts.phase_tree import shares, tree_svg
 from tl_engine.execution.launcher import launcher, resume
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
-from tl_engine.runs.run_outputs import bytes_on_disk, log_tail, model_bytes, model_file
+from tl_engine.runs.run_outputs import (
+    EXPORTS,
+    MODEL_FORMATS,
+    bytes_on_disk,
+    log_tail,
+    model_bytes,
+    model_file,
+)
 from tl_engine.runs.run_requests import request_stop
 from tl_engine.runs.study_folder import folder_of
 from ui import access
@@ -136,7 +143,10 @@ def _facts(run: Run) -> None:
     if state in (RunState.FAILED, RunState.INTERRUPTED) and log_tail(run):
         with st.expander("End of its log", expanded=state is RunState.FAILED):
             st.code(lines(log_tail(run)), language=None, wrap_lines=True)
-    _downloads(run)
+    if model_file(run):
+        missing = [suffix for suffix in EXPORTS if model_file(run, suffix) is None]
+        is_made = any(f"asked-{suffix}-{run.id}" in st.session_state for suffix in missing)
+        st.fragment(_models, run_every="1s" if is_made else None)(run)
 
 
 def _figures(run: Run, summary: Summary) -> list[str]:
@@ -166,17 +176,11 @@ def audit_sentence(phase: dict) -> str:
     )
 
 
-def _downloads(run: Run) -> None:
-    """The model in each format; while one is being made, looked for every second."""
-    if model_file(run):
-        is_made = model_file(run, "h5") is None and _asked(run) in st.session_state
-        st.fragment(_models, run_every="1s" if is_made else None)(run)
-
-
 @guarded()
 def _models(run: Run) -> None:
+    """The model in each format, and what makes those that are written on request."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        for suffix in ("keras", "h5"):
+        for suffix in MODEL_FORMATS:
             if model_file(run, suffix):
                 st.download_button(
                     f"Model as .{suffix}",
@@ -186,29 +190,28 @@ def _models(run: Run) -> None:
                     on_click="ignore",
                     key=f"{suffix}-{run.id}",
                 )
-        if model_file(run, "h5"):
-            if st.session_state.pop(_asked(run), None):
-                st.rerun()  # nothing more is looked for
-        elif _asked(run) not in st.session_state:
-            _offer_h5(run)
-        elif time.monotonic() - st.session_state[_asked(run)] < LONGEST_EXPORT:
-            st.caption(":material/hourglass_top: The .h5 file is being made …")
-        else:
-            del st.session_state[_asked(run)]
-            st.warning("No .h5 file was made. The end of the run's log may say why; try again.")
-            _offer_h5(run)
+        for suffix in EXPORTS:
+            _export(run, suffix)
 
 
-def _offer_h5(run: Run) -> None:
-    if access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
-        launcher().start(store(), "export", run.id)
-        st.session_state[_asked(run)] = time.monotonic()
+def _export(run: Run, suffix: str) -> None:
+    """Offer to write the model in one more format, or say how far that is."""
+    state, began = st.session_state, f"asked-{suffix}-{run.id}"
+    if model_file(run, suffix):
+        if state.pop(began, None):
+            st.rerun()  # nothing more is looked for
+        return
+    if began in state:
+        if time.monotonic() - state[began] < LONGEST_EXPORT:
+            st.caption(f":material/hourglass_top: The .{suffix} file is being made …")
+            return
+        del state[began]
+        st.warning(f"No .{suffix} file was made. The end of the run's log may say why; try again.")
+    title = MODEL_FORMATS[suffix].title
+    if access.button(f"Make {title}", icon=":material/save:", key=f"make-{suffix}-{run.id}"):
+        launcher().start(store(), "export", run.id, "--format", suffix)
+        state[began] = time.monotonic()
         st.rerun()
-
-
-def _asked(run: Run) -> str:
-    """Key under which this session notes when it asked for the run's .h5 file."""
-    return f"asked-h5-{run.id}"
 
 
 @st.dialog("Rename or note", icon=":material/edit:")
