@@ -103,7 +103,7 @@ def batch(label_key, label):
 
 def write_published(name, datasets):
     """A small file in the published format, under the name by which Keras finds it."""
-    place = datasets / run_data.CACHED[name][0].folder / run_data.CACHED[name][0].name
+    place = datasets / next(iter(run_data.CACHED[name].values()))
     place.parent.mkdir(parents=True, exist_ok=True)
     if name == "mnist":
         parts = {key.replace("images", "x").replace("labels", "y"): v for key, v in SMALL.items()}
@@ -396,10 +396,10 @@ def test_without_a_network_one_sentence_says_which_file_goes_where(keras_home, n
     assert sentence.startswith(f"{dataset(name).title} is not on this machine")
     assert "Fashion-MNIST mini, which comes with Thaw." in sentence
     assert "\n" not in sentence
-    for file in run_data.CACHED[name]:
-        assert file.published in sentence
-        assert file.name in sentence
-        assert str(datasets / file.folder) in sentence
+    for published, path in run_data.CACHED[name].items():
+        assert published in sentence
+        assert (datasets / path).name in sentence
+        assert str((datasets / path).parent) in sentence
     assert not sources.available(name)
 
 

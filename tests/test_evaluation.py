@@ -165,7 +165,7 @@ def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
     alone = load_network(second).inference.predict_batch(pixels)
     network = load_network(first)
     assert not np.array_equal(network.inference.predict_batch(pixels), alone)
-    assert load_network(second, network) is network
+    assert load_network(second) is network
     assert np.array_equal(network.inference.predict_batch(pixels), alone)
 
 

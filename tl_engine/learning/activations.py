@@ -54,19 +54,22 @@ class ActivationReader:
         self.head = head_keys(model)
         self._cached: list[tuple[Weights, Activations]] = []
         self._swapped_in: dict[str, np.ndarray] = {}
-        self._probe: Probe | None = None
-        self._on_images: Callable[[int], None] | None = None
+        self._images: Probe
+        self._on_images: Callable[[int], None]
 
     def look_at(self, probe: Probe, first: Weights, on_images: Callable[[int], None]) -> None:
-        """Read these images from now on.
+        """Read these images from now on; has to be called before others.
 
         Args:
             first: the weights with which the run began; their activations stay in memory.
             on_images: called after every batch; may raise.
         """
-        is_same = self._probe == probe
-        self._cached = [c for c in self._cached[:1] if is_same and self.same_body(c[0], first)]
-        self._probe, self._on_images = probe, on_images
+        self._cached = [
+            (weights, rows)
+            for weights, rows in self._cached[:1]
+            if self._images == probe and self.same_body(weights, first)
+        ]
+        self._images, self._on_images = probe, on_images
         self.activations(first)
 
     def activations(self, weights: Weights) -> Activations:
@@ -120,12 +123,6 @@ class ActivationReader:
         finally:
             self._swap_in(own)
             self._swapped_in.clear()
-
-    @property
-    def _images(self) -> Probe:
-        if self._probe is None:
-            raise RuntimeError("look_at has to be called first.")
-        return self._probe
 
     def _read(self, weights: Weights, positions: np.ndarray | None = None) -> Activations:
         self._swap_in(weights)

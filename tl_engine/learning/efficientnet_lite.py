@@ -13,7 +13,7 @@ import pickle
 from collections import OrderedDict
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import keras
 import numpy as np
@@ -111,10 +111,6 @@ def weights_file() -> Path:
 class _StateDictUnpickler(pickle.Unpickler):
     """Admits OrderedDict, tensors and the storage types; nothing else."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        super().__init__(file)
-        self.dtypes: dict[str, str] = {}
-
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
@@ -124,10 +120,9 @@ class _StateDictUnpickler(pickle.Unpickler):
             return DTYPES[name]
         raise pickle.UnpicklingError(f"a state dict holds no {module}.{name}")
 
-    def persistent_load(self, pid: Any) -> str:
+    def persistent_load(self, pid: Any) -> tuple[str, str]:
         _, dtype, key, *_ = pid
-        self.dtypes[key] = dtype
-        return key
+        return key, dtype
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
@@ -141,16 +136,16 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
             raise pickle.UnpicklingError(f"{path.name} is no PyTorch file of the legacy format")
         for _ in ("protocol", "system"):
             _StateDictUnpickler(file).load()
-        state = _StateDictUnpickler(file)
-        tensors, storages = state.load(), {}
+        tensors, storages = _StateDictUnpickler(file).load(), {}
+        dtypes = dict(storage for storage, *_ in tensors.values())
         for key in _StateDictUnpickler(file).load():
-            count, dtype = int.from_bytes(file.read(8), "little"), np.dtype(state.dtypes[key])
+            count, dtype = int.from_bytes(file.read(8), "little"), np.dtype(dtypes[key])
             storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype)
-    return {name: _array(storages[key], *view) for name, (key, *view) in tensors.items()}
+    return {name: _array(storages[key], *view) for name, ((key, _), *view) in tensors.items()}
 
 
 def _tensor(*arguments: Any) -> tuple[Any, ...]:
-    """The key of a tensor's storage, and its offset, shape and strides there, in elements."""
+    """A tensor's storage, and its offset, shape and strides there, in elements."""
     return arguments[:4]
 
 

@@ -42,13 +42,12 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     device, kind = prepare_device(runs[0].threads), evaluation.kind
     progress = ProgressReporter(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
     cache = Cache(evaluation.study.path.parent)
-    network: Network | None = None
     refused = []
     for number, run in enumerate(runs, start=1):
         progress.stage("Measuring finished runs", run=number, runs=len(runs))
         try:
             data = load_run_data(run, device, "it was trained on.")
-            network = load_network(run, network)
+            network = load_network(run)
             predict: Predict = partial(network.inference.predict, on_images=progress.advance)
             if kind is Evaluation.TEST and _uses_features(run.recipe):
                 predict = _through_features(run.recipe, data, network, cache, progress)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -19,10 +20,10 @@ from tl_engine.learning.model import (
     model_above,
     model_below,
 )
-from tl_engine.learning.variables import Weights, assign, copies_of, head_keys
+from tl_engine.learning.variables import assign, copies_of, head_keys
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run
-from tl_engine.runs.run_outputs import model_arrays
+from tl_engine.runs.run_outputs import MODEL_FORMATS, model_arrays
 from tl_engine.study import Seeds
 
 
@@ -110,6 +111,14 @@ class Network:
         built = [self._graphs.get(_key(recipe, phase)) for phase in phases]
         return set[TracedGraph]().union(*(graphs.traced for graphs in built if graphs))
 
+    def save(self, path: Path) -> None:
+        """Write the model in the format of the path's suffix, with dropout as published, so that
+        it trains as expected."""
+        for layer in self.model.body.layers:
+            if hasattr(layer, "published_rate"):
+                layer.rate = layer.published_rate
+        MODEL_FORMATS[path.suffix[1:]].save(self.model, path)
+
     def _build(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
         constant = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
         if constant is None:
@@ -161,22 +170,14 @@ def network_of(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> Network
     return _last
 
 
-def load_network(
-    run: Run, previous: Network | None = None, arrays: Weights | None = None
-) -> Network:
-    """The network of a finished run, rebuilt from its recipe and filled from its checkpoint, whose
+def load_network(run: Run) -> Network:
+    """The network of a finished run, as `network_of`, with the variables of its checkpoint, whose
     sha256 is checked; nothing is deserialised into code.
-
-    Args:
-        previous: the network of another run, which is of no more use: where both runs train the
-            same one, its variables are replaced, and what was traced for it serves again.
-        arrays: the run's variables; None reads them from its checkpoint.
 
     Raises:
         StoreError: where its checkpoint is missing or damaged.
     """
-    arrays = model_arrays(run) if arrays is None else arrays
-    if previous is None or previous.recipe != run.recipe.network:
-        previous = Network(run.recipe, run.seeds, weights=False)
-    assign(previous.model.variables, arrays)
-    return previous
+    arrays = model_arrays(run)
+    network = network_of(run.recipe, run.seeds, weights=False)
+    assign(network.model.variables, arrays)
+    return network

@@ -22,7 +22,7 @@ from tl_engine.learning.progress import ProgressReporter
 from tl_engine.learning.run_data import RunData
 from tl_engine.learning.variables import Weights, copies_of, head_keys, keys_by_block, keys_of
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.study import Seeds
+from tl_engine.runs import Run
 
 TOO_SHORT = "The run is too short: looking inside would cost more than a tenth of its own work."
 NO_POINTS = "The run is too short to be asked between the ends of its phases."
@@ -33,17 +33,12 @@ class Diagnosis:
     """Describes a run's network whenever a phase ends; THAW_DIAGNOSIS=off leaves it out."""
 
     def __init__(
-        self,
-        recipe: Recipe,
-        seeds: Seeds,
-        network: Network,
-        data: RunData,
-        progress: ProgressReporter,
+        self, run: Run, network: Network, data: RunData, progress: ProgressReporter
     ) -> None:
-        self._recipe, self._seeds, self._network = recipe, seeds, network
+        self._recipe, self._seeds, self._network = run.recipe, run.seeds, network
         self._data, self._progress = data, progress
         self._is_wanted = os.environ.get("THAW_DIAGNOSIS", "on") != "off"
-        self._size = size_for(recipe, progress.total) if self._is_wanted else None
+        self._size = size_for(run.recipe, progress.total) if self._is_wanted else None
         self._states: NetworkStates | None = None
         self._in_memory: tuple[Weights, ...] = ()
         self._start: Weights | None = None

@@ -15,7 +15,8 @@ import numpy as np
 from tl_engine.errors import PredictionError, ThawError
 from tl_engine.execution.predictor import Arrays, Request, pack, unpack
 from tl_engine.learning.device import prepare_device
-from tl_engine.learning.network import Network, load_network
+from tl_engine.learning.network import Network
+from tl_engine.learning.variables import assign
 from tl_engine.recipe import Recipe
 from tl_engine.runs import RunStore
 from tl_engine.runs.run_outputs import model_arrays
@@ -31,22 +32,20 @@ class FinishedNetworks:
     def __init__(self, store: RunStore) -> None:
         self._store = store
         self._arrays = lru_cache(MAXIMUM_RUNS)(lambda run_id: model_arrays(store.run(run_id)))
-        self._networks: dict[Recipe, Network] = {}
-        self._filled_from: dict[Recipe, str] = {}
+        self._networks: dict[Recipe, tuple[Network, str]] = {}
         self._head_inputs: dict[tuple[object, ...], np.ndarray] = {}
 
     def of(self, run_id: str) -> Network:
         """A finished run's network. Errors as those of `load_network`."""
         run = self._store.run(run_id)
-        key = run.recipe.network
-        network = self._networks.pop(key, None)
-        if network is None or self._filled_from.get(key) != run_id:
-            self._filled_from.pop(key, None)  # until all of its variables are in
-            network = load_network(run, network, self._arrays(run_id))
-            self._filled_from[key] = run_id
-        self._networks[key] = network  # the one that was used last is the last
+        network, filled_from = self._networks.pop(run.recipe.network, (None, ""))
+        if network is None or filled_from != run_id:
+            arrays = self._arrays(run_id)
+            network = network or Network(run.recipe, run.seeds, weights=False)
+            assign(network.model.variables, arrays)
+        self._networks[run.recipe.network] = network, run_id  # what was used last is the last
         for oldest in list(self._networks)[:-MAXIMUM_NETWORKS]:
-            del self._networks[oldest], self._filled_from[oldest]
+            del self._networks[oldest]
         return network
 
     def probabilities(self, run_id: str, images: np.ndarray) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import shutil
 import warnings
-from functools import partial
 from typing import Any
 
 import keras
@@ -12,7 +11,7 @@ from tl_engine.analysis.confusion import confusion_counts
 from tl_engine.errors import StoreError
 from tl_engine.learning.network import load_network
 from tl_engine.runs import Run
-from tl_engine.runs.run_outputs import MODEL_FORMATS, bytes_on_disk, write_model
+from tl_engine.runs.run_outputs import bytes_on_disk, write_model
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -52,5 +51,4 @@ def export_model(run: Run, suffix: str) -> None:
         raise StoreError(f"Disk full: {needed / 1e6:.0f} MB needed for model.{suffix}.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Keras calls HDF5 legacy; it was chosen by name
-        save = partial(MODEL_FORMATS[suffix].save, load_network(run).model)
-        write_model(run, save, suffix)
+        write_model(run, load_network(run).save, suffix)

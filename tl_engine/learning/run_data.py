@@ -22,29 +22,15 @@ from tl_engine.storage import atomic
 from tl_engine.storage.lease import hold
 from tl_engine.storage.locks import FlockLease
 
-LOADERS = {
-    "cifar10": keras.datasets.cifar10.load_data,
-    "cifar100": keras.datasets.cifar100.load_data,
-    "mnist": keras.datasets.mnist.load_data,
-    "fashion-mnist": keras.datasets.fashion_mnist.load_data,
-}
-
-
-class Cached(NamedTuple):
-    """A published file, and where Keras 3 looks for it below its folder `datasets`."""
-
-    published: str
-    folder: str
-    name: str
-
-
 CACHED = {
     # Keras takes an archive only under the name of the folder it unpacks to, plus "_archive"
-    "cifar10": [Cached("cifar-10-python.tar.gz", "", "cifar-10-batches-py-target_archive")],
-    "cifar100": [Cached("cifar-100-python.tar.gz", "", "cifar-100-python-target_archive")],
-    "mnist": [Cached("mnist.npz", "", "mnist.npz")],
-    "fashion-mnist": [Cached(file, "fashion-mnist", file) for file in formats.IDX.values()],
+    "cifar10": {"cifar-10-python.tar.gz": "cifar-10-batches-py-target_archive"},
+    "cifar100": {"cifar-100-python.tar.gz": "cifar-100-python-target_archive"},
+    "mnist": {"mnist.npz": "mnist.npz"},
+    "fashion-mnist": {file: f"fashion-mnist/{file}" for file in formats.IDX.values()},
 }
+"""Published files, and where Keras 3 looks for each below its folder `datasets`."""
+LOADERS = {name: getattr(keras.datasets, name.replace("-", "_")).load_data for name in CACHED}
 
 
 class RunData(NamedTuple):
@@ -122,18 +108,19 @@ def _fetch(name: str) -> dict[str, np.ndarray]:
 
 
 def _sentence(name: str, error: Exception) -> str:
-    title, files = dataset(name).title, CACHED[name]
-    folder = formats.prepared_folder(name).parent / files[0].folder
+    title, datasets = dataset(name).title, formats.prepared_folder(name).parent
+    files = {published: datasets / path for published, path in CACHED[name].items()}
+    folder = next(iter(files.values())).parent
     # Keras removes what it could not fetch whole, so a file that is there is a damaged one
-    if all((folder / file.name).exists() for file in files):
-        names = ", ".join(file.name for file in files)
+    if all(path.exists() for path in files.values()):
+        names = ", ".join(path.name for path in files.values())
         return (
             f"The files of {title} are damaged ({error}): remove {names} from {folder} and they "
             "are fetched again."
         )
     wanted = ", ".join(
-        file.published + (f" under the name {file.name}" if file.name != file.published else "")
-        for file in files
+        published + (f" under the name {path.name}" if path.name != published else "")
+        for published, path in files.items()
     )
     return (
         f"{title} is not on this machine and could not be fetched ({error}): without a network, "

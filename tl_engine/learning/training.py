@@ -21,9 +21,8 @@ from tl_engine.learning.variables import Weights, assign, audit
 from tl_engine.recipe import NextEpoch
 from tl_engine.runs import Checkpoint, ClaimedRun, epoch_line
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
-from tl_engine.runs.run_outputs import MODEL_FORMATS
 
-__all__ = ["Ended", "Trainer", "train"]
+__all__ = ["Ended", "train"]
 
 
 def train(run: ClaimedRun) -> None:
@@ -52,7 +51,7 @@ def train(run: ClaimedRun) -> None:
     }
     run.record_results({"splits": {"validation": scores}, "phases": phases}, arrays)
     progress.stage("Saving the model")
-    trainer.save_model()
+    run.save_model(trainer.network.save)
     for measurement in measurements_of(
         recipe, phases, forward=progress.forward_seconds, startup=progress.startup
     ):
@@ -63,7 +62,8 @@ class Trainer:
     """Trains a run from its last committed state on.
 
     Attributes:
-        state: how far the run is; the variables of the network are its.
+        network: the recipe's, with the variables of the state.
+        state: how far the run is.
     """
 
     def __init__(self, run: ClaimedRun, data: RunData, progress: ProgressReporter) -> None:
@@ -74,12 +74,12 @@ class Trainer:
         progress.total = total_work(run.recipe, data.sizes)
         progress.stage(f"Building {run.recipe.backbone}")
         checkpoint = _last_checkpoint(run, data.environment)
-        self._network = network_of(run.recipe, run.seeds, weights=checkpoint is None)
+        self.network = network_of(run.recipe, run.seeds, weights=checkpoint is None)
         if checkpoint:
-            assign(self._network.model.variables, checkpoint.model)
+            assign(self.network.model.variables, checkpoint.model)
         self._optimizer_arrays = checkpoint.optimizer if checkpoint else {}
-        self.state = TrainingState(run, self._network.model, checkpoint)
-        self._diagnosis = Diagnosis(run.recipe, run.seeds, self._network, data, progress)
+        self.state = TrainingState(run, self.network.model, checkpoint)
+        self._diagnosis = Diagnosis(run, self.network, data, progress)
 
     def train(self) -> np.ndarray:
         """Train every epoch from the last committed state on.
@@ -100,14 +100,6 @@ class Trainer:
             probabilities = last.probabilities(self._data.splits.validation)
         return probabilities
 
-    def save_model(self) -> None:
-        """Write the model, with dropout as published, so that it trains as expected."""
-        model = self._network.model
-        for layer in model.body.layers:
-            if hasattr(layer, "published_rate"):
-                layer.rate = layer.published_rate
-        self._run.save_model(partial(MODEL_FORMATS["keras"].save, model))
-
     def _work_done(self) -> float:
         """Work of the epochs and features before this process, as far as it is recorded."""
         phases, sizes = self._recipe.phases, self._data.sizes
@@ -117,7 +109,7 @@ class Trainer:
         return epochs + sum(features_work(self._recipe, phase, sizes) for phase in ended)
 
     def _phase(self, index: int) -> PhaseTraining:
-        return PhaseTraining(self._run, index, self._network, self._data, self._progress)
+        return PhaseTraining(self._run, index, self.network, self._data, self._progress)
 
     def _enter(self, following: NextEpoch) -> PhaseTraining:
         """Set the phase; within one that began before, restore its optimizer's state."""
@@ -125,7 +117,7 @@ class Trainer:
         phase = self._phase(following.phase)
         setup = time.perf_counter() - began
         before = self._recipe.phases[: phase.index]
-        once = phase.prepare(self._network.graphs_of(self._recipe, before))
+        once = phase.prepare(self.network.graphs_of(self._recipe, before))
         is_resumed = following.number > 1 or self.state.step > 0
         if is_resumed:
             assign(phase.optimizer.variables, self._optimizer_arrays)
@@ -195,12 +187,11 @@ class Trainer:
     def _leave(self, phase: PhaseTraining, epochs: int) -> None:
         """Close the record of the phase: what it took, and what it changed."""
         state, before = self.state, self.state.current.pop("before", {})
-        record = {**state.current, "epochs": epochs, "audit": audit(self._network.model, before)}
+        record = {**state.current, "epochs": epochs, "audit": audit(self.network.model, before)}
         self._progress.stage("Looking inside", phase=phase.index)
         record |= self._diagnosis.of_end(state.phases)
-        left_out = 1 - epochs / phase.phase.epochs
         work = phase_work(self._recipe, phase.phase, self._data.sizes)
-        self._progress.skipped += left_out * work
+        self._progress.skipped += (1 - epochs / phase.phase.epochs) * work
         state.phases.append(record)
         state.current = {}
 
