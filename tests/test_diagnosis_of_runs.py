@@ -17,7 +17,8 @@ from tl_engine.learning import phase_diagnosis, variables
 from tl_engine.learning.activations import ActivationReader, model_inside
 from tl_engine.learning.model import build_model
 from tl_engine.learning.network import Network
-from tl_engine.learning.training import Ended, train
+from tl_engine.learning.phase_training import Ended
+from tl_engine.learning.training import train
 from tl_engine.recipe import OPTIMIZERS, Phase, Recipe
 from tl_engine.runs import ClaimedRun
 

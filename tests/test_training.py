@@ -19,7 +19,8 @@ from tl_engine.learning.batches import TrainingGraph, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.freezing import set_phase
 from tl_engine.learning.model import build_model
-from tl_engine.learning.training import Ended, train
+from tl_engine.learning.phase_training import Ended
+from tl_engine.learning.training import train
 from tl_engine.learning.variables import audit, hashes
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
 from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped

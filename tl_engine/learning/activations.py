@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from tl_engine.data.diagnostic_images import Probe
 from tl_engine.learning.batches import InferenceGraph
@@ -39,12 +40,7 @@ class Activations(NamedTuple):
 
 
 class ActivationReader:
-    """Reads activations on the diagnostic images; those of the same body are computed once.
-
-    Attributes:
-        blocks: where each block's variables are.
-        head: where the head's are: kernel, bias.
-    """
+    """Reads activations on the diagnostic images; those of the same body are computed once."""
 
     def __init__(self, model: keras.Model, recipe: Recipe) -> None:
         self._model = model
@@ -58,12 +54,8 @@ class ActivationReader:
         self._on_images: Callable[[int], None]
 
     def look_at(self, probe: Probe, first: Weights, on_images: Callable[[int], None]) -> None:
-        """Read these images from now on; has to be called before others.
-
-        Args:
-            first: the weights with which the run began; their activations stay in memory.
-            on_images: called after every batch; may raise.
-        """
+        """Read these images from now on; before all else. The activations of `first`, the weights
+        with which the run began, stay in memory; `on_images` is called after each batch."""
         self._cached = [
             (weights, rows)
             for weights, rows in self._cached[:1]
@@ -78,9 +70,8 @@ class ActivationReader:
             if self.same_body(cached, weights):
                 self._cached[place] = weights, activations  # the next comparison costs nothing
                 return activations
-        activations = self._read(weights)
-        self._cached = [*self._cached[:1], (weights, activations)]
-        return activations
+        self._cached[1:] = [(weights, self._read(weights))]
+        return self._cached[-1][1]
 
     def clean_activations(self, weights: Weights) -> Activations:
         """On the clean images alone; not cached."""
@@ -101,21 +92,12 @@ class ActivationReader:
     def probabilities(self, activations: Activations, weights: Weights) -> np.ndarray:
         """The head's output, (n, classes) float64."""
         kernel, bias = (weights[key].astype(np.float64) for key in self.head)
-        logits = activations.head_input @ kernel + bias
-        raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return raised / raised.sum(axis=1, keepdims=True)
+        return softmax(activations.head_input @ kernel + bias, axis=1)
 
     @contextmanager
     def restoring(self, *same: Weights) -> Iterator[Weights]:
         """Read inside this: whatever weights are swapped in meanwhile, the network has its own
-        again after it.
-
-        Args:
-            same: weights whose arrays are used for the network's own where they are the same.
-
-        Returns:
-            The network's own weights.
-        """
+        again after it. Gives these, with the arrays of `same` where they are the same."""
         own = copies_of(self._model.variables, *same)
         self._swapped_in = dict(own)
         try:
@@ -143,12 +125,8 @@ class ActivationReader:
 
 def model_inside(model: keras.Model, recipe: Recipe) -> tuple[keras.Model, dict[str, int]]:
     """From pixels to the output of each block, averaged over the image, and to the head's input,
-    one after the other in a row.
-
-    Returns:
-        The model, and the widths of the stretches of its rows, by the block's title; the last but
-        one is of the body's output, the last of the head's input. Blocks that feed those above
-        through more than one tensor have none.
+    one after the other in a row; and the width of each stretch of it, by the block's title. Blocks
+    that feed those above through more than one tensor have none; the last is the body's output.
     """
     titles = [block.title for block in blocks_of(recipe)]
     ends = [boundary(model, recipe, Phase(n, 1, 1e-3)) for n in range(len(titles) - 1, 0, -1)]

@@ -29,15 +29,11 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], dict[str, object]]] = {
 def build_backbone(
     name: str, image_size: int, with_top: bool, pretrained: bool, seed: int
 ) -> keras.Model:
-    """A backbone at any size that it can take.
+    """A backbone at any size that it can take: from normalised float pixels (batch, size, size, 3)
+    to its feature map (batch, h, w, width) or, with its ImageNet classifier, to 1000 logits.
 
     Args:
-        with_top: keep the ImageNet classifier.
         pretrained: load the published weights; otherwise `seed` decides the random ones.
-
-    Returns:
-        A model from normalised float pixels (batch, size, size, 3) to its feature map
-        (batch, h, w, width) or, with its top, to 1000 logits.
 
     Raises:
         WeightsUnavailable: where the weights are neither here nor to be fetched.
@@ -50,26 +46,7 @@ def build_backbone(
         if pretrained:
             load_imagenet_weights(model)
         return model
-    return _application(backbone(name), image_size, with_top, pretrained)
-
-
-def tiny(image_size: int) -> keras.Model:
-    """A small network with every kind of layer that a phase has to treat: for tests, and for
-    the "not pretrained" control."""
-    pixels = keras.Input((image_size, image_size, 3))
-    x = pixels
-    for number, filters in enumerate((8, 16, 32), start=1):
-        name = f"block{number}_"
-        x = layers.Conv2D(filters, 3, 2, "same", use_bias=False, name=f"{name}conv")(x)
-        x = layers.BatchNormalization(name=f"{name}bn")(x)
-        x = layers.ReLU(name=f"{name}relu")(x)
-        x = layers.Dropout(0.1, name=f"{name}dropout")(x)
-    return keras.Model(pixels, x)
-
-
-def _application(
-    described: Backbone, image_size: int, with_top: bool, pretrained: bool
-) -> keras.Model:
+    described = backbone(name)
     model = _construct(described, image_size, with_top, weights=None)
     if pretrained:
         # keras.applications loads its classifier at the default size only; copying the variables
@@ -88,6 +65,20 @@ def _application(
             layer.adapt_variance.assign([deviation**2 for deviation in IMAGENET_DEVIATION])
             layer.finalize_state()
     return model
+
+
+def tiny(image_size: int) -> keras.Model:
+    """A small network with every kind of layer that a phase has to treat: for tests, and for
+    the "not pretrained" control."""
+    pixels = keras.Input((image_size, image_size, 3))
+    x = pixels
+    for number, filters in enumerate((8, 16, 32), start=1):
+        name = f"block{number}_"
+        x = layers.Conv2D(filters, 3, 2, "same", use_bias=False, name=f"{name}conv")(x)
+        x = layers.BatchNormalization(name=f"{name}bn")(x)
+        x = layers.ReLU(name=f"{name}relu")(x)
+        x = layers.Dropout(0.1, name=f"{name}dropout")(x)
+    return keras.Model(pixels, x)
 
 
 def _construct(

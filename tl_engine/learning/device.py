@@ -22,13 +22,11 @@ BATCHES, BUDGET_SECONDS = 3, 20.0
 
 
 def prepare_device(threads: int) -> dict[str, Any]:
-    """Pin threads and determinism; before the first operation of the process.
+    """Pin threads and determinism; before the first operation of the process. Gives what a run
+    records of its machine: system, processor, cores, memory in bytes, device, threads.
 
     Thread count changes the order of sums and so the bits; op determinism makes two processes
     with the same threads agree to the last one (CPU).
-
-    Returns:
-        What a run records of its machine: system, processor, cores, memory in bytes, device.
     """
     _cache_freed_memory()
     if tf.config.threading.get_intra_op_parallelism_threads() != threads:

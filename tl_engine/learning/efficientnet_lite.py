@@ -2,10 +2,9 @@
 
 The network of Tan and Le (2019, arXiv:1905.11946) without squeeze-and-excitation and with ReLU6,
 as published for TensorFlow Lite. The weights are the package's conversion of the original ones, in
-PyTorch's legacy format (before 1.6), which is read without PyTorch: four pickles (magic number,
-protocol, system, state dict), one more with the keys of its storages, then each storage as an
-element count and raw little-endian values. Pickles can run code, so only what a state dict needs
-is admitted, whoever wrote the file.
+PyTorch's legacy format (before 1.6): four pickles (magic number, protocol, system, state dict), one
+more with the keys of its storages, then each storage as an element count and raw little-endian
+values. Pickles can run code, so only what a state dict needs is admitted, whoever wrote the file.
 """
 
 import hashlib
@@ -34,7 +33,13 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 MAGIC = 0x1950A86A20F9469CFC6C
-DTYPES = {"FloatStorage": "<f4", "LongStorage": "<i8"}
+ADMITTED = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch", "FloatStorage"): "<f4",
+    ("torch", "LongStorage"): "<i8",
+    # a tensor: its storage, and its offset, shape and strides there, in elements
+    ("torch._utils", "_rebuild_tensor_v2"): lambda *arguments: arguments[:4],
+}
 NAMES = {
     "stem_conv": "_conv_stem",
     "stem_bn": "_bn0",
@@ -109,16 +114,10 @@ def weights_file() -> Path:
 
 
 class _StateDictUnpickler(pickle.Unpickler):
-    """Admits OrderedDict, tensors and the storage types; nothing else."""
-
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
-        if module == "torch" and name in DTYPES:
-            return DTYPES[name]
-        raise pickle.UnpicklingError(f"a state dict holds no {module}.{name}")
+        if (module, name) not in ADMITTED:
+            raise pickle.UnpicklingError(f"a state dict holds no {module}.{name}")
+        return ADMITTED[module, name]
 
     def persistent_load(self, pid: Any) -> tuple[str, str]:
         _, dtype, key, *_ = pid
@@ -142,11 +141,6 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
             count, dtype = int.from_bytes(file.read(8), "little"), np.dtype(dtypes[key])
             storages[key] = np.frombuffer(file.read(count * dtype.itemsize), dtype)
     return {name: _array(storages[key], *view) for name, ((key, _), *view) in tensors.items()}
-
-
-def _tensor(*arguments: Any) -> tuple[Any, ...]:
-    """A tensor's storage, and its offset, shape and strides there, in elements."""
-    return arguments[:4]
 
 
 def _array(

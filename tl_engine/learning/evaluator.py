@@ -29,11 +29,8 @@ Result = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
-    """Evaluate each run, and store its result before the next one begins; the network is built
-    once for all that share it.
-
-    Returns:
-        A sentence for each run that could not be evaluated.
+    """Evaluate each run, and store its result before the next one begins; returns a sentence for
+    each run that could not be evaluated.
 
     Raises:
         Stopped: where somebody asked for it.
@@ -45,23 +42,20 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     refused = []
     for number, run in enumerate(runs, start=1):
         progress.stage("Measuring finished runs", run=number, runs=len(runs))
+        recipe = run.recipe
         try:
             data = load_run_data(run, device, "it was trained on.")
             network = load_network(run)
             predict: Predict = partial(network.inference.predict, on_images=progress.advance)
-            if kind is Evaluation.TEST and _uses_features(run.recipe):
-                predict = _through_features(run.recipe, data, network, cache, progress)
+            is_shared = recipe.is_pristine and uses_features(recipe, recipe.phases[0])
+            if kind is Evaluation.TEST and is_shared:
+                predict = _through_features(recipe, data, network, cache, progress)
             numbers, arrays = EVALUATIONS[kind](run, data.splits, predict)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
             refused.append(f"{run.arm}, pair {run.pair}: {error}")
         else:
             write_result(run, kind, numbers, arrays)
     return refused
-
-
-def _uses_features(recipe: Recipe) -> bool:
-    """Whether the head's input is the same for all runs on the backbone, and cached."""
-    return recipe.is_pristine and all(uses_features(recipe, phase) for phase in recipe.phases)
 
 
 def _through_features(
@@ -81,14 +75,11 @@ def _through_features(
 
 
 def _test(run: Run, splits: Splits, predict: Predict) -> Result:
-    part = splits.test
+    part, classes = splits.test, run.recipe.described_dataset.classes
     probabilities = predict(part)
-    arrays = {
-        "probabilities": probabilities.astype(np.float16),
-        "labels": part.labels,
-        "indices": part.indices,
-    }
-    return counted(probabilities, part.labels, run.recipe.described_dataset.classes), arrays
+    stored = probabilities.astype(np.float16)
+    arrays = {"probabilities": stored, "labels": part.labels, "indices": part.indices}
+    return counted(probabilities, part.labels, classes), arrays
 
 
 def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
@@ -100,15 +91,13 @@ def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
         probabilities = predict(replace(part, published=pixels, indices=whole))
         return int((predicted_classes(probabilities) == part.labels).sum())
 
-    correct_counts = {
-        name: [
-            correct(corrupted(images, part.indices, name, severity, grey=grey))
-            for severity in range(1, SEVERITIES + 1)
-        ]
-        for name in CORRUPTIONS
-    }
+    def correct_corrupted(name: str) -> list[int]:
+        severities = range(1, SEVERITIES + 1)
+        return [correct(corrupted(images, part.indices, name, s, grey=grey)) for s in severities]
+
+    by_corruption = {name: correct_corrupted(name) for name in CORRUPTIONS}
     sample = hashlib.sha256(f"{part.part} {part.indices.tolist()}".encode()).hexdigest()[:16]
-    counts = {"clean": correct(images), "corrupted": correct_counts}
+    counts = {"clean": correct(images), "corrupted": by_corruption}
     return {"total": len(part), "sample": sample, **counts}, {}
 
 

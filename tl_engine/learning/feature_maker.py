@@ -68,12 +68,8 @@ class FeatureMaker:
     def __init__(
         self, below: InferenceGraph, key: str, cache: Cache, on_images: Callable[[int], None]
     ) -> None:
-        """
-        Args:
-            below: from pixels to features; its variables are hashed now.
-            key: of `feature_key`.
-            on_images: called with the number of images of each batch that is computed.
-        """
+        """Compute features through `below`, whose variables are hashed now; `on_images` is called
+        with the number of images of each batch that is computed."""
         self._below, self._cache, self._on_images = below, cache, on_images
         self._digest = hashlib.sha256(key.encode())
         for variable in parameters(below.model):

@@ -31,8 +31,7 @@ def set_phase(
 
     Args:
         trained: what is compiled, where it is not the whole network: its upper part, or a twin of
-            the same layers. One that was compiled for such a phase already is not compiled
-            again: it keeps its traced graph, and its optimizer begins anew.
+            the same layers. If compiled for such a phase before, only its optimizer begins anew.
     """
     free = free_blocks(recipe, phase)
     for layer, block in layers_with_blocks(model.body, recipe):
@@ -69,9 +68,7 @@ def blocks_of(recipe: Recipe) -> tuple[Block, ...]:
 def free_blocks(recipe: Recipe, phase: Phase) -> set[str]:
     """Titles of the blocks that the phase trains."""
     titles = [block.title for block in blocks_of(recipe)]
-    if phase.trainable == "all":
-        return set(titles)
-    count = 0 if phase.trainable == "head" else int(phase.trainable)
+    count = int({"head": 0, "all": len(titles)}.get(str(phase.trainable), phase.trainable))
     return set(titles[len(titles) - count :])
 
 

@@ -8,7 +8,6 @@ saved model.keras loads in plain Keras.
 from itertools import chain
 
 import keras
-import numpy as np
 
 from tl_engine.learning.architectures import build_backbone
 from tl_engine.learning.freezing import blocks_of, free_blocks, layers_with_blocks
@@ -27,15 +26,12 @@ BELOW_HEAD: dict[str, list[tuple[type[keras.layers.Layer], str]]] = {
 
 
 def build_model(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> keras.Model:
-    """The recipe's network, not yet compiled.
+    """The recipe's network, not yet compiled: from uint8 (batch, height, width, 3) at the dataset's
+    native size to float32 probabilities (batch, classes).
 
     Args:
         weights: load the published weights if the recipe is pretrained; off when variables are
             assigned from a checkpoint right after.
-
-    Returns:
-        A model from uint8 (batch, height, width, 3) at the dataset's native size to float32
-        probabilities (batch, classes).
 
     Raises:
         WeightsUnavailable: where pretrained weights are neither here nor to be fetched.
@@ -49,13 +45,10 @@ def build_model(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> keras.
 
 
 def _build(recipe: Recipe, seeds: Seeds, weights: bool) -> keras.Model:
-    data, size = recipe.described_dataset, recipe.image_size
+    data, loads = recipe.described_dataset, recipe.pretrained and weights
     pixels = keras.Input((data.height, data.width, 3), dtype="uint8", name="pixels")
-    x = keras.layers.Resizing(size, size, dtype="float32", name=AS_SEEN)(pixels)
-    normalised = _normalise(_augment(x, seeds.order) if recipe.augmentation else x, recipe)
-    body = build_backbone(
-        recipe.backbone, size, recipe.uses_top, recipe.pretrained and weights, seeds.head
-    )
+    normalised = _normalised(pixels, recipe, seeds.order)
+    body = build_backbone(recipe.backbone, recipe.image_size, recipe.uses_top, loads, seeds.head)
     head = keras.layers.Dense(
         data.classes,
         activation="softmax",
@@ -72,10 +65,16 @@ def _build(recipe: Recipe, seeds: Seeds, weights: bool) -> keras.Model:
     return model
 
 
-def initial_head(shape: tuple[int, ...], seeds: Seeds) -> list[np.ndarray]:
-    """Kernel, of this shape, and bias that building the network with these seeds gives its head."""
-    kernel = keras.initializers.GlorotUniform(seed=seeds.head)(shape)
-    return [np.asarray(kernel), np.zeros(shape[-1], np.float32)]
+def _normalised(pixels: keras.KerasTensor, recipe: Recipe, seed: int) -> keras.KerasTensor:
+    """Pixels resized, augmented and normalised as the backbone expects them."""
+    layers, size, described = keras.layers, recipe.image_size, recipe.described_backbone
+    x = layers.Resizing(size, size, dtype="float32", name=AS_SEEN)(pixels)
+    if recipe.augmentation:
+        x = layers.RandomFlip("horizontal", seed=seed, name="flip")(x)
+        x = layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", seed=seed, name="shift")(x)
+    if described.bgr:
+        x = keras.ops.flip(x, axis=-1)
+    return layers.Rescaling(list(described.scale), list(described.offset), name="normalise")(x)
 
 
 def through(layers: list[keras.layers.Layer], x: keras.KerasTensor) -> keras.KerasTensor:
@@ -86,12 +85,9 @@ def through(layers: list[keras.layers.Layer], x: keras.KerasTensor) -> keras.Ker
 
 
 def boundary(model: keras.Model, recipe: Recipe, phase: Phase) -> keras.KerasTensor | None:
-    """The one tensor through which the frozen layers feed what the phase trains.
-
-    Returns:
-        A tensor of `model.body`, or the head's input where the whole body is frozen; None where
-        nothing below is frozen, or more than one tensor crosses.
-    """
+    """The one tensor through which the frozen layers feed what the phase trains: of `model.body`,
+    or the head's input where that is frozen as a whole; None where nothing below is frozen, or more
+    than one tensor crosses."""
     free = free_blocks(recipe, phase)
     if not free:
         return model.get_layer("head").input
@@ -127,16 +123,3 @@ def model_above(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:
     if tensor is not layers[0].input:
         layers = [keras.Model(tensor, model.body.outputs[0]), *model.above_body]
     return keras.Model(features, through(layers, features), name="above")
-
-
-def _augment(x: keras.KerasTensor, seed: int) -> keras.KerasTensor:
-    x = keras.layers.RandomFlip("horizontal", seed=seed, name="flip")(x)
-    return keras.layers.RandomTranslation(0.1, 0.1, fill_mode="nearest", seed=seed, name="shift")(x)
-
-
-def _normalise(x: keras.KerasTensor, recipe: Recipe) -> keras.KerasTensor:
-    described = recipe.described_backbone
-    if described.bgr:
-        x = keras.ops.flip(x, axis=-1)
-    scale, offset = list(described.scale), list(described.offset)
-    return keras.layers.Rescaling(scale, offset, name="normalise")(x)

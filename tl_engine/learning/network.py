@@ -12,14 +12,7 @@ from tl_engine.learning.activations import ActivationReader
 from tl_engine.learning.batches import InferenceGraph, TracedGraph, TrainingGraph
 from tl_engine.learning.feature_maker import uses_features
 from tl_engine.learning.freezing import set_phase
-from tl_engine.learning.model import (
-    AS_SEEN,
-    boundary,
-    build_model,
-    initial_head,
-    model_above,
-    model_below,
-)
+from tl_engine.learning.model import AS_SEEN, boundary, build_model, model_above, model_below
 from tl_engine.learning.variables import assign, copies_of, head_keys
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run
@@ -94,8 +87,9 @@ class Network:
             model = build_model(recipe, seeds)
             self.built_weights, self._seeds = copies_of(model.variables), seeds
         kernel, bias = head_keys(self.model)
-        head = initial_head(self.built_weights[kernel].shape, seeds)
-        return {**self.built_weights, **dict(zip((kernel, bias), head, strict=True))}
+        initializer = type(self.model.get_layer("head").kernel_initializer)(seed=seeds.head)
+        head = np.asarray(initializer(self.built_weights[kernel].shape))
+        return {**self.built_weights, kernel: head, bias: np.zeros(head.shape[1], np.float32)}
 
     def enter(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
         """Free what the phase trains and freeze the rest, with an optimizer that begins anew."""
@@ -123,11 +117,9 @@ class Network:
         constant = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
         if constant is None:
             twin = keras.Model(self.model.inputs, self.model.outputs, name="twin")
-            set_phase(self.model, recipe, phase, twin)
             return PhaseGraphs(TrainingGraph(twin, xla=recipe.xla), self.inference)
         tensor, below = constant
         trained = model_above(self.model, tensor)
-        set_phase(self.model, recipe, phase, trained)
         training, inference = TrainingGraph(trained, xla=recipe.xla), InferenceGraph(trained)
         # Through the head alone a batch takes a millisecond, and a stop is seen soon enough.
         return PhaseGraphs(training, inference, below, 1 if phase.trains_backbone else 16)
@@ -153,14 +145,9 @@ _last: Network | None = None
 
 
 def network_of(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> Network:
-    """The network of a recipe, as building it gives it.
-
-    The last one stays in memory, with all that was traced for it, and is used again for a recipe
-    that trains the same network, with its variables reset.
-
-    Args:
-        weights: off when variables are assigned from a checkpoint right after.
-    """
+    """The network of a recipe, as building it gives it; its variables do not matter where `weights`
+    is off. The last one stays in memory, with all that was traced for it, and is used again for a
+    recipe that trains the same network, with its variables reset."""
     global _last
     if _last is None or _last.recipe != recipe.network or (weights and not _last.built_weights):
         _last = None  # before the next one needs memory

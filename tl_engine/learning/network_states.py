@@ -23,11 +23,7 @@ def finite(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 class NetworkStates:
-    """Describes states, each given by its weights.
-
-    Attributes:
-        first: the weights with which the run began.
-    """
+    """Describes states, each given by its weights."""
 
     def __init__(
         self, reader: ActivationReader, labels: np.ndarray, first: Weights, *, softmax: bool
@@ -35,6 +31,7 @@ class NetworkStates:
         """
         Args:
             labels: (n,) of the diagnostic images.
+            first: the weights with which the run began.
             softmax: a softmax feeds the head.
         """
         self.reader, self.first = reader, first
@@ -93,8 +90,8 @@ class NetworkStates:
             return math.nan
         if current is reference:
             return 1.0
-        clean = slice(0, len(self._labels))
-        return linear_cka(current.blocks[title][clean], reference.blocks[title][clean])
+        clean = len(self._labels)
+        return linear_cka(current.blocks[title][:clean], reference.blocks[title][:clean])
 
 
 class Interpolated(Mapping[str, np.ndarray]):

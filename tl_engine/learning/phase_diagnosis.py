@@ -54,24 +54,18 @@ class Diagnosis:
 
     def of_first_step(self, trained: keras.Model, phase: Phase) -> dict[str, Any]:
         """The "gradients" of the first step of the phase that began last, as `first_gradients`;
-        nothing where it trains the head alone.
-
-        Args:
-            trained: what was compiled for the phase, exactly one step ago.
-        """
+        nothing where it trains the head alone."""
         if not self._size or self._start is None or not phase.trains_backbone:
             return {}
         model = self._network.model
         return {"gradients": first_gradients(model, trained, self._recipe, phase, self._start)}
 
     def of_end(self, before: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """What the phase that ends now did.
+        """What the phase that ends now did: "diagnosis", plain numbers for JSON, and
+        "diagnosis_seconds"; nothing where it is off.
 
         Args:
             before: the records of the phases before it.
-
-        Returns:
-            "diagnosis", plain numbers for JSON, and "diagnosis_seconds"; nothing where it is off.
         """
         if not self._is_wanted:
             return {}
@@ -132,9 +126,8 @@ def first_gradients(
     for the head; read from the optimizer's state at no cost.
 
     Args:
-        model: the whole network.
-        trained: what was compiled for the phase, exactly one step ago.
-        start: the network's weights before that step.
+        trained: what was compiled for the phase, exactly one step ago; `start` are the whole
+            model's weights before that step.
 
     Returns:
         title, "gradient", its Frobenius norm, and "relative", that over the norm of the weights:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Set
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,20 +28,12 @@ class Ended(Exception):  # noqa: N818 - a message to the worker, not an error
     """This process was asked to end; the run goes on in another."""
 
 
-class Seconds(NamedTuple):
-    """What something took, and what it would have taken had nothing been computed before."""
-
-    spent: float = 0.0
-    cold: float = 0.0
-
-
 class PhaseTraining:
     """A phase with its layers set and its optimizer as new.
 
     Attributes:
-        index, phase: in the recipe.
-        optimizer: of the phase.
-        once: what the line of the next epoch counts besides the epoch's own seconds.
+        once: seconds that the line of the next epoch counts besides the epoch's own: spent, and
+            what would have been had nothing been computed before.
     """
 
     def __init__(
@@ -56,7 +48,7 @@ class PhaseTraining:
         self._run, self._model, self._data, self._progress = run, network.model, data, progress
         self._graphs = network.enter(run.recipe, self.phase)
         self.optimizer: keras.Optimizer = self._graphs.training.model.optimizer
-        self.once = Seconds()
+        self.once = (0.0, 0.0)
         self._inputs: dict[int, BatchSource] = {}
         self._maker: FeatureMaker | None = None
         if below := self._graphs.below:
@@ -69,8 +61,9 @@ class PhaseTraining:
         on_images = None if self._maker else self._progress.advance_by_pass
         return self._graphs.inference.predict(self._input_of(split), on_images)
 
-    def prepare(self, traced: Set[TracedGraph]) -> Seconds:
-        """Obtain the features of training and validation images; what that and tracing costs.
+    def prepare(self, traced: Set[TracedGraph]) -> tuple[float, float]:
+        """Obtain the features of training and validation images; what that and tracing costs, as
+        `once`.
 
         Args:
             traced: graphs whose tracing the phases before have counted, whoever trained them.
@@ -78,7 +71,7 @@ class PhaseTraining:
         warm_ups = {graph: graph.warm_up for graph in self._graphs.traced - traced}
         below, tracing = self._graphs.below, 0.0
         if self._maker is None or below is None:
-            return Seconds(0.0, sum(warm_ups.values()))
+            return 0.0, sum(warm_ups.values())
         seen = self._progress.seen
         splits = (self._data.splits.train, self._data.splits.validation)
         made = [self._maker.of(split) for split in splits]
@@ -87,7 +80,7 @@ class PhaseTraining:
         if below in warm_ups:
             tracing = max(warm_ups.pop(below), *(features.tracing for features in made))
         cold = sum(features.cold_seconds for features in made) + tracing
-        return Seconds(sum(f.seconds for f in made), cold + sum(warm_ups.values()))
+        return sum(f.seconds for f in made), cold + sum(warm_ups.values())
 
     def new_record(self, setup: float) -> dict[str, Any]:
         """The record of a phase that begins; setting the layers and compiling took so many
@@ -108,10 +101,8 @@ class PhaseTraining:
     def train_batches(
         self, following: NextEpoch, state: TrainingState, diagnosis: Diagnosis
     ) -> float:
-        """The rest of one pass over the training images; its running loss.
-
-        Args:
-            state: updated after each batch; committed when the epoch is long.
+        """The rest of one pass over the training images; its running loss. The state is updated
+        after each batch, and committed when the epoch is long.
 
         Raises:
             Ended: after a commit, where this process has to end.

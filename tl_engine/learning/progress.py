@@ -76,7 +76,6 @@ class TrainingState:
     """The position of a run in its recipe, and what is recorded of its phases.
 
     Attributes:
-        history: the run's lines so far.
         step: batches of the next epoch that are done.
         loss: the sum and the count whose quotient is that epoch's running loss.
         phases: records of the phases that are over: timings, audit, diagnosis.
@@ -107,11 +106,6 @@ class TrainingState:
         self._changing = changing if len(changing) < len(variables) else None
         # After a partial commit of the phase before, no one file holds all variables.
         self._has_base = bool(self.history) and (is_resumed or not self._is_partial)
-
-    def end_epoch(self, line: dict[str, Any]) -> None:
-        """The next epoch begins."""
-        self.history.append(line)
-        self.step, self.loss = 0, [0.0, 0.0]
 
     def commit(self, optimizer: keras.Optimizer) -> None:
         """Make this the state to go on from: with all variables, or, where a commit holds the

@@ -13,7 +13,7 @@ from tl_engine.errors import StoreError
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
-from tl_engine.learning.phase_training import Ended, PhaseTraining, Seconds
+from tl_engine.learning.phase_training import PhaseTraining
 from tl_engine.learning.progress import ProgressReporter, TrainingState
 from tl_engine.learning.results import counted, score
 from tl_engine.learning.run_data import RunData, load_run_data
@@ -21,8 +21,6 @@ from tl_engine.learning.variables import Weights, assign, audit
 from tl_engine.recipe import NextEpoch
 from tl_engine.runs import Checkpoint, ClaimedRun, epoch_line
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
-
-__all__ = ["Ended", "train"]
 
 
 def train(run: ClaimedRun) -> None:
@@ -59,12 +57,7 @@ def train(run: ClaimedRun) -> None:
 
 
 class Trainer:
-    """Trains a run from its last committed state on.
-
-    Attributes:
-        network: the recipe's, with the variables of the state.
-        state: how far the run is.
-    """
+    """Trains a run from its last committed state on: state and network are its latest ones."""
 
     def __init__(self, run: ClaimedRun, data: RunData, progress: ProgressReporter) -> None:
         """Build the network, and restore the last committed state, or that of another run which
@@ -82,11 +75,8 @@ class Trainer:
         self._diagnosis = Diagnosis(run, self.network, data, progress)
 
     def train(self) -> np.ndarray:
-        """Train every epoch from the last committed state on.
-
-        Returns:
-            The validation split's class probabilities (n, classes) after the last epoch.
-        """
+        """Train every epoch that is left; the validation split's class probabilities (n, classes)
+        after the last one."""
         self._progress.start(skipped=self._work_done())
         phase: PhaseTraining | None = None
         probabilities: np.ndarray | None = None
@@ -154,8 +144,8 @@ class Trainer:
         scores = score(probabilities, validation.labels)
         values = {
             "learning_rate": rate,
-            "seconds": measured - began + phase.once.spent,
-            "cold_seconds": measured - began + phase.once.cold,
+            "seconds": measured - began + phase.once[0],
+            "cold_seconds": measured - began + phase.once[1],
             "images": self._data.sizes.train,
             "running_loss": running_loss,
             **sample_scores,
@@ -173,8 +163,8 @@ class Trainer:
     def _end_epoch(self, phase: PhaseTraining, ended: NextEpoch, line: dict[str, Any]) -> None:
         """Commit the epoch, with the record of its phase where that is over."""
         state = self.state
-        state.end_epoch(line)
-        phase.once = Seconds()
+        state.history.append(line)
+        state.step, state.loss, phase.once = 0, [0.0, 0.0], (0.0, 0.0)
         following = self._recipe.next_epoch(state.history)
         is_over = following is None or following.phase != phase.index
         if is_over:

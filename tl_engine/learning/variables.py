@@ -16,12 +16,8 @@ Weights = Mapping[str, np.ndarray]
 
 
 class BlockKeys(NamedTuple):
-    """Where a block's variables are: indices among those of the network.
-
-    Attributes:
-        weights: those that training can change, the moving statistics excepted.
-        means, variances: of its BatchNormalization layers.
-    """
+    """Where a block's variables are, as indices among those of the network: weights that training
+    can change, and the moving means and variances of its BatchNormalization layers."""
 
     weights: list[str]
     means: list[str]
