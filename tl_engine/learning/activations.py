@@ -130,8 +130,8 @@ def model_inside(model: keras.Model, recipe: Recipe) -> tuple[keras.Model, dict[
     """
     titles = [block.title for block in blocks_of(recipe)]
     ends = [boundary(model, recipe, Phase(n, 1, 1e-3)) for n in range(len(titles) - 1, 0, -1)]
-    tensors = dict(zip(titles, [*ends, model.body.outputs[0]], strict=True))
-    tensors = {title: tensor for title, tensor in tensors.items() if tensor is not None}
+    ends.append(model.body.outputs[0])
+    tensors = {t: end for t, end in zip(titles, ends, strict=True) if end is not None}
     part = keras.Model(model.body.inputs, list(tensors.values()), name="inside_body")
     outputs = keras.tree.flatten(part(model.normalised))
     pool = keras.layers.GlobalAveragePooling2D

@@ -15,7 +15,7 @@ from tl_engine.execution.cost import evaluation_work
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
 from tl_engine.learning.network import Network, load_network
-from tl_engine.learning.progress import ProgressReporter
+from tl_engine.learning.progress import Progress
 from tl_engine.learning.results import counted, predicted_classes
 from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.recipe import Recipe
@@ -37,7 +37,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
         OSError: where a result cannot be stored.
     """
     device, kind = prepare_device(runs[0].threads), evaluation.kind
-    progress = ProgressReporter(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
+    progress = Progress(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
     cache = Cache(evaluation.study.path.parent)
     refused = []
     for number, run in enumerate(runs, start=1):
@@ -59,7 +59,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
 
 
 def _through_features(
-    recipe: Recipe, data: RunData, network: Network, cache: Cache, progress: ProgressReporter
+    recipe: Recipe, data: RunData, network: Network, cache: Cache, progress: Progress
 ) -> Predict:
     below, head = network.halves
     key = feature_key(recipe, recipe.phases[0], data.environment)

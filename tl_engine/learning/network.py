@@ -21,15 +21,9 @@ from tl_engine.study import Seeds
 
 
 class PhaseGraphs(NamedTuple):
-    """The graphs of one kind of phase.
-
-    Attributes:
-        training, inference: of the same layers; from pixels, or from features where there is
-            something constant below.
-        below: from pixels to features; None where every layer trains, or the phase is trained
-            through the frozen layers.
-        batches_per_call: batches with which the training graph is called at once.
-    """
+    """The graphs of one kind of phase: training and inference of the same layers, from pixels, or
+    from features where something constant is below, which gives these from pixels. The training
+    graph is called with `batches_per_call` at once."""
 
     training: TrainingGraph
     inference: InferenceGraph

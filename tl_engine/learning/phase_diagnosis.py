@@ -18,7 +18,7 @@ from tl_engine.data.diagnostic_images import BETWEEN, Probe, ProbeSize, size_for
 from tl_engine.errors import ThawError
 from tl_engine.learning.network import Network
 from tl_engine.learning.network_states import NetworkStates, finite
-from tl_engine.learning.progress import ProgressReporter
+from tl_engine.learning.progress import Progress
 from tl_engine.learning.run_data import RunData
 from tl_engine.learning.variables import Weights, copies_of, head_keys, keys_by_block, keys_of
 from tl_engine.recipe import Phase, Recipe
@@ -32,9 +32,7 @@ NO_START = "The run was resumed inside the phase, and the state in which it bega
 class Diagnosis:
     """Describes a run's network whenever a phase ends; THAW_DIAGNOSIS=off leaves it out."""
 
-    def __init__(
-        self, run: Run, network: Network, data: RunData, progress: ProgressReporter
-    ) -> None:
+    def __init__(self, run: Run, network: Network, data: RunData, progress: Progress) -> None:
         self._recipe, self._seeds, self._network = run.recipe, run.seeds, network
         self._data, self._progress = data, progress
         self._is_wanted = os.environ.get("THAW_DIAGNOSIS", "on") != "off"

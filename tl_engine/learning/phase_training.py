@@ -14,7 +14,7 @@ from tl_engine.learning.batches import BatchSource, TracedGraph, epoch_order
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key
 from tl_engine.learning.network import Network
 from tl_engine.learning.phase_diagnosis import Diagnosis
-from tl_engine.learning.progress import ProgressReporter, TrainingState
+from tl_engine.learning.progress import Progress, TrainingState
 from tl_engine.learning.run_data import RunData
 from tl_engine.learning.variables import hashes, reseed
 from tl_engine.recipe import NextEpoch
@@ -37,12 +37,7 @@ class PhaseTraining:
     """
 
     def __init__(
-        self,
-        run: ClaimedRun,
-        index: int,
-        network: Network,
-        data: RunData,
-        progress: ProgressReporter,
+        self, run: ClaimedRun, index: int, network: Network, data: RunData, progress: Progress
     ) -> None:
         self.index, self.phase = index, run.recipe.phases[index]
         self._run, self._model, self._data, self._progress = run, network.model, data, progress

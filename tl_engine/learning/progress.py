@@ -12,7 +12,7 @@ from tl_engine.runs import Checkpoint, ClaimedRun, Stopped, StudyEvaluation
 REPORT_SECONDS = 0.5
 
 
-class ProgressReporter:
+class Progress:
     """Counts the work of a run, or of an evaluation, and reports it now and then.
 
     Attributes:

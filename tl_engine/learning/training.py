@@ -14,7 +14,7 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
 from tl_engine.learning.phase_training import PhaseTraining
-from tl_engine.learning.progress import ProgressReporter, TrainingState
+from tl_engine.learning.progress import Progress, TrainingState
 from tl_engine.learning.results import counted, score
 from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.learning.variables import Weights, assign, audit
@@ -32,7 +32,7 @@ def train(run: ClaimedRun) -> None:
         FloatingPointError: if the loss is no number any more.
         ThawError: for data or weights that are not to be had.
     """
-    recipe, progress = run.recipe, ProgressReporter(run)
+    recipe, progress = run.recipe, Progress(run)
     device = prepare_device(run.threads)
     progress.stage(f"Loading {recipe.described_dataset.title}")
     mismatch = "this run began with: put the former ones back and resume, or launch it anew."
@@ -59,7 +59,7 @@ def train(run: ClaimedRun) -> None:
 class Trainer:
     """Trains a run from its last committed state on: state and network are its latest ones."""
 
-    def __init__(self, run: ClaimedRun, data: RunData, progress: ProgressReporter) -> None:
+    def __init__(self, run: ClaimedRun, data: RunData, progress: Progress) -> None:
         """Build the network, and restore the last committed state, or that of another run which
         began with the same phases."""
         self._run, self._recipe = run, run.recipe

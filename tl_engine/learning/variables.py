@@ -86,10 +86,9 @@ def keys_by_block(model: keras.Model, recipe: Recipe) -> dict[str, BlockKeys]:
     for layer, title in layers_with_blocks(model.body, recipe):
         keys, weights = found[title], keys_of(model, layer.weights)
         if isinstance(layer, keras.layers.BatchNormalization):
-            mean, variance = keys_of(model, [layer.moving_mean, layer.moving_variance])
+            *weights, mean, variance = weights  # the moving statistics are its last
             keys.means.append(mean)
             keys.variances.append(variance)
-            weights = [key for key in weights if key not in (mean, variance)]
         keys.weights.extend(weights)
     return found
 
