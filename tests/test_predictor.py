@@ -13,7 +13,7 @@ from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.learning.device import prepare_device
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, RunState, RunStore
-from tl_engine.runs.run_outputs import model_file, probabilities
+from tl_engine.runs.run_outputs import MODEL_FORMATS, ModelFormat, model_file, probabilities
 from tl_engine.study import Study, name_arms
 
 prepare_device(os.cpu_count() or 1)
@@ -189,3 +189,15 @@ def test_an_h5_file_is_not_begun_where_the_disk_has_no_room(finished, monkeypatc
     with pytest.raises(StoreError, match=r"Disk full: \d+ MB needed for model.h5"):
         export_model(finished.runs()[0], "h5")
     assert model_file(finished.runs()[0], "h5") is None
+
+
+def test_a_format_is_a_row_of_the_table(finished, monkeypatch):
+    from tl_engine.learning.results import export_model
+
+    named = ModelFormat("a .txt file", lambda model, path: path.write_text(model.name))
+    monkeypatch.setitem(MODEL_FORMATS, "txt", named)
+    run = finished.runs()[0]
+    export_model(run, "txt")
+    file = model_file(run, "txt")
+    assert file.read_text() == "thaw"
+    file.unlink()

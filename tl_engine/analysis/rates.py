@@ -1,5 +1,5 @@
 """How long work takes on this machine, from rates that were measured here: in finished runs, or by
-`learning/timing.py`."""
+`learning/device.py`."""
 
 from __future__ import annotations
 
