@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from tl_engine.charts.phases import phases_svg
+from tl_engine.charts.svg_pictures import phases_svg
 from tl_engine.execution.launcher import launcher
 from tl_engine.runs import Run, RunState, RunStore, Summary, ledger, summarise
 from tl_engine.runs.run_requests import request_stop

@@ -6,32 +6,24 @@ Simulated studies of no difference, of a true one and of a skewed one (tests/sim
 same recipe on both sides and different seeds, so that any claim is an error.
 """
 
-from __future__ import annotations
-
 import argparse
-import tempfile
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 
+from bench.measured import new_store
 from tests.conftest import tiny_study
 from tests.simulated_studies import any_claim, family_claims, p_paths, suffices
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.verdict import Outcome, decide
 from tl_engine.execution.worker import drain
 from tl_engine.recipe import Phase
-from tl_engine.runs import RunStore, StudyFolder
-
-STUDIES = 20_000
-REAL_PAIRS, SMALLEST = 5, 0.005
-PHASES = (Phase("head", 2, 1e-2), Phase("all", 2, 1e-3))
 
 
 def main() -> None:
     """Print every figure of "How often it is wrong" in docs/verdicts.md."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--studies", type=int, default=STUDIES)
+    parser.add_argument("--studies", type=int, default=20_000)
     parser.add_argument("--real", action="store_true", help="train real networks")
     options = parser.parse_args()
     if options.real:
@@ -40,16 +32,14 @@ def main() -> None:
             print(f"{outcome.value}: {outcomes.count(outcome)} of {len(outcomes)}")
         return
     random, studies = np.random.default_rng(15), options.studies
-    for pairs in (10, 30, 100):
-        for arms in (2, 3, 6):
-            claimed = family_claims(random, arms, pairs, studies // 4)
-            show(f"{arms} arms, {pairs} pairs", claimed)
+    for pairs, arms in product((10, 30, 100), (2, 3, 6)):
+        show(f"{arms} arms, {pairs} pairs", family_claims(random, arms, pairs, studies // 4))
     streams = random.standard_normal((studies // 4, 100))
     show("no number fixed, up to 100 pairs", any_claim(p_paths(streams, 0)).mean())
     show("10 planned, up to 100 pairs", any_claim(p_paths(streams, 10)).mean())
     for effect in (1.0, 1.5):
-        different = random.normal(effect, 1.0, (studies, 10))
-        show(f"{effect} sd found, 10 pairs", any_claim(p_paths(different, 10)).mean())
+        found = any_claim(p_paths(random.normal(effect, 1.0, (studies, 10)), 10))
+        show(f"{effect} sd found, 10 pairs", found.mean())
     for pairs in (10, 20, 30):
         skewed = random.gamma(2.0, 1.0, (studies, pairs)) - 2.0
         for planned, always in product((pairs, 0), (False, True)):
@@ -69,21 +59,17 @@ def show(what: str, share: float) -> None:
 def real_outcomes() -> list[Outcome]:
     """What is decided of each comparison of a study's first five seeds with the five after them,
     and so on; ten recipes with 100 seeds each."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = RunStore(Path(folder) / "runs")
-        for number in range(10):
-            store.create(tiny_study(*PHASES, pairs=100, both=False, train_images=100 + 10 * number))
+    phases, outcomes = (Phase("head", 2, 1e-2), Phase("all", 2, 1e-3)), []
+    with new_store() as store:
+        for images in range(100, 200, 10):
+            store.create(tiny_study(*phases, pairs=100, both=False, train_images=images))
         drain(store, linger=0.0)
-        return [outcome for study in store.studies() for outcome in _outcomes(study)]
-
-
-def _outcomes(study: StudyFolder) -> list[Outcome]:
-    last = {run.pair: run.epochs()[-1]["val_accuracy"] for run in study.runs()}
-    scores = np.array([last[pair] for pair in sorted(last)]).reshape(-1, 2, REAL_PAIRS)
-    return [
-        decide(Pairs(gains, "First", "Second", REAL_PAIRS, gains), SMALLEST).outcome
-        for gains in scores[:, 0] - scores[:, 1]
-    ]
+        for study in store.studies():
+            last = {run.pair: run.epochs()[-1]["val_accuracy"] for run in study.runs()}
+            scores = np.array([last[pair] for pair in sorted(last)]).reshape(-1, 2, 5)
+            for gains in scores[:, 0] - scores[:, 1]:
+                outcomes.append(decide(Pairs(gains, "First", "Second", 5, gains), 0.005).outcome)
+    return outcomes
 
 
 if __name__ == "__main__":

@@ -6,35 +6,28 @@ studies: Compare with 40, 160 and 500 studies of 4 runs in its address, in a col
 verdicts: 10 arms of 30 pairs judged anew, as a live page does after each pair.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
+from statistics import median
 
 import numpy as np
 
-from bench.browser_time import compare_pages, show
+from bench.measured import compare_pages, new_store, seconds_of, show
 from tests.server import PROJECT
 from tl_engine.analysis.score_table import score_table
-from tl_engine.execution.cost import sizes_of
+from tl_engine.analysis.work import sizes_of
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.report.arms import arms_of
+from tl_engine.report.arms import arms_of, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
 from tl_engine.runs import (
     Checkpoint,
     ClaimedRun,
     Run,
     RunState,
     RunStore,
-    StudyFolder,
     epoch_line,
     joined_history,
     summarise,
@@ -63,31 +56,29 @@ def fill(store: RunStore, studies: int, pairs: int, epochs: int = 6) -> None:
     for number in range(studies):
         rate = 1e-5 * (1 + number / 1000)
         recipe = Recipe((Phase("all", 2, rate), Phase("head", epochs - 2, 1e-3)))
-        arms = name_arms(with_reversed([recipe]))
-        finish_all(store.create(Study(f"Study {number}", arms, pairs)))
+        finish(store, Study(f"Study {number}", name_arms(with_reversed([recipe])), pairs))
 
 
-def finish_all(folder: StudyFolder) -> list[Run]:
-    """Write a study's runs as the engine writes them, without waiting for the disk."""
+def finish(store: RunStore, study: Study) -> list[Run]:
+    """A new study's runs, written as the engine writes them, without waiting for the disk."""
     os.fsync = lambda fd: None
-    for run in folder.runs():
-        _finish(ClaimedRun(run))
-    return folder.runs()
-
-
-def _finish(run: ClaimedRun) -> None:
-    run.begin()
-    epochs = run.recipe.total_epochs
-    for epoch in range(1, epochs + 1):
-        accuracy = 0.5 + 0.3 * epoch / epochs + 0.001 * (hash(run.id) % 9)
-        measured = {"seconds": 10.0, "images": 1000, "running_loss": 1.0, "loss": 1.0}
-        measured |= {"accuracy": 0.7, "val_loss": 1.0, "val_accuracy": accuracy}
-        run.append_epoch(epoch_line(epoch, *run.recipe.phase_at(epoch), measured))
-    arrays = {"0000": np.zeros(4, "float32")}
-    run.commit(Checkpoint(epochs, 0, arrays, arrays, {}))
-    validation = {"correct": 7, "total": 10, "confusion": np.eye(10, dtype=int).tolist()}
-    run.record_results({"splits": {"validation": validation}, "phases": []}, arrays)
-    run.end(RunState.FINISHED, "Every epoch is done.", 60.0)
+    runs = store.create(study).runs()
+    for run in map(ClaimedRun, runs):
+        run.begin()
+        indexed = enumerate(run.recipe.phases)
+        phases = [(index, phase) for index, phase in indexed for _ in range(phase.epochs)]
+        epochs = len(phases)
+        for epoch, (index, phase) in enumerate(phases, start=1):
+            accuracy = 0.5 + 0.3 * epoch / epochs + 0.001 * (hash(run.id) % 9)
+            measured = {"seconds": 10.0, "images": 1000, "running_loss": 1.0, "loss": 1.0}
+            measured |= {"accuracy": 0.7, "val_loss": 1.0, "val_accuracy": accuracy}
+            run.append_epoch(epoch_line(epoch, index, phase, measured))
+        arrays = {"0000": np.zeros(4, "float32")}
+        run.commit(Checkpoint(epochs, 0, arrays, arrays, {}))
+        validation = {"correct": 7, "total": 10, "confusion": np.eye(10, dtype=int).tolist()}
+        run.record_results({"splits": {"validation": validation}, "phases": []}, arrays)
+        run.end(RunState.FINISHED, "Every epoch is done.", 60.0)
+    return runs
 
 
 def measure_runs(store: RunStore) -> None:
@@ -95,30 +86,21 @@ def measure_runs(store: RunStore) -> None:
     fill(store, studies=500, pairs=10)
     damaged = list(store.runs())[::100]
     for run in damaged:
-        _flip_a_bit(run.path / "history.jsonl")
+        content = bytearray((run.path / "history.jsonl").read_bytes())
+        content[len(content) // 2] ^= 1
+        (run.path / "history.jsonl").write_bytes(content)
     time.sleep(SETTLED)
-    first, *later = (_listing(store, len(damaged)) for _ in range(1 + REPETITIONS))
+
+    def list_all() -> None:
+        states = [summarise(run).state for run in store.runs()]
+        assert states.count(RunState.DAMAGED) == len(damaged)
+
+    first, *later = (seconds_of(list_all) for _ in range(1 + REPETITIONS))
     show("first listing of 10,000 runs", f"{first:.2f} s")
-    show("then", f"{statistics.median(later):.2f} s (slowest {max(later):.2f} s)")
-    began = time.perf_counter()
-    store.next_waiting()
-    show("the worker's look for the next run", f"{time.perf_counter() - began:.2f} s")
+    show("then", f"{median(later):.2f} s (slowest {max(later):.2f} s)")
+    show("the worker's look for the next run", f"{seconds_of(store.next_waiting):.2f} s")
     seconds = compare_pages(store.root, {"": LIST}, REPETITIONS)
-    show("Overview's list", f"{statistics.median(seconds['']):.2f} s")
-
-
-def _flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def _listing(store: RunStore, damaged: int) -> float:
-    began = time.perf_counter()
-    states = [summarise(run).state for run in store.runs()]
-    seconds = time.perf_counter() - began
-    assert states.count(RunState.DAMAGED) == damaged
-    return seconds
+    show("Overview's list", f"{median(seconds['']):.2f} s")
 
 
 def measure_curves(store: RunStore) -> None:
@@ -142,16 +124,16 @@ def measure_studies(store: RunStore) -> None:
 def _measure_charts(store: RunStore, what: str, limit: str = "") -> None:
     compare = "Compare?ids=" + ",".join(study.id for study in store.studies())
     seconds = compare_pages(store.root, {"": LIST, compare: CURVES}, REPETITIONS)
-    show("Overview's list", f"{statistics.median(seconds['']):.2f} s", "at most 2 s")
-    show(what, f"{statistics.median(seconds[compare]):.2f} s", limit)
+    show("Overview's list", f"{median(seconds['']):.2f} s", "at most 2 s")
+    show(what, f"{median(seconds[compare]):.2f} s", limit)
 
 
 def measure_verdicts(store: RunStore) -> None:
     """From histories in memory to sentences."""
-    rates = [round(1e-3 * 1.3**number, 9) for number in range(10)]
-    recipes = [Recipe((Phase("all", 2, 1e-5), Phase("head", 4, rate))) for rate in rates]
+    heads = [Phase("head", 4, round(1e-3 * 1.3**number, 9)) for number in range(10)]
+    recipes = [Recipe((Phase("all", 2, 1e-5), head)) for head in heads]
     arms = tuple(Arm(f"Rate {number}", recipe) for number, recipe in enumerate(recipes))
-    runs = finish_all(store.create(Study("Ten rates", arms, pairs=30)))
+    runs = finish(store, Study("Ten rates", arms, pairs=30))
     time.sleep(SETTLED)
     validation = {run.id: sizes_of(run.recipe).validation for run in runs}
     times = []
@@ -163,24 +145,18 @@ def measure_verdicts(store: RunStore) -> None:
         judged = judge(compared, scored, history, question_of(compared, scored))
         times.append(time.perf_counter() - began)
     verdicts = sum(one.verdict is not None for one in judged)
-    show(f"{verdicts} verdicts", f"{statistics.median(times[1:]):.3f} s", "at most 0.1 s")
-
-
-MEASURE: dict[str, Callable[[RunStore], None]] = {
-    "runs": measure_runs,
-    "curves": measure_curves,
-    "studies": measure_studies,
-    "verdicts": measure_verdicts,
-}
+    show(f"{verdicts} verdicts", f"{median(times[1:]):.3f} s", "at most 0.1 s")
 
 
 def main() -> None:
     """Measure what is named, each in a store of its own; without names, everything."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", nargs="*", default=list(MEASURE), help=", ".join(MEASURE))
+    makers = (measure_runs, measure_curves, measure_studies, measure_verdicts)
+    measure = {maker.__name__.removeprefix("measure_"): maker for maker in makers}
+    parser.add_argument("what", nargs="*", default=list(measure), help=", ".join(measure))
     for what in parser.parse_args().what:
-        with tempfile.TemporaryDirectory() as folder:
-            MEASURE[what](RunStore(Path(folder) / "runs"))
+        with new_store() as store:
+            measure[what](store)
 
 
 if __name__ == "__main__":

@@ -5,30 +5,24 @@ without a loaded model, the server's memory, each page's time in a cold browser 
 Streamlit page, and the delay from a finished epoch to its point on the chart.
 """
 
-from __future__ import annotations
-
 import json
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from functools import partial
+from statistics import median
 from typing import Any
 
 import numpy as np
 
-from bench.browser_time import compare_pages, show
+from bench.measured import compare_pages, new_store, seconds_of, show
+from tests.crowd import train_one
 from tests.server import PROJECT, browser, server
-from tl_engine.execution.launcher import launch
 from tl_engine.execution.predictor import Predictor
-from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import Run, RunStore
 from tl_engine.runs.run_requests import request_stop
-from tl_engine.study import Study, name_arms, with_reversed
 
 REPETITIONS = 9
-POINTS = 8
 COMPLETE = {
     "": ("[data-testid=stDataFrame] canvas", 1),
     "Launch": (".st-key-launch button:not([disabled])", 1),
@@ -39,12 +33,11 @@ COMPLETE = {
 
 def main() -> None:
     """Measure everything, in this order."""
-    with tempfile.TemporaryDirectory() as folder:
-        store = RunStore(Path(folder) / "runs")
+    with new_store() as store:
         measure_try_it(store)
         measure_classification(store)
         measure_pages(store)
-        measure_live_points(RunStore(Path(folder) / "live"))
+        measure_live_points(store)
 
 
 def measure_try_it(store: RunStore) -> None:
@@ -63,44 +56,34 @@ def measure_classification(store: RunStore) -> None:
     """One picture: with no model loaded, then again."""
     run = next(store.runs())
     picture = np.zeros((1, 28, 28, 3), np.uint8)
-    times = []
     with Predictor(store) as predictor:
-        for _ in range(1 + REPETITIONS):
-            began = time.perf_counter()
-            predictor.classify(run, picture)
-            times.append(time.perf_counter() - began)
-    show("first classification", f"{times[0]:.1f} s", "at most 10 s")
-    show("then", f"{statistics.median(times[1:]):.3f} s", "at most 0.3 s")
+        classify = partial(predictor.classify, run, picture)
+        first, *later = (seconds_of(classify) for _ in range(1 + REPETITIONS))
+    show("first classification", f"{first:.1f} s", "at most 10 s")
+    show("then", f"{median(later):.3f} s", "at most 0.3 s")
 
 
 def measure_pages(store: RunStore) -> None:
-    """Every page later than an empty one of the same round, so that a slow minute of the machine
-    is on both sides."""
+    """Each page later than an empty one of its round: a slow minute of the machine is in both."""
     seconds = compare_pages(store.root, COMPLETE, REPETITIONS)
     empty = seconds.pop("empty")
     for page, taken in seconds.items():
-        later = statistics.median(a - b for a, b in zip(taken, empty, strict=True))
+        later = median(a - b for a, b in zip(taken, empty, strict=True))
         show(f"{page or 'Overview'}, after the empty page", f"{later:+.2f} s", "at most 0.7 s")
 
 
 def measure_live_points(store: RunStore) -> None:
     """From the line in history.jsonl to the point on an open chart."""
-    phases = (Phase("all", 30, 1e-4), Phase("head", 1, 1e-3))
-    recipe = Recipe(phases, backbone="tiny", pretrained=False, train_images=5000, image_size=32)
-    study = Study("Live", name_arms(with_reversed([recipe])[:1]))
-    delays: list[float] = []
     with server(store.root) as (address, _), browser() as chromium:
-        run = launch(study, store).runs()[0]
+        run = train_one(store)
         page = chromium.new_page()
         page.goto(f"{address}/Compare?ids={run.id}")
         points = page.locator(".js-plotly-plot >> nth=0 >> .scatterlayer .point")
         while len(run.epochs()) < 2:
             time.sleep(0.1)
-        while not run.state.is_over and len(delays) < POINTS:
-            delays.append(_delay(run, page, points))
-        if not run.state.is_over:
-            request_stop(run)
-    show("epoch to chart", f"median {statistics.median(delays):.1f} s", "at most 2 s")
+        delays = [_delay(run, page, points) for _ in range(8)]
+        request_stop(run)
+    show("epoch to chart", f"median {median(delays):.1f} s", "at most 2 s")
     show(f"slowest of {len(delays)}", f"{max(delays):.1f} s", "at most 2 s")
 
 

@@ -7,8 +7,6 @@ The same images, batches, validation, layers and optimizers as in Thaw; the same
 where they come with the packages, random ones otherwise, which takes as long.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -27,18 +25,13 @@ from tl_engine.recipe import Recipe
 from tl_engine.study import Seeds
 
 
-class Epochs(keras.callbacks.Callback):
-    """Seconds of each epoch, its validation included."""
+def stopwatch(moments: list[float]) -> keras.callbacks.Callback:
+    """Notes when each epoch begins and when it ends, its validation included."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
+    def note(epoch: int, logs: object) -> None:
+        moments.append(time.perf_counter())
 
-    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
-        self._began = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
-        self.seconds.append(time.perf_counter() - self._began)
+    return keras.callbacks.LambdaCallback(on_epoch_begin=note, on_epoch_end=note)
 
 
 def train(recipe: Recipe) -> dict[str, object]:
@@ -70,17 +63,11 @@ def train(recipe: Recipe) -> dict[str, object]:
                 layer.trainable = False
         optimizer = keras.optimizers.Adam(phase.learning_rate)
         model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-        compiled, epochs = time.perf_counter() - began, Epochs()
-        model.fit(
-            x,
-            y,
-            batch_size=recipe.batch_size,
-            epochs=phase.epochs,
-            validation_data=validation,
-            verbose=0,
-            callbacks=[epochs],
-        )
-        phases.append({"compile": compiled, "epochs": epochs.seconds})
+        compiled = time.perf_counter() - began
+        moments: list[float] = []
+        sizes = {"batch_size": recipe.batch_size, "epochs": phase.epochs, "verbose": 0}
+        model.fit(x, y, **sizes, validation_data=validation, callbacks=[stopwatch(moments)])
+        phases.append({"compile": compiled, "epochs": np.diff(moments)[::2].tolist()})
     return {"build": built, "phases": phases}
 
 

@@ -5,24 +5,20 @@ empty store. Per run: from claiming it to the first image trained, its commits a
 as shares of the training with nothing computed before; then how long a durable history line takes.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
-import statistics
-import tempfile
 import time
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
+from statistics import median
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from bench.speed import SIZES, two_orders
+from bench.measured import new_store, seconds_of
+from bench.speed import SIZES, studies
 from tl_engine.learning.training import train
-from tl_engine.runs import ClaimedRun, Run, RunState, RunStore
-
-LINES = 200
+from tl_engine.runs import ClaimedRun, Run, RunState
 
 
 class TimedRun(ClaimedRun):
@@ -39,14 +35,7 @@ class TimedRun(ClaimedRun):
 
     def commit(self, *arguments: Any, **options: Any) -> None:
         """Add the time that it takes."""
-        self.committing += seconds_of(lambda: super(TimedRun, self).commit(*arguments, **options))
-
-
-def seconds_of(work: Callable[[], object]) -> float:
-    """How long it takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+        self.committing += seconds_of(partial(super().commit, *arguments, **options))
 
 
 def main() -> None:
@@ -54,8 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbone", default="efficientnet-lite0", choices=list(SIZES))
     backbone = parser.parse_args().backbone
-    with tempfile.TemporaryDirectory() as folder:
-        for run in RunStore(Path(folder) / "runs").create(two_orders(backbone, pairs=2)).runs():
+    with new_store() as store:
+        for run in store.create(replace(studies(backbone)["two"], pairs=2)).runs():
             timed = TimedRun(run)
             timed.begin()
             train(timed)
@@ -70,8 +59,8 @@ def main() -> None:
                 flush=True,
             )
         line = run.epochs()[-1]
-        times = [1000 * seconds_of(lambda: timed.append_epoch(line)) for _ in range(LINES)]
-    print(f"a durable history line: {statistics.median(times):.2f} ms (slowest {max(times):.1f})")
+        times = [1000 * seconds_of(partial(timed.append_epoch, line)) for _ in range(200)]
+    print(f"a durable history line: {median(times):.2f} ms (slowest {max(times):.1f})")
 
 
 if __name__ == "__main__":

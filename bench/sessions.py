@@ -5,21 +5,16 @@ forty have a tab open in the background (--watching: in front, so that it refres
 trains. Prints how long the server takes for them, and what went wrong.
 """
 
-from __future__ import annotations
-
 import argparse
 import asyncio
-import tempfile
-from pathlib import Path
 
 import numpy as np
-import psutil
 
+from bench.measured import megabytes, new_store
 from tests.conftest import tiny_study
 from tests.crowd import Crowd, train_one, visits
 from tests.helpers import drain_in_a_process
 from tests.server import server
-from tl_engine.runs import RunStore
 from tl_engine.runs.run_requests import request_stop
 
 
@@ -28,8 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--watching", action="store_true", help="tabs in front refresh themselves")
     watching = parser.parse_args().watching
-    with tempfile.TemporaryDirectory() as folder:
-        store = RunStore(Path(folder) / "runs")
+    with new_store() as store:
         for _ in range(3):
             store.create(tiny_study())
         drain_in_a_process(store)
@@ -38,7 +32,7 @@ def main() -> None:
             crowd = asyncio.run(
                 visits(address, run, 50, busy=10, rounds=12, pause=(1.0, 5.0), refreshing=watching)
             )
-            memory = psutil.Process(process.pid).memory_info().rss / 1e6
+            memory = megabytes(process)
         request_stop(run)
     report(crowd, memory)
 

@@ -8,11 +8,13 @@ from itertools import cycle
 
 import streamlit as st
 
+from tl_engine.analysis.contrast import differences
 from tl_engine.analysis.loss_floor import floor_warning
-from tl_engine.analysis.settings_diff import differences
+from tl_engine.analysis.work import Estimate, estimate, missing_rates, sizes_of
 from tl_engine.catalog.presets import PRESETS
-from tl_engine.charts.phases import phases_svg
-from tl_engine.execution.cost import Estimate, Plan, estimate, missing_rates, plan, sizes_of
+from tl_engine.charts.svg_pictures import phases_svg
+from tl_engine.data.registry import checked_study
+from tl_engine.execution.cost import Plan, plan
 from tl_engine.execution.launcher import launch, launcher
 from tl_engine.recipe import Phase, Recipe
 from tl_engine.runs import summarise
@@ -36,7 +38,8 @@ def begin() -> None:
         return
     if clone:
         folder = store().study(clone)
-        study_form.fill_from_study(folder.study, f"{plain(folder.title, 180)} again")
+        study = checked_study(folder.study)
+        study_form.fill_from_study(study, f"{plain(folder.title, 180)} again")
         st.session_state.preset = None
         st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = True
     else:

@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from tl_engine.catalog.datasets import Dataset
-from tl_engine.charts.colours import ARMS
-from tl_engine.charts.probabilities import top_bars
+from tl_engine.charts.html_pictures import top_bars
+from tl_engine.charts.style import ARMS
 from tl_engine.data import sources
 from tl_engine.data.decoding import to_png
 from tl_engine.data.sandbox import Upload, read_upload

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tl_engine.data.formats import DEBIAN, IDX, SHIPPED, read_idx
+from tl_engine.data.registry import DEBIAN, IDX, SHIPPED, read_idx
 
 CLASSES = 10
 PER_CLASS = {"train": 500, "validation": 100, "test": 200}

@@ -25,6 +25,12 @@ PROBABILITIES = {"validation": np.linspace(0, 1, 20, dtype=np.float16).reshape(2
 MODEL = b"a model for Keras" * 20
 
 
+def phase_at(recipe, epoch):
+    """The index of the phase that the epoch (1-based) belongs to, and the phase."""
+    each = [(i, phase) for i, phase in enumerate(recipe.phases) for _ in range(phase.epochs)]
+    return each[epoch - 1]
+
+
 def study(pairs: int = 1):
     """One arm of two phases."""
     return tiny_study(*PHASES, pairs=pairs, both=False)

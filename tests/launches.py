@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tl_engine.runs import Run, RunStore
-from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import Holding
 
 
 class RecordingLauncher:

@@ -10,10 +10,9 @@ from itertools import combinations
 
 import numpy as np
 
-from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
+from tl_engine.analysis.interval import ALPHA, FEW_PAIRS, LEAST_PAIRS, STRONG
 from tl_engine.analysis.power import more_pairs
 from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
-from tl_engine.analysis.skew import FEW_PAIRS, STRONG
 
 
 def p_paths(differences: np.ndarray, planned: int, *, always: bool = False) -> np.ndarray:

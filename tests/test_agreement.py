@@ -15,16 +15,18 @@ from tl_engine.analysis.agreement import (
     mcnemar_p,
     seed_disagreement,
 )
-from tl_engine.analysis.confusion import confusion_counts
-from tl_engine.analysis.misclassified import (
+from tl_engine.analysis.predictions import (
     by_confidence,
+    check_same_images,
     confused_pairs,
+    confusion_counts,
     in_cell,
+    joined,
     misclassified,
     once_each,
     only_in_first,
+    predictions,
 )
-from tl_engine.analysis.predictions import check_same_images, joined, predictions
 from tl_engine.errors import ComparisonError
 
 CLASSES = 4

@@ -9,16 +9,17 @@ from hypothesis.extra import numpy as arrays
 from scipy.stats import binomtest
 
 from tests.conftest import tiny_recipe
-from tl_engine.analysis.confusion import (
+from tl_engine.analysis.contrast import differences
+from tl_engine.analysis.curve_means import mean_curves, thinned, with_axes
+from tl_engine.analysis.predictions import (
     confusion_counts,
-    difference,
+    difference_in_points,
     per_class_accuracy,
     row_shares,
 )
-from tl_engine.analysis.curve_means import mean_curves, thinned, with_axes
 from tl_engine.analysis.score_table import arm_summary, score_table, wilson_interval
-from tl_engine.analysis.settings_diff import differences
-from tl_engine.execution.cost import estimate, missing_rates, plan, sizes_of, total_work
+from tl_engine.analysis.work import estimate, missing_rates, sizes_of, total_work
+from tl_engine.execution.cost import plan
 from tl_engine.recipe import Phase
 from tl_engine.runs import HISTORY_COLUMNS
 from tl_engine.runs.phase_ends import names_of
@@ -137,7 +138,7 @@ def test_a_class_without_images_has_no_accuracy():
 
 def test_a_difference_of_confusions_compares_shares():
     few, many = np.array([[1, 1], [0, 2]]), np.array([[100, 100], [0, 200]])
-    assert (difference(few, many) == 0).all()
+    assert (difference_in_points(few, many) == 0).all()
     assert row_shares(many)[0].tolist() == [0.5, 0.5]
 
 
@@ -175,7 +176,7 @@ def test_a_mean_ends_where_its_slowest_seed_ends():
 
 
 def rates(recipe, train, forward):
-    from tl_engine.execution.cost import rate_key
+    from tl_engine.analysis.work import rate_key
 
     return [
         {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import tiny_recipe, tiny_study
-from tl_engine.execution.computed_bits import bits
+from tl_engine.execution.kill_test import bits
 from tl_engine.learning import training
 from tl_engine.learning.batches import InferenceGraph, TracedGraph
 from tl_engine.learning.device import prepare_device

@@ -13,14 +13,13 @@ from tl_engine.analysis.curve_means import AXES
 from tl_engine.analysis.score_table import score_table
 from tl_engine.charts import style
 from tl_engine.charts.arm_style import arm_colours
-from tl_engine.charts.colours import ARMS, NEUTRAL, ON_PHASE, phase_colour
-from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
+from tl_engine.charts.class_scores import per_class
 from tl_engine.charts.final_points import final_scores
+from tl_engine.charts.heat_maps import confusion_difference, confusion_matrix
+from tl_engine.charts.html_pictures import top_bars
 from tl_engine.charts.learning_curves import learning_curves
-from tl_engine.charts.per_class import per_class
-from tl_engine.charts.phase_tree import shares, tree_svg
-from tl_engine.charts.phases import phase_label, phases_svg
-from tl_engine.charts.probabilities import top_bars
+from tl_engine.charts.style import ARMS, NEUTRAL, ON_PHASE, phase_colour
+from tl_engine.charts.svg_pictures import phase_label, phases_svg, shares, tree_svg
 from tl_engine.text import markup
 
 HOSTILE = ["<b>bold</b>", "<a href='javascript:alert(1)'>x</a>", "x" * 10_000, "\x00\n", "&lt;"]
@@ -318,7 +317,7 @@ def test_a_picture_of_phases_is_as_long_as_their_epochs():
 
 
 def test_a_narrow_segment_has_short_words():
-    assert ">Head<" in phases_svg([("head", 1, 1e-3)] * 6, 300)
+    assert ">Head<" in phases_svg([("head", 1, 1e-3)] * 6)
 
 
 def test_a_phase_has_words():
@@ -465,7 +464,7 @@ def test_top_blocks_are_called_the_same_from_recipe_and_history():
 
 
 def test_words_that_do_not_fit_are_left_out_of_a_segment_but_not_of_its_label():
-    svg = phases_svg([("head", 1, 1e-3)] * 20, 300)
+    svg = phases_svg([("head", 1, 1e-3)] * 20)
     assert "></text>" in svg
     assert svg.count("Head only") == 20
 

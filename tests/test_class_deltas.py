@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import ttest_rel
 
-from tl_engine.analysis.class_deltas import class_deltas
-from tl_engine.analysis.family import holm
+from tl_engine.analysis.paired_scores import class_deltas
+from tl_engine.analysis.verdict import holm
 
 P = st.lists(st.floats(0, 1) | st.just(float("nan")), max_size=12)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.attacks import TIMES
 from tests.test_cli import out
 from tests.test_corruption import corruptions, world  # noqa: F401
-from tl_engine.cli import sound_runs
+from tl_engine.cli import comparing
 from tl_engine.runs import RunState
 from tl_engine.storage.memory import FolderCache
 
@@ -107,14 +107,14 @@ def test_a_study_that_cannot_be_read_is_named_and_the_others_are_compared(
 def test_what_is_damaged_while_it_is_compared_is_left_out_and_named(world, capsys, monkeypatch):  # noqa: F811
     victim = world.studies()[-1].runs()[0]
     scores = victim.path / "scores.json"
-    whole, split = scores.read_bytes(), sound_runs.split_sound
+    whole, split = scores.read_bytes(), comparing.split_sound
 
     def split_and_damage(runs):
         found = split(runs)
         scores.write_bytes(b"{}")
         return found
 
-    monkeypatch.setattr(sound_runs, "split_sound", split_and_damage)
+    monkeypatch.setattr(comparing, "split_sound", split_and_damage)
     try:
         code, said, error = compared(world, capsys)
     finally:

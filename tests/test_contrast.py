@@ -12,7 +12,6 @@ from hypothesis import strategies as some
 
 from tests.conftest import tiny_recipe
 from tests.test_analysis import history
-from tl_engine.analysis.best_of import best_within, budget_curve, expected_best
 from tl_engine.analysis.budgets import (
     Budget,
     apart,
@@ -26,11 +25,18 @@ from tl_engine.analysis.budgets import (
     times_as_much,
 )
 from tl_engine.analysis.curve_means import with_axes
-from tl_engine.analysis.fan import confidence_fan
+from tl_engine.analysis.interval import confidence_sequence
 from tl_engine.analysis.narrator import narrate
+from tl_engine.analysis.paired_scores import confidence_fan
 from tl_engine.analysis.rule import Pairs
-from tl_engine.analysis.score_table import finals_of, pairs_of, score_table
-from tl_engine.analysis.sequence import confidence_sequence
+from tl_engine.analysis.score_table import (
+    best_within,
+    budget_curve,
+    expected_best,
+    finals_of,
+    pairs_of,
+    score_table,
+)
 from tl_engine.catalog.backbones import backbone
 from tl_engine.recipe import Phase
 from tl_engine.runs import joined_history

@@ -7,17 +7,16 @@ import pandas as pd
 import pytest
 
 from tests.test_charts import HOSTILE
-from tl_engine.analysis.best_of import budget_curve as curve_of
-from tl_engine.analysis.fan import confidence_fan as fan_of
 from tl_engine.analysis.interval import Interval
+from tl_engine.analysis.paired_scores import confidence_fan as fan_of
 from tl_engine.analysis.rule import Pairs
+from tl_engine.analysis.score_table import budget_curve as curve_of
 from tl_engine.charts.arm_style import ArmStyle
-from tl_engine.charts.budget_curve import budget_curve
-from tl_engine.charts.colours import NEUTRAL
 from tl_engine.charts.confidence_fan import confidence_fan
+from tl_engine.charts.cost_curves import budget_curve, frontier
 from tl_engine.charts.factors import interaction
-from tl_engine.charts.frontier import frontier
 from tl_engine.charts.pair_points import paired_slopes
+from tl_engine.charts.style import NEUTRAL
 
 FIRST, SECOND = ArmStyle("Fine-tune first", "#7C5CD6"), ArmStyle("Freeze first", "#1B8F6B")
 PAIRS = pd.DataFrame(

@@ -5,11 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tl_engine.analysis.interval import is_constant, t_interval
-from tl_engine.analysis.paired_scores import paired_scores
-from tl_engine.analysis.robustness import Robustness, mean_accuracy, mean_difference
-from tl_engine.analysis.sequence import confidence_sequence
-from tl_engine.charts.corruption_heatmap import robustness_accuracy, robustness_difference
+from tl_engine.analysis.interval import confidence_sequence, is_constant, t_interval
+from tl_engine.analysis.paired_scores import (
+    Robustness,
+    mean_accuracy,
+    mean_difference,
+    paired_scores,
+)
+from tl_engine.charts.heat_maps import robustness_accuracy, robustness_difference
 from tl_engine.data import sources
 from tl_engine.data.corruptions import CORRUPTIONS, SAMPLE, SEVERITIES, sample_of
 from tl_engine.data.corruptions import corrupted as corrupted_by_index

@@ -21,11 +21,11 @@ from hypothesis import strategies as st
 
 from tests import build_fashion_mini
 from tl_engine.catalog.datasets import DATASETS, dataset
-from tl_engine.data import formats, sources
+from tl_engine.data import registry, sources
 from tl_engine.errors import CatalogError, DataUnavailable
 from tl_engine.learning import run_data
 
-DEBIAN = formats.DEBIAN
+DEBIAN = registry.DEBIAN
 WITHOUT_DEBIAN = "Debian's package dataset-fashion-mnist is not installed"
 FETCHED = tuple(run_data.LOADERS)
 SHIPPED_FINGERPRINT = "a8068803ca5743db7ac3a97380de23fff6352d5e74c94ed47aefd82e761a1b1a"
@@ -55,14 +55,14 @@ def write_idx(path, array):
 
 
 def write_four_idx(folder):
-    for array, file in formats.IDX.items():
+    for array, file in registry.IDX.items():
         write_idx(folder / file, SMALL[array])
 
 
 def write_prepared(name):
     for array, values in SMALL.items():
-        formats.prepared_folder(name).mkdir(parents=True, exist_ok=True)
-        np.save(formats.prepared_folder(name) / f"{array}.npy", values)
+        registry.prepared_folder(name).mkdir(parents=True, exist_ok=True)
+        np.save(registry.prepared_folder(name) / f"{array}.npy", values)
 
 
 def write_tar(path, files):
@@ -129,7 +129,7 @@ def keras_home(tmp_path, monkeypatch):
     for scheme in ("http_proxy", "https_proxy"):
         monkeypatch.setenv(scheme, "http://127.0.0.1:9")
     monkeypatch.setattr(urllib.request, "_opener", None)
-    monkeypatch.setattr(formats, "DEBIAN", tmp_path / "no-debian")
+    monkeypatch.setattr(registry, "DEBIAN", tmp_path / "no-debian")
     keras_finds_files_in(monkeypatch, home)
     sources._load.cache_clear()
     yield home
@@ -191,15 +191,15 @@ def test_the_images_are_as_many_as_the_catalog_says_and_balanced(name):
 
 
 def test_the_shipped_images_are_small_and_never_change():
-    assert formats.SHIPPED.stat().st_size < 5_000_000
+    assert registry.SHIPPED.stat().st_size < 5_000_000
     assert sources.load("fashion-mini").fingerprint == SHIPPED_FINGERPRINT
 
 
 def test_the_shipped_images_are_rebuilt_byte_for_byte(tmp_path):
-    if not all((DEBIAN / file).exists() for file in formats.IDX.values()):
+    if not all((DEBIAN / file).exists() for file in registry.IDX.values()):
         pytest.skip(WITHOUT_DEBIAN)
     build_fashion_mini.main(tmp_path / "rebuilt.npz")
-    assert (tmp_path / "rebuilt.npz").read_bytes() == formats.SHIPPED.read_bytes()
+    assert (tmp_path / "rebuilt.npz").read_bytes() == registry.SHIPPED.read_bytes()
 
 
 def test_the_shipped_splits_take_their_images_from_the_right_files_and_share_none():
@@ -222,8 +222,8 @@ def test_the_shipped_splits_take_their_images_from_the_right_files_and_share_non
 
 def test_a_damaged_shipped_file_says_what_to_do(tmp_path, monkeypatch):
     damaged = tmp_path / "fashion-mini.npz"
-    damaged.write_bytes(formats.SHIPPED.read_bytes()[:100_000])
-    monkeypatch.setattr(formats, "SHIPPED", damaged)
+    damaged.write_bytes(registry.SHIPPED.read_bytes()[:100_000])
+    monkeypatch.setattr(registry, "SHIPPED", damaged)
     sources._load.cache_clear()
     with pytest.raises(DataUnavailable, match=r"restore fashion-mini\.npz from Thaw's repository"):
         sources.load("fashion-mini")
@@ -262,9 +262,9 @@ def test_threads_that_ask_at_once_share_one_copy():
 
 
 def test_the_original_files_are_read(keras_home, monkeypatch):
-    monkeypatch.setattr(formats, "DEBIAN", keras_home / "debian")
+    monkeypatch.setattr(registry, "DEBIAN", keras_home / "debian")
     assert not sources.available("fashion-mnist")
-    write_four_idx(formats.DEBIAN)
+    write_four_idx(registry.DEBIAN)
     assert sources.available("fashion-mnist")
     images = sources.load("fashion-mnist")
     assert np.array_equal(images.train.images[..., 1], SMALL["train_images"])
@@ -277,19 +277,19 @@ def test_the_original_files_are_read(keras_home, monkeypatch):
 def test_the_fingerprint_is_the_same_for_every_source(keras_home, monkeypatch):
     write_prepared("fashion-mnist")
     prepared = sources.load("fashion-mnist")
-    monkeypatch.setattr(formats, "DEBIAN", keras_home / "debian")
-    write_four_idx(formats.DEBIAN)
+    monkeypatch.setattr(registry, "DEBIAN", keras_home / "debian")
+    write_four_idx(registry.DEBIAN)
     sources._load.cache_clear()
     assert sources.load("fashion-mnist").fingerprint == prepared.fingerprint
 
 
-@pytest.mark.parametrize("array", formats.ARRAYS)
+@pytest.mark.parametrize("array", registry.ARRAYS)
 def test_one_other_value_gives_another_fingerprint(keras_home, array):
     write_prepared("mnist")
     before = sources.load("mnist").fingerprint
     values = SMALL[array].copy()
     values.flat[-1] ^= 1
-    np.save(formats.prepared_folder("mnist") / f"{array}.npy", values)
+    np.save(registry.prepared_folder("mnist") / f"{array}.npy", values)
     sources._load.cache_clear()
     assert sources.load("mnist").fingerprint != before
 
@@ -303,9 +303,9 @@ def test_a_dataset_that_is_not_here_says_so_in_a_sentence(keras_home, name):
 
 @pytest.mark.parametrize("kept", [0, 3, 40, -200])
 def test_a_truncated_original_file_is_refused_with_its_remedy(keras_home, monkeypatch, kept):
-    monkeypatch.setattr(formats, "DEBIAN", keras_home / "debian")
-    write_four_idx(formats.DEBIAN)
-    file = formats.DEBIAN / formats.IDX["train_images"]
+    monkeypatch.setattr(registry, "DEBIAN", keras_home / "debian")
+    write_four_idx(registry.DEBIAN)
+    file = registry.DEBIAN / registry.IDX["train_images"]
     file.write_bytes(file.read_bytes()[:kept])
     with pytest.raises(DataUnavailable, match="reinstall Debian's package dataset-fashion-mnist"):
         sources.load("fashion-mnist")
@@ -324,7 +324,7 @@ def test_a_truncated_original_file_is_refused_with_its_remedy(keras_home, monkey
 )
 def test_arrays_that_do_not_fit_the_catalog_are_refused(keras_home, array, values, words):
     write_prepared("mnist")
-    np.save(formats.prepared_folder("mnist") / f"{array}.npy", values)
+    np.save(registry.prepared_folder("mnist") / f"{array}.npy", values)
     with pytest.raises(DataUnavailable, match=f"MNIST cannot be read .*{words}.*: remove "):
         sources.load("mnist")
 
@@ -332,28 +332,30 @@ def test_arrays_that_do_not_fit_the_catalog_are_refused(keras_home, array, value
 def test_empty_arrays_are_refused(keras_home):
     write_prepared("mnist")
     for array in ("test_images", "test_labels"):
-        np.save(formats.prepared_folder("mnist") / f"{array}.npy", SMALL[array][:0])
+        np.save(registry.prepared_folder("mnist") / f"{array}.npy", SMALL[array][:0])
     with pytest.raises(DataUnavailable, match="test labels should be 0 to 9, got none"):
         sources.load("mnist")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example("test_labels", b"PK\x03\x04", 0, False)  # an array that says it is a zip archive
-@given(st.sampled_from(formats.ARRAYS), st.binary(max_size=200), st.integers(0, 200), st.booleans())
+@given(
+    st.sampled_from(registry.ARRAYS), st.binary(max_size=200), st.integers(0, 200), st.booleans()
+)
 def test_damaged_files_are_read_or_refused_with_a_sentence(
     keras_home, monkeypatch, array, wrong, place, packed
 ):
     if packed:
-        monkeypatch.setattr(formats, "DEBIAN", keras_home / "debian")
-        write_four_idx(formats.DEBIAN)
-        file = formats.DEBIAN / formats.IDX[array]
+        monkeypatch.setattr(registry, "DEBIAN", keras_home / "debian")
+        write_four_idx(registry.DEBIAN)
+        file = registry.DEBIAN / registry.IDX[array]
         content = bytearray(gzip.decompress(file.read_bytes()))
         content[place : place + len(wrong)] = wrong
         file.write_bytes(gzip.compress(content))
     else:
-        monkeypatch.setattr(formats, "DEBIAN", keras_home / "no-debian")
+        monkeypatch.setattr(registry, "DEBIAN", keras_home / "no-debian")
         write_prepared("fashion-mnist")
-        file = formats.prepared_folder("fashion-mnist") / f"{array}.npy"
+        file = registry.prepared_folder("fashion-mnist") / f"{array}.npy"
         content = bytearray(file.read_bytes())
         content[place : place + len(wrong)] = wrong
         file.write_bytes(content)
@@ -424,12 +426,12 @@ def test_a_damaged_download_is_named_and_can_be_removed(keras_home, monkeypatch,
     gc.collect()  # NumPy leaves a damaged mnist.npz open until then, and Python says so
 
 
-@pytest.mark.parametrize("missing", formats.ARRAYS)
+@pytest.mark.parametrize("missing", registry.ARRAYS)
 def test_what_a_killed_process_left_half_prepared_is_completed(keras_home, monkeypatch, missing):
     keras_finds_files_in(monkeypatch, keras_home, file_hash=None)
     write_published("mnist", keras_home / "datasets")
     write_prepared("mnist")
-    (formats.prepared_folder("mnist") / f"{missing}.npy").unlink()
+    (registry.prepared_folder("mnist") / f"{missing}.npy").unlink()
     assert not sources.available("mnist")
     run_data.prepare("mnist")
     assert len(sources.load("mnist").train) == 30
@@ -446,8 +448,8 @@ def test_of_several_at_once_one_fetches(keras_home, monkeypatch):
     for thread in threads:
         thread.join()
     assert fetched == [1]
-    names = {path.name for path in formats.prepared_folder("mnist").iterdir()}
-    assert names == {".lock", *(f"{array}.npy" for array in formats.ARRAYS)}
+    names = {path.name for path in registry.prepared_folder("mnist").iterdir()}
+    assert names == {".lock", *(f"{array}.npy" for array in registry.ARRAYS)}
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_is_fetched(
@@ -467,6 +469,6 @@ def test_what_ships_needs_no_fetching(keras_home):
 
 def test_the_folder_of_keras_may_begin_with_a_tilde(monkeypatch):
     monkeypatch.setenv("KERAS_HOME", "~/models")
-    assert formats.prepared_folder("mnist") == Path.home() / "models/datasets/thaw-mnist"
+    assert registry.prepared_folder("mnist") == Path.home() / "models/datasets/thaw-mnist"
     monkeypatch.delenv("KERAS_HOME")
-    assert formats.prepared_folder("mnist") == Path.home() / ".keras/datasets/thaw-mnist"
+    assert registry.prepared_folder("mnist") == Path.home() / ".keras/datasets/thaw-mnist"

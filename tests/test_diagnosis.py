@@ -9,17 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import tiny_recipe
-from tl_engine.analysis import phase_tables, readout
-from tl_engine.analysis.cka import linear_cka
+from tl_engine.analysis import measures, phase_tables
 from tl_engine.analysis.loss_floor import HIGH, floor_warning, loss_floor, reach_of
 from tl_engine.analysis.phase_tables import RunPhases
+from tl_engine.analysis.work import sizes_of, total_work
 from tl_engine.catalog.presets import PRESETS
 from tl_engine.charts import phase_effects as charts
 from tl_engine.charts import phase_switch
 from tl_engine.charts.arm_style import ArmStyle
-from tl_engine.data.diagnostic_images import IMAGES, Probe, corrupted, size_for
+from tl_engine.data.corruptions import PROBE_IMAGES, Probe, mildly_corrupted, size_for
 from tl_engine.data.splits import Split
-from tl_engine.execution.cost import sizes_of, total_work
 from tl_engine.recipe import Phase, Recipe
 
 HEAD, ALL = Phase("head", 4, 1e-3), Phase("all", 2, 1e-5)
@@ -29,23 +28,23 @@ FEATURES = RANDOM.normal(size=(512, 1280))
 
 def test_features_are_alike_to_themselves_and_to_their_rotations():
     rotation, _ = np.linalg.qr(RANDOM.normal(size=(1280, 1280)))
-    assert linear_cka(FEATURES, FEATURES) == pytest.approx(1, abs=1e-12)
-    assert linear_cka(FEATURES, 3 * FEATURES @ rotation + 5) == pytest.approx(1, abs=1e-9)
+    assert measures.linear_cka(FEATURES, FEATURES) == pytest.approx(1, abs=1e-12)
+    assert measures.linear_cka(FEATURES, 3 * FEATURES @ rotation + 5) == pytest.approx(1, abs=1e-9)
 
 
 def test_features_that_have_nothing_to_do_with_each_other_are_not_alike():
-    assert abs(linear_cka(FEATURES, RANDOM.normal(size=(512, 1280)))) <= 0.05
+    assert abs(measures.linear_cka(FEATURES, RANDOM.normal(size=(512, 1280)))) <= 0.05
 
 
 def test_features_that_say_the_same_of_all_images_are_like_nothing():
-    assert np.isnan(linear_cka(np.ones((8, 3)), FEATURES[:8]))
+    assert np.isnan(measures.linear_cka(np.ones((8, 3)), FEATURES[:8]))
 
 
 def test_few_images_do_not_make_unrelated_features_look_alike():
     one, other = (RANDOM.normal(size=(500, 8, 40)) for _ in range(2))
-    alike = [linear_cka(a, b) for a, b in zip(one, other, strict=True)]
+    alike = [measures.linear_cka(a, b) for a, b in zip(one, other, strict=True)]
     assert abs(np.mean(alike)) < 0.05
-    mixed = [linear_cka(a, a + b) for a, b in zip(one, other, strict=True)]
+    mixed = [measures.linear_cka(a, a + b) for a, b in zip(one, other, strict=True)]
     assert np.mean(mixed) > 0.3
 
 
@@ -93,37 +92,37 @@ def test_a_classifier_fitted_anew_reads_what_is_there_and_nothing_else():
     labels = np.arange(400) % 4
     told = np.eye(4)[labels] + 0.1 * RANDOM.normal(size=(400, 4))
     noise = RANDOM.normal(size=(400, 4))
-    read, unread = readout.refitted_accuracy(told, labels, [told, noise])
+    read, unread = measures.refitted_accuracy(told, labels, [told, noise])
     assert read == 1
     assert 0.15 < unread < 0.35
-    assert readout.refitted_accuracy(np.ones((400, 4)), labels, [noise])[0] <= 0.3
+    assert measures.refitted_accuracy(np.ones((400, 4)), labels, [noise])[0] <= 0.3
 
 
 def test_what_did_not_move_has_drifted_by_exactly_nothing():
     weights = [RANDOM.normal(size=(3, 3, 8)).astype(np.float32)]
     means, positive = [weights[0].ravel()], [np.abs(weights[0].ravel())]
-    assert readout.drift(weights, [weights[0].copy()]) == 0
-    assert readout.distortion(weights[0][0], weights[0][0]) == 0
-    assert readout.statistics_drift(means, positive, means, positive) == (0, 0)
+    assert measures.drift(weights, [weights[0].copy()]) == 0
+    assert measures.distortion(weights[0][0], weights[0][0]) == 0
+    assert measures.statistics_drift(means, positive, means, positive) == (0, 0)
 
 
 def test_numbers_of_change_are_relative_to_the_beginning():
     first = [np.full(4, 2.0), np.zeros(1)]
-    assert readout.drift([np.full(4, 3.0), np.zeros(1)], first) == pytest.approx(0.5)
-    assert readout.distortion(np.array([[3.0, 4.0]]), np.array([[3.0, 0.0]])) == pytest.approx(
+    assert measures.drift([np.full(4, 3.0), np.zeros(1)], first) == pytest.approx(0.5)
+    assert measures.distortion(np.array([[3.0, 4.0]]), np.array([[3.0, 0.0]])) == pytest.approx(
         4 / 3
     )
-    means, variances = readout.statistics_drift(
+    means, variances = measures.statistics_drift(
         [np.ones(2)], [np.full(2, 4.0)], [np.zeros(2)], [np.full(2, 4.0)]
     )
     assert (means, variances) == (0.5, 0)
-    assert np.isnan(readout.statistics_drift([], [], [], [])).all()
+    assert np.isnan(measures.statistics_drift([], [], [], [])).all()
 
 
 def test_energy_is_none_for_the_truth_and_largest_for_its_opposite():
     labels = np.array([0, 1])
-    assert readout.energy(np.eye(2), labels) == 0
-    assert readout.energy(np.eye(2)[::-1], labels) == pytest.approx(np.sqrt(2))
+    assert measures.energy(np.eye(2), labels) == 0
+    assert measures.energy(np.eye(2)[::-1], labels) == pytest.approx(np.sqrt(2))
 
 
 def pictures(count=500):
@@ -142,9 +141,9 @@ def test_the_probe_is_decided_by_the_images_alone_and_holds_every_class():
 
 def test_corruption_is_mild_and_always_the_same():
     clean = RANDOM.integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    assert (corrupted(clean) == corrupted(clean)).all()
-    assert corrupted(clean).std() < clean.std()
-    assert corrupted(clean).mean() == pytest.approx(clean.mean(), abs=3)
+    assert (mildly_corrupted(clean) == mildly_corrupted(clean)).all()
+    assert mildly_corrupted(clean).std() < clean.std()
+    assert mildly_corrupted(clean).mean() == pytest.approx(clean.mean(), abs=3)
 
 
 @given(
@@ -159,7 +158,7 @@ def test_looking_costs_at_most_a_tenth_of_the_run_s_work(phases, images):
     if size:
         states, points = 2 * size.images * (1 + free), size.images * size.between * free
         assert states + points <= 0.1 * work
-        assert size.images in IMAGES
+        assert size.images in PROBE_IMAGES
     else:
         assert 2 * 64 * (1 + free) > 0.05 * work
 

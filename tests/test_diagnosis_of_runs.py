@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests.conftest import tiny_recipe
 from tests.test_training import SEEDS, assert_same_bits, begun
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.data.diagnostic_images import Probe
+from tl_engine.data.corruptions import Probe
 from tl_engine.data.splits import Split
 from tl_engine.learning import phase_diagnosis, variables
 from tl_engine.learning.activations import ActivationReader, model_inside
@@ -30,9 +30,9 @@ MOVING = {"augmentation": True, "batchnorm": "adapt"}
 @pytest.fixture(autouse=True)
 def room_to_look(monkeypatch):
     """Tiny runs could not afford a probe; these may."""
-    monkeypatch.setattr("tl_engine.data.diagnostic_images.SHARE", 1.0)
-    monkeypatch.setattr("tl_engine.data.diagnostic_images.IMAGES", (64,))
-    monkeypatch.setattr("tl_engine.data.diagnostic_images.BETWEEN", (3,))
+    monkeypatch.setattr("tl_engine.data.corruptions.PROBE_SHARE", 1.0)
+    monkeypatch.setattr("tl_engine.data.corruptions.PROBE_IMAGES", (64,))
+    monkeypatch.setattr("tl_engine.data.corruptions.BETWEEN", (3,))
 
 
 def trained(store, *phases, **changes):
@@ -135,7 +135,7 @@ def test_a_phase_that_was_taken_over_brings_its_diagnosis(store, monkeypatch):
 def test_after_a_phase_with_another_probe_the_start_is_looked_at_anew(store, monkeypatch):
     monkeypatch.setenv("THAW_CACHE_GB", "1")
     trained(store, ALL)
-    monkeypatch.setattr("tl_engine.data.diagnostic_images.IMAGES", (128,))
+    monkeypatch.setattr("tl_engine.data.corruptions.PROBE_IMAGES", (128,))
     first, second = told(trained(store, ALL, HEAD))
     assert (first["images"], second["images"]) == (64, 128)
     assert second["path"]["loss"][0] == second["start"]["loss"] != first["end"]["loss"]
@@ -288,7 +288,7 @@ def test_what_is_told_is_plain_and_its_time_is_kept_apart(store, monkeypatch):
 
 
 def test_a_run_that_is_too_short_says_why_it_was_not_looked_at(store, monkeypatch):
-    monkeypatch.setattr("tl_engine.data.diagnostic_images.SHARE", 0.0)
+    monkeypatch.setattr("tl_engine.data.corruptions.PROBE_SHARE", 0.0)
     assert told(trained(store, HEAD)) == [{"skipped": phase_diagnosis.TOO_SHORT}]
 
 

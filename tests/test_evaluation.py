@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 
 import numpy as np
 import pytest
@@ -16,14 +17,15 @@ import pytest
 from tests import fake_run
 from tests.conftest import PROJECT, tiny_recipe
 from tests.helpers import command, wait_until
+from tl_engine.analysis.work import rate_key
 from tl_engine.cli import main
 from tl_engine.data.corruptions import sample_of
 from tl_engine.data.sources import load as load_images
 from tl_engine.data.splits import split
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.execution import evaluation
-from tl_engine.execution.cost import evaluation_seconds, evaluation_work, rate_key
-from tl_engine.execution.evaluation import evaluate, start
+from tl_engine.execution.evaluation import EVALUATIONS, Row, evaluate, evaluation_seconds, start
+from tl_engine.learning import evaluator
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
@@ -362,8 +364,44 @@ def test_who_waits_can_be_stopped(store, study, monkeypatch):
 
 def test_the_time_it_takes_comes_from_what_was_measured_here(study):
     recipe = study.runs()[0].recipe
-    assert evaluation_work(recipe, TEST) == 2000
-    assert evaluation_work(recipe, ROBUSTNESS) == 31 * 500
+    assert EVALUATIONS[TEST].work(recipe) == 2000
+    assert EVALUATIONS[ROBUSTNESS].work(recipe) == 31 * 500
     assert evaluation_seconds([recipe], TEST, []) is None
     known = {**rate_key(recipe, recipe.phases[0]), "forward_seconds_per_image": 0.01}
     assert evaluation_seconds([recipe] * 2, TEST, [known]) == pytest.approx(40)
+
+
+class Further(StrEnum):
+    """An evaluation that is added."""
+
+    BRIGHT = "bright"
+
+
+def test_an_evaluation_that_is_added_has_a_command_a_time_and_results(
+    store, study, launches, monkeypatch, capsys
+):
+    def on_bright_images(run, splits, predict):
+        return {"total": 1}, {}
+
+    def evaluate_runs(asking, runs, work, measure):
+        for run in runs:
+            write_result(run, asking.kind, *measure(run, None, None))
+        return []
+
+    row = Row("bright", "finished runs on bright images", lambda recipe: 7, "on_bright_images")
+    monkeypatch.setitem(EVALUATIONS, Further.BRIGHT, row)
+    monkeypatch.setattr(evaluator, "on_bright_images", on_bright_images, raising=False)
+    monkeypatch.setattr(evaluator, "evaluate", evaluate_runs)
+    start(store, study, Further.BRIGHT)
+    assert launches.started == [("bright", study.id)]
+    recipe = study.runs()[0].recipe
+    rate = {**rate_key(recipe, recipe.phases[0]), "forward_seconds_per_image": 1}
+    assert evaluation_seconds([recipe], Further.BRIGHT, [rate]) == 7
+    assert main(["bright", study.id, "--json", "--runs-dir", str(store.root)]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert [result and result["total"] for result in results.values()] == [1, 1, 1, None]
+
+
+@pytest.mark.parametrize("kind", Evaluation)
+def test_each_evaluation_has_a_row_and_a_function(kind):
+    assert callable(getattr(evaluator, EVALUATIONS[kind].function))

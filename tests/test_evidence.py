@@ -7,7 +7,7 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
-from tl_engine.charts.interval_strip import EDGE, WIDTH, interval_svg
+from tl_engine.charts.svg_pictures import EDGE, WIDTH, interval_svg
 from tl_engine.errors import StoreError
 from tl_engine.study import Study, name_arms
 from ui.overview import question_cards

@@ -13,9 +13,8 @@ from tests.conftest import tiny_recipe, tiny_study
 from tests.test_pages import assert_whole, finish, visit, words
 from tl_engine import cli, runs
 from tl_engine.cli.comparing import verdicts_of
-from tl_engine.report.arms import arms_of, why_none
+from tl_engine.report.arms import arms_of, is_planned, question_of, why_none
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import is_planned, question_of
 from tl_engine.report.shown_results import scores_of
 from tl_engine.runs import joined_history
 from tl_engine.runs.creation import add_pairs

@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 
 from tl_engine.analysis import verdict
-from tl_engine.analysis.family import decide_all
 from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.pooling import Asked, Observed, comparisons_of, evidence_of, family_of
 from tl_engine.analysis.power import MorePairs
 from tl_engine.analysis.rule import Pairs
-from tl_engine.analysis.verdict import Outcome
+from tl_engine.analysis.verdict import Outcome, decide_all
 
 USERS = 2000
 STEPS = 6

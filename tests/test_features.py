@@ -12,7 +12,6 @@ import pytest
 from tests.attacks import some
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.settings import Whole
-from tl_engine.catalog.settings import setting as described
 from tl_engine.data.splits import Split
 from tl_engine.learning import variables
 from tl_engine.learning.device import prepare_device
@@ -83,8 +82,8 @@ ENVIRONMENT = dict.fromkeys([*COMPUTED_BY, "fingerprint"], "as here")
 
 
 def test_a_setting_that_a_later_version_adds_makes_other_features(monkeypatch):
-    added = Whole(title="Sharpening", sentence="It is {least} to {most}", most=9, step=1, example=2)
-    field = ("sharpening", int, described(1, added))
+    added = Whole(title="Sharpening", sentence="It is 1 to {}", most=9, step=1, example=2)
+    field = ("sharpening", int, added.field(1))
     later = make_dataclass("Recipe", [field], bases=(Recipe,), frozen=True)
     monkeypatch.setitem(SETTINGS, "sharpening", added)
     phase = Phase("head", 1, 1e-3)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from tl_engine.storage import atomic
+from tl_engine.storage.record_files import Records
 
 
 def test_a_failing_write_leaves_the_old_file_and_no_litter(tmp_path):
     target = tmp_path / "study.json"
-    atomic.write_json(target, {"kept": 1})
+    atomic.write(target, lambda file: file.write(b"kept"))
 
     def fail(file):
         file.write(b"half")
@@ -18,16 +19,25 @@ def test_a_failing_write_leaves_the_old_file_and_no_litter(tmp_path):
 
     with pytest.raises(OSError, match="disk full"):
         atomic.write(target, fail)
-    assert target.read_text() == '{\n "kept": 1\n}\n'
+    assert target.read_text() == "kept"
     assert os.listdir(tmp_path) == ["study.json"]
 
 
 def test_floats_come_back_to_the_last_bit(tmp_path):
-    import json
+    records, value = Records(tmp_path), {"loss": 0.1 + 0.2}
+    records.write("scores.json", value)
+    records.append("history.jsonl", value)
+    assert records.read("scores.json") == value
+    assert records.lines("history.jsonl") == [value]
 
-    value = {"loss": 0.1 + 0.2}
-    atomic.append_line(tmp_path / "history.jsonl", value)
-    assert json.loads((tmp_path / "history.jsonl").read_text()) == value
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_numbers_that_json_does_not_know_are_refused(tmp_path, number):
+    records = Records(tmp_path)
+    for write in (records.write, records.append):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            write("scores.json", {"loss": number})
+    assert os.listdir(tmp_path) == []
 
 
 def test_arrays_come_back_without_pickles(tmp_path):

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.conftest import PROJECT
-from tl_engine.catalog import glossary
+from tl_engine.catalog.glossary import explain
 from tl_engine.recipe import SETTINGS
 
 TEXT = (PROJECT / "docs" / "glossary.md").read_text()
@@ -17,7 +17,7 @@ def test_every_term_stands_once_with_a_sentence():
     assert len(terms) > 50
     assert len(terms) == len({term.casefold() for term in terms})
     for term in terms:
-        assert glossary.explain(term).endswith("."), term
+        assert explain(term).endswith("."), term
 
 
 def test_every_line_of_the_glossary_that_begins_in_bold_can_be_read():
@@ -32,9 +32,9 @@ def test_every_term_that_a_page_explains_is_in_the_glossary():
     used |= {one.term for one in SETTINGS.values() if one.term}
     assert len(used) >= 10
     for term in used:
-        assert glossary.explain(term)
+        assert explain(term)
 
 
 def test_a_term_that_is_not_there_is_an_error():
     with pytest.raises(KeyError):
-        glossary.explain("Phlogiston")
+        explain("Phlogiston")

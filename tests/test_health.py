@@ -21,9 +21,8 @@ from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import score_table
 from tl_engine.analysis.verdict import Outcome, decide
 from tl_engine.metric import METRICS
-from tl_engine.report.arms import arms_of
+from tl_engine.report.arms import arms_of, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
 from tl_engine.runs import ClaimedRun, RunState, joined_history
 
 NAN = "The loss became nan in epoch 2: try a smaller learning rate than 0.001."

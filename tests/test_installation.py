@@ -17,9 +17,9 @@ import pytest
 from tests.conftest import PROJECT
 from tests.server import free_port, wait_for
 from tests.visitor import visitor
+from tl_engine import machine
 from tl_engine.cli import main
 from tl_engine.cli.entry import parser
-from tl_engine.storage import installation
 from ui import engine
 
 LOCK = (PROJECT / "requirements.lock").read_text()
@@ -29,7 +29,7 @@ CONFIGURED = tomllib.loads((PROJECT / "pyproject.toml").read_text())
 @pytest.fixture
 def no_wishes(monkeypatch, tmp_path):
     """A user who has set nothing."""
-    for name in (installation.RUNS_DIR, "XDG_DATA_HOME"):
+    for name in (machine.RUNS_DIR, "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
@@ -37,7 +37,7 @@ def no_wishes(monkeypatch, tmp_path):
 
 def test_a_checkout_keeps_runs_in_its_own_folder_wherever_it_is_started(no_wishes, monkeypatch):
     monkeypatch.chdir(no_wishes)
-    assert installation.default_runs_folder() == PROJECT / "runs"
+    assert machine.default_runs_folder() == PROJECT / "runs"
 
 
 def test_an_installed_thaw_keeps_runs_among_the_user_s_data(no_wishes, monkeypatch):
@@ -45,20 +45,20 @@ def test_an_installed_thaw_keeps_runs_among_the_user_s_data(no_wishes, monkeypat
     (installed / "thaw").mkdir(parents=True)
     (installed / "thaw" / "app.py").touch()
     user_data = no_wishes / ".local" / "share"
-    assert installation.default_runs_folder(installed) == user_data / "thaw" / "runs"
+    assert machine.default_runs_folder(installed) == user_data / "thaw" / "runs"
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
-    assert installation.default_runs_folder(installed) == Path("/data/thaw/runs")
+    assert machine.default_runs_folder(installed) == Path("/data/thaw/runs")
 
 
 def test_the_environment_names_another_folder_and_an_empty_name_none(no_wishes, monkeypatch):
-    monkeypatch.setenv(installation.RUNS_DIR, "/elsewhere")
-    assert installation.default_runs_folder() == Path("/elsewhere")
-    monkeypatch.setenv(installation.RUNS_DIR, "")
-    assert installation.default_runs_folder() == PROJECT / "runs"
+    monkeypatch.setenv(machine.RUNS_DIR, "/elsewhere")
+    assert machine.default_runs_folder() == Path("/elsewhere")
+    monkeypatch.setenv(machine.RUNS_DIR, "")
+    assert machine.default_runs_folder() == PROJECT / "runs"
 
 
 def test_pages_and_command_line_look_at_the_same_studies(no_wishes, monkeypatch):
-    monkeypatch.setenv(installation.RUNS_DIR, str(no_wishes / "mine"))
+    monkeypatch.setenv(machine.RUNS_DIR, str(no_wishes / "mine"))
     assert parser().parse_args(["list"]).runs_dir == engine.store().root == no_wishes / "mine"
 
 
@@ -68,7 +68,7 @@ def test_only_the_app_passes_options_on(capsys, monkeypatch, tmp_path):
     main(["app", "--runs-dir", str(tmp_path / "runs"), "--server.port", "8600"])
     assert started["words"][1:4] == ["-m", "streamlit", "run"]
     assert started["words"][-3:] == [str(PROJECT / "app.py"), "--server.port", "8600"]
-    assert started["env"][installation.RUNS_DIR] == str(tmp_path / "runs")
+    assert started["env"][machine.RUNS_DIR] == str(tmp_path / "runs")
     with pytest.raises(SystemExit):
         main(["list", "--server.port", "8600"])
     assert "unrecognized arguments: --server.port 8600" in capsys.readouterr().err

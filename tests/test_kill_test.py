@@ -8,8 +8,7 @@ import pytest
 from tests import fake_run
 from tests.conftest import tiny_study
 from tl_engine.errors import StoreError
-from tl_engine.execution.computed_bits import bits
-from tl_engine.execution.kill_test import Report, kill_test
+from tl_engine.execution.kill_test import Report, bits, kill_test
 
 KILLS = int(os.environ.get("THAW_KILLS", "30"))
 """In the suite; `make kill-test` asks for more."""

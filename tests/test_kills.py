@@ -22,7 +22,7 @@ import tl_engine.runs
 from tests.attacks import some
 from tests.conftest import tiny_study
 from tests.helpers import wait_until
-from tl_engine.execution.training_process import execute
+from tl_engine.execution.worker import execute
 from tl_engine.recipe import Phase
 from tl_engine.runs import COSTS, RunState, RunStore
 from tl_engine.runs.claimed import MAXIMUM_RESUMES

@@ -9,9 +9,8 @@ import pytest
 from tests import fake_run
 from tests.conftest import PROJECT
 from tl_engine.runs import ClaimedRun, Evaluation, RunState, StudyEvaluation
-from tl_engine.storage import lease
-from tl_engine.storage.holder import Holder, Holding
-from tl_engine.storage.lease import hold, is_held
+from tl_engine.storage import locks
+from tl_engine.storage.lease import Holder, Holding, hold, is_held
 from tl_engine.storage.locks import FlockLease
 
 
@@ -44,13 +43,13 @@ def timed(run, monkeypatch):
     claimed = ClaimedRun(run)
     fake_run.train(claimed, last=2)
     claimed.report({"stage": "Training"})
-    monkeypatch.setattr(lease, "FlockLease", TimedLease)
+    monkeypatch.setattr(locks, "FlockLease", TimedLease)
     return TimedLease
 
 
 def test_a_run_whose_lease_has_ended_is_interrupted_whatever_its_process_last_said(run, timed):
     timed.until = time.time() - 1
-    assert run.progress == {"stage": "Training"}
+    assert run.heartbeat.progress == {"stage": "Training"}
     assert run.state is RunState.INTERRUPTED
     assert run.is_waiting
     with run.hold() as holding:

@@ -7,7 +7,7 @@ import pytest
 from tests.test_cache import trained
 from tl_engine import machine
 from tl_engine.catalog.presets import PRESETS
-from tl_engine.execution.computed_bits import bits
+from tl_engine.execution.kill_test import bits
 from tl_engine.recipe import PRECISIONS, Phase
 
 PHASES = (Phase("all", 1, 1e-3), Phase("head", 2, 1e-2))
@@ -57,5 +57,5 @@ def test_xla_trains_the_same_way_each_time_but_not_as_without_it(store, monkeypa
 def test_kernels_are_recorded_where_they_are_others_than_tensorflow_s_own_choice(
     flags, kernels, monkeypatch
 ):
-    monkeypatch.setattr(machine, "_processor_flags", lambda: set(flags.split()))
+    monkeypatch.setattr(machine, "_facts_of_processor", lambda name: [flags])
     assert machine.description().get("kernels") == kernels

@@ -9,14 +9,13 @@ import pytest
 
 from tests.test_charts import HOSTILE
 from tl_engine.analysis.calibration import reliability
-from tl_engine.analysis.class_deltas import class_deltas
-from tl_engine.charts.agreement_matrix import agreement_matrix
-from tl_engine.charts.class_differences import class_differences
-from tl_engine.charts.colours import ARMS, NEUTRAL
-from tl_engine.charts.confusion_matrix import confusion_difference, confusion_matrix
+from tl_engine.analysis.paired_scores import class_deltas
+from tl_engine.charts.class_scores import class_differences
+from tl_engine.charts.heat_maps import confusion_difference, confusion_matrix
 from tl_engine.charts.heatmap_cells import CLICKABLE, clickable
-from tl_engine.charts.reliability_diagram import reliability_diagram
-from tl_engine.charts.thumbnails import WIDTH, Predicted, Thumbnail, thumbnails
+from tl_engine.charts.html_pictures import WIDTH, Predicted, Thumbnail, thumbnails
+from tl_engine.charts.image_scores import agreement_matrix, reliability_diagram
+from tl_engine.charts.style import ARMS, NEUTRAL
 
 COUNTS = np.array([[70, 10], [5, 15]])
 BITS = np.zeros((28, 28, 3), np.uint8)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.helpers import wait_until
 from tests.server import CHROMIUM, browser, server
-from tl_engine.analysis.confusion import confusion_counts
+from tl_engine.analysis.predictions import confusion_counts
 from tl_engine.runs.run_outputs import probabilities
 
 pytestmark = [

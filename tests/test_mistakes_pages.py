@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests import fake_run
 from tests.test_pages import assert_whole, tables, words
-from tl_engine.analysis.confusion import confusion_counts
+from tl_engine.analysis.predictions import confusion_counts
 from tl_engine.data import sources
 from tl_engine.data.splits import published_validation
 from tl_engine.runs import ClaimedRun, RunState, RunStore
@@ -180,7 +180,7 @@ def test_a_cell_that_is_chosen_by_its_classes_shows_its_images(finished):
 
 
 def test_the_pictures_are_those_of_the_published_validation_split(finished):
-    from tl_engine.charts.thumbnails import Thumbnail, thumbnails
+    from tl_engine.charts.html_pictures import Thumbnail, thumbnails
 
     app = visit(finished.path.parent, "mistakes", arms=1)
     run = finished.runs()[0]

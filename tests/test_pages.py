@@ -67,7 +67,7 @@ def assert_whole(app):
 
 def with_rates(store, study):
     """Pretend that the study's steps were measured, so that Launch can estimate."""
-    from tl_engine.execution.cost import rate_key
+    from tl_engine.analysis.work import rate_key
 
     for arm in study.arms:
         for phase in arm.recipe.phases:

@@ -15,9 +15,8 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.model import build_model
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
-from tl_engine.report.arms import arms_of
+from tl_engine.report.arms import arms_of, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
 from tl_engine.runs import ClaimedRun, RunState, joined_history
 from tl_engine.study import Arm
 

@@ -321,7 +321,7 @@ def test_every_recipe_is_read_as_it_was_asked(store, recipe):
     (run,) = RunStore(store.root).study(folder.id).runs()
     assert run.recipe == recipe
     claimed = ClaimedRun(run)
-    phase, trains = recipe.phase_at(1)
+    phase, trains = 0, recipe.phases[0]
     with run.hold():
         claimed.begin()
         claimed.append_epoch(epoch_line(1, phase, trains, MEASURED))

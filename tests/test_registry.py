@@ -1,17 +1,24 @@
 """Datasets that people import, and recipes whose entries are gone: read always, launched never."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from tests.conftest import tiny_recipe
+from tests.helpers import drain_in_a_process
+from tests.test_cli import out
+from tests.test_pages import assert_whole, visit, words
+from tl_engine import launch
 from tl_engine.catalog.datasets import Dataset
 from tl_engine.data import registry, sources
 from tl_engine.data.registry import checked, checked_study
 from tl_engine.errors import CatalogError, DataUnavailable, RecipeError
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.study import Study, name_arms
+from tl_engine.runs import RunState, RunStore, joined_history
+from tl_engine.study import Study, name_arms, with_reversed
+from tl_engine.text import escape
 
 SHAPES = Dataset(
     "shapes-1f", "Shapes", ("disc", "square", "star"), 16, 12, 3, 90, 0, 30, "CC0", "me"
@@ -99,7 +106,67 @@ def test_a_description_that_cannot_be_read_is_said_in_a_sentence(imported, text)
         sources.load("shapes-1f")
 
 
+def test_what_a_process_that_died_left_beside_the_arrays_is_not_read(imported):
+    (imported / SHAPES.name / ".test_labels.npy.abc.npy").write_bytes(b"half")
+    assert len(sources.load(SHAPES.name).train) == 90
+
+
 def test_images_that_do_not_fit_their_description_are_refused_with_what_to_do(imported):
     np.save(imported / "shapes-1f" / "train_labels.npy", np.full(90, 3))
     with pytest.raises(DataUnavailable, match=r"labels should be 0 to 2.*import them again"):
         sources.load("shapes-1f")
+
+
+def test_a_study_whose_dataset_is_gone_is_neither_launched_nor_cloned(
+    imported, store, monkeypatch, capsys, launches
+):
+    study = checked_study(Study("Shapes", name_arms([recipe_of()])))
+    folder = launch(study, store)
+    assert launches.started == [("worker",)]
+    shutil.rmtree(imported / SHAPES.name)
+    sentence = f"Dataset is one of {', '.join(registry.names())}, got 'shapes-1f'."
+    with pytest.raises(RecipeError) as refused:
+        launch(study, store)
+    assert str(refused.value) == sentence
+    clone = ["clone", folder.id, "--detach", "--runs-dir", store.root]
+    assert out(capsys, *clone) == (2, "", f"dataset: {sentence}\n")
+    page = visit("pages/1_Launch.py", store, monkeypatch, clone=folder.id)
+    assert [error.value for error in page.error] == [escape(sentence)]
+    assert [each.id for each in store.studies()] == [folder.id]
+
+
+@pytest.fixture
+def trained(store, imported):
+    """A study of two orders on imported images, trained by a real worker."""
+    recipes = with_reversed([recipe_of()])
+    study = store.create(checked_study(Study("My shapes", name_arms(recipes))))
+    drain_in_a_process(store)
+    assert [run.state for run in study.runs()] == [RunState.FINISHED] * 2
+    return study
+
+
+@pytest.mark.long
+def test_runs_outlive_the_images_that_they_were_trained_on(
+    trained, imported, monkeypatch, capsys, launches
+):
+    before = joined_history(trained.runs())
+    shutil.rmtree(imported)
+    store = RunStore(trained.path.parent)
+    (study,) = store.studies()
+    assert [run.state for run in study.runs()] == [RunState.FINISHED] * 2
+    assert study.runs()[0].recipe.described_dataset == SHAPES
+    assert joined_history(study.runs()).equals(before)
+    for command in (["list"], ["show", study.runs()[0].id], ["compare", study.id]):
+        code, printed, _ = out(capsys, *command, "--runs-dir", store.root)
+        assert code == 0
+        assert study.id in printed or "1 pair: a look" in printed
+    for page, text in {
+        "app.py": "1 pair: a look",
+        "pages/1_Launch.py": "What will run",
+        "pages/2_Compare.py": "1 pair: a look",
+        "pages/3_Classify.py": "The images cannot be read",
+        "pages/4_Explain.py": "The run is too short",
+    }.items():
+        app = visit(page, store, monkeypatch, runs=study.id)
+        assert_whole(app)
+        assert text in words(app)

@@ -7,14 +7,19 @@ from hypothesis import strategies as some
 from scipy import stats
 
 from tests.simulated_studies import any_claim, family_claims, p_paths, suffices
-from tl_engine.analysis.family import decide_all
-from tl_engine.analysis.fan import confidence_fan
-from tl_engine.analysis.interval import sample_of, t_limit
+from tl_engine.analysis.interval import (
+    inverse,
+    is_strong,
+    prior_variance,
+    sample_of,
+    sequence_limit,
+    skewness_of,
+    t_limit,
+)
+from tl_engine.analysis.paired_scores import confidence_fan
 from tl_engine.analysis.power import more_pairs
 from tl_engine.analysis.rule import LOOKS, Pairs, Procedure, analyses, p_value
-from tl_engine.analysis.sequence import prior_variance, sequence_limit
-from tl_engine.analysis.skew import inverse, is_strong, skewness_of
-from tl_engine.analysis.verdict import Outcome, decide
+from tl_engine.analysis.verdict import Outcome, decide, decide_all
 
 STUDIES = 4000
 NOISE = 0.007

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests import fake_run
 from tests.conftest import tiny_study
 from tl_engine.errors import DamagedError, StoreError
 from tl_engine.runs import (
@@ -23,7 +24,8 @@ from tl_engine.runs import (
 from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import memory, record_files
-from tl_engine.storage.lease import hold, lease_of
+from tl_engine.storage.lease import hold
+from tl_engine.storage.locks import lease_of
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def run(folder):
 
 
 def line(run, epoch, accuracy=0.5):
-    index, phase = run.recipe.phase_at(epoch)
+    index, phase = fake_run.phase_at(run.recipe, epoch)
     measured = {"seconds": 1.0, "images": 100, "loss": 1.0, "accuracy": 0.5}
     return epoch_line(epoch, index, phase, {**measured, "val_loss": 1.0, "val_accuracy": accuracy})
 

@@ -105,12 +105,13 @@ def test_a_figure_is_drawn_and_its_numbers_are_read_when_they_are_asked_for():
         asked.append("numbers")
         return FRAME
 
-    section = charted("a", "Two points", draw, FRAME, cost="a run: 8 steps", numbers=numbers)
+    drawing = Drawing(draw, (FRAME,), "a run: 8 steps")
+    section = charted("a", "Two points", drawing, numbers=numbers)
     assert not asked
     assert section.titles == ("Letters & signs", "validation split, 2 seeds a run: 8 steps")
     assert asked == ["figure"]
     assert section.frame() is FRAME
-    assert charted("b", "One point", draw, FRAME).frame() is FRAME
+    assert charted("b", "One point", Drawing(draw, (FRAME,))).frame() is FRAME
 
 
 def test_words_that_people_gave_are_handed_on_as_they_are(finished):

@@ -7,10 +7,9 @@ import pytest
 
 from tests.conftest import PROJECT
 from tests.test_pages import visit
-from tl_engine.analysis.rates import rate_key
-from tl_engine.analysis.settings_diff import differences
+from tl_engine.analysis.contrast import differences
+from tl_engine.analysis.work import rate_key
 from tl_engine.catalog.settings import Choice, Entry, Switch, Whole
-from tl_engine.catalog.settings import setting as describe
 from tl_engine.cli.study_options import setting, settings_table
 from tl_engine.errors import RecipeError
 from tl_engine.recipe import SETTINGS, Phase, Recipe
@@ -72,10 +71,8 @@ def test_the_document_lists_every_setting_as_the_code_has_it():
 @pytest.fixture
 def invented(monkeypatch):
     """Recipes with one more setting, as a later version may have them."""
-    sharpen = Whole(
-        title="Sharpening", sentence="Sharpening is {least} to {most}", most=9, step=1, example=2
-    )
-    field = ("sharpening", int, describe(1, sharpen))
+    sharpen = Whole(title="Sharpening", sentence="Sharpening is 1 to {}", most=9, step=1, example=2)
+    field = ("sharpening", int, sharpen.field(1))
     kind = dataclasses.make_dataclass("Recipe", [field], bases=(Recipe,), frozen=True)
     monkeypatch.setitem(SETTINGS, "sharpening", sharpen)
     return kind

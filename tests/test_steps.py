@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tl_engine.analysis.steps import EDGE, first_and_last, spike
+from tl_engine.analysis.measures import EDGE, first_and_last, spike
 
 losses = st.lists(st.floats(0, 100, width=32), max_size=180)
 

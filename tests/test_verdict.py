@@ -9,13 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as some
 from scipy import stats
 
-from tl_engine.analysis.family import decide_all, holm
-from tl_engine.analysis.interval import is_constant, t_interval
+from tl_engine.analysis.interval import (
+    confidence_sequence,
+    is_constant,
+    is_strong,
+    skewness_of,
+    t_interval,
+)
 from tl_engine.analysis.power import detectable, pairs_needed, power
 from tl_engine.analysis.rule import END, Pairs, p_value
-from tl_engine.analysis.sequence import confidence_sequence
-from tl_engine.analysis.skew import is_strong, skewness_of
-from tl_engine.analysis.verdict import Outcome, decide
+from tl_engine.analysis.verdict import Outcome, decide, decide_all, holm
 from tl_engine.metric import METRICS
 
 CONTRASTS = 2000

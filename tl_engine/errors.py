@@ -1,15 +1,4 @@
-"""Everything the engine refuses, as one tree.
-
-ThawError
-├── RecipeError            a choice that cannot be trained; names each field
-├── CatalogError           an unknown backbone, dataset or preset
-├── DataUnavailable        images that are not on this machine and cannot be fetched
-├── WeightsUnavailable     pretrained weights, likewise
-├── ImageError             a file that is no picture Thaw can read
-├── StoreError             an unknown, unreadable or busy study or run
-│   └── DamagedError       a file under runs/ that is not what was written
-├── PredictionError        a model that cannot classify
-└── ComparisonError        runs that cannot be set side by side
+"""Everything the engine refuses, as one tree below ThawError.
 
 Every message is for people: what is wrong, what was given, what would be right.
 Pages and the command line show ``str(error)`` as it is.
@@ -76,13 +65,12 @@ class DamagedError(StoreError):
         path: the file.
     """
 
+    SENTENCE = "{where} is damaged: {why}."
+
     def __init__(self, path: Path, why: str) -> None:
         self.path = path
-        super().__init__(self._sentence(f"{shown(path.parent.name)}/{shown(path.name)}", why))
-
-    @staticmethod
-    def _sentence(where: str, why: str) -> str:
-        return f"{where} is damaged: {why}."
+        where = f"{shown(path.parent.name)}/{shown(path.name)}"
+        super().__init__(self.SENTENCE.format(where=where, why=why))
 
 
 class ClosedError(DamagedError):
@@ -90,10 +78,7 @@ class ClosedError(DamagedError):
     can be said of it until the account may."""
 
     ADVICE = "give this account the right to, or use the one that made it"
-
-    @staticmethod
-    def _sentence(where: str, why: str) -> str:
-        return f"{where} cannot be opened ({why}): {ClosedError.ADVICE}."
+    SENTENCE = f"{{where}} cannot be opened ({{why}}): {ADVICE}."
 
 
 class PredictionError(ThawError):
@@ -107,3 +92,8 @@ class ComparisonError(ThawError):
 def shown(name: str) -> str:
     """A file's name as it can be printed: what is no UTF-8 or no visible sign becomes "?"."""
     return "".join(sign if sign.isprintable() else "?" for sign in name)
+
+
+def sentence_about(error: Exception) -> str:
+    """One sentence about an error that nobody foresaw, at most 500 characters."""
+    return f"{type(error).__name__}: {error}"[:500]

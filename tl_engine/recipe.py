@@ -26,21 +26,16 @@ from tl_engine.catalog.settings import (
     Switch,
     Whole,
     is_whole,
-    setting,
 )
 from tl_engine.errors import Problem, RecipeError
 
 MAXIMUM_FEATURES = 2 * 10**9
 """Bytes of a phase's features. The same for all, whatever disk they have: the way of computing them
 must not depend on the machine. A head's are far below; top blocks' at 224 px may be 80 GB."""
-TOP_INPUTS = ("logits", "softmax")
-"""The head inputs that stand on the backbone's own 1000-way ImageNet classifier."""
 
 MAXIMUM_EPOCHS = 1000
 MAXIMUM_LEARNING_RATE = 10.0
-MAXIMUM_BATCH_SIZE = 4096
 MAXIMUM_IMAGE_SIZE = 1024
-MAXIMUM_IMAGES = 10**9
 
 
 @dataclass(frozen=True)
@@ -98,44 +93,24 @@ class Phase:
 
     def problems(self) -> Iterator[Problem]:
         """What cannot be trained, one sentence per field; nothing if all is well."""
-        named = self.trainable in ("head", "all")
-        blocks = is_whole(self.trainable) and int(self.trainable) >= 1
-        if not named and not blocks:
-            yield Problem(
-                "trainable",
-                f'A phase trains "head", "all" or its top 1, 2 … blocks, got {self.trainable!r}.',
-            )
-        if not is_whole(self.epochs) or not 1 <= self.epochs <= MAXIMUM_EPOCHS:
-            yield Problem(
-                "epochs",
-                f"A phase has 1 to {MAXIMUM_EPOCHS} whole epochs, got {self.epochs!r}.",
-            )
-        if not _is_number(self.learning_rate) or not (
-            0 < self.learning_rate <= MAXIMUM_LEARNING_RATE
+        named, rate = self.trainable in ("head", "all"), self.learning_rate
+        is_blocks = is_whole(self.trainable) and int(self.trainable) >= 1
+        is_rate = _is_number(rate) and 0 < rate <= MAXIMUM_LEARNING_RATE
+        ends = self.patience is None or _is_count_of_epochs(self.patience)
+        optimizers, schedules = ", ".join(OPTIMIZERS), ", ".join(SCHEDULES)
+        count, most = f"1 to {MAXIMUM_EPOCHS} whole epochs", f"{MAXIMUM_LEARNING_RATE:g}"
+        blocks = 'A phase trains "head", "all" or its top 1, 2 … blocks'
+        usual = f"A learning rate is above 0 and at most {most} (1e-5 to 1e-3 is usual)"
+        for name, is_right, right in (
+            ("trainable", named or is_blocks, blocks),
+            ("epochs", _is_count_of_epochs(self.epochs), f"A phase has {count}"),
+            ("learning_rate", is_rate, usual),
+            ("optimizer", self.optimizer in OPTIMIZERS, f"An optimizer is one of {optimizers}"),
+            ("schedule", self.schedule in SCHEDULES, f"A schedule is one of {schedules}"),
+            ("patience", ends, f"A phase ends early after {count} without gain, or never"),
         ):
-            yield Problem(
-                "learning_rate",
-                f"A learning rate is above 0 and at most {MAXIMUM_LEARNING_RATE:g} "
-                f"(1e-5 to 1e-3 is usual), got {self.learning_rate!r}.",
-            )
-        if self.optimizer not in OPTIMIZERS:
-            yield Problem(
-                "optimizer",
-                f"An optimizer is one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}.",
-            )
-        if self.schedule not in SCHEDULES:
-            yield Problem(
-                "schedule",
-                f"A schedule is one of {', '.join(SCHEDULES)}, got {self.schedule!r}.",
-            )
-        if self.patience is not None and (
-            not is_whole(self.patience) or not 1 <= self.patience <= MAXIMUM_EPOCHS
-        ):
-            yield Problem(
-                "patience",
-                f"A phase ends early after 1 to {MAXIMUM_EPOCHS} whole epochs without gain, or "
-                f"never, got {self.patience!r}.",
-            )
+            if not is_right:
+                yield Problem(name, f"{right}, got {getattr(self, name)!r}.")
 
 
 class NextEpoch(NamedTuple):
@@ -180,115 +155,71 @@ class Recipe:
     """
 
     phases: tuple[Phase, ...]
-    backbone: str = setting("efficientnet-lite0", Entry(title="Backbone", row=2))
-    dataset: str = setting("fashion-mini", Entry(title="Dataset", row=1))
-    pretrained: bool = setting(True, Switch(title="Pretrained on ImageNet", row=3))
-    head_input: str = setting(
-        "pooled-avg",
-        Choice(
-            title="Head input",
-            values=HEAD_INPUTS,
-            row=4,
-            is_varied=True,
-            term="Head input",
-        ),
-    )
-    batchnorm: str = setting(
-        "as pretrained",
-        Choice(
-            title="BatchNorm",
-            values=BATCHNORM_POLICIES,
-            row=4,
-            is_varied=True,
-            prefix="BatchNorm ",
-            term="BatchNorm",
-        ),
-    )
-    augmentation: bool = setting(
-        False,
-        Switch(
-            title="Augmentation",
-            row=3,
-            term="Augmentation",
-        ),
-    )
-    train_images: int | None = setting(
-        None,
-        Whole(
-            title="Training images",
-            sentence="A run trains on {least:,} to {most:,} images, or all",
-            most=MAXIMUM_IMAGES,
-            step=100,
-            example=500,
-            may_be_all=True,
-            row=1,
-        ),
-    )
-    image_size: int = setting(
-        64,
-        Whole(
-            title="Image size (px)",
-            sentence="An image has a side of {least} to {most} px",
-            most=MAXIMUM_IMAGE_SIZE,
-            step=32,
-            example=96,
-            row=5,
-        ),
-    )
-    batch_size: int = setting(
-        64,
-        Whole(
-            title="Batch size",
-            sentence="A batch has {least} to {most} images",
-            most=MAXIMUM_BATCH_SIZE,
-            step=16,
-            example=64,
-            row=5,
-        ),
-    )
-    precision: str = setting(
-        "float32",
-        Choice(
-            title="Precision",
-            values=PRECISIONS,
-            side_by_side=True,
-            group=ARITHMETIC,
-            term="Precision",
-        ),
-    )
-    xla: bool = setting(
-        False,
-        Switch(
-            title="Compile with XLA",
-            group=ARITHMETIC,
-            term="XLA",
-        ),
-    )
+    backbone: str = Entry(title="Backbone", row=2).field("efficientnet-lite0")
+    dataset: str = Entry(title="Dataset", row=1).field("fashion-mini")
+    pretrained: bool = Switch(title="Pretrained on ImageNet", row=3).field(True)
+    head_input: str = Choice(
+        title="Head input", values=HEAD_INPUTS, row=4, is_varied=True, term="Head input"
+    ).field("pooled-avg")
+    batchnorm: str = Choice(
+        title="BatchNorm",
+        values=BATCHNORM_POLICIES,
+        row=4,
+        is_varied=True,
+        prefix="BatchNorm ",
+        term="BatchNorm",
+    ).field("as pretrained")
+    augmentation: bool = Switch(title="Augmentation", row=3, term="Augmentation").field(False)
+    train_images: int | None = Whole(
+        title="Training images",
+        sentence="A run trains on 1 to {:,} images, or all",
+        most=10**9,
+        step=100,
+        example=500,
+        may_be_all=True,
+        row=1,
+    ).field(None)
+    image_size: int = Whole(
+        title="Image size (px)",
+        sentence="An image has a side of 1 to {} px",
+        most=MAXIMUM_IMAGE_SIZE,
+        step=32,
+        example=96,
+        row=5,
+    ).field(64)
+    batch_size: int = Whole(
+        title="Batch size",
+        sentence="A batch has 1 to {} images",
+        most=4096,
+        step=16,
+        example=64,
+        row=5,
+    ).field(64)
+    precision: str = Choice(
+        title="Precision",
+        values=PRECISIONS,
+        side_by_side=True,
+        group=ARITHMETIC,
+        term="Precision",
+    ).field("float32")
+    xla: bool = Switch(title="Compile with XLA", group=ARITHMETIC, term="XLA").field(False)
     snapshot: Dataset | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        problems = [*self._phase_problems(), *self._setting_problems()]
-        if problems:
+        if problems := list(self._problems()):
             raise RecipeError(problems)
         if self.snapshot is None or self.snapshot.name != self.dataset:
             object.__setattr__(self, "snapshot", DATASETS.get(self.dataset))
 
     @property
     def described_backbone(self) -> Backbone:
-        """What the catalog says of its backbone.
-
-        Raises:
-            CatalogError: where there is no such backbone any more.
-        """
+        """What the catalog says of its backbone; raises CatalogError where it is gone."""
         return backbone(self.backbone)
 
     @property
     def described_dataset(self) -> Dataset:
-        """The description of its dataset as it was when the recipe was made.
-
-        Raises:
-            CatalogError: where the recipe carries none, and the catalog has none either.
-        """
+        """The description of its dataset as it was when the recipe was made, or as the catalog has
+        it; raises CatalogError where there is neither."""
         return self.snapshot or dataset(self.dataset)
 
     @property
@@ -304,7 +235,7 @@ class Recipe:
     @property
     def uses_top(self) -> bool:
         """Whether the backbone keeps its 1000-way ImageNet classifier under the new head."""
-        return self.head_input in TOP_INPUTS
+        return self.head_input in ("logits", "softmax")
 
     @property
     def training_images(self) -> int:
@@ -328,19 +259,6 @@ class Recipe:
     def stem(self, phases: int) -> Recipe:
         """The recipe with its first phases only."""
         return replace(self, phases=self.phases[:phases])
-
-    def begins_with(self, stem: Recipe) -> bool:
-        """Whether its first phases are those of the stem, and all its settings."""
-        return self.stem(len(stem.phases)) == stem
-
-    def phase_at(self, epoch: int) -> tuple[int, Phase]:
-        """The phase that the epoch (1-based, continuous over phases) belongs to, with its index."""
-        last = 0
-        for index, phase in enumerate(self.phases):
-            last += phase.epochs
-            if epoch <= last:
-                return index, phase
-        raise IndexError(f"The recipe has {last} epochs, asked for epoch {epoch}.")
 
     def next_epoch(self, history: Sequence[Mapping[str, Any]]) -> NextEpoch | None:
         """The epoch after those of the history; None where every phase is over. Nothing else
@@ -368,12 +286,13 @@ class Recipe:
             return "It trains every layer, so no part of the network stays the same."
         if self.augmentation:
             return "Augmentation changes every image in every epoch."
-        bytes_ = self.described_backbone.feature_bytes(
+        bytes_of_image = self.described_backbone.feature_bytes(
             phase.trainable, self.head_input, self.image_size
-        ) * (self.training_images + self.validation_images)
-        if bytes_ > MAXIMUM_FEATURES:
-            kept = f"{MAXIMUM_FEATURES / 1e9:.0f} GB"
-            return f"What they say would take {bytes_ / 1e9:.1f} GB, and at most {kept} are kept."
+        )
+        size = bytes_of_image * (self.training_images + self.validation_images)
+        if size > MAXIMUM_FEATURES:
+            most = f"{MAXIMUM_FEATURES / 1e9:.0f} GB"
+            return f"What they say would take {size / 1e9:.1f} GB, and at most {most} are kept."
         return ""
 
     def trains_everything(self, phase: Phase) -> bool:
@@ -406,10 +325,8 @@ class Recipe:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], snapshot: Dataset | None = None) -> Recipe:
-        """Read what `to_dict` wrote; whether backbone and dataset still exist does not matter.
-
-        Args:
-            snapshot: description of its dataset, where one was written down.
+        """Read what `to_dict` wrote, with the description of its dataset where one was written
+        down; whether backbone and dataset still exist does not matter.
 
         Raises:
             RecipeError: for missing or unknown fields, or values of the wrong form.
@@ -425,14 +342,12 @@ class Recipe:
         """Blocks of its network that a phase can train, the ImageNet classifier included."""
         return len(self.described_backbone.blocks) + self.uses_top
 
-    def _phase_problems(self) -> Iterator[Problem]:
+    def _problems(self) -> Iterator[Problem]:
         if not self.phases:
             yield Problem("phases", "A recipe has at least one phase, got none: add one.")
         for index, phase in enumerate(self.phases):
             for problem in phase.problems():
                 yield Problem(f"phases.{index}.{problem.field}", problem.sentence)
-
-    def _setting_problems(self) -> Iterator[Problem]:
         for name, description in SETTINGS.items():
             if sentence := description.problem(getattr(self, name)):
                 yield Problem(name, sentence)
@@ -448,20 +363,19 @@ SETTINGS: dict[str, Setting] = {
 
 def _from_fields(kind: Any, data: Mapping[str, Any], prefix: str = "") -> Any:
     """Make a dataclass from a mapping, naming what is unknown or missing."""
+    noun = kind.__name__.lower()
     names = {one.name for one in fields(kind)} - {"snapshot"}
-    problems = [
-        Problem(prefix + name, f"{name!r} is no setting of a {kind.__name__.lower()}.")
-        for name in data
-        if name not in names
-    ]
     required = {"phases", "trainable", "epochs", "learning_rate"} & names
-    problems += [
-        Problem(prefix + name, f"A {kind.__name__.lower()} needs {name.replace('_', ' ')}.")
-        for name in sorted(required - data.keys())
-    ]
-    if problems:
-        raise RecipeError(problems)
+    sentences = {name: f"{name!r} is no setting of a {noun}." for name in data if name not in names}
+    for name in sorted(required - data.keys()):
+        sentences[name] = f"A {noun} needs {name.replace('_', ' ')}."
+    if sentences:
+        raise RecipeError(Problem(prefix + name, text) for name, text in sentences.items())
     return kind(**data)
+
+
+def _is_count_of_epochs(value: Any) -> bool:
+    return is_whole(value) and 1 <= value <= MAXIMUM_EPOCHS
 
 
 def _is_number(value: Any) -> bool:

@@ -100,7 +100,11 @@ class Study:
     first_pair: int = 1
 
     def __post_init__(self) -> None:
-        problems = list(self._problems())
+        problems = [
+            Problem(name, f"{right}, got {given}.")
+            for name, is_right, right, given in self._checks()
+            if not is_right
+        ]
         if problems:
             raise RecipeError(problems)
 
@@ -187,79 +191,57 @@ class Study:
 
     def _branch(self, arm: int) -> list[int]:
         """For each phase of an arm, the first arm that is the same up to its end."""
-        recipe = self.arms[arm].recipe
-        return [
-            next(n for n, other in enumerate(self.arms) if other.recipe.begins_with(stem))
-            for stem in (recipe.stem(count + 1) for count in range(len(recipe.phases)))
-        ]
+        counts = range(1, len(self.arms[arm].recipe.phases) + 1)
+        stems = ([other.recipe.stem(count) for other in self.arms] for count in counts)
+        return [recipes.index(recipes[arm]) for recipes in stems]
 
     def _words(self, amount: Any) -> str:
         """An amount in the unit of the metric, where both are such."""
-        is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
         metric = METRICS.get(self.metric)
-        return metric.amount(amount) if metric and is_number else repr(amount)
+        return metric.amount(amount) if metric and _is_number(amount) else repr(amount)
 
-    def _problems(self) -> Iterator[Problem]:
-        yield from self._arm_problems()
-        yield from self._name_problems()
-        yield from self._pair_problems()
-        yield from self._question_problems()
-
-    def _arm_problems(self) -> Iterator[Problem]:
+    def _checks(self) -> Iterator[tuple[str, bool, str, object]]:
+        """Field, whether it is right, what would be right, and what was given instead."""
         names = [arm.name for arm in self.arms]
-        if not 1 <= len(self.arms) <= MAXIMUM_ARMS:
-            yield Problem("arms", f"A study has 1 to {MAXIMUM_ARMS} arms, got {len(self.arms)}.")
-        if len({plain(str(name)) for name in names}) < len(names):
-            yield Problem("arms", f"The arms of a study have different names, got {names}.")
+        count, pairs, first = len(names), self.pairs, self.first_pair
+        yield "arms", 1 <= count <= MAXIMUM_ARMS, f"A study has 1 to {MAXIMUM_ARMS} arms", count
+        are_distinct = len({plain(str(name)) for name in names}) == count
+        yield "arms", are_distinct, "The arms of a study have different names", names
+        for where, name in [("title", self.title), *(("arms", name) for name in names)]:
+            is_name = isinstance(name, str) and 1 <= len(lines(name).strip()) <= MAXIMUM_NAME
+            given, right = f"{name!r:.60}", f"A name has 1 to {MAXIMUM_NAME} characters"
+            yield where, is_name, right, given
+            is_unicode = not is_name or is_writable(name)
+            yield where, is_unicode, "A name is made of Unicode characters", given
+        is_right = is_whole(pairs) and 1 <= pairs <= MAXIMUM_PAIRS
+        yield "pairs", is_right, f"A study has 1 to {MAXIMUM_PAIRS} paired seeds", repr(pairs)
+        is_right = is_whole(first) and 1 <= first <= MAXIMUM_FIRST_PAIR
+        right = f"The first pair of a study is 1 to {MAXIMUM_FIRST_PAIR:,}"
+        yield "pairs", is_right, right, f"{first!r:.60}"
+        yield from self._question_checks(names)
 
-    def _name_problems(self) -> Iterator[Problem]:
-        for where, name in [("title", self.title), *(("arms", arm.name) for arm in self.arms)]:
-            if not isinstance(name, str) or not 1 <= len(lines(name).strip()) <= MAXIMUM_NAME:
-                right = f"A name has 1 to {MAXIMUM_NAME} characters"
-                yield Problem(where, f"{right}, got {name!r:.60}.")
-            elif not is_writable(name):
-                yield Problem(where, f"A name is made of Unicode characters, got {name!r:.60}.")
-
-    def _pair_problems(self) -> Iterator[Problem]:
-        pairs, first = self.pairs, self.first_pair
-        if not is_whole(pairs) or not 1 <= pairs <= MAXIMUM_PAIRS:
-            yield Problem("pairs", f"A study has 1 to {MAXIMUM_PAIRS} paired seeds, got {pairs!r}.")
-        if not is_whole(first) or not 1 <= first <= MAXIMUM_FIRST_PAIR:
-            right = f"The first pair of a study is 1 to {MAXIMUM_FIRST_PAIR:,}"
-            yield Problem("pairs", f"{right}, got {first!r:.60}.")
-
-    def _question_problems(self) -> Iterator[Problem]:
-        if self.metric not in METRICS:
-            right = f"A metric is one of {', '.join(METRICS)}"
-            yield Problem("metric", f"{right}, got {self.metric!r}.")
-        if not _is_amount(self.smallest_difference):
-            right = (
-                f"The smallest difference that matters is above 0 and at most {self._words(1.0)}"
-            )
-            yield Problem(
-                "smallest_difference", f"{right}, got {self._words(self.smallest_difference)}."
-            )
-        if not self.expectation:
-            return
-        if self.expectation.arm not in [arm.name for arm in self.arms]:
-            right = "An expectation names one of the arms"
-            yield Problem("expectation", f"{right}, got {self.expectation.arm!r:.60}.")
-        if not _is_amount(self.expectation.by):
-            right = f"An expected difference is above 0 and at most {self._words(1.0)}"
-            yield Problem("expectation", f"{right}, got {self._words(self.expectation.by)}.")
+    def _question_checks(self, names: list[str]) -> Iterator[tuple[str, bool, str, object]]:
+        right, given = f"A metric is one of {', '.join(METRICS)}", repr(self.metric)
+        yield "metric", self.metric in METRICS, right, given
+        smallest, expected = self.smallest_difference, self.expectation
+        sizes = {"smallest_difference": ("The smallest difference that matters", smallest)}
+        if expected:
+            right, given = "An expectation names one of the arms", f"{expected.arm!r:.60}"
+            yield "expectation", expected.arm in names, right, given
+            sizes["expectation"] = ("An expected difference", expected.by)
+        for where, (noun, size) in sizes.items():
+            right = f"{noun} is above 0 and at most {self._words(1.0)}"
+            yield where, _is_number(size) and 0 < size <= 1, right, self._words(size)
 
 
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 1
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     """The recipes, and for each one its twin with the phases reversed, unless it is there."""
-    complete = list(recipes)
-    for recipe in recipes:
-        if recipe.reversed() not in complete:
-            complete.append(recipe.reversed())
-    return tuple(complete)
+    twins = dict.fromkeys(recipe.reversed() for recipe in recipes)
+    return (*recipes, *(twin for twin in twins if twin not in recipes))
 
 
 def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:

@@ -63,8 +63,8 @@ def cell(text: str, limit: int = MAXIMUM_LABEL) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 pair", "3 pairs"."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    """A number with its noun: "1 pair", "1,200 pairs"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def is_writable(text: str) -> bool:

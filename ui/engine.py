@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from tl_engine.execution.predictor import Predictor
+from tl_engine.machine import default_runs_folder
 from tl_engine.runs import RunStore
-from tl_engine.storage.installation import default_runs_folder
 
 
 def store() -> RunStore:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from tl_engine.catalog.glossary import explain
+from tl_engine.catalog.settings import explain
 from tl_engine.runs import Run, RunState, Summary
 from ui.words import cell, duration
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tl_engine.analysis.settings_diff import narrow
+from tl_engine.analysis.contrast import narrow
 from tl_engine.report.amounts import about, duration, percent
 from tl_engine.text import cell, escape, lines, plain
 
@@ -47,7 +47,7 @@ def result(text: str) -> str:
 
 
 def settings_table(frame: pd.DataFrame) -> str:
-    """Settings that differ, as `analysis.settings_diff.differences` gives them."""
+    """Settings that differ, as `analysis.contrast.differences` gives them."""
     return table(narrow(frame))
 
 

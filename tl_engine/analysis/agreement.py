@@ -1,4 +1,8 @@
-"""Agreement: on which images two arms are right together, alone or not at all."""
+"""Agreement: on which images two arms are right together, alone or not at all.
+
+Functions of two sets of predictions raise a ComparisonError unless both are of the same images in
+the same order.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,7 @@ import numpy as np
 
 from tl_engine.analysis.predictions import Predictions, check_same_images
 
-CELLS = {
-    "both": (0, 0),
-    "first": (0, 1),
-    "second": (1, 0),
-    "neither": (1, 1),
-}
+CELLS = {"both": (0, 0), "first": (0, 1), "second": (1, 0), "neither": (1, 1)}
 """Who is right, and the (row, column) in the counts: rows are the first arm right and wrong,
 columns the second."""
 MISSING = -1
@@ -23,51 +22,31 @@ MISSING = -1
 
 
 class Reference(NamedTuple):
-    """How often two seeds predict different classes.
-
-    Attributes:
-        share: mean over couples of runs, 0 to 1; NaN without one.
-        couples: how many.
-    """
+    """How often two seeds predict different classes: the mean share, 0 to 1, over so many couples
+    of runs; NaN without one."""
 
     share: float
     couples: int
 
 
 def agreement_counts(first: Predictions, second: Predictions) -> np.ndarray:
-    """Counts (2, 2) of rows: the first arm right and wrong by the second right and wrong.
-
-    Raises:
-        ComparisonError: unless both are of the same images in the same order.
-    """
+    """Counts (2, 2) of rows: the first arm right and wrong by the second right and wrong."""
     check_same_images(first, second)
     cells = 2 * ~first.right + ~second.right
     return np.bincount(cells, minlength=4).reshape(2, 2)
 
 
 def in_agreement(first: Predictions, second: Predictions, who: str) -> np.ndarray:
-    """Ascending positions of the rows in which so many are right: one of CELLS.
-
-    Raises:
-        ComparisonError: unless both are of the same images in the same order.
-    """
+    """Ascending positions of the rows in which those are right whom one of CELLS names."""
     check_same_images(first, second)
     row, column = CELLS[who]
     return np.flatnonzero((first.right == (row == 0)) & (second.right == (column == 0)))
 
 
 def cohens_kappa(counts: np.ndarray) -> float:
-    """Agreement beyond what the margins alone make likely: 1 always, 0 as by chance (Cohen 1960).
-
-    Of counts of right and wrong this is the error consistency of Geirhos et al. 2020
-    (arXiv 2006.16736).
-
-    Args:
-        counts: (k, k), classes of the first judge by classes of the second.
-
-    Returns:
-        NaN where the margins leave no room to disagree.
-    """
+    """Agreement beyond what the margins of counts (k, k) alone make likely: 1 always, 0 as by
+    chance (Cohen 1960); NaN where the margins leave no room to disagree. Of counts of right and
+    wrong this is the error consistency of Geirhos et al. 2020 (arXiv 2006.16736)."""
     total = counts.sum()
     if not total:
         return math.nan
@@ -77,13 +56,11 @@ def cohens_kappa(counts: np.ndarray) -> float:
 
 
 def mcnemar_p(counts: np.ndarray) -> float:
-    """The exact two-sided p of McNemar's test (1947): of one pair of checkpoints, never of arms.
+    """The exact two-sided p of McNemar's test (1947) for the `agreement_counts` of one pair of
+    checkpoints, never of arms.
 
     It asks whether these two models differ on new images. Where training differs from seed to
     seed it finds differences between two runs of one recipe, too.
-
-    Args:
-        counts: (2, 2) of one pair, as agreement_counts gives them.
     """
     from scipy.special import bdtr
 
@@ -92,22 +69,14 @@ def mcnemar_p(counts: np.ndarray) -> float:
 
 
 def disagreement(first: Predictions, second: Predictions) -> float:
-    """The share of rows for which two arms predict different classes.
-
-    Raises:
-        ComparisonError: unless both are of the same images in the same order.
-    """
+    """The share of rows for which two arms predict different classes."""
     check_same_images(first, second)
     return float((first.predicted != second.predicted).mean())
 
 
 def seed_disagreement(runs: Sequence[Predictions]) -> Reference:
-    """How often two runs of one arm with other seeds predict different classes, over the images
-    that both have; couples without a common image are left out.
-
-    Args:
-        runs: each of one run.
-    """
+    """How often two of an arm's runs predict different classes, over the images that both have;
+    couples without a common image are left out."""
     if len(runs) < 2:
         return Reference(math.nan, 0)
     images = np.unique(np.concatenate([run.indices for run in runs]))
@@ -116,10 +85,8 @@ def seed_disagreement(runs: Sequence[Predictions]) -> Reference:
         row[np.searchsorted(images, run.indices)] = run.predicted
     shares: list[float] = []
     for place, row in enumerate(predicted[:-1]):
-        has_image = row != MISSING
-        later = predicted[place + 1 :, has_image]
-        is_common = later != MISSING
-        common = is_common.sum(axis=1)
-        differing = ((later != row[has_image]) & is_common).sum(axis=1)
+        later = predicted[place + 1 :]
+        is_common = (row != MISSING) & (later != MISSING)
+        common, differing = is_common.sum(axis=1), ((later != row) & is_common).sum(axis=1)
         shares += (differing[common > 0] / common[common > 0]).tolist()
     return Reference(float(np.mean(shares)) if shares else math.nan, len(shares))

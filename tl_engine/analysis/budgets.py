@@ -1,8 +1,8 @@
-"""What a run of an arm costs, in three measures, and whether two arms' budgets can be compared.
+"""What a run of an arm costs, and whether two arms' budgets can be compared.
 
-Steps and forward-equivalents follow from the recipe: a step on an image costs one forward pass,
-and two more for the gradients of what it trains. That is the work of the design, whatever Thaw
-need not compute twice. Seconds are measured.
+Steps and forward-equivalents follow from the recipe: a step on an image costs one forward pass, and
+two more for the gradients of what it trains, whatever Thaw need not compute twice. Seconds are
+measured.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tl_engine.execution.cost import share_trained, sizes_of, total_work
+from tl_engine.analysis.work import share_trained, sizes_of, total_work
 from tl_engine.recipe import Recipe
 
 TOLERANCE = 0.05
@@ -22,16 +22,9 @@ TOLERANCE = 0.05
 
 
 class Budget(NamedTuple):
-    """What one run of an arm costs.
-
-    Attributes:
-        steps: of the optimizer.
-        forward_equivalents: forward passes of one image that its training steps stand for.
-        forward_passes: those that Thaw makes where every phase trains all its epochs, with cached
-            features, measurements and the test split included.
-        cold_seconds: mean of the runs, as if no result were reused.
-        seconds: mean of the runs, as spent.
-    """
+    """What one run of an arm costs: `steps` and `forward_equivalents`; the forward passes that Thaw
+    makes where every phase trains all its epochs, with cached features, measurements and the test
+    split included; mean seconds of the runs, as if no result were reused, and as spent."""
 
     steps: float
     forward_equivalents: float
@@ -41,24 +34,17 @@ class Budget(NamedTuple):
 
 
 def steps(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
-    """Optimizer steps of a run; the last batch of an epoch may be a small one.
-
-    Args:
-        epochs: of each phase, as trained; those of the recipe where left out, which a phase that
-            may end early does not always reach.
-    """
+    """Optimizer steps of a run; the last batch of an epoch may be a small one. `epochs` are those
+    that each phase trained, of which one that may end early can have fewer than the recipe."""
     per_epoch = math.ceil(recipe.training_images / recipe.batch_size)
-    return per_epoch * sum(_epochs(recipe, epochs))
+    return per_epoch * (sum(epochs) if epochs else recipe.total_epochs)
 
 
 def forward_equivalents(recipe: Recipe, epochs: Sequence[float] | None = None) -> float:
-    """Forward passes of one image that the training steps of a run stand for: 1 per image for a
-    head, 3 for all layers, in between by the share of blocks that a phase trains.
-
-    Args:
-        epochs: as in `steps`.
-    """
-    trained = zip(recipe.phases, _epochs(recipe, epochs), strict=True)
+    """Forward passes of one image that the training steps of a run (`epochs` as in `steps`) stand
+    for: 1 per image for a head, 3 for all layers, in between by the share of blocks that a phase
+    trains."""
+    trained = zip(recipe.phases, epochs or [phase.epochs for phase in recipe.phases], strict=True)
     per_image = sum(count * (1 + 2 * share_trained(recipe, phase)) for phase, count in trained)
     return recipe.training_images * per_image
 
@@ -68,23 +54,18 @@ def in_words(recipes: Iterable[Recipe]) -> str:
     and the most where they differ, "at most" where a phase may end early."""
     different = set(recipes)
     costs = {(steps(recipe), forward_equivalents(recipe)) for recipe in different}
-    early = any(phase.patience for recipe in different for phase in recipe.phases)
+    is_most = any(phase.patience for recipe in different for phase in recipe.phases)
     spans = [
-        f"{min(of_all):,.0f} to {max(of_all):,.0f}"
-        if max(of_all) > min(of_all)
-        else f"{min(of_all):,.0f}"
-        for of_all in zip(*costs, strict=True)
+        " to ".join(f"{cost:,.0f}" for cost in sorted({min(measure), max(measure)}))
+        for measure in zip(*costs, strict=True)
     ]
-    most = "at most " if early else ""
+    most = "at most " if is_most else ""
     return "a run: {}{} steps, {} forward-equivalents".format(most, *spans) if spans else ""
 
 
 def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) -> pd.DataFrame:
-    """The history with what each epoch cost: columns steps and forward_equivalents.
-
-    Args:
-        recipes: of every arm in it, by (study, arm).
-    """
+    """The history with what each epoch cost, columns steps and forward_equivalents, given the
+    recipes of its arms by (study, arm)."""
     costs = {}
     for key, recipe in recipes.items():
         for place, alone in enumerate(np.eye(len(recipe.phases)).tolist()):  # an epoch of it
@@ -94,24 +75,14 @@ def per_epoch(history: pd.DataFrame, recipes: Mapping[tuple[str, str], Recipe]) 
     return history.assign(steps=spent[:, 0], forward_equivalents=spent[:, 1])
 
 
-def epochs_trained(history: pd.DataFrame, recipe: Recipe) -> tuple[float, ...]:
-    """Epochs of each phase of an arm, the mean of its runs.
-
-    Args:
-        history: rows of the arm's runs, at least one.
-    """
-    counts = history.groupby("phase").size() / history["run"].nunique()
-    return tuple(float(counts.get(phase, 0.0)) for phase in range(len(recipe.phases)))
-
-
 def budget(recipe: Recipe, history: pd.DataFrame) -> Budget:
-    """What a run of an arm costs.
-
-    Args:
-        history: rows of the arm's finished runs; where there is none, the seconds are NaN.
-    """
+    """What a run of an arm costs, on average over the finished runs in its history; where there is
+    none, the seconds are NaN."""
     spent = history.groupby("run")[["cold_seconds", "seconds"]].sum(skipna=False)
-    epochs = epochs_trained(history, recipe) if len(history) else None
+    epochs = None
+    if len(history):
+        counts = history.groupby("phase").size() / len(spent)
+        epochs = [float(counts.get(phase, 0.0)) for phase in range(len(recipe.phases))]
     return Budget(
         steps(recipe, epochs),
         forward_equivalents(recipe, epochs),
@@ -127,29 +98,19 @@ def times_as_much(first: Budget, second: Budget) -> Budget:
 
 
 def apart(ratio: float) -> float:
-    """By which part of the smaller one two budgets of this ratio differ: 0.05 for 1.05 times, and
-    for 1 / 1.05."""
+    """By which part of the smaller one two budgets of this ratio differ: 0.05 for 1.05 times."""
     return max(ratio, 1 / ratio if ratio else math.inf) - 1
 
 
 def are_comparable(first: Budget, second: Budget) -> bool:
     """Whether neither steps nor forward-equivalents differ by more than 5 %."""
-    ratios = times_as_much(first, second)
-    return all(
-        apart(ratio) <= TOLERANCE + 1e-9 for ratio in (ratios.steps, ratios.forward_equivalents)
-    )
+    steps_ratio, work_ratio, *_ = times_as_much(first, second)
+    return max(apart(steps_ratio), apart(work_ratio)) <= TOLERANCE + 1e-9
 
 
 def on_frontier(costs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Which of n (cost, value) no other beats: none costs as little or less for as much or more,
-    and is better in one of the two (Pareto).
-
-    Args:
-        costs, values: (n,); what is NaN is never on it.
-
-    Returns:
-        (n,) bool.
-    """
+    """Which (n,) of n costs and values no other beats: none costs as little or less for as much or
+    more, and is better in one of the two (Pareto). What is NaN is never on it."""
     costs, values = np.asarray(costs, float), np.asarray(values, float)
     as_good = (costs[:, None] <= costs) & (values[:, None] >= values)
     better = (costs[:, None] < costs) | (values[:, None] > values)
@@ -161,7 +122,3 @@ def _ratio(first: float, second: float) -> float:
     if second:
         return first / second
     return 1.0 if first == second else math.inf
-
-
-def _epochs(recipe: Recipe, epochs: Sequence[float] | None) -> Sequence[float]:
-    return [phase.epochs for phase in recipe.phases] if epochs is None else epochs

@@ -17,28 +17,17 @@ BINS = 15
 SIMULATIONS = 1000
 SEED = 20_260_101
 """Of the simulation: the same numbers give the same band."""
-AT_ONCE = 2**20
-"""Random numbers that are in memory together."""
-COVERED = 0.95
-TAILS = (1 - COVERED) / 2, (1 + COVERED) / 2
-"""Quantiles between which COVERED lies."""
+TAILS = (1 - 0.95) / 2, (1 + 0.95) / 2
+"""Quantiles between which 95 % lie."""
 SMALLEST = 1e-7
 """A probability counts as at least this, as in the losses that runs report."""
 TEMPERATURES = (0.05, 20.0)
 
 
 class Calibration(NamedTuple):
-    """How one run's probabilities fit what happened.
-
-    Attributes:
-        bins: a row per bin, see `reliability`.
-        error: expected calibration error, a share.
-        null: 2.5 % and 97.5 % quantiles of the error that a calibrated model would show with
-            these confidences.
-        loss: mean cross-entropy, in nats.
-        brier: mean squared distance of probabilities to the truth, 0 to 2.
-        temperature: see `fitted_temperature`.
-    """
+    """How one run's probabilities fit what happened: its accuracy as a share, and the results of
+    `reliability`, `calibration_error`, `null_errors`, `mean_loss`, `brier_score` and
+    `fitted_temperature`."""
 
     bins: pd.DataFrame
     accuracy: float
@@ -59,12 +48,8 @@ class Calibration(NamedTuple):
 
 
 def calibration(probabilities: np.ndarray, labels: np.ndarray) -> Calibration:
-    """All of it for one run; the errors of several cannot be pooled, for they share images.
-
-    Args:
-        probabilities: (n, classes), as they are stored.
-        labels: true classes (n,).
-    """
+    """All of it for one run's probabilities (n, classes), as they are stored, and true classes
+    (n,); the errors of several runs cannot be pooled, for they share images."""
     confidences = np.minimum(probabilities.max(axis=1).astype(float), 1.0)
     right = probabilities.argmax(axis=1) == labels
     bins = reliability(confidences, right)
@@ -87,11 +72,7 @@ def in_a_sentence(title: str, runs: Sequence[Calibration]) -> str:
 
 
 def reliability(confidences: np.ndarray, right: np.ndarray) -> pd.DataFrame:
-    """How often each confidence is right.
-
-    Args:
-        confidences: (n,), 0 to 1.
-        right: bool (n,).
+    """How often each confidence (n,), 0 to 1, is right (n,).
 
     Returns:
         A row per bin that has images: bin, images, confidence (mean), accuracy, low and high:
@@ -126,8 +107,8 @@ def calibration_error(bins: pd.DataFrame) -> float:
 
 
 def null_errors(confidences: np.ndarray) -> tuple[float, float]:
-    """Between what calibration errors 95 % of perfectly calibrated models lie that have these
-    confidences (n,): even they show an error, for n images are not all there are."""
+    """Between what calibration errors 95 % of perfectly calibrated models with these confidences
+    (n,) lie: even they show one, for n images are not all there are."""
     places = bins_of(confidences)
     expected = np.bincount(places, confidences, BINS)
     errors = np.abs(_drawn_right(confidences, places) - expected).sum(axis=1) / len(places)
@@ -157,32 +138,31 @@ def fitted_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     rounded to 0 or 1 stays finite. Within TEMPERATURES; a bound means that it lies beyond.
     """
     logits = np.log(np.maximum(probabilities.astype(float), SMALLEST))
-    low, high = (math.log(bound) for bound in TEMPERATURES)
-    return math.exp(_lowest(lambda log: _loss_at(logits, labels, math.exp(log)), low, high))
 
+    def loss_at(log: float) -> float:
+        scaled = logits / math.exp(log)
+        scaled -= scaled.max(axis=1, keepdims=True)
+        sums = np.log(np.exp(scaled).sum(axis=1))
+        return float((sums - scaled[np.arange(len(labels)), labels]).mean())
 
-def _loss_at(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
-    scaled = logits / temperature
-    scaled -= scaled.max(axis=1, keepdims=True)
-    sums = np.log(np.exp(scaled).sum(axis=1))
-    return float((sums - scaled[np.arange(len(labels)), labels]).mean())
+    return math.exp(_lowest(loss_at, *map(math.log, TEMPERATURES)))
 
 
 def _lowest(function: Callable[[float], float], low: float, high: float) -> float:
     """Where a function with one valley is lowest, by golden section; 24 MB of scipy.optimize do
     it no better."""
     golden = (math.sqrt(5) - 1) / 2
-    one, other = high - golden * (high - low), low + golden * (high - low)
-    at_one, at_other = function(one), function(other)
+    left, right = high - golden * (high - low), low + golden * (high - low)
+    at_left, at_right = function(left), function(right)
     while high - low > 1e-4:
-        if at_one < at_other:
-            high, other, at_other = other, one, at_one
-            one = high - golden * (high - low)
-            at_one = function(one)
+        if at_left < at_right:
+            high, right, at_right = right, left, at_left
+            left = high - golden * (high - low)
+            at_left = function(left)
         else:
-            low, one, at_one = one, other, at_other
-            other = low + golden * (high - low)
-            at_other = function(other)
+            low, left, at_left = left, right, at_right
+            right = low + golden * (high - low)
+            at_right = function(right)
     return (low + high) / 2
 
 
@@ -194,7 +174,7 @@ def _drawn_right(confidences: np.ndarray, places: np.ndarray) -> np.ndarray:
     chances = np.asarray(confidences)[order].astype(np.float32)
     filled, begins = np.unique(places[order], return_index=True)
     drawn = np.zeros((SIMULATIONS, BINS))
-    at_once = max(AT_ONCE // len(chances), 1)
+    at_once = max(2**20 // len(chances), 1)  # random numbers that are in memory together
     for first in range(0, SIMULATIONS, at_once):
         rows = drawn[first : first + at_once]
         right = random.random((len(rows), len(chances)), np.float32) < chances

@@ -11,30 +11,22 @@ import pandas as pd
 
 
 class Axis(NamedTuple):
-    """What learning curves can be drawn against.
-
-    Attributes:
-        title: below the chart.
-        short: where it is chosen.
-        column: of the history, what each epoch adds; empty for the number of the epoch.
-        is_work: whether `analysis.budgets.per_epoch` adds the column to a history.
-    """
+    """What learning curves can be drawn against: its title below the chart, and where it is chosen;
+    the column of what each epoch adds, empty for the number of the epoch."""
 
     title: str
     short: str
     column: str
-    is_work: bool = False
 
 
 AXES = {
     "epoch": Axis("Epoch", "Epochs", ""),
     "images": Axis("Training images seen", "Images seen", "images"),
-    "steps": Axis("Optimizer steps", "Steps", "steps", is_work=True),
+    "steps": Axis("Optimizer steps", "Steps", "steps"),
     "forward_equivalents": Axis(
         "Forward-equivalents: a step costs 1 per image for a head, 3 for all",
         "Forward-equivalents",
         "forward_equivalents",
-        is_work=True,
     ),
     "seconds": Axis(
         "Seconds of training and measuring, nothing computed before",
@@ -42,7 +34,8 @@ AXES = {
         "cold_seconds",
     ),
 }
-WORK = tuple(name for name, axis in AXES.items() if axis.is_work)
+WORK = ("steps", "forward_equivalents")
+"""Axes whose columns `analysis.budgets.per_epoch` adds to a history."""
 
 
 def with_axes(history: pd.DataFrame) -> pd.DataFrame:
@@ -63,17 +56,12 @@ def with_axes(history: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
-    """The mean per arm and epoch, over epochs that every seed of the arm has reached.
+    """The mean per arm and epoch, over epochs that every seed of the arm has reached: columns
+    study, arm, epoch, x (the mean of its seeds' places on one of AXES), value and n.
 
     Where some seeds are further than others, a mean over those that are would change its members
     along the curve and jump; so it ends where the slowest seed ends. A seed counts from its first
     epoch on, whatever became of it. For the same reason the mean is NaN where a seed's value is.
-
-    Args:
-        x: one of AXES; for all but epochs the mean's place is the mean of its seeds' places.
-
-    Returns:
-        Columns study, arm, epoch, x, value, n.
     """
     spent = with_axes(history)
     seeds = spent.groupby(["study", "arm"])["run"].nunique()
@@ -86,13 +74,10 @@ def mean_curves(history: pd.DataFrame, metric: str, x: str) -> pd.DataFrame:
 
 
 def thinned(values: np.ndarray, most: int) -> np.ndarray:
-    """Positions (k,), rising, of the values (n,) to draw: all, or at most so many.
+    """Positions (k,), rising, of the values (n,) to draw: all, or at most so many, at least 5.
 
     These are the first and the last, and of each of equal stretches the lowest, the highest and a
     NaN, so that a thinned curve reaches as far as the whole one and breaks where that does.
-
-    Args:
-        most: at least 5.
     """
     if len(values) <= most:
         return np.arange(len(values))

@@ -14,12 +14,7 @@ from tl_engine.text import counted
 
 FINISHED, FAILED, STOPPED = "finished", "failed", "stopped"
 DAMAGED, MISSING, COMING = "damaged", "missing", "still coming"
-LOST = {
-    FAILED: "failed",
-    STOPPED: "were stopped",
-    DAMAGED: "are damaged",
-    MISSING: "are missing",
-}
+LOST = {FAILED: "failed", STOPPED: "were stopped", DAMAGED: "are damaged", MISSING: "are missing"}
 """States of runs that will give no score unless somebody acts, in words."""
 MACHINE = ("system", "processor", "cores", "device", "threads")
 """What decides the bits of arithmetic, besides versions."""
@@ -28,11 +23,11 @@ MOST_REASONS = 3
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """How bad it is, the worst first."""
 
-    FINE = "fine"
-    NOTICE = "notice"
     PROBLEM = "problem"
+    NOTICE = "notice"
+    FINE = "fine"
 
 
 class Finding(NamedTuple):
@@ -43,11 +38,8 @@ class Finding(NamedTuple):
 
 
 class Health(NamedTuple):
-    """What befell the runs of a contrast, problems first.
-
-    Attributes:
-        lost: the sentences about runs that are counted at chance.
-    """
+    """What befell the runs of a contrast, problems first; `lost` are sentences about runs that are
+    counted at chance."""
 
     findings: tuple[Finding, ...]
     lost: tuple[str, ...] = ()
@@ -60,7 +52,7 @@ class Health(NamedTuple):
     @property
     def words(self) -> str:
         """All sentences, one after another."""
-        return " ".join(found.sentence for found in self.findings)
+        return " ".join(finding.sentence for finding in self.findings)
 
     def with_finding(self, level: Level, sentence: str) -> Health:
         """The same with one finding more, among those of its level."""
@@ -68,15 +60,9 @@ class Health(NamedTuple):
 
 
 class RunFacts(NamedTuple):
-    """A run as the health check sees it.
-
-    Attributes:
-        arm: its arm's title.
-        state: one of FINISHED, FAILED, STOPPED, DAMAGED, MISSING; all others are on their way.
-        sentence: how it ended.
-        met: machine, device, threads and data fingerprint, as its processes met them.
-        versions: by library.
-    """
+    """A run as the health check sees it: its arm's title; its state, FINISHED, one of LOST or any
+    other, still on its way; how it ended; machine, device, threads and data fingerprint as its
+    processes met them; versions by library."""
 
     arm: str
     pair: int
@@ -88,12 +74,11 @@ class RunFacts(NamedTuple):
 
 def health_of(runs: Sequence[RunFacts]) -> Health:
     """The health check of the runs of two arms, at least one run."""
-    arms = list(dict.fromkeys(run.arm for run in runs))
+    arms = dict.fromkeys(run.arm for run in runs)
     by_arm = [[run for run in runs if run.arm == arm] for arm in arms]
     lost = tuple(sentence for of_arm in by_arm for sentence in _lost(of_arm))
     findings = [Finding(Level.PROBLEM, f"{sentence}.") for sentence in lost]
-    coming = sum(run.state != FINISHED and run.state not in LOST for run in runs)
-    if coming:
+    if coming := sum(run.state != FINISHED and run.state not in LOST for run in runs):
         sentence = f"{counted(coming, 'run')} {'is' if coming == 1 else 'are'} still coming."
         findings.append(Finding(Level.NOTICE, sentence))
     findings += _machines(runs)
@@ -105,8 +90,7 @@ def health_of(runs: Sequence[RunFacts]) -> Health:
 
 
 def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    worst = [Level.PROBLEM, Level.NOTICE, Level.FINE]
-    return tuple(sorted(findings, key=lambda found: worst.index(found.level)))
+    return tuple(sorted(findings, key=lambda finding: list(Level).index(finding.level)))
 
 
 def _lost(runs: Sequence[RunFacts]) -> Iterator[str]:
@@ -132,40 +116,34 @@ def _reasons(runs: Sequence[RunFacts]) -> str:
 def _machines(runs: Sequence[RunFacts]) -> Iterator[Finding]:
     """Where finished runs were computed under different circumstances."""
     done = [run for run in runs if run.state == FINISHED and run.met]
-    for name in _names(done):
-        values = {(run.arm, run.pair): _value(run, name) for run in done}
-        distinct = sorted({value for value in values.values() if value})
+    libraries = sorted({name for run in done for name in run.versions})
+    for name in (IMAGES, *MACHINE, *libraries):
+        by_pair: dict[int, list[str]] = {}
+        for run in done:
+            by_pair.setdefault(run.pair, []).append(_value(run, name))
+        distinct = sorted({value for values in by_pair.values() for value in values if value})
         if len(distinct) < 2:
             continue
-        by_pair: dict[int, list[str]] = {}
-        for (_, pair), value in values.items():
-            by_pair.setdefault(pair, []).append(value)
-        whole = [of_pair for of_pair in by_pair.values() if len(of_pair) > 1]
-        mixed = sum(len({value for value in of_pair if value}) > 1 for of_pair in whole)
+        whole = [{*values} - {""} for values in by_pair.values() if len(values) > 1]
+        mixed, level = sum(len(values) > 1 for values in whole), Level.PROBLEM
         listed = f"{', '.join(distinct[:-1])} and {distinct[-1]}"
         if name == IMAGES:
-            yield Finding(
-                Level.PROBLEM,
+            sentence = (
                 f"Runs were computed on other images (fingerprints {listed}): only pairs on the "
-                "same images are compared, the others are left out.",
+                "same images are compared, the others are left out."
             )
         elif mixed:
-            yield Finding(
-                Level.PROBLEM,
+            sentence = (
                 f"In {mixed} of {len(whole)} pairs the two runs differ in {name} ({listed}): "
-                "their difference is not the recipe's alone.",
+                "their difference is not the recipe's alone."
             )
         else:
-            yield Finding(
-                Level.NOTICE,
+            level = Level.NOTICE
+            sentence = (
                 f"Pairs were computed with several values of {name} ({listed}), the same for "
-                "both arms of each pair.",
+                "both arms of each pair."
             )
-
-
-def _names(runs: Sequence[RunFacts]) -> list[str]:
-    libraries = sorted({name for run in runs for name in run.versions})
-    return [IMAGES, *MACHINE, *libraries]
+        yield Finding(level, sentence)
 
 
 def _value(run: RunFacts, name: str) -> str:
@@ -178,14 +156,12 @@ def _value(run: RunFacts, name: str) -> str:
 def _records(runs: Sequence[RunFacts]) -> Iterator[Finding]:
     """Of one arm: finished runs that went on elsewhere, and those of which nobody knows where."""
     done, arm = [run for run in runs if run.state == FINISHED], runs[0].arm
-    moved = sum(len(run.met) > 1 for run in done)
-    if moved:
+    if moved := sum(len(run.met) > 1 for run in done):
         yield Finding(
             Level.NOTICE,
             f"{counted(moved, 'run')} of {arm} went on under other versions or on another "
             "machine: not bit-comparable.",
         )
-    unknown = sum(not run.met for run in done)
-    if unknown:
+    if unknown := sum(not run.met for run in done):
         of_runs = counted(unknown, "run")
         yield Finding(Level.NOTICE, f"Of {of_runs} of {arm} nothing is recorded of the machine.")

@@ -1,15 +1,13 @@
 """The interval of a difference over seeds and validation images.
 
-The interval over seeds is about the validation images that were used. Where pairs share images, an
-image that happens to suit one arm does so in many pairs, and no number of seeds averages that out.
-
-The model: in pair k, image i differs by d_ki = difference + seed_k + image_i + rest_ki, crossed,
-nested or overlapping in part. The variance of the mean is that of the pair means, which the
-interval over seeds has, and the variance of image_i times the mean of n_kl / (n_k n_l) over two
-pairs k and l that have n_kl images in common. The products of one image's differences in two pairs
-estimate the variance of image_i (method of moments). Both parts are put together by their squares
-(Zou and Donner 2008), so that the interval is never narrower than the one over seeds; nothing is
-drawn at random.
+Where pairs share images, an image that happens to suit one arm does so in many pairs, and no number
+of seeds averages that out. The model: in pair k, image i differs by
+d_ki = difference + seed_k + image_i + rest_ki, crossed, nested or overlapping in part. The variance
+of the mean is that of the pair means, which the interval over seeds has, and the variance of
+image_i times the mean of n_kl / (n_k n_l) over two pairs k and l that have n_kl images in common.
+The products of one image's differences in two pairs estimate the variance of image_i (method of
+moments). Both parts are put together by their squares (Zou and Donner 2008), so that the interval
+is never narrower than the one over seeds; nothing is drawn at random.
 """
 
 from __future__ import annotations
@@ -26,36 +24,24 @@ from tl_engine.metric import ACCURACY, Metric
 
 
 class PairImages(NamedTuple):
-    """What two runs of a pair scored, image by image.
-
-    Attributes:
-        indices: (n,) which images, in the dataset's published array.
-        differences: (n,) score of the first run minus that of the second.
-    """
+    """What two runs of a pair scored: which images (n,), in the dataset's published array, and the
+    score of the first run minus that of the second (n,)."""
 
     indices: np.ndarray
     differences: np.ndarray
 
 
 class ImagePart(NamedTuple):
-    """What validation images add to the spread of a mean difference.
-
-    Attributes:
-        variance: of the mean difference, beyond that of the pair means over their number.
-        shared: the mean share of a pair's images that another pair has, 0 to 1.
-    """
+    """What validation images add to the variance of a mean difference, beyond that of the pair
+    means over their number, and the mean share of a pair's images that another pair has, 0 to 1."""
 
     variance: float
     shared: float
 
 
 class OverImages(NamedTuple):
-    """The interval over seeds and images.
-
-    Attributes:
-        sentence: the interval, and whether the verdict would stand for other images.
-        shared: the mean share of a pair's images that another pair has, 0 to 1.
-    """
+    """The interval over seeds and images, with a sentence about it and whether the verdict would
+    stand for other images; `shared` as in `ImagePart`."""
 
     interval: Interval
     sentence: str
@@ -67,7 +53,7 @@ def image_part(pairs: Sequence[PairImages]) -> ImagePart:
     the pair means includes other images then."""
     places, image = np.unique(np.concatenate([pair.indices for pair in pairs]), return_inverse=True)
     centred = np.concatenate([pair.differences - pair.differences.mean() for pair in pairs])
-    weights = np.concatenate([np.full(len(p.indices), 1 / len(p.indices)) for p in pairs])
+    weights = np.concatenate([np.full(n, 1 / n) for n in (len(pair.indices) for pair in pairs)])
 
     def crossed(values: np.ndarray) -> float:
         """Products of the values of one image in two pairs, summed over images and pairs."""
@@ -75,11 +61,9 @@ def image_part(pairs: Sequence[PairImages]) -> ImagePart:
         return float((sums**2).sum() - (values**2).sum())
 
     products = crossed(np.ones(len(image)))
-    pairs_of_pairs = len(pairs) * (len(pairs) - 1)
-    overlap = crossed(weights) / pairs_of_pairs
+    overlap = crossed(weights) / (len(pairs) * (len(pairs) - 1))
     of_image = max(crossed(centred) / products, 0.0) if products else 0.0
-    size = len(image) / len(pairs)
-    return ImagePart(of_image * overlap, min(overlap * size, 1.0))
+    return ImagePart(of_image * overlap, min(overlap * (len(image) / len(pairs)), 1.0))
 
 
 def widened(interval: Interval, difference: float, part: ImagePart, alpha: float) -> Interval:
@@ -87,10 +71,9 @@ def widened(interval: Interval, difference: float, part: ImagePart, alpha: float
     from scipy.special import ndtri
 
     images = float(ndtri(1 - alpha / 2)) ** 2 * part.variance
-    below, above = difference - interval.low, interval.high - difference
-    return Interval(
-        difference - math.sqrt(below**2 + images), difference + math.sqrt(above**2 + images)
-    )
+    halves = difference - interval.low, interval.high - difference
+    below, above = (math.sqrt(half**2 + images) for half in halves)
+    return Interval(difference - below, difference + above)
 
 
 def over_images(
@@ -101,26 +84,22 @@ def over_images(
     narrow: Interval | None = None,
     metric: Metric = ACCURACY,
 ) -> OverImages | None:
-    """The verdict's interval over seeds and images; None where the verdict has none.
+    """The verdict's interval over seeds and the images of its pairs; None where it has none.
 
     Args:
-        pairs: those that the verdict is of, image by image.
         narrow: the interval at twice the verdict's level that must lie within the smallest
             difference for two arms to be equivalent (two one-sided tests), where pairs were
             planned; None where the verdict's own must.
     """
     if verdict.interval is None or len(pairs) < 2:
         return None
-    part = image_part(pairs)
-    wide = widened(verdict.interval, verdict.difference, part, verdict.alpha)
-    inner = wide
-    if narrow is not None:
-        inner = widened(narrow, verdict.difference, part, 2 * verdict.alpha)
-    stands = _stands(verdict.outcome, wide, inner, smallest)
+    part, difference, alpha = image_part(pairs), verdict.difference, verdict.alpha
+    wide = widened(verdict.interval, difference, part, alpha)
+    inner = widened(narrow, difference, part, 2 * alpha) if narrow else wide
     sentence = (
-        f"Over seeds and validation images: {metric.gain(verdict.difference)} {metric.unit} "
-        f"({100 * (1 - verdict.alpha):.3g} % interval {metric.gain(wide.low)} to "
-        f"{metric.gain(wide.high)}). {stands}"
+        f"Over seeds and validation images: {metric.gain(difference)} {metric.unit} "
+        f"({100 * (1 - alpha):.3g} % interval {metric.gain(wide.low)} to "
+        f"{metric.gain(wide.high)}). {_stands(verdict.outcome, wide, inner, smallest)}"
     )
     return OverImages(wide, sentence, part.shared)
 
@@ -129,18 +108,16 @@ def _stands(outcome: Outcome, wide: Interval, inner: Interval, smallest: float) 
     """Whether the conclusion would stand for other images, in a sentence."""
     if outcome is Outcome.OPEN:
         return "What cannot be told on these images cannot be told of others either."
-    if outcome is Outcome.BETTER and not wide.excludes(smallest) and wide.excludes(0.0):
-        return (
-            "For other images like these the same arm is ahead, but not shown to be by what "
-            "matters."
-        )
     stands = {
         Outcome.BETTER: wide.excludes(smallest),
         Outcome.SMALL: wide.excludes(0.0),
         Outcome.EQUIVALENT: inner.is_within(smallest),
-    }[outcome]
-    if stands:
+    }
+    if stands[outcome]:
         return "The conclusion stands for other images like these, too."
+    if outcome is Outcome.BETTER and wide.excludes(0.0):
+        ahead = "For other images like these the same arm is ahead"
+        return f"{ahead}, but not shown to be by what matters."
     return "The conclusion is about these images: for others like them it is not shown."
 
 

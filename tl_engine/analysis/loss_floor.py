@@ -24,21 +24,19 @@ def loss_floor(kernel: np.ndarray, bias: np.ndarray, reach: float = 0.0) -> floa
     """The lowest mean cross-entropy over equally frequent classes, each fed its best input.
 
     For each class log p is concave in the input, so Frank-Wolfe (Jaggi 2013) finds its maximum
-    over the simplex.
-
-    Args:
-        kernel: (inputs, classes).
-        bias: (classes,).
-        reach: how far each weight can still move; at best every row moves for the class that uses
-            it and against all others.
+    over the simplex. Each weight of kernel (inputs, classes) and bias (classes,) can still move by
+    `reach`: at best every row moves for the class that uses it and against all others.
     """
+    from scipy.special import softmax
+
     classes = kernel.shape[1]
     margin = 2 * reach * np.eye(classes)
     kernel, bias = kernel.astype(np.float64), bias.astype(np.float64)
+    of_others = (kernel.sum(axis=1, keepdims=True) - kernel) / max(classes - 1, 1)
     inputs = np.zeros((classes, len(kernel)))
-    inputs[np.arange(classes), (kernel - _mean_of_others(kernel)).argmax(axis=0)] = 1.0
+    inputs[np.arange(classes), (kernel - of_others).argmax(axis=0)] = 1.0
     for step in range(STEPS):
-        shares = _softmax(inputs @ kernel + bias + margin)
+        shares = softmax(inputs @ kernel + bias + margin, axis=1)
         slope = kernel.T - shares @ kernel.T
         best = slope.argmax(axis=1)
         gaps = slope[np.arange(classes), best] - (slope * inputs).sum(axis=1)
@@ -48,7 +46,7 @@ def loss_floor(kernel: np.ndarray, bias: np.ndarray, reach: float = 0.0) -> floa
         inputs *= 1 - pace
         inputs[np.arange(classes), best] += pace
     logits = inputs @ kernel + bias + margin
-    return float(-np.log(np.diagonal(_softmax(logits))).mean())
+    return float(-np.log(np.diagonal(softmax(logits, axis=1))).mean())
 
 
 def reach_of(phase: Phase, steps_per_epoch: int) -> float:
@@ -82,13 +80,3 @@ def _floor_of_new_head(classes: int, reach: float) -> float:
     limit = np.sqrt(6 / (IMAGENET_CLASSES + classes))
     kernel = np.random.default_rng(0).uniform(-limit, limit, (IMAGENET_CLASSES, classes))
     return loss_floor(kernel, np.zeros(classes), reach)
-
-
-def _mean_of_others(kernel: np.ndarray) -> np.ndarray:
-    classes = kernel.shape[1]
-    return (kernel.sum(axis=1, keepdims=True) - kernel) / max(classes - 1, 1)
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    raised = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return raised / raised.sum(axis=1, keepdims=True)

@@ -18,13 +18,8 @@ from tl_engine.metric import LOSS, Metric
 
 
 class ArmEvidence(NamedTuple):
-    """One arm of a comparison as evidence.
-
-    Attributes:
-        facts: of every run by pair; of several runs of one pair those of the one that counts.
-        scores: by pair, of the finished runs that count.
-        classes: of its dataset.
-    """
+    """One arm of a comparison as evidence: by pair the facts of the run that counts, and scores of
+    those that finished; the number of its dataset's classes."""
 
     facts: Mapping[int, RunFacts]
     scores: Mapping[int, float]
@@ -32,12 +27,8 @@ class ArmEvidence(NamedTuple):
 
 
 def with_lost(pairs: Pairs, first: ArmEvidence, second: ArmEvidence, metric: Metric) -> Pairs:
-    """The pairs with those added in which a run was lost, at chance (`counted_at_chance`), judged
-    by the same plan.
-
-    Args:
-        pairs: those of which both runs have a score.
-    """
+    """The pairs of which both runs have a score with those added in which a run was lost, at
+    chance, judged by the same plan."""
     lost = _gains_at_chance((first, second), metric)
     if not len(lost):
         return pairs
@@ -56,8 +47,10 @@ def _gains_at_chance(arms: tuple[ArmEvidence, ArmEvidence], metric: Metric) -> n
     and so is one with a run that is still coming.
     """
     done = arms[0].scores.keys() & arms[1].scores.keys()
-    chances = [_score_of_lost(arm, arms, metric) for arm in arms]
-    gains = []
+    finished = [*arms[0].scores.values(), *arms[1].scores.values()]
+    worst, gains = min if metric.sign > 0 else max, []
+    # A guess, or the worst that finished where that is worse.
+    chances = [worst([chance_score(metric, arm.classes), *finished]) for arm in arms]
     for pair in sorted((arms[0].facts.keys() & arms[1].facts.keys()) - done):
         states = [arm.facts[pair].state for arm in arms]
         scores = [
@@ -70,14 +63,6 @@ def _gains_at_chance(arms: tuple[ArmEvidence, ArmEvidence], metric: Metric) -> n
     return np.array(gains, float)
 
 
-def _score_of_lost(
-    arm: ArmEvidence, both: tuple[ArmEvidence, ArmEvidence], metric: Metric
-) -> float:
-    """What a lost run counts as: a guess, or the worst that finished where that is worse."""
-    scores = [chance_score(metric, arm.classes), *both[0].scores.values(), *both[1].scores.values()]
-    return min(scores) if metric.sign > 0 else max(scores)
-
-
 def chance_score(metric: Metric, classes: int) -> float:
     """What a guess among the classes scores: 1 / classes, or a loss of ln(classes)."""
     return math.log(classes) if metric.name == LOSS.name else 1 / classes
@@ -86,18 +71,19 @@ def chance_score(metric: Metric, classes: int) -> float:
 def withheld(
     verdict: Verdict, counted: Verdict, health: Health, *, is_counted: bool
 ) -> tuple[Verdict, Health]:
-    """The verdict, or none where lost runs, counted at chance, would change the outcome.
+    """The verdict of the pairs that finished, or none where the one that counted lost runs at
+    chance, in all comparisons of the family, has another outcome.
 
     Args:
-        verdict: of the pairs that finished.
-        counted: with lost runs at chance, in all comparisons of the family.
         is_counted: whether pairs of this comparison were added; else only its share of the error
             may have changed.
     """
     if verdict.outcome is Outcome.LOOK:
         return verdict, health
-    less = _rests_on_less(verdict, counted)
-    if _claim(verdict) == _claim(counted) and not less:
+    # Only the planned pairs, of which none was lost, still show what all pairs did.
+    is_at_end = counted.procedure in AT_END and verdict.procedure not in AT_END
+    rests_on_less = is_at_end and counted.pairs < verdict.pairs
+    if _claim(verdict) == _claim(counted) and not rests_on_less:
         if not health.lost:
             return verdict, health
         same = "The verdict is the same with them counted at chance."
@@ -105,7 +91,7 @@ def withheld(
         return verdict, health.with_finding(Level.PROBLEM, same if is_counted else none)
     lost = health.lost if is_counted else ("runs of other comparisons of the family were lost",)
     sentence = counted.sentence
-    if less:
+    if rests_on_less:
         sentence = f"the {counted.pairs} planned pairs alone decide. {sentence}"
     sentence = (
         f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} Counted at chance: "
@@ -118,9 +104,3 @@ def withheld(
 def _claim(verdict: Verdict) -> tuple[Outcome, bool]:
     """The outcome, and whether the second arm is the one that it names."""
     return verdict.outcome, verdict.outcome in CLAIMS and verdict.difference < 0
-
-
-def _rests_on_less(verdict: Verdict, counted: Verdict) -> bool:
-    """Whether only the planned pairs, of which none was lost, still show what all pairs did."""
-    at_end = counted.procedure in AT_END and verdict.procedure not in AT_END
-    return at_end and counted.pairs < verdict.pairs

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from tl_engine.analysis.steps import spike
+from tl_engine.analysis.measures import spike
 
 EARLIER = "trained by a version that did not look inside"
 STANDING = (
@@ -17,11 +17,8 @@ STANDING = (
 )
 MEASURES = ("loss", "accuracy", "energy", "distortion", "refitted")
 """What is measured on the probe's images, and on the same images corrupted."""
-STATE_COLUMNS = (
-    *MEASURES,
-    *(f"corrupted_{name}" for name in MEASURES),
-    *("head_norm", "head_drift", "floor"),
-)
+CORRUPTED = tuple(f"corrupted_{name}" for name in MEASURES)
+STATE_COLUMNS = (*MEASURES, *CORRUPTED, "head_norm", "head_drift", "floor")
 BLOCK_COLUMNS = ("drift", "means_drift", "variances_drift", "cka")
 RUN_COLUMNS = ("study", "arm", "seed", "run")
 PLACE_COLUMNS = ("phase", "stage", "is_end", "trained", "images")
@@ -29,12 +26,7 @@ KEYS = [*RUN_COLUMNS, "phase"]
 
 
 class RunPhases(NamedTuple):
-    """A run and the records of its phases.
-
-    Attributes:
-        study, arm, seed, run: which it is.
-        phases: as scores.json has them.
-    """
+    """A run and the records of its phases, as scores.json has them."""
 
     study: str
     arm: str
@@ -50,8 +42,8 @@ def has_diagnosis(phases: Iterable[Mapping[str, Any]]) -> bool:
 
 def why_not(phases: Iterable[Mapping[str, Any]]) -> str:
     """What kept a run from being looked at, in a sentence; empty where nothing is recorded."""
-    diagnoses = (phase.get("diagnosis", {}) for phase in phases)
-    return next((one["skipped"] for one in diagnoses if "skipped" in one), "")
+    reasons = (phase.get("diagnosis", {}).get("skipped") for phase in phases)
+    return next(filter(None, reasons), "")
 
 
 def states(runs: Iterable[RunPhases]) -> pd.DataFrame:
@@ -63,10 +55,7 @@ def states(runs: Iterable[RunPhases]) -> pd.DataFrame:
     Both are measured on the same probe. That of the next phase may be another: a phase that several
     runs share was looked at with the probe that the first of them could afford.
     """
-    rows = [
-        {**place, **{name: state.get(name) for name in STATE_COLUMNS}}
-        for place, state in _states(runs)
-    ]
+    rows = [{**state, **place} for place, state in _states(runs)]
     return _frame(rows, *PLACE_COLUMNS, floats=STATE_COLUMNS).astype({"is_end": bool})
 
 
@@ -74,7 +63,7 @@ def blocks(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per state and block, bottom-up: the columns of `states` before STATE_COLUMNS, block
     and BLOCK_COLUMNS."""
     rows = [
-        {**place, "block": block["title"], **{name: block[name] for name in BLOCK_COLUMNS}}
+        {**block, **place, "block": block["title"]}
         for place, state in _states(runs)
         for block in state["blocks"]
     ]
@@ -95,12 +84,8 @@ def paths(runs: Iterable[RunPhases]) -> pd.DataFrame:
 
 
 def barriers(along: pd.DataFrame) -> pd.DataFrame:
-    """Per run and phase: barrier, how far the loss rises above the straight line between its two
-    ends at most, at least 0 (Neyshabur et al. 2020).
-
-    Args:
-        along: rows of `paths`.
-    """
+    """Per run and phase of `paths`: barrier, how far the loss rises above the straight line between
+    its two ends at most, at least 0 (Neyshabur et al. 2020)."""
     first, last = (along[along["at"] == end].set_index(KEYS)["loss"] for end in (0.0, 1.0))
     joined = along.join(first.rename("first"), on=KEYS).join(last.rename("last"), on=KEYS)
     chord = (1 - joined["at"]) * joined["first"] + joined["at"] * joined["last"]
@@ -121,7 +106,7 @@ def around_switches(runs: Iterable[RunPhases]) -> pd.DataFrame:
 
 def switches(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run and phase but the first: RUN_COLUMNS, phase (0-based), and spike and
-    recovered as `analysis.steps.spike` has them; NaN where there is none."""
+    recovered as `analysis.measures.spike` has them; NaN where there is none."""
     rows = [
         {**place, "spike": found.height, "recovered": found.recovered}
         for place, before, after in _switches(runs)
@@ -134,13 +119,12 @@ def gradients(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run, phase that trains more than the head, and block of it, bottom-up, the head
     last: RUN_COLUMNS, phase (0-based), trained, block, gradient and relative, of the phase's first
     batch, as `learning.phase_diagnosis` has them."""
-    numbers = ("gradient", "relative")
     rows = [
-        {**place, "block": block["title"], **{name: block[name] for name in numbers}}
+        {**block, **place, "block": block["title"]}
         for place, phase in _phases(runs)
         for block in phase.get("gradients", [])
     ]
-    return _frame(rows, "phase", "trained", "block", floats=numbers)
+    return _frame(rows, "phase", "trained", "block", floats=("gradient", "relative"))
 
 
 def by_phase(runs: list[RunPhases]) -> pd.DataFrame:
@@ -151,8 +135,8 @@ def by_phase(runs: list[RunPhases]) -> pd.DataFrame:
     starts = measured[~measured["is_end"]][[*KEYS, "loss", "energy"]]
     joined = measured[measured["is_end"]][[*KEYS, "head_drift", "floor"]]
     moved = deep[deep["is_end"]].groupby(KEYS, sort=False)["means_drift"].max().reset_index()
-    for other in (starts, moved, barriers(paths(runs)), switches(runs)):
-        joined = joined.merge(other, on=KEYS, how="left")
+    for frame in (starts, moved, barriers(paths(runs)), switches(runs)):
+        joined = joined.merge(frame, on=KEYS, how="left")
     return joined
 
 
@@ -166,7 +150,8 @@ def _phases(runs: Iterable[RunPhases]) -> Iterator[tuple[dict[str, Any], dict[st
     """Each phase's place (RUN_COLUMNS, phase, trained) and its record."""
     for run in runs:
         for phase in run.phases:
-            yield {**_who(run), "phase": phase["phase"], "trained": phase["trainable"]}, phase
+            place = {"phase": phase["phase"], "trained": phase["trainable"]}
+            yield {**run._asdict(), **place}, phase
 
 
 def _states(runs: Iterable[RunPhases]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -182,7 +167,7 @@ def _states(runs: Iterable[RunPhases]) -> Iterator[tuple[dict[str, Any], dict[st
                     before = trained.get(stage - 1, "")
                     place = (phase["phase"], stage, is_end, before, diagnosis["images"])
                     by_name = dict(zip(PLACE_COLUMNS, place, strict=True))
-                    yield {**_who(run), **by_name}, diagnosis[name]
+                    yield {**run._asdict(), **by_name}, diagnosis[name]
 
 
 def _switches(
@@ -193,9 +178,5 @@ def _switches(
     for run in runs:
         for before, after in pairwise(run.phases):
             last, first = before.get("steps", {}), after.get("steps", {})
-            place = {**_who(run), "phase": after["phase"]}
+            place = {**run._asdict(), "phase": after["phase"]}
             yield place, last.get("last", []), first.get("first", [])
-
-
-def _who(run: RunPhases) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in RUN_COLUMNS}

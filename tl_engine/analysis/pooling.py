@@ -5,8 +5,6 @@ seeds is one observation, in however many studies it stands, and the earliest co
 comparison is an unordered pair of recipes; its evidence is every distinct pair of observations, in
 the order in which they were computed. Whatever people do to studies (clone, extend, split, merge,
 delete) changes neither; only the first question put to a comparison can have a plan.
-
-All of it works on plain values, so that a simulation may call what the store calls.
 """
 
 from __future__ import annotations
@@ -27,16 +25,9 @@ Place = tuple[str, int]
 
 
 class Observed(NamedTuple):
-    """A run that was computed to its end.
-
-    Attributes:
-        recipe: what identifies it, without any name.
-        pair: number of its seeds.
-        ended: when, in anything that sorts.
-        study: id of the study in which it stands.
-        score: in the deciding metric, after the last epoch.
-        data: fingerprint of its images; empty where it was not noted.
-    """
+    """A run of a Place that was computed to its end: when, in anything that sorts; id of its study;
+    score in the deciding metric, after the last epoch; fingerprint of its images, empty where it
+    was not noted."""
 
     recipe: str
     pair: int
@@ -51,11 +42,11 @@ class Asked(NamedTuple):
 
     Attributes:
         study: its id; ids break ties of `created`.
-        created: when it was asked, in anything that sorts.
+        created: when, in anything that sorts.
         recipes: of its arms.
         pairs: numbers of the pairs that were planned.
         metric: the column that decides.
-        computed_before: those of its runs whose evidence had been computed when it was asked.
+        computed_before: those of its runs whose evidence had been computed when it was created.
     """
 
     study: str
@@ -70,11 +61,9 @@ class Asked(NamedTuple):
         return comparison <= set(self.recipes)
 
     def had_seen(self, comparison: Comparison) -> int:
-        """Planned pairs of which a run had been computed before it was asked."""
-        return sum(
-            any((recipe, pair) in self.computed_before for recipe in comparison)
-            for pair in self.pairs
-        )
+        """Planned pairs of which a run had been computed before it was created."""
+        seen = {pair for recipe, pair in self.computed_before if recipe in comparison}
+        return sum(pair in seen for pair in self.pairs)
 
 
 class ComparisonEvidence(NamedTuple):
@@ -104,22 +93,20 @@ def distinct(observed: Iterable[Observed]) -> dict[tuple[str, int, str], Observe
     """By recipe, pair and data the run that counts: the one that was computed first."""
     counting: dict[tuple[str, int, str], Observed] = {}
     for run in observed:
-        place = (run.recipe, run.pair, run.data)
-        first = counting.get(place)
-        if first is None or (run.ended, run.study) < (first.ended, first.study):
-            counting[place] = run
+        first = counting.setdefault((run.recipe, run.pair, run.data), run)
+        if (run.ended, run.study) < (first.ended, first.study):
+            counting[run.recipe, run.pair, run.data] = run
     return counting
 
 
 def evidence_of(
     first: str, second: str, asked: Sequence[Asked], observed: Iterable[Observed], metric: str
 ) -> ComparisonEvidence:
-    """The evidence of one comparison.
+    """The evidence of one comparison by a metric.
 
     Args:
-        asked: every study that was ever asked, deleted ones too.
+        asked: every study that there ever was, deleted ones too.
         observed: every run of the two recipes that was computed to its end; others are passed over.
-        metric: the column in which their scores stand.
     """
     comparison = frozenset((first, second))
     runs = [run for run in observed if run.recipe in comparison]
@@ -131,62 +118,54 @@ def evidence_of(
     ]
     pairs.sort(key=lambda pair: (max(run.ended for run in pair), pair[0].pair))
     matched = {run[:2] for pair in pairs for run in pair}
-    standing = [run for run in runs if run[:2] in matched]
+    copies = sum(run[:2] in matched for run in runs) - 2 * len(pairs)
     studies = tuple(dict.fromkeys(run.study for pair in pairs for run in pair))
-    copies = len(standing) - 2 * len(pairs)
     numbers = plan_of(comparison, asked, metric)
-    plan = [pair for pair in pairs if pair[0].pair in set(numbers)]
-    all_in = bool(numbers) and {first.pair for first, _ in plan} == set(numbers)
+    plan = [pair for pair in pairs if pair[0].pair in numbers]
+    is_complete = bool(numbers) and {run.pair for run, _ in plan} == set(numbers)
     return ComparisonEvidence(
-        pairs, len(numbers), plan if all_in else None, studies, max(copies, 0)
+        pairs, len(numbers), plan if is_complete else None, studies, max(copies, 0)
     )
 
 
 def pairs_of_evidence(evidence: ComparisonEvidence, first: str, second: str, sign: int) -> Pairs:
-    """The evidence of a comparison as a verdict takes it.
-
-    Args:
-        first, second: what the arms are called.
-        sign: of the metric: 1 where higher is better, -1 where lower is.
-    """
+    """The evidence of a comparison of arms of these names as a verdict takes it, `sign` being the
+    metric's."""
 
     def gains(pairs: list[tuple[Observed, Observed]]) -> np.ndarray:
-        return np.array([sign * (one.score - other.score) for one, other in pairs], float)
+        return np.array([sign * (run.score - rival.score) for run, rival in pairs], float)
 
     plan = None if evidence.plan is None else gains(evidence.plan)
     return Pairs(gains(evidence.pairs), first, second, evidence.planned, plan)
 
 
 def plan_of(comparison: Comparison, asked: Sequence[Asked], metric: str) -> tuple[int, ...]:
-    """Numbers of the pairs that were fixed before any of them was computed: those of the first
-    study of at least four pairs that asked, where it decides by this metric; empty where there are
-    none."""
-    questions = [one for one in asked if one.asks(comparison) and len(one.pairs) >= LEAST_PAIRS]
-    if not questions:
+    """Numbers of the pairs that were fixed before any of them was computed, those of the first
+    study of at least four pairs that asked, where it decides by this metric; else empty."""
+    asking = [
+        study for study in asked if study.asks(comparison) and len(study.pairs) >= LEAST_PAIRS
+    ]
+    if not asking:
         return ()
     # Of those of one second, the one that had seen less was first.
-    first = min(questions, key=lambda one: (one.created, one.had_seen(comparison), one.study))
+    first = min(asking, key=lambda study: (study.created, study.had_seen(comparison), study.study))
     return first.pairs if first.metric == metric and not first.had_seen(comparison) else ()
 
 
 def family_of(
-    shown: Iterable[Comparison],
-    asked: Sequence[Asked],
-    comparable: Callable[[Comparison], bool],
+    shown: Iterable[Comparison], asked: Iterable[Asked], comparable: Callable[[Comparison], bool]
 ) -> set[Comparison]:
-    """The comparisons among which Holm corrects: the shown ones, and all that were ever asked by
-    studies that are connected with them, directly or through others, by asking the same comparison.
-    So a question that is split over several studies keeps the correction of the whole."""
-    family = {one for one in shown if comparable(one)}
-    left = [comparisons_of(study.recipes) for study in asked]
-    joined = True
-    while joined:
-        joined, rest = False, []
-        for comparisons in left:
-            if family & comparisons:
-                family |= {each for each in comparisons if comparable(each)}
-                joined = True
-            else:
-                rest.append(comparisons)
-        left = rest
+    """The comparisons among which Holm corrects: the shown ones, and all of studies that are
+    connected with them, directly or through others, by asking the same comparison. So a question
+    that is split over several studies keeps the correction of the whole."""
+    family = set(filter(comparable, shown))
+    together = [comparisons_of(study.recipes) for study in asked]
+    while joining := {
+        comparison
+        for comparisons in together
+        if family & comparisons
+        for comparison in comparisons - family
+        if comparable(comparison)
+    }:
+        family |= joining
     return family

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import NamedTuple
 
 import numpy as np
 
-from tl_engine.analysis.interval import ALPHA, t_limit
+from tl_engine.analysis.interval import ALPHA, is_constant, sequence_limits, t_limit
 from tl_engine.analysis.rule import END, LOOKS, Pairs, variance_of
-from tl_engine.analysis.sequence import sequence_limits
 
 POWER = 0.8
 MOST_PAIRS = 10_000
@@ -20,12 +20,8 @@ CANDIDATES = np.unique(np.geomspace(1, MOST_PAIRS, 200).astype(int))
 
 
 class MorePairs(NamedTuple):
-    """How many more pairs would find the smallest difference that matters, four times in five.
-
-    Attributes:
-        low, high: were the spread at the ends of its 95 % range.
-        likely: averaged over that range.
-    """
+    """How many more pairs would find the smallest difference that matters, four times in five:
+    were the spread at the ends of its 95 % range, and averaged over that range (`likely`)."""
 
     low: int
     likely: int
@@ -33,11 +29,8 @@ class MorePairs(NamedTuple):
 
 
 def power(effect: float, pairs: int, *, alpha: float = ALPHA) -> float:
-    """How often the t interval of so many pairs excludes 0, on either side.
-
-    Args:
-        effect: the true difference over the standard deviation of the paired differences.
-        alpha: one minus the interval's confidence.
+    """How often the t interval of so many pairs, at a confidence of 1 - alpha, excludes 0, on
+    either side. The effect is the true difference over the standard deviation of the paired ones.
     """
     from scipy.special import nctdtr
 
@@ -50,26 +43,13 @@ def power(effect: float, pairs: int, *, alpha: float = ALPHA) -> float:
 def pairs_needed(effect: float, *, alpha: float = ALPHA) -> int:
     """The fewest pairs that find an effect (above 0) with a power of 80 %, arguments as in `power`;
     at most 10,000."""
-    low, high = 1, 2
-    while high < MOST_PAIRS and power(effect, high, alpha=alpha) < POWER:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        is_enough = power(effect, middle, alpha=alpha) >= POWER
-        low, high = (low, middle) if is_enough else (middle, high)
-    return min(high, MOST_PAIRS)
+    pairs = range(2, MOST_PAIRS)
+    return pairs[0] + bisect_left(pairs, POWER, key=lambda n: power(effect, n, alpha=alpha))
 
 
 def detectable(spread: float, pairs: int, alpha: float = ALPHA) -> float:
-    """The smallest difference that so many pairs find with a power of 80 %.
-
-    Args:
-        spread: standard deviation of the paired differences, in any unit.
-        pairs: at least 2.
-
-    Returns:
-        In the unit of the spread.
-    """
+    """The smallest difference that so many pairs, at least 2, find with a power of 80 %, in the
+    unit of their spread, the standard deviation of the paired differences."""
     low, high = 0.0, 100.0
     for _ in range(60):
         middle = (low + high) / 2
@@ -89,21 +69,23 @@ def more_pairs(pairs: Pairs, smallest: float, alpha: float = ALPHA) -> MorePairs
     deviations from that difference, over chi-square with as many degrees of freedom as pairs.
 
     Args:
-        pairs: at least four, which do not all differ by the same.
+        pairs: at least four; where all differ by the same, one more shows a spread.
         smallest: above 0, in the metric's column.
     """
     from scipy.special import chdtri
 
     values = np.asarray(pairs.differences, float)
+    if is_constant(values):
+        return MorePairs(1, 1, 1)
     aim = math.copysign(smallest, values.mean())
     about = float(((values - aim) ** 2).sum())
     chances = np.concatenate([(np.arange(SPREADS) + 0.5) / SPREADS, [0.975, 0.025]])
     found = _found(pairs, aim, about / chdtri(len(values), chances), alpha)
-    likely, *ends = (
+    counts = [
         int(CANDIDATES[np.argmax(share >= POWER)]) if share.max() >= POWER else MOST_PAIRS
         for share in (found[:, :SPREADS].mean(axis=1), found[:, -2], found[:, -1])
-    )
-    return MorePairs(min(*ends, likely), likely, max(*ends, likely))
+    ]
+    return MorePairs(min(counts), counts[0], max(counts))
 
 
 def _found(pairs: Pairs, aim: float, variances: np.ndarray, alpha: float) -> np.ndarray:

@@ -1,10 +1,10 @@
 """The decision rule for one contrast: looks as pairs come in, and a planned analysis at the end.
 
 Where a number of pairs was fixed beforehand the error is split: the confidence sequence decides at
-a tenth of the level at every look, the t test of the planned pairs at 0.95 of it. By addition the
-two may err at 1.05 times the level; simulated they err less than the level, for the sequence rarely
-uses up its share and often errs where the t test does (`bench.error_rates`). Where no number was
-fixed, the sequence has the whole level.
+a tenth of the level at every look, also at pairs that were added, the t test of the planned pairs
+at 0.95 of it. By addition the two may err at 1.05 times the level; simulated they err less than the
+level, for the sequence rarely uses up its share and often errs where the t test does
+(`bench.error_rates`). Where no number was fixed, the sequence has the whole level.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from tl_engine.analysis.interval import (
     LEAST_PAIRS,
     Interval,
     Sample,
+    is_strong,
+    prior_variance,
     sample_of,
+    sequence_limit,
+    sequence_p,
+    skewness_of,
     t_limit,
     t_p,
 )
-from tl_engine.analysis.sequence import prior_variance, sequence_limit, sequence_p
-from tl_engine.analysis.skew import is_strong, skewness_of
 
 LOOKS, END = 0.1, 0.95
 """Shares of the level: of all looks together, and of the planned analysis."""
@@ -49,10 +52,9 @@ class Pairs(NamedTuple):
         differences: (n,) gain of the first arm over the second: every distinct pair that is in, in
             the order in which they were computed.
         first, second: what the arms are called.
-        planned: pairs that were fixed before the first was seen, which tunes the sequence; 0 where
-            nobody fixed a number.
+        planned: pairs that were fixed before the first was seen; 0 where nobody fixed a number.
         planned_differences: (planned,) those of the planned pairs, where all of them are in and
-            none was computed before the question was fixed; they enable the planned analysis.
+            none was computed before the question was fixed.
     """
 
     differences: np.ndarray
@@ -68,13 +70,8 @@ class Pairs(NamedTuple):
 
 
 class Analysis(NamedTuple):
-    """One way in which the rule may decide.
-
-    Attributes:
-        values: (n,) the differences that it looks at.
-        share: of the level that it decides at.
-        variance: of the sequence's prior; None for the planned analysis.
-    """
+    """One way in which the rule may decide: by the differences (n,) that it looks at, at its share
+    of the level, with the variance of the sequence's prior; None for the planned analysis."""
 
     values: np.ndarray
     sample: Sample
@@ -97,18 +94,15 @@ class Analysis(NamedTuple):
 
     def interval(self, alpha: float) -> Interval:
         """It leaves out 0 exactly where p is under `alpha`."""
-        return self.sample.interval(self.limit(len(self.values), alpha))
+        pairs, level = len(self.values), self.share * alpha
+        if self.variance is None:
+            return self.sample.interval(t_limit(pairs, level))
+        return self.sample.interval(sequence_limit(pairs, level, self.variance))
 
     def equivalence_interval(self, alpha: float) -> Interval:
         """What must lie within the margin for two arms to be equivalent: as two one-sided tests do,
         the planned analysis spends the level on each side (Schuirmann 1987)."""
         return self.interval(2 * alpha if self.variance is None else alpha)
-
-    def limit(self, pairs: int, alpha: float) -> float:
-        """Half the interval of so many pairs, in standard errors."""
-        if self.variance is None:
-            return t_limit(pairs, self.share * alpha)
-        return sequence_limit(pairs, self.share * alpha, self.variance)
 
     def allowing_for_skew(self) -> Analysis:
         """The same with the skewness allowed for, strong or not."""
@@ -118,9 +112,8 @@ class Analysis(NamedTuple):
 
 def analyses(pairs: Pairs) -> list[Analysis]:
     """Those that the rule may make now, the one that knows most pairs first; none of under four."""
-    made = []
-    if len(pairs.differences) >= LEAST_PAIRS:
-        values = np.asarray(pairs.differences, float)
+    made, values = [], np.asarray(pairs.differences, float)
+    if len(values) >= LEAST_PAIRS:
         share = LOOKS if pairs.has_end else 1.0
         made.append(Analysis(values, _sample(values), share, variance_of(pairs)))
     if pairs.has_end and pairs.planned_differences is not None:
@@ -130,24 +123,22 @@ def analyses(pairs: Pairs) -> list[Analysis]:
                 f"{pairs.planned} pairs were planned, and {len(values)} differences are given as "
                 "those of the planned pairs: give all of them, or None."
             )
-        is_all = bool(made) and np.array_equal(values, made[0].values)
-        planned = Analysis(values, made[0].sample if is_all else _sample(values), END, None)
+        planned = Analysis(values, _sample(values), END, None)
         made.insert(0 if len(values) >= len(pairs.differences) else 1, planned)
     return made
 
 
 def p_value(pairs: Pairs) -> float:
     """The p of no difference of the whole rule, valid however often one looks: the smallest of its
-    analyses, each over its share of the level. NaN under 4 pairs; 1 where all pairs differ by the
-    same, which leaves their spread unknown."""
-    return min((one.p for one in analyses(pairs)), default=float("nan"))
+    analyses. NaN under 4 pairs; 1 where all pairs differ by the same."""
+    return min((analysis.p for analysis in analyses(pairs)), default=float("nan"))
 
 
 def variance_of(pairs: Pairs) -> float:
     """Of the sequence's prior: chosen from the planned number, never from the data."""
-    if not pairs.has_end:
-        return prior_variance(max(pairs.planned, LEAST_PAIRS) if pairs.planned else 0)
-    return prior_variance(pairs.planned, LOOKS * ALPHA)
+    if pairs.has_end:
+        return prior_variance(pairs.planned, LOOKS * ALPHA)
+    return prior_variance(LEAST_PAIRS if pairs.planned else 0)
 
 
 def _sample(values: np.ndarray) -> Sample:

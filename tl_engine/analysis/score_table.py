@@ -1,9 +1,11 @@
-"""Final and best scores of runs, with what their counts allow."""
+"""Scores of runs: final and best ones, those of pairs, and the best that one may expect of k runs
+(Dodge et al. 2019, "Show Your Work")."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +19,17 @@ SCORE_COLUMNS = (
 )
 
 
-def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927).
+class Expected(NamedTuple):
+    """What an arm (study, name) may be expected to give within a time: the highest final score, as
+    a share, of the runs that fit into it, at most as many as the arm has."""
+
+    key: tuple[str, str]
+    runs: int
+    value: float
+
+
+def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+    """Wilson's 95 % score interval of a share (Wilson 1927).
 
     Raises:
         ValueError: unless 0 <= correct <= total and total >= 1.
@@ -27,7 +38,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
     if not 0 <= correct <= total or total < 1:
         raise ValueError(f"Right must be 0 to {total} of at least one image, got {correct}.")
-    z, share = float(ndtri((1 + confidence) / 2)), correct / total
+    z, share = float(ndtri((1 + 0.95) / 2)), correct / total
     middle = share + z**2 / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
     low, high = (float((middle + side * half) / (1 + z**2 / total)) for side in (-1, 1))
@@ -35,12 +46,8 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
 
 def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> pd.DataFrame:
-    """One row per run with SCORE_COLUMNS; a score that was not measured is NaN.
-
-    Args:
-        history: one row per epoch.
-        validation_images: how many images each run's validation accuracy counts.
-    """
+    """One row per run with SCORE_COLUMNS, given its history, a row per epoch, and how many images
+    its validation accuracy counts; a score that was not measured is NaN."""
     if history.empty:
         return pd.DataFrame(columns=list(SCORE_COLUMNS))
     ordered = history.sort_values("epoch", kind="stable")
@@ -50,14 +57,18 @@ def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> 
     is_best = ordered["val_accuracy"] == ordered["run"].map(best)
     totals = pd.Series([validation_images[str(run)] for run in runs], runs)
     correct = (last["val_accuracy"].astype(float) * totals).round()
-    intervals = [_interval(*counts) for counts in zip(correct, totals, strict=True)]
+    bounds = [
+        (math.nan, math.nan) if math.isnan(right) else wilson_interval(int(right), total)
+        for right, total in zip(correct, totals, strict=True)
+    ]
+    low, high = np.transpose(bounds)
     table = last.assign(
         final=last["val_accuracy"],
         final_loss=last["val_loss"],
         correct=correct,
         total=totals,
-        low=[low for low, _ in intervals],
-        high=[high for _, high in intervals],
+        low=low,
+        high=high,
         best=best,
         best_epoch=ordered[is_best].groupby("run")["epoch"].min(),
         train_accuracy=last["accuracy"],
@@ -65,10 +76,6 @@ def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> 
         cold_seconds=grouped["cold_seconds"].sum(),
     )
     return table.reset_index()[list(SCORE_COLUMNS)]
-
-
-def _interval(correct: float, total: int) -> tuple[float, float]:
-    return (math.nan, math.nan) if math.isnan(correct) else wilson_interval(int(correct), total)
 
 
 def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
@@ -89,11 +96,7 @@ def arm_summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def finals_of(table: pd.DataFrame, metric: Metric = ACCURACY) -> dict[tuple[str, str], pd.Series]:
-    """By (study, arm), the final scores by seed that are known.
-
-    Args:
-        table: rows of `score_table`.
-    """
+    """By (study, arm), the final scores by seed that rows of `score_table` have."""
     scored = table.dropna(subset=metric.final).sort_values("seed")
     return {
         (str(study), str(arm)): rows.set_index("seed")[metric.final].astype(float)
@@ -102,15 +105,8 @@ def finals_of(table: pd.DataFrame, metric: Metric = ACCURACY) -> dict[tuple[str,
 
 
 def pairs_of(first: pd.Series, second: pd.Series, metric: Metric = ACCURACY) -> pd.DataFrame:
-    """Two arms' final scores, a row per seed that both have, in order of the seeds.
-
-    Args:
-        first, second: scores by seed, as `finals_of` returns them.
-
-    Returns:
-        Columns seed, first, second, in the metric's column; and gain, by which the first is
-        better.
-    """
+    """Two arms' final scores of `finals_of` in a `pairs_frame`, a row per seed that both have, in
+    order of the seeds."""
     seeds, at_first, at_second = np.intersect1d(first.index, second.index, return_indices=True)
     return pairs_frame(seeds, first.to_numpy()[at_first], second.to_numpy()[at_second], metric)
 
@@ -118,6 +114,39 @@ def pairs_of(first: pd.Series, second: pd.Series, metric: Metric = ACCURACY) -> 
 def pairs_frame(
     seeds: Sequence[int] | np.ndarray, first: np.ndarray, second: np.ndarray, metric: Metric
 ) -> pd.DataFrame:
-    """A row per seed: seed, first, second (scores), gain (by which the first is better)."""
+    """A row per seed: seed, first, second (in the metric's column), and gain, by which the first is
+    better."""
     gain = metric.sign * (first - second)
     return pd.DataFrame({"seed": seeds, "first": first, "second": second, "gain": gain})
+
+
+def expected_best(values: pd.Series | np.ndarray) -> np.ndarray:
+    """(n,) expected highest of k = 1 to n values drawn with replacement from n, none NaN (Dodge et
+    al. 2019, section 3.2): the sum of each value times the chance that it is the highest."""
+    ranked = np.sort(np.asarray(values, float))
+    at_most = np.arange(len(ranked) + 1) / len(ranked)
+    draws = np.arange(1, len(ranked) + 1)[:, None]
+    return np.diff(at_most**draws, axis=1) @ ranked
+
+
+def budget_curve(table: pd.DataFrame) -> pd.DataFrame:
+    """The expected best of each arm against the time that so many runs take one after another:
+    columns study, arm, runs (k), seconds (k times the arm's mean cold seconds per run) and value
+    (the expected best of k), of those finished runs in a `score_table` that have a score and a
+    time."""
+    rows = []
+    complete = table.dropna(subset=["final", "cold_seconds"])
+    for (study, arm), of_arm in complete.groupby(["study", "arm"], sort=False):
+        seconds, best = of_arm["cold_seconds"].mean(), expected_best(of_arm["final"])
+        rows += [(study, arm, k, k * seconds, value) for k, value in enumerate(best, start=1)]
+    return pd.DataFrame(rows, columns=["study", "arm", "runs", "seconds", "value"])
+
+
+def best_within(curve: pd.DataFrame, seconds: float) -> list[Expected]:
+    """What each arm of a `budget_curve` may be expected to give within so many seconds, the best
+    first; arms of which no run fits are left out."""
+    fitting = curve[curve["seconds"] <= seconds]
+    last = fitting.groupby(["study", "arm"], sort=False).tail(1)
+    rows = last[["study", "arm", "runs", "value"]].to_numpy(object)
+    found = [Expected((study, arm), int(runs), float(value)) for study, arm, runs, value in rows]
+    return sorted(found, key=lambda expected: -expected.value)

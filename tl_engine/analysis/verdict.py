@@ -1,15 +1,14 @@
 """What the paired runs of two arms allow one to say: one of a few sentences, and no others.
 
-The unit is the difference of two arms with the same seeds, pair by pair. Where a number of pairs
-was fixed beforehand, the planned analysis of them is a paired t interval; at every look before, and
-of pairs that were added, it is a confidence sequence. Both share one error rate (`analysis.rule`).
-Of several contrasts each is decided at the alpha that Holm's procedure leaves it
-(`analysis.family`).
+The unit is the difference of two arms with the same seeds, pair by pair; `analysis.rule` says how
+they are analysed. Of several contrasts each is decided at the alpha that Holm's procedure leaves
+it, so that with no difference anywhere the chance of any claim stays 5 % (Holm 1979).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ import numpy as np
 
 from tl_engine.analysis.interval import ALPHA, SAME, Interval, is_constant
 from tl_engine.analysis.power import MOST_PAIRS, MorePairs, more_pairs
-from tl_engine.analysis.rule import Analysis, Pairs, Procedure, analyses
+from tl_engine.analysis.rule import Analysis, Pairs, Procedure, analyses, p_value
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import counted
 
@@ -43,16 +42,14 @@ class Verdict(NamedTuple):
     Attributes:
         difference: mean gain of the first arm over the second in the pairs that decided; NaN
             without a pair.
-        interval: None for a look.
+        interval, procedure, allowing_for_skew (the interval were the differences skewed): None for
+            a look.
         pairs: that decided: all that are in, or the planned ones where they alone decide.
         won, lost: of those, in which the first arm was ahead, and behind.
         p: raw, of no difference, of the whole rule. NaN for a look.
-        alpha: type I error rate: how often such a verdict names a better arm where there is no
-            difference.
+        alpha: how often such a verdict names a better arm where there is no difference.
         more_pairs: how many more would find the smallest difference that matters with a power of
             80 %; None unless the outcome is open.
-        procedure: what decided; None for a look.
-        allowing_for_skew: the interval were the differences skewed; None for a look.
         reason: what a reader may want to know of how sure this is; empty for nothing.
     """
 
@@ -83,15 +80,11 @@ def decide(
     possible = analyses(pairs)
     if not possible:
         return _look(np.asarray(pairs.differences, float))
-    outcomes = [_outcome(one, smallest, alpha) for one in possible]
+    outcomes = [_outcome(analysis, smallest, alpha) for analysis in possible]
     # A claim stands, whichever analysis makes it; then equivalence; then what knows most pairs.
-    ranks = [2 if one in CLAIMS else int(one is Outcome.EQUIVALENT) for one in outcomes]
+    ranks = [2 if outcome in CLAIMS else outcome is Outcome.EQUIVALENT for outcome in outcomes]
     chosen = ranks.index(max(ranks))
     analysis, outcome = possible[chosen], outcomes[chosen]
-    more = None
-    if outcome is Outcome.OPEN:
-        has_spread = not is_constant(np.asarray(pairs.differences, float))
-        more = more_pairs(pairs, smallest, alpha) if has_spread else MorePairs(1, 1, 1)
     verdict = Verdict(
         outcome=outcome,
         sentence="",
@@ -100,15 +93,46 @@ def decide(
         pairs=len(analysis.values),
         won=int((analysis.values > 0).sum()),
         lost=int((analysis.values < 0).sum()),
-        p=min(one.p for one in possible),
+        p=min(each.p for each in possible),
         alpha=alpha,
-        more_pairs=more,
+        more_pairs=more_pairs(pairs, smallest, alpha) if outcome is Outcome.OPEN else None,
         procedure=analysis.procedure,
         allowing_for_skew=analysis.allowing_for_skew().interval(alpha),
     )
     return verdict._replace(
         reason=_reason(verdict, pairs, metric), sentence=_sentence(verdict, pairs, smallest, metric)
     )
+
+
+def decide_all(
+    family: Sequence[Pairs], smallest: float, *, metric: Metric = ACCURACY, others: int = 0
+) -> list[Verdict]:
+    """The verdicts of several contrasts, and none of `others` of the same family, by Holm's
+    procedure: the smallest p is held against 5 % over the number of contrasts, the next against 5 %
+    over one less, until one is not small enough; that one and the rest are decided at its alpha.
+    Contrasts of too few pairs are looks, and do not count."""
+    p_values = [p_value(pairs) for pairs in family]
+    order = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
+    alphas, left, is_over = {}, len(order) + others, False
+    for p, place in order:
+        alphas[place] = ALPHA / left
+        is_over = is_over or p > alphas[place]
+        left = left if is_over else left - 1
+    return [
+        decide(pairs, smallest, metric=metric, alpha=alphas.get(place, ALPHA))
+        for place, pairs in enumerate(family)
+    ]
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Adjusted p (n,) of a family (Holm 1979); a NaN is no member of it and stays NaN."""
+    values = np.asarray(p, float)
+    members = np.flatnonzero(~np.isnan(values))
+    order = members[np.argsort(values[members], kind="stable")]
+    adjusted = np.full(len(values), np.nan)
+    stepped = values[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return adjusted
 
 
 def _look(values: np.ndarray) -> Verdict:
@@ -132,18 +156,16 @@ def _outcome(analysis: Analysis, smallest: float, alpha: float) -> Outcome:
 
 
 def _reason(verdict: Verdict, pairs: Pairs, metric: Metric) -> str:
-    """How sure the sentence is: what an open question's number of pairs depends on, and what skewed
-    differences would change."""
-    sentences = []
+    """What an open question's number of pairs depends on, and what skewed differences would
+    change."""
+    sentences, careful = [], verdict.allowing_for_skew
     if verdict.more_pairs:
         sentences.append(
             f"The number of pairs changes as they come in: {len(pairs.differences)} pairs estimate "
             "the spread roughly, hence the range, and an interval that may be looked at at any "
             "time is wider, so that looking early costs pairs."
         )
-    is_skewed = verdict.procedure in (Procedure.PLANNED_SKEWED, Procedure.SEQUENCE_SKEWED)
-    careful = verdict.allowing_for_skew
-    if is_skewed:
+    if verdict.procedure in (Procedure.PLANNED_SKEWED, Procedure.SEQUENCE_SKEWED):
         sentences.append(
             "The differences are strongly skewed, and the interval allows for it (Hall)."
         )
@@ -158,13 +180,13 @@ def _reason(verdict: Verdict, pairs: Pairs, metric: Metric) -> str:
 
 def _sentence(verdict: Verdict, pairs: Pairs, smallest: float, metric: Metric) -> str:
     ahead, behind, difference, won = pairs.first, pairs.second, verdict.difference, verdict.won
-    interval = verdict.interval or Interval(-math.inf, math.inf)
+    low, high = verdict.interval or (-math.inf, math.inf)
     if verdict.outcome in CLAIMS and difference < 0:
         ahead, behind, difference, won = behind, ahead, -difference, verdict.lost
-        interval = Interval(-interval.high, -interval.low)
+        low, high = -high, -low
     matters, by = metric.amount(smallest), f"{metric.gain(difference)} {metric.unit}"
     confidence = f"{100 * (1 - verdict.alpha):.3g} %"
-    evidence = f"({confidence} interval {metric.gain(interval.low)} to {metric.gain(interval.high)}"
+    evidence = f"({confidence} interval {metric.gain(low)} to {metric.gain(high)}"
     if verdict.outcome is Outcome.BETTER:
         return (
             f"{ahead} is better than {behind}: {by} {evidence}; ahead in {won} of {verdict.pairs} "

@@ -87,11 +87,8 @@ class Backbone:
     def trainable_parameters(
         self, trainable: str | int, batchnorm: str, head_input: str, classes: int
     ) -> int:
-        """Parameters that train in a phase, the new head's included.
-
-        Args:
-            trainable: "head", "all", or n for the top n blocks.
-        """
+        """Parameters that train in a phase ("head", "all", or n for the top n blocks), the new
+        head's included."""
         blocks = self._blocks(head_input)
         free = blocks[len(blocks) - self._free(trainable, head_input) :]
         head = (self._head_inputs(head_input) + 1) * classes
@@ -111,8 +108,9 @@ class Backbone:
         return 4 * side * side * below.channels
 
     def _free(self, trainable: str | int, head_input: str) -> int:
-        named = {"head": 0, "all": len(self._blocks(head_input))}
-        return named[trainable] if isinstance(trainable, str) else trainable
+        if isinstance(trainable, int):
+            return trainable
+        return len(self._blocks(head_input)) if trainable == "all" else 0
 
     def _head_inputs(self, head_input: str) -> int:
         return self.feature_width if self._blocks(head_input) == self.blocks else IMAGENET_CLASSES
@@ -123,15 +121,14 @@ class Backbone:
         return (*self.blocks, self.top)
 
 
-# ImageNet's mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224, 0.225 for pixels 0..255.
-TORCH: tuple[Triple, Triple] = (
-    (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
-    (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
-)
 NORMALISATIONS: dict[str, tuple[Triple, Triple]] = {
     "none": ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)),
     "symmetric": ((1 / 127.5,) * 3, (-1.0, -1.0, -1.0)),
-    "torch": TORCH,
+    # ImageNet's mean 0.485, 0.456, 0.406 and deviation 0.229, 0.224, 0.225 for pixels 0..255.
+    "torch": (
+        (1 / (255 * 0.229), 1 / (255 * 0.224), 1 / (255 * 0.225)),
+        (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
+    ),
     "caffe": ((1.0, 1.0, 1.0), (-103.939, -116.779, -123.68)),
     "lite": ((1 / 128,) * 3, (-127 / 128,) * 3),
 }
@@ -158,11 +155,7 @@ BACKBONES = {name: _backbone(name, facts) for name, facts in TABLE.items()}
 
 
 def backbone(name: str) -> Backbone:
-    """The backbone of that name.
-
-    Raises:
-        CatalogError: listing the names there are.
-    """
+    """The backbone of that name; raises CatalogError, listing the names there are."""
     if name not in BACKBONES:
         raise CatalogError(f"There is no backbone {name!r}: choose {', '.join(BACKBONES)}.")
     return BACKBONES[name]

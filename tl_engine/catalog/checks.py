@@ -26,18 +26,14 @@ def problems(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _dataset_problems(recipe: Recipe, dataset: Dataset) -> Iterator[Problem]:
-    images = recipe.train_images
+    images, most, title = recipe.train_images, dataset.default_train, dataset.title
     if images is not None and images < dataset.classes:
-        yield Problem(
-            "train_images",
-            f"Training needs at least one image of each of the {dataset.classes} classes "
-            f"of {dataset.title}, got {images}.",
-        )
-    elif images is not None and images > dataset.default_train:
-        yield Problem(
-            "train_images",
-            f"{dataset.title} has {dataset.default_train:,} training images, got {images:,}.",
-        )
+        each = f"each of the {dataset.classes} classes of {title}"
+        right = f"Training needs at least one image of {each}"
+        yield Problem("train_images", f"{right}, got {images}.")
+    elif images is not None and images > most:
+        sentence = f"{title} has {most:,} training images, got {images:,}."
+        yield Problem("train_images", sentence)
 
 
 def _backbone_problems(recipe: Recipe, backbone: Backbone) -> Iterator[Problem]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from tl_engine.errors import CatalogError
 
@@ -61,9 +63,7 @@ class Dataset:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Dataset:
         """Read what `to_dict` wrote; fields of a later version are passed over."""
-        names = {one.name for one in fields(cls)}
-        values = {name: value for name, value in data.items() if name in names}
-        return cls(**{**values, "class_names": tuple(data["class_names"])})
+        return msgspec.convert(data, cls)
 
 
 TABLE = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())
@@ -71,11 +71,7 @@ DATASETS = {name: Dataset.from_dict({"name": name, **facts}) for name, facts in 
 
 
 def dataset(name: str) -> Dataset:
-    """The dataset of that name.
-
-    Raises:
-        CatalogError: listing the names there are.
-    """
+    """The dataset of that name; raises CatalogError, listing the names there are."""
     if name not in DATASETS:
         raise CatalogError(f"There is no dataset {name!r}: choose {', '.join(DATASETS)}.")
     return DATASETS[name]

@@ -59,7 +59,7 @@ class Preset:
     title: str
     description: str
     settings: dict[str, Any]
-    orders: tuple[tuple[Phase, ...], ...]
+    orders: Sequence[tuple[Phase, ...]]
     reverse: bool = False
     pairs: int = 1
     varied: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -71,29 +71,14 @@ class Preset:
             RecipeError: for changes that cannot be trained.
         """
         settings = {**self.settings, **changes}
-        return compose(self.title, settings, self.orders, self.reverse, self.pairs, self.varied)
-
-
-def compose(
-    title: str,
-    settings: dict[str, Any],
-    orders: Sequence[tuple[Phase, ...]],
-    reverse: bool,
-    pairs: int,
-    varied: Mapping[str, tuple[Any, ...]] | None = None,
-) -> Study:
-    """A study whose arms share their settings and differ in their phases, and in what is varied.
-
-    Raises:
-        RecipeError: for anything that cannot be trained.
-    """
-    varied = varied or {}
-    recipes = [
-        Recipe(phases=phases, **{**settings, **dict(zip(varied, chosen, strict=True))})
-        for chosen in product(*varied.values())
-        for phases in orders
-    ]
-    return Study(title, name_arms(with_reversed(recipes) if reverse else recipes), pairs)
+        recipes: Sequence[Recipe] = [
+            Recipe(phases=phases, **{**settings, **dict(zip(self.varied, chosen, strict=True))})
+            for chosen in product(*self.varied.values())
+            for phases in self.orders
+        ]
+        if self.reverse:
+            recipes = with_reversed(recipes)
+        return Study(self.title, name_arms(recipes), self.pairs)
 
 
 PRESETS: dict[str, Preset] = {
@@ -164,11 +149,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset(name: str) -> Preset:
-    """The preset of that name.
-
-    Raises:
-        CatalogError: listing the names there are.
-    """
+    """The preset of that name; raises CatalogError, listing the names there are."""
     if name not in PRESETS:
         raise CatalogError(f"There is no preset {name!r}: choose {', '.join(PRESETS)}.")
     return PRESETS[name]

@@ -6,9 +6,10 @@ line's `--set`, the names of arms and the table in docs/settings.md all follow f
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tl_engine.catalog.glossary import explain
@@ -28,10 +29,8 @@ ARITHMETIC = "Arithmetic"
 """The group of settings that change rounding and speed, and nothing else."""
 
 SWITCH = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
-ALL = ("all", "none")
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 LONGEST_NAME = 100
-LAST_ROW = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +47,13 @@ class Setting:
 
     title: str
     term: str = ""
-    row: int = LAST_ROW
+    row: int = 6
     group: str = ""
     is_varied: bool = False
+
+    def field(self, default: Any) -> Any:
+        """A dataclass field with its default value and this description."""
+        return dataclasses.field(default=default, metadata={"setting": self})
 
     @property
     def help(self) -> str:
@@ -62,19 +65,13 @@ class Setting:
         raise NotImplementedError
 
     def parse(self, text: str) -> Any:
-        """The value that somebody wrote on the command line.
-
-        Raises:
-            ValueError: saying what would be right.
-        """
+        """The value that somebody wrote on the command line; a ValueError says what would be
+        right."""
         return text
 
     def in_name(self, name: str, value: Any) -> str:
-        """The value as part of an arm's name, such as "no augmentation".
-
-        Args:
-            name: of the setting in the recipe.
-        """
+        """The value as part of an arm's name, such as "no augmentation", given the setting's
+        name in the recipe."""
         return str(value)
 
     @property
@@ -151,15 +148,14 @@ class Whole(Setting):
     """A whole number.
 
     Attributes:
-        sentence: what is right, with {least} and {most}.
-        least, most: bounds, both allowed.
+        sentence: what is right, with the largest value as {}; the smallest is 1.
+        most: the largest value.
         step: of the form's field.
         example: a usual value.
         may_be_all: None is allowed too, and means all there are.
     """
 
     sentence: str
-    least: int = 1
     most: int
     step: int
     example: int
@@ -168,13 +164,12 @@ class Whole(Setting):
     def problem(self, value: Any) -> str:
         if value is None and self.may_be_all:
             return ""
-        if is_whole(value) and self.least <= value <= self.most:
+        if is_whole(value) and 1 <= value <= self.most:
             return ""
-        right = self.sentence.format(least=self.least, most=self.most)
-        return f"{right}, got {value!r}."
+        return f"{self.sentence.format(self.most)}, got {value!r}."
 
     def parse(self, text: str) -> int | None:
-        if self.may_be_all and text.lower() in ALL:
+        if self.may_be_all and text.lower() in ("all", "none"):
             return None
         if not WHOLE.fullmatch(text):
             right = f"a whole number such as {self.example}"
@@ -186,12 +181,7 @@ class Whole(Setting):
 
     @property
     def accepts(self) -> str:
-        return f"{self.least:,} to {self.most:,}" + (", all" if self.may_be_all else "")
-
-
-def setting(default: Any, description: Setting) -> Any:
-    """A dataclass field with its default value and its description."""
-    return field(default=default, metadata={"setting": description})
+        return f"1 to {self.most:,}" + (", all" if self.may_be_all else "")
 
 
 def is_whole(value: Any) -> bool:

@@ -7,15 +7,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.interval import Interval
-from tl_engine.charts.colours import NEUTRAL, translucent
-from tl_engine.charts.style import around, figure, hover, say_empty
+from tl_engine.charts.pair_points import add_mean, span
+from tl_engine.charts.style import NEUTRAL, around, figure, hover, say_empty, translucent
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
 
 BAND = "#5B8DB8"
 """Belongs to no arm: the difference of two."""
-TICKS = 12
-"""On the axis of pairs at most."""
 
 
 def confidence_fan(
@@ -29,11 +27,10 @@ def confidence_fan(
     final: Interval | None = None,
     confidence: str = "95 %",
 ) -> go.Figure:
-    """The mean difference against the number of pairs, with its confidence sequence.
+    """The mean difference of two arms against the number of pairs, with its confidence sequence.
 
     Args:
-        fan: as `analysis.fan.confidence_fan` returns it; where its band is infinite none is drawn.
-        first, second: what the arms are called.
+        fan: of `analysis.paired_scores.confidence_fan`; where its band is infinite none is drawn.
         smallest: the smallest difference that matters, in the metric's column: the dashed lines.
         planned: pairs that were planned: the dotted line; 0 where nobody fixed a number.
         words: what the subtitle says of n, split and metric.
@@ -41,24 +38,29 @@ def confidence_fan(
             number alone.
         confidence: of the band, as the verdict's: Holm's procedure raises it.
     """
+    drawn = "no band yet: too few pairs"
+    if np.isfinite(fan["low"].astype(float)).any():
+        drawn = f"band: {confidence}, however often one looks"
+    if final is not None:
+        drawn += "; bar: the verdict's interval"
     made = figure(
         "As pairs come in",
-        f"{markup(first)} minus {markup(second)}<br>{markup(words)}<br>"
-        f"{_explained(fan, final, confidence)}<br>"
+        f"{markup(first)} minus {markup(second)}<br>{markup(words)}<br>{drawn}<br>"
         f"dashed: the ±{metric.amount(smallest)} that matter",
         margin_t=130,
         height=460,
         showlegend=False,
-        uirevision="fan",
     )
     last = max(planned, int(fan["pairs"].max()) if len(fan) else 0)
-    made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tick0=0, dtick=-(-last // TICKS) or 1)
+    step = -(-last // 12) or 1  # at most twelve ticks
+    made.update_xaxes(title="Pairs", range=[1.5, last + 0.5], tick0=0, dtick=step)
     made.update_yaxes(title=f"Mean difference, {metric.unit}", tickformat="+.2~f")
     if fan.empty:
         return say_empty(made, "It is drawn when two pairs have finished in both arms.")
+    matters = metric.scale * smallest
     fan = fan.assign(**{name: metric.scale * fan[name] for name in ("difference", "low", "high")})
     _add_band(made, fan[np.isfinite(fan["low"])])
-    _add_lines(made, metric.scale * smallest, planned)
+    _add_borders(made, matters, planned)
     made.add_scatter(
         x=fan["pairs"],
         y=fan["difference"],
@@ -66,55 +68,28 @@ def confidence_fan(
         line={"color": BAND, "width": 2.5},
         marker={"size": 6},
         customdata=[
-            f"{confidence}: {_span(low, high, metric)}" if np.isfinite(low) else "no interval yet"
+            f"{confidence}: {span(low, high, metric)}" if np.isfinite(low) else "no interval yet"
             for low, high in fan[["low", "high"]].to_numpy(float)
         ],
         hovertemplate=hover(f"%{{x}} pairs: {metric.hover('y')}", "%{customdata}"),
     )
-    bars = metric.scale * np.array([*(final or ()), -smallest, smallest])
+    bar = (metric.scale * final.low, metric.scale * final.high) if final else None
     seen = fan[["difference", "low", "high"]].to_numpy(float).ravel()
-    made.update_yaxes(range=around(np.concatenate([seen, bars]), 0.0))
-    if final is not None:
-        _add_final(made, len(fan) + 1, float(fan["difference"].iloc[-1]), final, metric)
+    made.update_yaxes(range=around(np.array([*seen, *(bar or ()), -matters, matters]), 0.0))
+    if bar:
+        mean = float(fan["difference"].iloc[-1])
+        add_mean(made, len(fan) + 1, mean, bar, 11, ["all planned pairs", span(*bar, metric)])
     return made
 
 
-def _explained(fan: pd.DataFrame, final: Interval | None, confidence: str) -> str:
-    has_band = np.isfinite(fan["low"].astype(float)).any()
-    band = (
-        f"band: {confidence}, however often one looks" if has_band else "no band yet: too few pairs"
-    )
-    return band if final is None else f"{band}; bar: the verdict's interval"
-
-
-def _add_final(made: go.Figure, place: int, mean: float, final: Interval, metric: Metric) -> None:
-    low, high = metric.scale * final.low, metric.scale * final.high
-    made.add_scatter(
-        x=[place],
-        y=[mean],
-        mode="markers",
-        marker={"symbol": "diamond", "size": 11, "color": NEUTRAL},
-        error_y={"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5, "width": 7},
-        hovertemplate=hover("all planned pairs", _span(low, high, metric)),
-    )
-
-
-def _add_lines(made: go.Figure, smallest: float, planned: int) -> None:
+def _add_borders(made: go.Figure, smallest: float, planned: int) -> None:
     """No difference, the smallest that matters on either side, and where the plan ends."""
     for place, dash in ((0.0, "solid"), (smallest, "dash"), (-smallest, "dash")):
         made.add_hline(y=place, line={"color": NEUTRAL, "width": 1.5, "dash": dash})
-    if not planned:
-        return
-    made.add_vline(x=planned, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
-    made.add_annotation(
-        text=f"{planned} planned",
-        x=planned,
-        y=0,
-        yref="paper",
-        xanchor="right",
-        yanchor="bottom",
-        showarrow=False,
-    )
+    if planned:
+        made.add_vline(x=planned, line={"color": NEUTRAL, "width": 1.5, "dash": "dot"})
+        corner = {"y": 0, "yref": "paper", "xanchor": "right", "yanchor": "bottom"}
+        made.add_annotation(text=f"{planned} planned", x=planned, showarrow=False, **corner)
 
 
 def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
@@ -128,7 +103,3 @@ def _add_band(made: go.Figure, fan: pd.DataFrame) -> None:
         fillcolor=translucent(BAND, 0.2),
         hoverinfo="skip",
     )
-
-
-def _span(low: float, high: float, metric: Metric) -> str:
-    return f"{low:+.{metric.digits}f} to {high:+.{metric.digits}f}"

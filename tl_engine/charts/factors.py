@@ -33,88 +33,69 @@ def interaction(frame: pd.DataFrame, factor: str, words: str, facet: str = "") -
         margin_t=154 if facet else 114,
         height=470,
         legend=BELOW,
-        uirevision="factors",
     )
     made.update_yaxes(title="Validation accuracy", tickformat=".1%")
     frame = frame.dropna(subset="value")
     if frame.empty:
         return say_empty(made, NO_RUN)
-    facets: dict[Any, pd.DataFrame] = (
-        dict(iter(frame.groupby("facet", sort=False))) if facet else {"": frame}
-    )
+    facets = (frame if facet else frame.assign(facet="")).groupby("facet", sort=False)
     orders = list(dict.fromkeys(frame["order"]))
     colours = arm_colours(frame["factor"])
-    for place, (level, in_facet) in enumerate(facets.items()):
-        _lay_out(made, place, len(facets), orders)
+    for place, (level, in_facet) in enumerate(facets):
+        axis = str(place + 1) if place else ""
+        made.update_layout({f"xaxis{axis}": _axis(place, len(facets), orders)})
         if facet:
-            _add_name(made, place, f"{facet}: {level}")
+            _add_title(made, axis, f"{facet}: " + str(level))
         for number, (setting, colour) in enumerate(colours.items()):
-            shift = 0.08 * (number - (len(colours) - 1) / 2)
             rows = in_facet[in_facet["factor"] == setting]
             if len(rows):
-                _add_level(made, place, rows, orders, str(setting), colour, number, shift)
-    named: set[str] = set()
-    for trace in made.data:  # each level once, wherever it first has a line
-        trace.showlegend = trace.mode != "markers" and trace.name not in named
-        named |= {trace.name} if trace.showlegend else set()
+                shift = 0.08 * (number - (len(colours) - 1) / 2)
+                look = {"color": colour, "symbol": SYMBOLS[number % len(SYMBOLS)]}
+                _add_level(made, rows, orders, shift, axis, markup(str(setting)), look)
     return made
 
 
-def _axis(place: int) -> str:
-    return "" if place == 0 else str(place + 1)
-
-
-def _lay_out(made: go.Figure, place: int, facets: int, orders: list[str]) -> None:
+def _axis(place: int, facets: int, orders: list[str]) -> dict[str, Any]:
     """The x axis of a facet; all facets share the y axis."""
-    wide = (1 - GAP * (facets - 1)) / facets
-    begin = place * (wide + GAP)
-    made.update_layout(
-        {
-            f"xaxis{_axis(place)}": {
-                "domain": [begin, begin + wide],
-                "tickvals": list(range(len(orders))),
-                "ticktext": [wrapped(order) for order in orders],
-                "tickangle": 0,
-                "range": [-0.4, len(orders) - 0.6],
-                "showgrid": False,
-                "zeroline": False,
-                "automargin": True,
-            }
-        }
-    )
+    width = (1 - GAP * (facets - 1)) / facets
+    begin = place * (width + GAP)
+    return {
+        "domain": [begin, begin + width],
+        "tickvals": list(range(len(orders))),
+        "ticktext": [wrapped(order) for order in orders],
+        "tickangle": 0,
+        "range": [-0.4, len(orders) - 0.6],
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+    }
 
 
-def _add_name(made: go.Figure, place: int, name: str) -> None:
-    made.add_annotation(
-        text=markup(name, 40),
-        xref=f"x{_axis(place)} domain",
-        yref="paper",
-        x=0.5,
-        y=1,
-        yanchor="bottom",
-        showarrow=False,
-    )
+def _add_title(made: go.Figure, axis: str, title: str) -> None:
+    top = {"x": 0.5, "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+    made.add_annotation(text=markup(title, 40), xref=f"x{axis} domain", **top)
 
 
 def _add_level(
     made: go.Figure,
-    place: int,
     rows: pd.DataFrame,
     orders: list[str],
-    level: str,
-    colour: str,
-    number: int,
     shift: float,
+    axis: str,
+    name: str,
+    look: dict[str, str],
 ) -> None:
-    """Draw a level's seeds and the line through its means, a little beside those of others."""
-    name, symbol = markup(level), SYMBOLS[number % len(SYMBOLS)]
+    """Draw a level's seeds and the line through its means, a little beside those of others; it has
+    an entry in the legend where it is drawn first."""
     means = rows.groupby("order")["value"].mean().reindex(orders)
-    shared = {"xaxis": f"x{_axis(place)}", "legendgroup": name}
+    shared = {"xaxis": f"x{axis}", "legendgroup": name}
+    is_first = name not in {trace.name for trace in made.data}
     made.add_scatter(
         x=[orders.index(order) + shift for order in rows["order"]],
         y=rows["value"],
         mode="markers",
-        marker={"color": colour, "size": 5, "opacity": 0.45, "symbol": symbol},
+        marker={**look, "size": 5, "opacity": 0.45},
+        showlegend=False,
         customdata=rows["seed"],
         hovertemplate=hover(f"{name}, pair %{{customdata}}: %{{y:.1%}}"),
         **shared,
@@ -123,9 +104,10 @@ def _add_level(
         x=[at + shift for at in range(len(orders))],
         y=means,
         mode="lines+markers",
-        line={"color": colour, "width": 2.5},
-        marker={"size": 10, "symbol": symbol},
+        line={"color": look["color"], "width": 2.5},
+        marker={"size": 10, "symbol": look["symbol"]},
         name=name,
+        showlegend=is_first,
         customdata=[markup(order) for order in orders],
         hovertemplate=hover(f"{name}, %{{customdata}}", "mean %{y:.1%}"),
         **shared,

@@ -9,15 +9,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.charts.arm_style import NAMED_ARMS, ArmKey, ArmRows, arm_names, arms_in, seeds_of
-from tl_engine.charts.colours import NEUTRAL, translucent
-from tl_engine.charts.style import add_silent_line, figure, hover, say_empty
+from tl_engine.charts.style import NEUTRAL, add_silent_line, figure, hover, say_empty, translucent
 
 LEAST_RANGE = 0.04
 """The axis spans at least four percentage points."""
 MOST_COLUMNS = 6
 """Arms that stand side by side; more lie one above another."""
-ABOVE, ROW, BELOW = 96, 30, 60
-"""Heights in pixels: of the title, of a row, and of the axis below the rows."""
+ROW, BELOW = 30, 60
+"""Heights in pixels: of a row, and of the axis below the rows."""
 LONGEST_TICK = 26
 """Letters of an arm's name beside its points, on each of two lines; the whole name is in the hover
 text."""
@@ -28,33 +27,33 @@ def final_scores(table: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
     joins the points of a pair. The arms stand in columns, many of them lie in rows.
 
     Args:
-        table: as analysis.scores.score_table gives it; runs without a score are left out.
+        table: as `analysis.score_table.score_table` gives it; runs without a score are left out.
         arms: all arms of the page, in their order, for their colours.
     """
     table = table.dropna(subset="final")
     drawn = arms_in(table, arms)
     keys = [arm.key for arm in drawn]
-    made = figure(
-        "After the last epoch",
-        f"validation accuracy, {seeds_of(table)}<br>one point per seed, bar = mean"
-        + _unequal(table["epoch"]),
-        margin_t=ABOVE,
-    )
+    subtitle = f"validation accuracy, {seeds_of(table)}<br>one point per seed, bar = mean"
+    if table["epoch"].nunique() > 1:  # so that nobody compares them
+        epochs = f"{table['epoch'].min()} to {table['epoch'].max()}"
+        subtitle += f"<br>the runs stand at different epochs, {epochs}"
+    made = figure("After the last epoch", subtitle, margin_t=96)
     if table.empty:
         return say_empty(made, "It is drawn when the first run has finished.")
     in_rows = len(drawn) > MOST_COLUMNS
     _lay_out(made, keys, _range(table["final"]), in_rows=in_rows)
     if len(keys) == 2 and keys[0][0] == keys[1][0]:
         _join_pairs(made, table, [arm for _, arm in keys])
+    along, score, half = ("y", "x", 0.3) if in_rows else ("x", "y", 0.2)
+    means = []
     for place, arm in enumerate(drawn):
-        _add_points(made, place, arm, in_rows=in_rows)
-    means = [
-        _mean(place, arm.rows["final"].mean(), arm.colour, in_rows=in_rows)
-        for place, arm in enumerate(drawn)
-        if len(arm.rows) > 1
-    ]
+        _add_points(made, {along: [place] * len(arm.rows), score: arm.rows["final"]}, arm, score)
+        if len(arm.rows) > 1:
+            mean, line = arm.rows["final"].mean(), {"color": arm.colour, "width": 3}
+            places = {f"{along}0": place - half, f"{along}1": place + half}
+            means.append({f"{score}0": mean, f"{score}1": mean, **places, "line": line})
     # All at once: Plotly copies those that are there for each that is added.
-    return made.update_layout(shapes=means)
+    return made.update_layout(shapes=[{"type": "line", **mean} for mean in means])
 
 
 def _lay_out(made: go.Figure, keys: list[ArmKey], scores: list[float], *, in_rows: bool) -> None:
@@ -74,13 +73,6 @@ def _lay_out(made: go.Figure, keys: list[ArmKey], scores: list[float], *, in_row
         made.update_xaxes(arms, title="Arm").update_yaxes(values)
 
 
-def _unequal(epochs: pd.Series) -> str:
-    """A second line where the runs have not come equally far, so that nobody compares them."""
-    if epochs.nunique() < 2:
-        return ""
-    return f"<br>the runs stand at different epochs, {epochs.min()} to {epochs.max()}"
-
-
 def _range(values: pd.Series) -> list[float]:
     """An axis around the points that never blows a tiny difference up to the whole height."""
     margin = max(LEAST_RANGE - (values.max() - values.min()), 0.0) / 2
@@ -88,14 +80,9 @@ def _range(values: pd.Series) -> list[float]:
     return [values.min() - margin - edge, values.max() + margin + edge]
 
 
-def _at(places: Any, scores: Any, *, in_rows: bool) -> dict[str, Any]:
-    return {"x": scores, "y": places} if in_rows else {"x": places, "y": scores}
-
-
-def _add_points(made: go.Figure, place: int, arm: ArmRows, *, in_rows: bool) -> None:
-    score = "x" if in_rows else "y"
+def _add_points(made: go.Figure, places: dict[str, Any], arm: ArmRows, score: str) -> None:
     made.add_scatter(
-        **_at([place] * len(arm.rows), arm.rows["final"], in_rows=in_rows),
+        **places,
         mode="markers",
         marker={"color": translucent(arm.colour, 0.7), "size": 10, "line": {"width": 1.5}},
         marker_line_color=arm.colour,
@@ -110,17 +97,9 @@ def _add_points(made: go.Figure, place: int, arm: ArmRows, *, in_rows: bool) -> 
     )
 
 
-def _mean(place: int, mean: float, colour: str, *, in_rows: bool) -> dict[str, Any]:
-    """A bar at an arm's mean."""
-    places = (place - 0.3, place + 0.3) if in_rows else (place - 0.2, place + 0.2)
-    (x0, x1), (y0, y1) = _at(places, (mean, mean), in_rows=in_rows).values()
-    line = {"color": colour, "width": 3}
-    return {"type": "line", "x0": x0, "x1": x1, "y0": y0, "y1": y1, "line": line}
-
-
 def _join_pairs(made: go.Figure, table: pd.DataFrame, arms: list[str]) -> None:
     for _, pair in table.groupby("seed"):
         if len(pair) == 2:
             places = [arms.index(arm) for arm in pair["arm"]]
-            look = {"color": translucent(NEUTRAL, 0.6), "width": 1.5}
-            add_silent_line(made, places, pair["final"], look)
+            line = {"color": translucent(NEUTRAL, 0.6), "width": 1.5}
+            add_silent_line(made, places, pair["final"], line)

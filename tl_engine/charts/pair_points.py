@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.interval import Interval
 from tl_engine.charts.arm_style import ArmStyle, wrapped
-from tl_engine.charts.colours import NEUTRAL, translucent
-from tl_engine.charts.style import BELOW, NO_PAIR, around, figure, hover, say_empty
+from tl_engine.charts.style import (
+    BELOW,
+    NEUTRAL,
+    NO_PAIR,
+    around,
+    figure,
+    hover,
+    say_empty,
+    translucent,
+)
 from tl_engine.metric import ACCURACY, Metric
 from tl_engine.text import markup
-
-SLOPES, DIFFERENCES = (0.0, 0.56), (0.68, 1.0)
-"""The parts of the width that the two halves take."""
-SPREAD = 0.12
-"""How far dots of differences stand to the sides, so that few lie on another."""
 
 
 def paired_slopes(
@@ -42,75 +48,56 @@ def paired_slopes(
         words: what the subtitle says of n, split and metric.
         confidence: of the interval.
     """
+    bar, drawn = None, "diamond: mean difference"
+    if interval is not None:
+        drawn += f"; bar: {confidence} interval"
+        if np.isfinite(interval.low):
+            bar = metric.scale * interval.low, metric.scale * interval.high
+        else:
+            drawn += ", infinite yet"
     made = figure(
         "Pair by pair",
-        f"{first.name} minus {second.name}<br>"
-        f"{markup(words)}<br>{_explained(interval, confidence)}<br>"
+        f"{first.name} minus {second.name}<br>{markup(words)}<br>{drawn}<br>"
         f"grey: less than the {metric.amount(smallest)} that matter",
         margin_t=130,
         height=490,
         legend=BELOW,
-        uirevision="pairs",
     )
     if pairs.empty:
         return say_empty(made, NO_PAIR)
-    _lay_out(made, (first, second), metric)
-    points = metric.scale * pairs["gain"]
-    for side, ahead in ((first, points > 0), (second, points < 0), (None, points == 0)):
-        if ahead.any():
-            _add_slopes(made, pairs[ahead], points[ahead], side, metric)
-            _add_dots(made, pairs[ahead], points[ahead], side, metric)
-    _add_mean(made, float(points.mean()), interval, metric, confidence)
-    _add_margins(made, metric.scale * smallest)
-    _fit(made, pairs, points, interval, smallest, metric)
+    points, matters = metric.scale * pairs["gain"], metric.scale * smallest
+    _lay_out(made, [wrapped(side.title) for side in (first, second)], metric)
+    # Of equal values Plotly would make an axis from -1 to 1.
+    scores = pairs[["first", "second"]].to_numpy(float).ravel()
+    made.layout.yaxis.range = around(scores, 8 * smallest)
+    made.layout.yaxis2.range = around(np.array([*points, *(bar or ()), -matters, matters]), 0.0)
+    for name, colour, chosen in (
+        (f"{first.name} ahead", first.colour, points > 0),
+        (f"{second.name} ahead", second.colour, points < 0),
+        ("level", NEUTRAL, points == 0),
+    ):
+        if chosen.any():
+            _add_pairs(made, pairs[chosen].assign(points=points[chosen]), name, colour, metric)
+    mean = float(points.mean())
+    shown = [f"mean {mean:+.{metric.digits}f} {metric.unit}"]
+    if bar:
+        shown.append(f"{confidence} interval {span(*bar, metric)}")
+    add_mean(made, 1, mean, bar, 12, shown, xaxis="x2", yaxis="y2", showlegend=False)
+    beside = {"xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1}
+    band = {"fillcolor": NEUTRAL, "opacity": 0.18, "line": {"width": 0}, "layer": "below"}
+    made.add_shape(type="rect", y0=-matters, y1=matters, **beside, **band)
+    made.add_shape(type="line", y0=0, y1=0, **beside, line={"color": NEUTRAL, "width": 1.5})
     return made
 
 
-def _fit(
-    made: go.Figure,
-    pairs: pd.DataFrame,
-    points: pd.Series,
-    interval: Interval | None,
-    smallest: float,
-    metric: Metric,
-) -> None:
-    """Axes round what is drawn: of equal values Plotly would make one from -1 to 1."""
-    scores = pairs[["first", "second"]].to_numpy(float).ravel()
-    made.layout.yaxis.range = around(scores, 8 * smallest)
-    bars = [*interval] if interval is not None and np.isfinite(interval.low) else []
-    beside = metric.scale * np.array([*bars, -smallest, smallest])
-    made.layout.yaxis2.range = around(np.array([*points, *beside]), 0.0)
-
-
-def _explained(interval: Interval | None, confidence: str) -> str:
-    if interval is None:
-        return "diamond: mean difference"
-    bar = f"{confidence} interval" + ("" if np.isfinite(interval.low) else ", infinite yet")
-    return f"diamond: mean difference; bar: {bar}"
-
-
-def _lay_out(made: go.Figure, sides: tuple[ArmStyle, ArmStyle], metric: Metric) -> None:
+def _lay_out(made: go.Figure, names: list[str], metric: Metric) -> None:
+    axis = {"tickvals": [0, 1], "showgrid": False, "fixedrange": True}
+    slopes = {"domain": (0.0, 0.56), "ticktext": names, "tickangle": 0, "range": [-0.25, 1.25]}
+    differences = {"domain": (0.68, 1.0), "ticktext": ["pairs", "mean"], "range": [-0.5, 1.5]}
     made.update_layout(
-        xaxis={
-            "domain": SLOPES,
-            "tickvals": [0, 1],
-            "ticktext": [wrapped(side.title) for side in sides],
-            "tickangle": 0,
-            "range": [-0.25, 1.25],
-            "showgrid": False,
-            "fixedrange": True,
-        },
+        xaxis={**axis, **slopes},
         yaxis={"title": metric.title, "tickformat": metric.tick},
-        xaxis2={
-            "domain": DIFFERENCES,
-            "anchor": "y2",
-            "tickvals": [0, 1],
-            "ticktext": ["pairs", "mean"],
-            "range": [-0.5, 1.5],
-            "showgrid": False,
-            "zeroline": False,
-            "fixedrange": True,
-        },
+        xaxis2={**axis, **differences, "anchor": "y2", "zeroline": False},
         yaxis2={
             "anchor": "x2",
             "side": "right",
@@ -123,75 +110,66 @@ def _lay_out(made: go.Figure, sides: tuple[ArmStyle, ArmStyle], metric: Metric) 
     )
 
 
-def _add_slopes(
-    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None, metric: Metric
+def _add_pairs(
+    made: go.Figure, pairs: pd.DataFrame, name: str, colour: str, metric: Metric
 ) -> None:
-    """The slopes of the pairs in which a side is ahead, None for ties, as one broken line."""
-    scores = pairs[["first", "second"]].to_numpy(float)
-    rows = pairs[["seed", "first", "second"]].assign(points=points).to_numpy(float)
+    """The slopes of pairs in which the same arm is ahead as one broken line, and a dot for the
+    difference (column points) of each."""
+    rows = pairs[["seed", "first", "second", "points"]].to_numpy(float)
+    seeds, gap = rows[:, 0], np.full(len(rows), np.nan)
     made.add_scatter(
-        x=np.tile([0.0, 1.0, np.nan], len(pairs)),
-        y=np.column_stack([scores, np.full(len(pairs), np.nan)]).ravel(),
+        x=np.tile([0.0, 1.0, np.nan], len(rows)),
+        y=np.column_stack([rows[:, 1:3], gap]).ravel(),
         mode="lines+markers",
-        line={"color": _colour(side), "width": 1.8},
+        line={"color": colour, "width": 1.8},
         marker={"size": 6},
         opacity=0.9,
-        name=f"{side.name} ahead ({len(pairs)})" if side else f"level ({len(pairs)})",
+        name=f"{name} ({len(rows)})",
         customdata=np.repeat(rows, 3, axis=0),
         hovertemplate=hover(
             f"pair %{{customdata[0]}}: %{{customdata[1]:{metric.tick}}} and "
             f"%{{customdata[2]:{metric.tick}}}, difference {metric.hover('customdata[3]')}"
         ),
     )
-
-
-def _add_dots(
-    made: go.Figure, pairs: pd.DataFrame, points: pd.Series, side: ArmStyle | None, metric: Metric
-) -> None:
-    seeds = pairs["seed"].to_numpy(float)
     made.add_scatter(
-        x=SPREAD * (seeds % 3 - 1),
-        y=points,
+        x=0.12 * (seeds % 3 - 1),  # to the sides, so that few lie on another
+        y=pairs["points"],
         xaxis="x2",
         yaxis="y2",
         mode="markers",
-        marker={"color": translucent(_colour(side), 0.7), "size": 8},
+        marker={"color": translucent(colour, 0.7), "size": 8},
         showlegend=False,
         customdata=seeds,
         hovertemplate=hover(f"pair %{{customdata}}: {metric.hover('y')}"),
     )
 
 
-def _add_mean(
-    made: go.Figure, mean: float, interval: Interval | None, metric: Metric, confidence: str
+def add_mean(
+    made: go.Figure,
+    place: int,
+    mean: float,
+    bar: tuple[float, float] | None,
+    size: int,
+    words: Sequence[str],
+    **more: Any,
 ) -> None:
-    words = [f"mean {mean:+.{metric.digits}f} {metric.unit}"]
+    """A diamond at a mean difference, with its interval where there is one."""
     error = None
-    if interval is not None and np.isfinite(interval.low):
-        low, high = metric.scale * interval.low, metric.scale * interval.high
-        error = {"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5, "width": 8}
-        span = f"{low:+.{metric.digits}f} to {high:+.{metric.digits}f}"
-        words.append(f"{confidence} interval {span}")
+    if bar:
+        low, high = bar
+        error = {"array": [high - mean], "arrayminus": [mean - low], "thickness": 2.5}
+        error["width"] = size - 4
     made.add_scatter(
-        x=[1],
+        x=[place],
         y=[mean],
-        xaxis="x2",
-        yaxis="y2",
         mode="markers",
-        marker={"symbol": "diamond", "size": 12, "color": NEUTRAL},
+        marker={"symbol": "diamond", "size": size, "color": NEUTRAL},
         error_y=error,
-        showlegend=False,
         hovertemplate=hover(*words),
+        **more,
     )
 
 
-def _add_margins(made: go.Figure, smallest: float) -> None:
-    """What does not matter as a band around a line at 0."""
-    beside = {"xref": "x2 domain", "yref": "y2", "x0": 0, "x1": 1}
-    band = {"fillcolor": NEUTRAL, "opacity": 0.18, "line": {"width": 0}, "layer": "below"}
-    made.add_shape(type="rect", y0=-smallest, y1=smallest, **beside, **band)
-    made.add_shape(type="line", y0=0, y1=0, **beside, line={"color": NEUTRAL, "width": 1.5})
-
-
-def _colour(side: ArmStyle | None) -> str:
-    return side.colour if side else NEUTRAL
+def span(low: float, high: float, metric: Metric) -> str:
+    """An interval in the metric's unit, in words."""
+    return f"{low:+.{metric.digits}f} to {high:+.{metric.digits}f}"

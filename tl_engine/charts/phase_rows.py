@@ -10,16 +10,22 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.charts.arm_style import ArmRows, wrapped
-from tl_engine.charts.colours import ARMS, NEUTRAL, ON_PHASE, phase_colour, translucent
-from tl_engine.charts.phases import fitting, layers, rate
-from tl_engine.charts.style import hover
+from tl_engine.charts.style import (
+    ARMS,
+    NEUTRAL,
+    ON_PHASE,
+    fitting,
+    hover,
+    layers,
+    phase_colour,
+    rate,
+    translucent,
+)
 
 ROW, CURVES = 30, 280
 """Height in pixels of a row of phases, and of the curves above the rows."""
 LONGEST_ROW_NAME = 26
 """In letters, on each of two lines; the whole name is in the legend."""
-NARROWEST = 480
-"""Width in pixels that the curves have at least, by which a phase's words are chosen."""
 
 
 class Segment(NamedTuple):
@@ -34,38 +40,10 @@ class Segment(NamedTuple):
 Phases = tuple[Segment, ...]
 
 
-def _phases(epochs: pd.DataFrame, x: str) -> Phases:
-    """An arm's phases so far.
-
-    A switch is where the seeds that have got to the arm's latest phase switched, on average; a
-    seed that is still in an earlier phase has no switch to count.
-
-    Args:
-        epochs: the arm's history, as `analysis.curve_means.with_axes` returns it.
-        x: one of AXES there.
-    """
-    ends = epochs.groupby(["run", "phase"])[f"x_{x}"].max().unstack()
-    means = ends[ends[ends.columns[-1]].notna()].mean()
-    is_over = epochs.groupby("run")["epoch"].max().nunique() == 1
-    # Runs that are equally far end where their mean curve does.
-    last = means.iloc[-1] if is_over else epochs[f"x_{x}"].max()
-    places = [0.0, *means.iloc[:-1], last]
-    facts = epochs.groupby("phase")[["trainable", "learning_rate"]].first()
-    return tuple(
-        Segment(float(begin), float(end), str(trainable), float(learning_rate))
-        for begin, end, trainable, learning_rate in zip(
-            places[:-1], places[1:], facts["trainable"], facts["learning_rate"], strict=True
-        )
-    )
-
-
 def add_phases(made: go.Figure, arms: Sequence[ArmRows], x: str) -> None:
-    """Shade the phases where the arms share them, else give each arm a row; mark the switches.
-
-    Args:
-        arms: with their epochs, as `analysis.curve_means.with_axes` returns them; at least one.
-        x: one of AXES there.
-    """
+    """Shade the phases where the arms, at least one, share them, else give each arm a row; mark the
+    switches. The arms have their epochs as `analysis.curve_means.with_axes` returns them, and x is
+    one of AXES there."""
     phases = [_phases(arm.rows, x) for arm in arms]
     longest = max(phases, key=lambda of_arm: of_arm[-1].end)
     if all(_is_beginning(of_arm, longest) for of_arm in phases):
@@ -77,24 +55,39 @@ def add_phases(made: go.Figure, arms: Sequence[ArmRows], x: str) -> None:
         for phase in of_arm[1:]:
             switches.setdefault(phase.begin, []).append(arm)
     for place, switching in switches.items():
-        line = {"color": _colour_of(switching), "width": 1.5, "dash": "dot"}
-        made.add_vline(x=place, line=line)
+        made.add_vline(place, line={"color": _colour(switching), "width": 1.5, "dash": "dot"})
+
+
+def _phases(epochs: pd.DataFrame, x: str) -> Phases:
+    """An arm's phases so far.
+
+    A switch is where the seeds that have got to the arm's latest phase switched, on average; a
+    seed that is still in an earlier phase has no switch to count.
+    """
+    ends = epochs.groupby(["run", "phase"])[f"x_{x}"].max().unstack()
+    means = ends[ends[ends.columns[-1]].notna()].mean()
+    is_over = epochs.groupby("run")["epoch"].max().nunique() == 1
+    # Runs that are equally far end where their mean curve does.
+    last = means.iloc[-1] if is_over else epochs[f"x_{x}"].max()
+    places = [0.0, *means.iloc[:-1], last]
+    facts = epochs.groupby("phase")[["trainable", "learning_rate"]].first()
+    return tuple(map(Segment, places, places[1:], facts["trainable"], facts["learning_rate"]))
 
 
 def _is_beginning(phases: Phases, longest: Phases) -> bool:
     """Whether an arm has gone through the same phases, as far as it has come."""
     same = all(
-        (one.begin, *one[2:]) == (other.begin, *other[2:])
-        for one, other in zip(phases, longest, strict=False)
+        phase._replace(end=0) == other._replace(end=0)
+        for phase, other in zip(phases, longest, strict=False)
     )
     return same and len(phases) <= len(longest) and phases[-1].end <= longest[len(phases) - 1].end
 
 
-def _phase_words(phase: Segment, whole: float) -> str:
+def _words(phase: Segment, whole: float) -> str:
     name = layers(phase.trainable).removesuffix(" only")
-    short = name.removesuffix(" layers")
-    speed = rate(phase.learning_rate)
-    room = NARROWEST * (phase.end - phase.begin) / whole if whole else 0.0
+    short, speed = name.removesuffix(" layers"), rate(phase.learning_rate)
+    # The curves are at least 480 pixels wide.
+    room = 480 * (phase.end - phase.begin) / whole if whole else 0.0
     return fitting((f"{name} {speed}", f"{short} {speed}", short), room)
 
 
@@ -107,7 +100,7 @@ def _add_shades(made: go.Figure, phases: Phases) -> None:
             opacity=0.22,
             line_width=0,
             layer="below",
-            annotation_text=_phase_words(phase, phases[-1].end),
+            annotation_text=_words(phase, phases[-1].end),
             annotation_position="top left",
             annotation_font_size=12,
         )
@@ -141,18 +134,16 @@ def _add_rows(
     )
     if len(ARMS) < len(arms) == len(rows):  # a long legend takes the room of rows that tell as much
         made.update_layout(showlegend=False)
-    shapes = [
-        _box(phase, place, in_row, whole)
-        for place, ((_, of_row), in_row) in enumerate(rows.items())
-        for phase in of_row
-    ]
+    shapes = []
+    for row, ((_, of_row), in_row) in enumerate(rows.items()):
+        shapes += [_box(phase, row, in_row, whole) for phase in of_row]
+        _add_hover(made, row, in_row, of_row)
     made.update_layout(shapes=shapes)  # one by one, each would check all before it again
-    for place, ((_, of_row), in_row) in enumerate(rows.items()):
-        _add_hover(made, place, in_row, of_row)
 
 
 def _box(phase: Segment, row: int, arms: Sequence[ArmRows], whole: float) -> dict[str, Any]:
     """A phase in a row, framed in the colour of its arm."""
+    dash = arms[0].dash if len(arms) == 1 else "solid"
     return {
         "type": "rect",
         "yref": "y2",
@@ -161,16 +152,12 @@ def _box(phase: Segment, row: int, arms: Sequence[ArmRows], whole: float) -> dic
         "y0": row - 0.4,
         "y1": row + 0.4,
         "fillcolor": phase_colour(phase.trainable),
-        "line": {
-            "width": 2,
-            "color": translucent(_colour_of(arms), 0.9),
-            "dash": arms[0].dash if len(arms) == 1 else "solid",
-        },
-        "label": {"text": _phase_words(phase, whole), "font": {"color": ON_PHASE, "size": 11}},
+        "line": {"width": 2, "color": translucent(_colour(arms), 0.9), "dash": dash},
+        "label": {"text": _words(phase, whole), "font": {"color": ON_PHASE, "size": 11}},
     }
 
 
-def _colour_of(arms: Sequence[ArmRows]) -> str:
+def _colour(arms: Sequence[ArmRows]) -> str:
     """The colour of what belongs to one arm, or to several."""
     return arms[0].colour if len(arms) == 1 else NEUTRAL
 

@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from tl_engine.analysis.steps import EDGE
-from tl_engine.charts.arm_style import of_arm, seeds_of
-from tl_engine.charts.colours import NEUTRAL, translucent
-from tl_engine.charts.phases import layers
-from tl_engine.charts.seed_marks import Arms, add_losses, room
-from tl_engine.charts.style import figure, hover, say_empty
+from tl_engine.analysis.measures import EDGE
+from tl_engine.charts.arm_style import Arms, add_losses, arms_figure, of_arm, seeds_of
+from tl_engine.charts.style import NEUTRAL, hover, layers, say_empty, translucent
 from tl_engine.text import markup
 
 APART = 2 * EDGE + 20
@@ -22,51 +19,30 @@ SYMBOLS = ("circle", "diamond-open", "square-open", "triangle-up-open")
 
 
 def losses(around: pd.DataFrame, arms: Arms) -> go.Figure:
-    """The loss of each of the last steps before a switch and of the first after it.
-
-    Args:
-        around: as `analysis.phase_tables.around_switches` gives it.
-    """
-    made = figure(
-        "Loss across the switch",
-        f"of single training batches, up to {EDGE} steps<br>either side, {seeds_of(around)}",
-        margin_t=96,
-        **room(arms),
-    )
+    """The loss of each of the last steps before a switch and of the first after it, as
+    `analysis.phase_tables.around_switches` gives them."""
+    seeds = seeds_of(around)
+    subtitle = f"of single training batches, up to {EDGE} steps<br>either side, {seeds}"
+    made = arms_figure("Loss across the switch", subtitle, arms)
     if around.empty:
         return say_empty(made, "It is drawn where one phase followed another.")
     placed = around.assign(along=APART * around["phase"] + around["step"])
     add_losses(made, placed, arms, "along", mode="lines")
-    phases = sorted(set(around["phase"]))
-    for phase in phases:
-        made.add_vline(APART * phase, line={"color": translucent(NEUTRAL, 0.8), "width": 1})
-    ticks = [
-        (APART * phase + step, f"phase {phase + 1}<br>begins" if not step else f"{step:+d}")
-        for phase in phases
-        for step in (-EDGE, 0, EDGE)
-    ]
-    made.update_xaxes(
-        title="Optimizer step",
-        tickvals=[place for place, _ in ticks],
-        ticktext=[words for _, words in ticks],
-    )
-    made.update_yaxes(title="Loss (cross-entropy)")
-    return made
+    ticks: dict[int, str] = {}
+    for phase in sorted(set(around["phase"])):
+        middle = APART * phase
+        made.add_vline(middle, line={"color": translucent(NEUTRAL, 0.8), "width": 1})
+        ticks |= {middle - EDGE: f"-{EDGE}", middle: f"phase {phase + 1}<br>begins"}
+        ticks[middle + EDGE] = f"+{EDGE}"
+    made.update_xaxes(title="Optimizer step", tickvals=list(ticks), ticktext=list(ticks.values()))
+    return made.update_yaxes(title="Loss (cross-entropy)")
 
 
 def gradients(rows: pd.DataFrame, arms: Arms) -> go.Figure:
-    """How large each block's gradient is for its weights, when a phase begins that trains it.
-
-    Args:
-        rows: as `analysis.phase_tables.gradients` gives them.
-    """
-    made = figure(
-        "Gradients when layers are freed",
-        "‖g‖ / ‖W‖, first training batch of phases that<br>"
-        f"train more than the head, {seeds_of(rows)}",
-        margin_t=96,
-        **room(arms),
-    )
+    """How large each block's gradient is for its weights, when a phase begins that trains it, as
+    `analysis.phase_tables.gradients` gives them."""
+    words = "‖g‖ / ‖W‖, first training batch of phases that<br>train more than the head"
+    made = arms_figure("Gradients when layers are freed", f"{words}, {seeds_of(rows)}", arms)
     measured = rows[rows["relative"] > 0]
     if measured.empty:
         return say_empty(made, "It is drawn for phases that train more than the head.")
@@ -92,11 +68,9 @@ def gradients(rows: pd.DataFrame, arms: Arms) -> go.Figure:
                     showlegend=size > 4,
                     hovertemplate=hover(name, "%{x:.3g}"),
                 )
+    names = [markup(block) for block in blocks]
     made.update_xaxes(title="‖g‖ / ‖W‖, large: geometric mean", type="log", tickvals=TICKS)
     made.update_yaxes(
-        title="Block, input at the bottom",
-        tickvals=list(height.values()),
-        ticktext=[markup(block) for block in blocks],
+        title="Block, input at the bottom", tickvals=list(height.values()), ticktext=names
     )
-    made.update_layout(height=made.layout.height + 18 * max(len(blocks) - 6, 0))
-    return made
+    return made.update_layout(height=made.layout.height + 18 * max(len(blocks) - 6, 0))

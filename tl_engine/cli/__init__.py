@@ -1,8 +1,8 @@
 """The command line: the same engine without a browser, one file per group of commands.
 
-`entry` runs a command and turns what it raises into sentences and exit codes; `asked` reads a
-study from options; `printing` prints; every other file holds commands and adds them to the parser
-(`add_to`). It may import everything but `ui`, and `learning` only inside functions.
+`entry` has the table of commands, runs one and turns what it raises into sentences and exit codes;
+`study_options` reads a study from options; `printing` prints; every other file holds commands. It
+may import everything but `ui`, and `learning` only inside functions.
 """
 
 from tl_engine.cli.entry import main

@@ -1,60 +1,34 @@
-"""The command that compares: verdicts, scores, settings that differ, without what is damaged."""
-
-from __future__ import annotations
+"""The command that compares: verdicts, scores, settings that differ; which of the runs that ids
+name are sound, and which are left out as damaged."""
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
 
-from tl_engine.cli.printing import add_command, print_json
-from tl_engine.cli.sound_runs import Damaged, print_left_out, sound_runs, without_damaged
-from tl_engine.errors import DamagedError
-from tl_engine.report.arms import arms_of, finished
+import pandas as pd
+
+from tl_engine.analysis.contrast import differences
+from tl_engine.analysis.score_table import arm_summary, score_table
+from tl_engine.cli.printing import print_json
+from tl_engine.errors import DamagedError, StoreError
+from tl_engine.report.arms import arms_of, finished, question_of
 from tl_engine.report.judgement import judge
-from tl_engine.report.question import question_of
 from tl_engine.report.verdict_table import records_of, table_of
-from tl_engine.runs import Run, RunStore, joined_history
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tl_engine.runs import Run, RunStore, joined_history, split_sound
+from tl_engine.text import plain
 
 NAMES = {"seconds": "training_seconds", "mean_seconds": "mean_training_seconds"}
 """Times are called what they are everywhere (docs/glossary.md)."""
-
-
-def add_to(commands: Any) -> None:
-    """Add it to the parser."""
-    text = (
-        "verdicts, scores, settings that differ; what is damaged is left out, named on standard "
-        'error and under "damaged", and makes exit code 1'
-    )
-    made = add_command(commands, "compare", compare, text, json=True)
-    made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
-    made.add_argument(
-        "--any-budget", action="store_true", help="verdicts on arms that cost differently too"
-    )
-
-
-class Compared(NamedTuple):
-    """What is printed.
-
-    Attributes:
-        scores, verdicts: a row per run, and per contrast.
-    """
-
-    runs: list[Run]
-    damaged: Damaged
-    scores: pd.DataFrame
-    verdicts: pd.DataFrame
+Damaged = list[dict[str, str]]
+"""Per run or study that was left out: its id, and the sentence about its damage."""
 
 
 def compare(options: argparse.Namespace, store: RunStore) -> int:
-    """Print verdicts on several runs or studies, their scores and the settings that differ."""
-    from tl_engine.analysis.score_table import arm_summary
-    from tl_engine.analysis.settings_diff import differences
-
-    compared = _compared(*sound_runs(store, options.ids), options.any_budget)
-    runs, damaged, scores, verdicts = compared
+    """Verdicts, scores, settings that differ; what is damaged is left out, named on standard
+    error and under "damaged", and makes exit code 1."""
+    sound, unreadable = sound_runs(store, options.ids)
+    runs, damaged, scores, verdicts = _compared(sound, unreadable, options.any_budget)
     print_left_out(damaged)
     if damaged and not runs:
         print("Nothing that is sound is left to compare.", file=sys.stderr)
@@ -77,20 +51,61 @@ def compare(options: argparse.Namespace, store: RunStore) -> int:
     return 1 if damaged else 0
 
 
+def sound_runs(store: RunStore, ids: Iterable[str]) -> tuple[list[Run], Damaged]:
+    """The runs that ids of studies and runs name, and what of them is damaged or missing.
+
+    Raises:
+        StoreError: where no id names anything that can be read.
+    """
+    chosen: dict[str, Run] = {}
+    unreadable: Damaged = []
+    for wanted in ids:
+        try:
+            folder = store.study(wanted.partition("/")[0])
+            if not folder.is_readable:
+                raise StoreError(folder.damage or "It cannot be read.")
+            chosen |= {run.id: run for run in store.select([wanted])}
+        except StoreError as error:
+            unreadable.append({"id": plain(wanted, 100), "sentence": str(error)})
+    if unreadable and not chosen:
+        raise StoreError(unreadable[0]["sentence"])
+    sound, damaged = _without_damaged(chosen.values())
+    return sound, [*unreadable, *damaged]
+
+
+def print_left_out(damaged: Damaged) -> None:
+    """Print on standard error what was left out, and why."""
+    for part in damaged:
+        print(f"{part['id']} is left out: {part['sentence']}", file=sys.stderr)
+
+
 def verdicts_of(runs: list[Run]) -> tuple[list[dict[str, Any]], Damaged]:
     """The verdicts on runs, a row each, and which of them were left out as damaged."""
-    compared = _compared(*without_damaged(runs), False)
-    if not compared.runs:
-        return [{"verdict": "Every run is damaged."}], compared.damaged
-    return records_of(compared.verdicts), compared.damaged
+    sound, damaged, _, verdicts = _compared(*_without_damaged(runs), any_budget=False)
+    return records_of(verdicts) if sound else [{"verdict": "Every run is damaged."}], damaged
 
 
-def _compared(runs: list[Run], damaged: Damaged, any_budget: bool) -> Compared:
-    """What was sound may be damaged before all of it is read: then it is left out, too."""
+def _without_damaged(runs: Iterable[Run]) -> tuple[list[Run], Damaged]:
+    sound, damaged = split_sound(runs)
+    return sound, [{"id": run.id, "sentence": why} for run, why in damaged]
+
+
+def _compared(
+    runs: list[Run], damaged: Damaged, any_budget: bool
+) -> tuple[list[Run], Damaged, pd.DataFrame, pd.DataFrame]:
+    """The runs, what is damaged, a row of scores per run and of verdicts per contrast. What was
+    sound may be damaged before all of it is read: then it is left out, too."""
     try:
         history = joined_history(runs)
-        scores = _scores(runs, history)
-        return Compared(runs, damaged, scores, _verdicts(runs, scores, history, any_budget))
+        scores = score_table(history, {run.id: run.recipe.validation_images for run in runs})
+        arms = arms_of(runs)
+        if len(arms) < 2:
+            verdicts = pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
+        else:
+            question = question_of(arms, scores)
+            judged = judge(arms, scores, history, question, any_budget=any_budget)
+            verdicts = table_of(arms, judged, question)
+        return runs, damaged, scores, verdicts
     except DamagedError as error:
         sound = [run for run in runs if run.path not in error.path.parents]
         if len(sound) == len(runs):
@@ -99,37 +114,12 @@ def _compared(runs: list[Run], damaged: Damaged, any_budget: bool) -> Compared:
         return _compared(sound, [*damaged, *hurt], any_budget)
 
 
-def _scores(runs: list[Run], history: pd.DataFrame) -> pd.DataFrame:
-    from tl_engine.analysis.score_table import score_table
-
-    return score_table(history, {run.id: run.recipe.validation_images for run in runs})
-
-
-def _verdicts(
-    runs: list[Run], scored: pd.DataFrame, history: pd.DataFrame, any_budget: bool
-) -> pd.DataFrame:
-    """A row per contrast of the arms, or the one sentence why there is none."""
-    import pandas as pd
-
-    arms = arms_of(runs)
-    if len(arms) < 2:
-        return pd.DataFrame([{"verdict": "One arm: nothing to compare it with."}])
-    question = question_of(arms, scored)
-    judged = judge(arms, scored, history, question, any_budget=any_budget)
-    return table_of(arms, judged, question)
-
-
 def _print_verdicts(verdicts: pd.DataFrame) -> None:
     """The verdicts; beside each where its pairs come from, the health check, and the interval over
     images."""
     print("\nVerdicts", *verdicts["verdict"], sep="\n")
-    if "health" not in verdicts:
-        return
-    rows = list(verdicts.itertuples())
-    print("\nRests on")
-    for row in rows:
-        print(f"{row.first} against {row.second}: {row.rests_on}")
-    print("\nHealth check")
-    for row in rows:
-        print(f"{row.first} against {row.second}, {row.health}: {row.health_says}")
-    print("\nOver seeds, and over images", *filter(None, verdicts["over_images"]), sep="\n")
+    if "health" in verdicts:
+        arms, health = verdicts["first"] + " against " + verdicts["second"], verdicts["health"]
+        print("\nRests on", *(arms + ": " + verdicts["rests_on"]), sep="\n")
+        print("\nHealth check", *(arms + ", " + health + ": " + verdicts["health_says"]), sep="\n")
+        print("\nOver seeds, and over images", *filter(None, verdicts["over_images"]), sep="\n")

@@ -1,32 +1,22 @@
-"""Run one command: its exit code, and a sentence for all that is refused.
-
-Exit codes: 0 all went well; 1 a run failed, was stopped, died or is damaged, and the rest was done;
-2 something was refused (a setting, an id, a picture); 130 Ctrl-C, which leaves training going on;
-141 nobody reads what is printed any more (`| head`).
-"""
-
-from __future__ import annotations
+"""The table of commands; run one: its exit code (see EXAMPLES), a sentence for what is refused."""
 
 import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tl_engine.cli import (
-    comparing,
-    explaining,
-    looking,
-    managing,
-    measuring,
-    models,
-    running,
-    serving,
-)
+from tl_engine.cli import comparing, explaining, finished_runs, looking, managing, running
+from tl_engine.cli.printing import Argument, argument, count, flag, whole
+from tl_engine.cli.study_options import STUDY_OPTIONS
 from tl_engine.errors import RecipeError, StoreError, ThawError
+from tl_engine.execution.evaluation import EVALUATIONS
+from tl_engine.execution.worker import LINGER_SECONDS
+from tl_engine.machine import default_runs_folder
 from tl_engine.runs import RunStore
 from tl_engine.runs.claimed import FULL, REFUSED
+from tl_engine.runs.run_outputs import EXPORTS
 
 EXAMPLES = """\
 examples:
@@ -44,21 +34,91 @@ examples:
 exit codes: 0 well, 1 a run did not finish or is damaged, 2 refused (the sentence says why),
 130 Ctrl-C (training goes on), 141 nobody reads the output any more
 """
-UNREAD = 141
-"""The exit code that a shell gives a program that SIGPIPE ended."""
-GROUPS = (serving, running, looking, comparing, explaining, models, measuring, managing)
+
+JSON = flag("--json", help="print JSON on standard output")
+YES = flag("--yes", help="do it without being asked")
+DETACH = flag("--detach", help="return at once")
+LEASE = argument("--lease", default="", help=argparse.SUPPRESS)
+STUDY = argument("study", metavar="STUDY")
+RUN = argument("run", metavar="STUDY/RUN")
+ONE = argument("ids", nargs=1, metavar="STUDY")
+IDS = argument("ids", nargs="+", metavar="STUDY[/RUN]")
+LINGER = f"wait for more ({LINGER_SECONDS:.0f})"
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, RunStore], int], *tuple[Argument, ...]]] = {
+    "app": (managing.app,),
+    "run": (running.run, JSON, *STUDY_OPTIONS, DETACH),
+    "clone": (
+        running.clone,
+        *(JSON, STUDY),
+        argument("--pairs", type=whole, help="number of paired seeds (as many as it had)"),
+        argument("--title", help="what to call the new study (the same)"),
+        flag("--same-seeds", help="repeat pairs that were computed before"),
+        DETACH,
+    ),
+    "resume": (running.resume_runs, JSON, argument("run", metavar="STUDY[/RUN]")),
+    "stop": (running.stop, IDS),
+    "worker": (
+        running.worker,
+        argument("--linger", type=float, default=LINGER_SECONDS, metavar="SECONDS", help=LINGER),
+        LEASE,
+    ),
+    "list": (looking.list_runs, JSON),
+    "show": (looking.show, JSON, argument("id", metavar="STUDY[/RUN]")),
+    "compare": (
+        comparing.compare,
+        *(JSON, IDS),
+        flag("--any-budget", help="verdicts on arms that cost differently too"),
+    ),
+    "explain": (explaining.explain, JSON, IDS),
+    "classify": (
+        finished_runs.classify,
+        *(JSON, RUN),
+        argument("pictures", nargs="+", type=Path, metavar="PICTURE"),
+        flag("--invert", help="swap dark and light first"),
+    ),
+    "export": (
+        finished_runs.export,
+        *(RUN, argument("--format", choices=EXPORTS, default=EXPORTS[0])),
+    ),
+    **{
+        row.command: (
+            finished_runs.evaluation(kind),
+            *((JSON, YES, ONE) if row.asks_first else (JSON, IDS)),
+            LEASE,
+        )
+        for kind, row in EVALUATIONS.items()
+    },
+    "measure": (managing.measure, argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")),
+    "kill-test": (
+        managing.kill,
+        JSON,
+        argument("--kills", type=count, default=30, metavar="N", help="how often (30)"),
+        argument("--seed", type=whole, default=1, metavar="S", help="decides when (1)"),
+    ),
+    "rename": (
+        managing.rename,
+        *(STUDY, argument("title", metavar="TITLE", help="1 to 200 characters")),
+    ),
+    "note": (
+        managing.note,
+        *(STUDY, argument("text", metavar="TEXT", help='replaces the note; "" removes it')),
+    ),
+    "delete": (managing.delete, YES, STUDY),
+}
+"""Each command's function, whose docstring is its help, and its arguments."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     try:
         try:
-            return _run(_options(arguments))
+            return _run(arguments)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
         _print_nowhere()
-        return UNREAD
+        return 141  # what a shell gives a program that SIGPIPE ended
     except OSError as error:
         if error.errno not in FULL + REFUSED:
             raise
@@ -73,31 +133,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Reads the command line."""
-    made = argparse.ArgumentParser(
+    whole_line = argparse.ArgumentParser(
         prog="thaw",
         description="Thaw: which order of phases is better for your images?",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    made.set_defaults(accepts_more=False)
-    commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for group in GROUPS:
-        group.add_to(commands)
-    return made
+    where = "the folder of runs (%(default)s)"
+    runs_dir = argument("--runs-dir", type=Path, default=default_runs_folder(), help=where)
+    commands = whole_line.add_subparsers(required=True, metavar="COMMAND")
+    for name, (command, *arguments) in COMMANDS.items():
+        text = (command.__doc__ or "").rstrip(".")
+        text = text[:1].lower() + text[1:]
+        made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made.set_defaults(command=command)
+        for add_to in (runs_dir, *arguments):
+            add_to(made)
+    commands.choices[
+        "app"
+    ].description = "Start the pages. Other options are Streamlit's, such as --server.port 8600."
+    return whole_line
 
 
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """What the command line says; `more` holds the words that a command passes on."""
+def _run(arguments: Sequence[str] | None) -> int:
     made = parser()
     options, more = made.parse_known_args(arguments)
-    if more and not options.accepts_more:
+    if more and options.command is not managing.app:
         made.error(f"unrecognized arguments: {' '.join(more)}")
     options.more = more
-    return options
-
-
-def _run(options: argparse.Namespace) -> int:
     try:
         return options.command(options, _store(options.runs_dir))
     except RecipeError as error:
@@ -113,10 +177,6 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _store(root: Path) -> RunStore:
-    """
-    Raises:
-        StoreError: for a path that cannot be a folder of studies.
-    """
     try:
         return RunStore(root)
     except (OSError, ValueError) as error:

@@ -1,25 +1,18 @@
 """Commands that look: list, and show for a run or a study."""
 
-from __future__ import annotations
-
 import argparse
 import sys
 from typing import Any
 
-from tl_engine.cli.printing import add_command, number, percent, print_json, print_table
+from tl_engine.cli.comparing import verdicts_of
+from tl_engine.cli.printing import number, print_json, print_table
 from tl_engine.errors import ClosedError, StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, RunStore, StudyFolder, ledger, summarise
 from tl_engine.runs.run_outputs import bytes_on_disk, log_tail
 from tl_engine.text import counted, lines, plain
 
-NONE_YET = "No runs yet: start with `python -m tl_engine run --preset try-it`."
-COLUMNS = ("run", "arm", "state", "epoch", "validation accuracy", "best (epoch)")
-TIMES = {
-    "training": "training time (s)",
-    "cold": "cold time (s)",
-    "total": "total time (s)",
-}
+TIMES = {"training": "training time (s)", "cold": "cold time (s)", "total": "total time (s)"}
 """Times of `runs.times`, with their names in words."""
 EPOCH_COLUMNS = (
     *("epoch", "trainable", "learning_rate", "seconds"),
@@ -27,16 +20,8 @@ EPOCH_COLUMNS = (
 )
 
 
-def add_to(commands: Any) -> None:
-    """Add them to the parser."""
-    add_command(commands, "list", list_runs, "every run and how it stands", json=True)
-    text = "one run, epoch by epoch; or a study: its question, runs and verdicts"
-    made = add_command(commands, "show", show, text, json=True)
-    made.add_argument("id", metavar="STUDY[/RUN]")
-
-
 def list_runs(options: argparse.Namespace, store: RunStore) -> int:
-    """Print every run, newest study first."""
+    """Every run and how it stands."""
     for study in [*store.unreadable(), *store.studies()]:
         if study.damage:
             print(f"{study.id}: {study.damage}", file=sys.stderr)
@@ -46,13 +31,13 @@ def list_runs(options: argparse.Namespace, store: RunStore) -> int:
     if options.json:
         return print_json(rows)
     if not rows:
-        print(NONE_YET)
-    print_runs(rows)
+        print("No runs yet: start with `python -m tl_engine run --preset try-it`.")
+    _print_runs(rows)
     return 0
 
 
 def show(options: argparse.Namespace, store: RunStore) -> int:
-    """Print one run, or one study."""
+    """One run, epoch by epoch; or a study: its question, runs and verdicts."""
     if "/" in options.id:
         return _show_run(options, store.run(options.id))
     return _show_study(options, store.study(options.id))
@@ -78,26 +63,21 @@ def summary(run: Run) -> dict[str, Any]:
     }
 
 
-def print_runs(rows: list[dict[str, Any]]) -> None:
-    """Print summaries of runs as a table."""
-    cells = [
+def _print_runs(rows: list[dict[str, Any]]) -> None:
+    print_table(
         [
-            row["run"],
-            row["arm"],
-            row["state"],
-            f"{row['epoch']}/{number(row['epochs']) or '?'}",
-            percent(row["val_accuracy"]),
-            "" if row["best"] is None else f"{percent(row['best'])} ({row['best_epoch']})",
-            *(seconds(row[f"{name}_seconds"]) for name in TIMES),
+            {
+                "run": row["run"],
+                "arm": row["arm"],
+                "state": row["state"],
+                "epoch": f"{row['epoch']}/{number(row['epochs']) or '?'}",
+                "validation accuracy": number(row["val_accuracy"], ".1%"),
+                "best (epoch)": f"{row['best']:.1%} ({row['best_epoch']})" if row["epoch"] else "",
+                **{words: number(row[f"{name}_seconds"], ".1f") for name, words in TIMES.items()},
+            }
+            for row in rows
         ]
-        for row in rows
-    ]
-    print_table([*COLUMNS, *TIMES.values()], cells)
-
-
-def seconds(value: float | None) -> str:
-    """A time to a tenth of a second; empty for none."""
-    return "" if value is None else f"{value:.1f}"
+    )
 
 
 def _show_run(options: argparse.Namespace, run: Run) -> int:
@@ -129,11 +109,10 @@ def _show_run(options: argparse.Namespace, run: Run) -> int:
 def _print_run(run: Run, line: dict[str, Any]) -> None:
     print(f"{run.id}: {plain(run.study.title)}, {plain(run.arm)}, pair {run.pair}")
     print(f"{line['state']}. {line['sentence']}".rstrip())
-    times = (f"{words} {seconds(line[f'{name}_seconds']) or '–'}" for name, words in TIMES.items())
-    print(", ".join(times))
-    print("\n".join(f"  {name}: {value}" for name, value in settings_of(run.recipe).items()))
-    rows = [[number(epoch[name]) for name in EPOCH_COLUMNS] for epoch in run.epochs()]
-    print_table(EPOCH_COLUMNS, rows)
+    times = {words: number(line[f"{name}_seconds"], ".1f") for name, words in TIMES.items()}
+    print(*(f"{words} {seconds or '–'}" for words, seconds in times.items()), sep=", ")
+    print(*(f"  {name}: {value}" for name, value in _settings(run.recipe).items()), sep="\n")
+    print_table([{name: number(epoch[name]) for name in EPOCH_COLUMNS} for epoch in run.epochs()])
     for phase in run.scores.get("phases", []):
         audit = phase["audit"]
         print(
@@ -147,21 +126,12 @@ def _print_run(run: Run, line: dict[str, Any]) -> None:
 
 
 def _show_study(options: argparse.Namespace, folder: StudyFolder) -> int:
-    """Its question, its arms, its runs, its verdicts."""
-    from tl_engine.cli.comparing import verdicts_of
-
     study, rows = folder.study, [summary(run) for run in folder.runs()]
     verdicts, damaged = verdicts_of(folder.runs())
     if options.json:
         asked = {**study.to_dict(), "title": folder.title, "note": folder.note}
         shown = {"study": folder.id, "asked": asked, "digest": study.digest, "runs": rows}
         return print_json({**shown, "verdicts": verdicts, "damaged": damaged})
-    _print_study(folder, rows, [row["verdict"] for row in verdicts])
-    return 0
-
-
-def _print_study(folder: StudyFolder, rows: list[dict[str, Any]], verdicts: list[str]) -> None:
-    study = folder.study
     print(f"{folder.id}: {plain(folder.title)}")
     if folder.note:
         print(lines(folder.note))
@@ -173,13 +143,14 @@ def _print_study(folder: StudyFolder, rows: list[dict[str, Any]], verdicts: list
         print(f"Expected: {plain(expected.arm)} ahead by {expected.by:g}")
     print("\nArms")
     for arm in study.arms:
-        print(f"  {plain(arm.name)}: {settings_of(arm.recipe)['phases']}")
+        print(f"  {plain(arm.name)}: {_settings(arm.recipe)['phases']}")
     print("\nRuns")
-    print_runs(rows)
-    print("\nVerdicts", *verdicts, sep="\n")
+    _print_runs(rows)
+    print("\nVerdicts", *(row["verdict"] for row in verdicts), sep="\n")
+    return 0
 
 
-def settings_of(recipe: Recipe) -> dict[str, Any]:
+def _settings(recipe: Recipe) -> dict[str, Any]:
     """The recipe in lines for people."""
     phases = ", then ".join(
         f"{p.trainable_label} x {p.epochs} at {p.learning_rate:g} ({p.optimizer})"

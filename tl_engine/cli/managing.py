@@ -1,27 +1,27 @@
-"""Commands that change what people call a study, or end it: rename, note, delete."""
-
-from __future__ import annotations
+"""Commands that manage: the pages, a study's title, note and end, step times, reliability."""
 
 import argparse
-from typing import Any
+import json
+import os
+import sys
+import tempfile
+from typing import NoReturn
 
-from tl_engine.cli.printing import add_command, confirm
-from tl_engine.errors import StoreError
+from tl_engine.cli.printing import confirm, say
+from tl_engine.errors import Problem, RecipeError, StoreError
+from tl_engine.execution import cost
+from tl_engine.execution.kill_test import kill_test
+from tl_engine.machine import RUNS_DIR, app_script
+from tl_engine.recipe import Recipe
 from tl_engine.runs import RunStore
-from tl_engine.text import plain
+from tl_engine.text import is_writable, plain
 
 
-def add_to(commands: Any) -> None:
-    """Add them to the parser."""
-    made = add_command(commands, "rename", rename, "change what a study is called")
-    made.add_argument("study", metavar="STUDY")
-    made.add_argument("title", metavar="TITLE", help="1 to 200 characters")
-    made = add_command(commands, "note", note, "write what a study taught you")
-    made.add_argument("study", metavar="STUDY")
-    made.add_argument("text", metavar="TEXT", help='replaces the note; "" removes it')
-    text = "delete a study with all its runs; asks first, and refuses while one is running"
-    made = add_command(commands, "delete", delete, text, yes=True)
-    made.add_argument("study", metavar="STUDY")
+def app(options: argparse.Namespace, store: RunStore) -> NoReturn:
+    """Start the pages in a browser."""
+    # Streamlit takes its configuration from beside app.py.
+    words = [sys.executable, "-m", "streamlit", "run", str(app_script()), *options.more]
+    os.execve(sys.executable, words, {**os.environ, RUNS_DIR: str(store.root)})  # noqa: S606
 
 
 def rename(options: argparse.Namespace, store: RunStore) -> int:
@@ -31,13 +31,19 @@ def rename(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def note(options: argparse.Namespace, store: RunStore) -> int:
-    """Write a note to a study."""
+    """Write what a study taught you."""
     store.study(options.study).label(note=_writable(options.text))
     return 0
 
 
+def _writable(text: str) -> str:
+    if not is_writable(text):
+        raise StoreError(f"A title or note is made of Unicode characters, got {text!r:.60}.")
+    return text
+
+
 def delete(options: argparse.Namespace, store: RunStore) -> int:
-    """Delete a study with all its runs."""
+    """Delete a study with all its runs; asks first, and refuses while one is running."""
     if "/" in options.study.strip("/"):
         raise StoreError(
             f"A study is deleted with all its runs, no run alone: delete STUDY, got "
@@ -54,16 +60,32 @@ def delete(options: argparse.Namespace, store: RunStore) -> int:
     return 0
 
 
-def _writable(text: str) -> str:
-    """The text, unless it holds bytes that are no characters.
+def measure(options: argparse.Namespace, store: RunStore) -> int:
+    """Measure step times here (Launch does it for you)."""
+    cost.measure(store, [_recipe(text) for text in options.recipes])
+    return 0
 
-    Raises:
-        StoreError: for such.
-    """
+
+def _recipe(text: str) -> Recipe:
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise StoreError(
-            f"A title or note is made of Unicode characters, got {text!r:.60}."
-        ) from None
-    return text
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        sentence = f"A recipe is a JSON object with phases and settings, got {text!r:.60}."
+        raise RecipeError([Problem("recipe", sentence)])
+    return Recipe.from_dict(data)
+
+
+def kill(options: argparse.Namespace, store: RunStore) -> int:
+    """Kill training at random: nothing may get lost."""
+    with tempfile.TemporaryDirectory(prefix=".kill-test-", dir=store.root) as folder:
+        events = kill_test(RunStore(folder), options.kills, options.seed)
+        while True:
+            try:
+                print(next(events), file=sys.stderr)
+            except StopIteration as ended:
+                report = ended.value
+                break
+    say(options, {**vars(report), "seed": options.seed}, f"{report} Seed {options.seed}.")
+    return 0 if report.is_clean else 1

@@ -1,87 +1,46 @@
 """Commands that train: run, clone, resume, stop, worker."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 import sys
 import time
-from typing import Any
 
 from tl_engine.cli.looking import summary
-from tl_engine.cli.printing import add_command, percent, say, whole
-from tl_engine.cli.study_options import add_study_options, study_from
+from tl_engine.cli.printing import number, say
+from tl_engine.cli.study_options import study_from
 from tl_engine.errors import StoreError
 from tl_engine.execution.launcher import launch, launcher, resume
-from tl_engine.execution.worker import LINGER_SECONDS, drain
+from tl_engine.execution.worker import drain
 from tl_engine.runs import Run, RunState, RunStore
 from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Study
 from tl_engine.text import plain
 
-POLL_SECONDS = 0.5
-
-
-def add_to(commands: Any) -> None:
-    """Add them to the parser."""
-    made = add_command(commands, "run", run, "train a study and follow it to its end", json=True)
-    add_study_options(made)
-    made.add_argument("--detach", action="store_true", help="return at once")
-    _add_clone(commands)
-    text = "go on with a run, or all of a study that can, from the last commit"
-    made = add_command(commands, "resume", resume_runs, text, json=True)
-    made.add_argument("run", metavar="STUDY[/RUN]")
-    made = add_command(commands, "stop", stop, "ask runs to stop at their next batch")
-    made.add_argument("ids", nargs="+", metavar="STUDY[/RUN]")
-    made = add_command(commands, "worker", worker, "train what is queued (started for you by run)")
-    text = f"wait for more ({LINGER_SECONDS:.0f})"
-    made.add_argument("--linger", type=float, default=LINGER_SECONDS, metavar="SECONDS", help=text)
-    made.add_argument("--lease", default="", help=argparse.SUPPRESS)
-
-
-def _add_clone(commands: Any) -> None:
-    text = "launch a study's question again, as a study of its own"
-    made = add_command(commands, "clone", clone, text, json=True)
-    made.add_argument("study", metavar="STUDY")
-    made.add_argument("--pairs", type=whole, help="number of paired seeds (as many as it had)")
-    made.add_argument("--title", help="what to call the new study (the same)")
-    made.add_argument(
-        "--same-seeds", action="store_true", help="repeat pairs that were computed before"
-    )
-    made.add_argument("--detach", action="store_true", help="return at once")
-
 
 def run(options: argparse.Namespace, store: RunStore) -> int:
-    """Launch a study and follow it to its end."""
+    """Train a study and follow it to its end."""
     return _launch(options, store, study_from(options))
 
 
 def clone(options: argparse.Namespace, store: RunStore) -> int:
-    """Launch a study's question again, with seeds that no study of its recipes has used."""
+    """Launch a study's question again, as a study of its own."""
     changes = {"title": options.title, "pairs": options.pairs}
     given = {name: value for name, value in changes.items() if value is not None}
     study = dataclasses.replace(store.study(options.study).study, **given)
-    if not options.same_seeds:
-        study = _with_fresh_seeds(study, Evidence(store))
+    evidence = None if options.same_seeds else Evidence(store)
+    if evidence and (seen := evidence.seen_runs(study)):
+        study = dataclasses.replace(study, first_pair=evidence.fresh_pair(study))
+        print(
+            f"Fresh seeds, from pair {study.first_pair} on: {len(seen)} of the runs were computed "
+            "before. --same-seeds repeats them.",
+            file=sys.stderr,
+        )
     return _launch(options, store, study)
 
 
-def _with_fresh_seeds(study: Study, evidence: Evidence) -> Study:
-    seen = evidence.seen_runs(study)
-    if not seen:
-        return study
-    fresh = dataclasses.replace(study, first_pair=evidence.fresh_pair(study))
-    print(
-        f"Fresh seeds, from pair {fresh.first_pair} on: {len(seen)} of the runs were computed "
-        "before. --same-seeds repeats them.",
-        file=sys.stderr,
-    )
-    return fresh
-
-
 def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
-    """Queue a run again, or all of a study that can be, and follow them to their end."""
+    """Go on with a run, or all of a study that can, from the last commit."""
     runs = store.select([options.run])
     if "/" not in options.run:
         runs = [run for run in runs if run.state.is_resumable]
@@ -120,7 +79,7 @@ def stop(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def worker(options: argparse.Namespace, store: RunStore) -> int:
-    """Train what is queued, then wait a while for more."""
+    """Train what is queued (started for you by run)."""
     drain(store, options.linger, options.lease)
     return 0
 
@@ -128,8 +87,7 @@ def worker(options: argparse.Namespace, store: RunStore) -> int:
 def _launch(options: argparse.Namespace, store: RunStore, study: Study) -> int:
     folder = launch(study, store)
     if options.detach:
-        say(options, {"study": folder.id}, f"Launched {folder.id}")
-        return 0
+        return say(options, {"study": folder.id}, f"Launched {folder.id}")
     print(f"{folder.id}: {plain(folder.title)}", file=sys.stderr)
     return _follow(options, store, folder.runs())
 
@@ -144,7 +102,7 @@ def _follow(options: argparse.Namespace, store: RunStore, runs: list[Run]) -> in
         if all(state.is_over for state in states):
             return _print_ends(options, runs)
         launcher().ensure_worker(store)
-        time.sleep(POLL_SECONDS)
+        time.sleep(0.5)
 
 
 def _print_epochs(run: Run, printed: int) -> int:
@@ -169,6 +127,8 @@ def _print_ends(options: argparse.Namespace, runs: list[Run]) -> int:
     unfinished = [row for row in rows if row["state"] != RunState.FINISHED.value]
     for row in unfinished:
         print(f"{row['run']} {row['state']}: {row['sentence']}", file=sys.stderr)
-    lines = [f"{row['run']}  {plain(row['arm'])}: {percent(row['val_accuracy'])}" for row in rows]
+    lines = [
+        f"{row['run']}  {plain(row['arm'])}: {number(row['val_accuracy'], '.1%')}" for row in rows
+    ]
     say(options, {"study": runs[0].study.id, "runs": rows}, "\n".join(lines))
     return 1 if unfinished else 0

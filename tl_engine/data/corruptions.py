@@ -1,11 +1,15 @@
-"""Corrupted images: six corruptions at five severities, the same pixels for whoever asks.
+"""Corrupted images, the same pixels whenever they are made: six corruptions at five severities, and
+the probe: a few validation images, clean and mildly corrupted, on which a network is looked at.
 
-Kinds and constants are those published for CIFAR-10-C (Hendrycks and Dietterich 2019, their
-make_cifar_c.py, where the blur is among the four extra ones). They are meant for 32 pixels: on
-images of another size the blur's radius grows with the shorter side, a pixelated image keeps the
+Kinds and constants of the six are those published for CIFAR-10-C (Hendrycks and Dietterich 2019,
+their make_cifar_c.py, where the blur is among the four extra ones). They are meant for 32 pixels:
+on images of another size the blur's radius grows with the shorter side, a pixelated image keeps the
 same share of its pixels, and the others, which change each pixel or blocks of eight, stay as they
 are. Values are rounded, where the published images are cut off, and the noise of grey images is
 grey.
+
+The probe is the same for all runs on the same images, as far as their validation split is, and so
+small that looking costs a run at most a tenth of its own work.
 """
 
 from __future__ import annotations
@@ -18,11 +22,20 @@ import numpy as np
 from PIL import Image
 
 from tl_engine.data.splits import Split, stratified
+from tl_engine.recipe import Recipe
 
 SEVERITIES = 5
-PUBLISHED_SIDE = 32
 SAMPLE = 500
 """Validation images that are corrupted: 30 passes of more would take longer than training."""
+PROBE_SHARE = 0.06
+"""Of a run's work; the rest of the tenth is for tracing, fitting and copying."""
+PROBE_IMAGES = (256, 192, 128, 96, 64)
+"""Multiples of 32, so that what is said of an image does not depend on its place in a batch."""
+BETWEEN = (9, 3)
+"""Points between the ends of a phase's path: 11 or 5 with them."""
+CONTRAST, NOISE = 0.6, 0.06
+"""The mild corruption: what is left of each pixel's distance from its image's mean, and the
+standard deviation of the noise as a share of the range 0 to 255."""
 
 
 class Corruption(NamedTuple):
@@ -44,17 +57,12 @@ class Corruption(NamedTuple):
 def corrupted(
     images: np.ndarray, indices: np.ndarray, name: str, severity: int, *, grey: bool = False
 ) -> np.ndarray:
-    """Images with a corruption of CORRUPTIONS; what is random depends on index, corruption and
-    severity of each image alone.
+    """Images, uint8 (n, height, width, 3), with a corruption of CORRUPTIONS at severity 1 to 5;
+    what is random depends on index, corruption and severity of each image alone.
 
     Args:
-        images: uint8 (n, height, width, 3).
         indices: (n,) of the images in their published array.
-        severity: 1 to 5.
         grey: their three channels are one.
-
-    Returns:
-        uint8 of the same shape.
     """
     corruption = CORRUPTIONS[name]
     constant = corruption.constants[severity - 1]
@@ -87,7 +95,7 @@ def _noise(
 def _blur(images: np.ndarray, sigma: float) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
-    sigma *= min(images.shape[1:3]) / PUBLISHED_SIDE
+    sigma *= min(images.shape[1:3]) / 32
     return gaussian_filter(images.astype(np.float64), (0, sigma, sigma, 0), mode="nearest")
 
 
@@ -112,12 +120,10 @@ def _pixelate(images: np.ndarray, share: float) -> np.ndarray:
 
 
 def _jpeg(images: np.ndarray, quality: float) -> np.ndarray:
-    made = []
-    for image in images:
-        file = io.BytesIO()
+    files = [io.BytesIO() for _ in images]
+    for image, file in zip(images, files, strict=True):
         Image.fromarray(image).save(file, "JPEG", quality=int(quality))
-        made.append(np.asarray(Image.open(file)))
-    return np.stack(made)
+    return np.stack([np.asarray(Image.open(file)) for file in files])
 
 
 CORRUPTIONS = {
@@ -128,3 +134,64 @@ CORRUPTIONS = {
     "pixelate": Corruption("Pixelated", (0.95, 0.9, 0.85, 0.75, 0.65), _pixelate),
     "jpeg": Corruption("JPEG", (80, 65, 58, 50, 40), _jpeg),
 }
+
+
+class ProbeSize(NamedTuple):
+    """How many images the probe has, and at how many points between the ends of a path a network
+    is looked at."""
+
+    images: int
+    between: int
+
+
+class Probe:
+    """The images: the clean ones, then the same ones corrupted. A source for readers.
+
+    Attributes:
+        labels: int64 (n,), of the clean images.
+    """
+
+    def __init__(self, validation: Split, fingerprint: str, images: int) -> None:
+        """So many validation images; the dataset's fingerprint decides which."""
+        random = np.random.default_rng(list(fingerprint.encode()))
+        chosen = stratified(validation.labels, images, random)
+        self.labels, clean = validation.labels[chosen], validation.take(chosen)
+        self._pixels = np.concatenate([clean, mildly_corrupted(clean)])
+
+    def __len__(self) -> int:
+        return len(self._pixels)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Probe) and np.array_equal(self._pixels, other._pixels)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def take(self, positions: np.ndarray) -> np.ndarray:
+        """The images at these positions, (m, height, width, 3) uint8."""
+        return self._pixels[positions]
+
+    @property
+    def clean(self) -> np.ndarray:
+        """The positions of the clean images."""
+        return np.arange(len(self.labels))
+
+
+def mildly_corrupted(images: np.ndarray) -> np.ndarray:
+    """The images (n, height, width, 3) uint8 with less contrast and grey noise, always the same."""
+    random = np.random.default_rng(0)
+    values = images.astype(np.float32)
+    mean = values.mean(axis=(1, 2, 3), keepdims=True)
+    noise = random.standard_normal((*images.shape[:3], 1), dtype=np.float32)
+    made = mean + CONTRAST * (values - mean) + 255 * NOISE * noise
+    return np.clip(np.rint(made), 0, 255).astype(np.uint8)
+
+
+def size_for(recipe: Recipe, work: float) -> ProbeSize | None:
+    """The largest probe that a run of so much work (in forward passes of one image) can afford;
+    None where it can afford none."""
+    free = sum(phase.trains_backbone for phase in recipe.phases)
+    for images in [count for count in PROBE_IMAGES if count <= recipe.validation_images]:
+        for between in (*BETWEEN, 0) if images == PROBE_IMAGES[-1] else BETWEEN:
+            if 2 * images * (1 + free) + images * between * free <= PROBE_SHARE * work:
+                return ProbeSize(images, between)
+    return None

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator
 from itertools import product
 from threading import Lock
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -50,9 +49,11 @@ def read_image(data: bytes) -> np.ndarray:
         with DECODING, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of odd tags and of sizes checked here
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(image)
+                if image.width * image.height > MAXIMUM_PIXELS:
+                    raise ImageError(_too_large(f"{image.width:,} x {image.height:,} pixels"))
                 image.load()
-                _turn_upright(image)
+                with contextlib.suppress(Exception):  # broken EXIF data costs no sound picture
+                    ImageOps.exif_transpose(image, in_place=True)
                 return _pixels(image)
     except ImageError:
         raise
@@ -68,11 +69,7 @@ def read_image(data: bytes) -> np.ndarray:
 
 
 def check_bytes(data: bytes) -> None:
-    """Refuse a file that is too large, unopened.
-
-    Raises:
-        ImageError: with a sentence that says what was given.
-    """
+    """Refuse a file that is too large, unopened, with an ImageError."""
     if len(data) > MAXIMUM_BYTES:
         raise ImageError(
             f"A picture may have {MAXIMUM_BYTES // 2**20} MB, got {len(data) / 2**20:.1f} MB."
@@ -80,15 +77,8 @@ def check_bytes(data: bytes) -> None:
 
 
 def fit(image: np.ndarray, described: Dataset, *, invert: bool = False) -> np.ndarray:
-    """Cut the middle out and shrink it to a dataset's native size; grey where the dataset is.
-
-    Args:
-        image: uint8 (height, width, 3).
-        invert: swap light and dark first.
-
-    Returns:
-        uint8 (dataset height, dataset width, 3).
-    """
+    """Cut the middle out of a uint8 image (height, width, 3) and shrink it to a dataset's native
+    size, grey where the dataset is; `invert` swaps light and dark."""
     size = (described.width, described.height)
     picture = ImageOps.fit(Image.fromarray(image), size, Image.Resampling.LANCZOS)
     if invert:
@@ -119,11 +109,6 @@ def _kind(data: bytes) -> str:
     return next(kinds, "no picture that can be read here")
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAXIMUM_PIXELS:
-        raise ImageError(_too_large(f"{image.width:,} x {image.height:,} pixels"))
-
-
 def _too_large(found: str) -> str:
     return (
         f"A picture may have {MAXIMUM_PIXELS // 1_000_000} megapixels, got {found}: "
@@ -131,30 +116,19 @@ def _too_large(found: str) -> str:
     )
 
 
-def _turn_upright(image: Image.Image) -> None:
-    with contextlib.suppress(Exception):  # broken EXIF data should not cost a sound picture
-        ImageOps.exif_transpose(image, in_place=True)
-
-
-class _Range(NamedTuple):
-    """Darkest and lightest value of grey that has no black and white of its own."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, image: Image.Image) -> _Range:
-        ends = [(v.min(), v.max()) for _, tile in _tiles(image) for v in (_values(tile),)]
-        lows, highs = zip(*ends, strict=True)
-        return cls(min(lows), max(highs))
-
-
 def _pixels(image: Image.Image) -> np.ndarray:
-    stretch = _Range.of(image) if image.mode in ("I", "F") else None
+    stretch = _range(image) if image.mode in ("I", "F") else None
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for place, tile in _tiles(image):
         pixels[place] = np.asarray(_on_white(_eight_bits(tile, stretch)))
     return pixels
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """Darkest and lightest value of grey that has no black and white of its own."""
+    tiles = (_values(tile) for _, tile in _tiles(image))
+    lows, highs = zip(*((values.min(), values.max()) for values in tiles), strict=True)
+    return min(lows), max(highs)
 
 
 def _tiles(image: Image.Image) -> Iterator[tuple[tuple[slice, slice], Image.Image]]:
@@ -169,14 +143,15 @@ def _values(image: Image.Image) -> np.ndarray:
     return values
 
 
-def _eight_bits(image: Image.Image, stretch: _Range | None) -> Image.Image:
+def _eight_bits(image: Image.Image, stretch: tuple[float, float] | None) -> Image.Image:
     """Deeper grey as 8 bits: Pillow itself would clip it."""
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if stretch:
         values = _values(image)
-        values -= stretch.low
-        values *= 255 / ((stretch.high - stretch.low) or 1)
+        low, high = stretch
+        values -= low
+        values *= 255 / ((high - low) or 1)
         return Image.fromarray(np.rint(values, out=values).astype(np.uint8))
     return image
 

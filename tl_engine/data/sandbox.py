@@ -12,7 +12,6 @@ import io
 import json
 import os
 import resource
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -31,14 +30,19 @@ from tl_engine.data.decoding import (
     read_image,
 )
 from tl_engine.errors import ImageError
-from tl_engine.storage.installation import PARENT
+from tl_engine.machine import PARENT
+from tl_engine.storage import atomic
 
-PROCESSOR_SECONDS = 6
+LIMITS = {
+    resource.RLIMIT_AS: 2 * 2**30,
+    resource.RLIMIT_CPU: 6,
+    resource.RLIMIT_FSIZE: 0,
+    resource.RLIMIT_CORE: 0,
+}
+"""Of the child: bytes of addresses, which are more than what is used (the largest picture uses half
+of it), seconds of processor, and no file written."""
 PATIENCE_SECONDS = 60
 """For the same work while others keep the processor busy."""
-
-MEMORY_BYTES = 2 * 2**30
-"""Of addresses, which are more than what is used: the largest picture uses half of it."""
 REFUSED = 3
 ONE_AT_A_TIME = Lock()
 
@@ -56,11 +60,8 @@ class Upload(NamedTuple):
 
 
 def read_upload(data: bytes, described: Dataset, *, invert: bool = False) -> Upload:
-    """What `read_image` and `fit` make of a file, within limits of time and memory.
-
-    Raises:
-        ImageError: for bytes that are no picture, are damaged, or are beyond the limits.
-    """
+    """What `read_image` and `fit` make of a file, within limits of time and memory; errors as those
+    of `read_image`."""
     check_bytes(data)
     words = [json.dumps(described.to_dict()), *["invert"] * invert]
     command = [sys.executable, "-m", "tl_engine.data.sandbox", *words]
@@ -92,11 +93,10 @@ def read_file(path: Path) -> bytes:
         ImageError: for what is no file, is too large or cannot be read.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ImageError(f"This is no file: choose {WHAT_IS_RIGHT}.")
-        # Who puts a pipe in its place meanwhile does not make us wait either.
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        with open(atomic.open_file(path, os.O_RDONLY), "rb") as file:
             data = file.read(MAXIMUM_BYTES + 1)
+    except atomic.NoFileError:
+        raise ImageError(f"This is no file: choose {WHAT_IS_RIGHT}.") from None
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "its name is no path"
         raise ImageError(f"This picture cannot be read: {why}.") from None
@@ -106,10 +106,9 @@ def read_file(path: Path) -> bytes:
 
 def main(description: str, *words: str) -> int:
     """Read standard input, write npz or a sentence to standard output; the exit code."""
-    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
-    _limit(resource.RLIMIT_CPU, PROCESSOR_SECONDS)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_CORE, 0)
+    for what, most in LIMITS.items():
+        with contextlib.suppress(ValueError, OSError):  # not every system knows every limit
+            resource.setrlimit(what, (most, most))
     try:
         image = read_image(sys.stdin.buffer.read())
     except ImageError as error:
@@ -120,11 +119,6 @@ def main(description: str, *words: str) -> int:
     np.savez(made, seen=preview(image), pixels=fit(image, described, invert="invert" in words))
     sys.stdout.buffer.write(made.getvalue())
     return 0
-
-
-def _limit(what: int, amount: int) -> None:
-    with contextlib.suppress(ValueError, OSError):  # not every system knows every limit
-        resource.setrlimit(what, (amount, amount))
 
 
 if __name__ == "__main__":

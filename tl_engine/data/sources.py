@@ -48,7 +48,7 @@ class Images:
 
 
 def load(name: str) -> Images:
-    """The images of a dataset of the registry; the last two that were asked for stay in memory.
+    """The images of a dataset of the registry; the last two that were read stay in memory.
 
     Raises:
         DataUnavailable: where they are not on this machine, or are damaged.
@@ -94,13 +94,15 @@ def _checked(described: Dataset, arrays: dict[str, np.ndarray]) -> Images:
             digest.update(f"{part}{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         labels.setflags(write=False)
-        parts[part] = LabelledImages(_three_channels(images), labels)
+        if described.channels == 1:
+            images = np.broadcast_to(images[..., None], (*images.shape, 3))
+        parts[part] = LabelledImages(images, labels)
     return Images(parts["train"], parts.get("validation"), parts["test"], digest.hexdigest())
 
 
 def _check(described: Dataset, part: str, images: np.ndarray, labels: np.ndarray) -> None:
-    size: tuple[int, ...] = (described.height, described.width)
-    size = size if described.channels == 1 else (*size, described.channels)
+    colours = () if described.channels == 1 else (described.channels,)
+    size = (described.height, described.width, *colours)
     if images.dtype != np.uint8 or images.shape[1:] != size or len(images) != len(labels):
         raise ValueError(
             f"the {part} images should be bytes of shape {size} with a label each, got "
@@ -109,9 +111,3 @@ def _check(described: Dataset, part: str, images: np.ndarray, labels: np.ndarray
     if not len(labels) or not 0 <= labels.min() <= labels.max() < described.classes:
         found = f"{labels.min()} to {labels.max()}" if len(labels) else "none"
         raise ValueError(f"the {part} labels should be 0 to {described.classes - 1}, got {found}")
-
-
-def _three_channels(images: np.ndarray) -> np.ndarray:
-    if images.ndim == 4:
-        return images
-    return np.broadcast_to(images[..., None], (*images.shape, 3))

@@ -33,6 +33,11 @@ class Split:
     indices: np.ndarray
     part: str = "train"
 
+    @classmethod
+    def whole(cls, images: LabelledImages, part: str) -> Split:
+        """All images of a published array."""
+        return cls(images.images, images.labels, np.arange(len(images)), part)
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -69,14 +74,15 @@ def split(images: Images, train_images: int | None, seed: int) -> Splits:
     if images.validation is None:
         carved = stratified(images.train.labels, round(len(rest) * CARVED), random)
         rest = np.delete(rest, carved)
-        validation = _taken(images.train, carved)
+        validation = Split(images.train.images, images.train.labels[carved], carved)
     else:
-        validation = _whole(images.validation, "validation")
+        validation = Split.whole(images.validation, "validation")
     wanted = len(rest) if train_images is None else train_images
     if not 1 <= wanted <= len(rest):
         raise ValueError(f"Training images are 1 to {len(rest):,}, got {wanted:,}.")
     chosen = rest[stratified(images.train.labels[rest], wanted, random)]
-    return Splits(_taken(images.train, chosen), validation, _whole(images.test, "test"))
+    train = Split(images.train.images, images.train.labels[chosen], chosen)
+    return Splits(train, validation, Split.whole(images.test, "test"))
 
 
 def published_validation(images: Images) -> LabelledImages:
@@ -111,11 +117,3 @@ def shares(sizes: np.ndarray, count: int) -> np.ndarray:
         below_its_share = taken * total < place * sizes
         taken[np.argmax(np.where(below_its_share, sizes / (taken + 1), 0))] += 1
     return rounds * sizes + taken
-
-
-def _taken(images: LabelledImages, positions: np.ndarray) -> Split:
-    return Split(images.images, images.labels[positions], positions)
-
-
-def _whole(images: LabelledImages, part: str) -> Split:
-    return Split(images.images, images.labels, np.arange(len(images)), part)

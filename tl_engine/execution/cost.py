@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from tl_engine.analysis.rates import (
+from tl_engine.analysis.work import (
     Estimate,
     estimate,
-    latest_rate,
-    measurements_of,
     missing_rates,
-    rate_key,
 )
-from tl_engine.analysis.work import (
-    HEAD_SHARE,
-    TRAIN_SAMPLE,
-    Sizes,
-    features_work,
-    phase_work,
-    robustness_work,
-    share_above,
-    share_trained,
-    sizes_of,
-    test_work,
-    total_work,
-    work_per_image,
-)
+from tl_engine.machine import work_in_background
 from tl_engine.recipe import Recipe
-from tl_engine.runs.evaluation_results import Evaluation
+from tl_engine.runs import RunStore
 from tl_engine.runs.phase_ends import names_of
+from tl_engine.storage.lease import hold
 from tl_engine.study import Study
-
-__all__ = [
-    "HEAD_SHARE",
-    "TRAIN_SAMPLE",
-    "Estimate",
-    "Plan",
-    "Sizes",
-    "estimate",
-    "evaluation_seconds",
-    "evaluation_work",
-    "features_work",
-    "measurements_of",
-    "missing_rates",
-    "phase_work",
-    "plan",
-    "rate_key",
-    "share_above",
-    "share_trained",
-    "sizes_of",
-    "total_work",
-    "work_per_image",
-]
-
-EVALUATION_WORK = {Evaluation.TEST: test_work, Evaluation.ROBUSTNESS: robustness_work}
-
-
-def evaluation_work(recipe: Recipe, kind: Evaluation) -> int:
-    """Work of measuring a finished run after training."""
-    return EVALUATION_WORK[kind](recipe)
-
-
-def evaluation_seconds(
-    recipes: Iterable[Recipe], kind: Evaluation, measurements: Iterable[Mapping[str, Any]]
-) -> float | None:
-    """How long measuring finished runs of these recipes takes here, but for the seconds in which
-    TensorFlow starts; None where a network was never measured."""
-    measurements, seconds = list(measurements), 0.0
-    for recipe in recipes:
-        rates = (latest_rate(rate_key(recipe, phase), measurements) for phase in recipe.phases)
-        rate = next((rate for rate in rates if rate), None)
-        if rate is None:
-            return None
-        seconds += evaluation_work(recipe, kind) * rate["forward_seconds_per_image"]
-    return seconds
 
 
 @dataclass(frozen=True)
@@ -95,15 +38,12 @@ class Plan:
 
 
 def plan(
-    study: Study,
-    measurements: Iterable[Mapping[str, Any]],
-    kept: Set[str],
-    threads: int,
+    study: Study, measurements: Iterable[Mapping[str, Any]], cached: Set[str], threads: int
 ) -> Plan | None:
     """How long a study takes here; None where a kind of step was never measured.
 
     Args:
-        kept: names of the ends of phases that are there already.
+        cached: names of the ends of phases that are there already.
         threads: that its runs will use.
     """
     measurements = list(measurements)
@@ -115,8 +55,8 @@ def plan(
         if expected is None:
             return None
         names = names_of(recipe, pair, threads)
-        known = [name in there or name in kept for name in names]
-        done = len(known) - known[::-1].index(True) if any(known) else 0
+        ends = (count for count, name in enumerate(names, 1) if name in there or name in cached)
+        done = max(ends, default=0)
         there |= set(names)
         seconds += expected.seconds - sum(expected.phases[:done])
         seconds -= _read_already(recipe, pair, done, expected, there)
@@ -138,3 +78,22 @@ def _read_already(
             saved += expected.reading[index]
         there.add(layers)
     return saved
+
+
+def measure(store: RunStore, recipes: list[Recipe]) -> None:
+    """Measure, in this process, every kind of step of the recipes that was never measured here;
+    returns at once where another process measures."""
+    began = time.perf_counter()
+    with hold(store.measurement_lease) as holding:
+        if not holding:
+            return
+        work_in_background()
+        from tl_engine.learning.device import measure as measure_phases
+        from tl_engine.learning.device import prepare_device
+
+        prepare_device(os.cpu_count() or 1)
+        for recipe in recipes:
+            missing = missing_rates(recipe, store.measurements())
+            if missing:
+                for measurement in measure_phases(recipe, missing, began):
+                    store.add_measurement(measurement)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tl_engine.data.leakage import duplicates_of
-from tl_engine.errors import StoreError, ThawError
+from tl_engine.analysis.work import latest_rate, rate_key, robustness_work, test_work
+from tl_engine.data.duplicates import duplicates_of
+from tl_engine.errors import StoreError, ThawError, sentence_about
 from tl_engine.execution.launcher import launcher
-from tl_engine.execution.process import sentence_about
+from tl_engine.recipe import Recipe
 from tl_engine.runs import Cache, Evaluation, Run, RunStore, Stopped, StudyEvaluation, StudyFolder
 from tl_engine.runs.claimed import FULL, REFUSED
 from tl_engine.runs.study_evaluation import Observer
@@ -24,42 +25,63 @@ STOPPED = "Stopped by request."
 POLL_SECONDS = 0.2
 
 
-class Command(NamedTuple):
-    """The command of an evaluation.
+class Row(NamedTuple):
+    """What one can measure finished runs on after training.
 
     Attributes:
-        name: on the command line.
-        sentence: what it does, for its help.
-        asks_first: it evaluates all runs of one study, and asks before it does.
+        command: its name on the command line.
+        title: what it does, for the command's help.
+        work: of one run, in forward passes of one image, given its recipe.
+        function: of `learning.evaluator`, which measures a run.
+        asks_first: it measures all runs of one study, and asks before it does.
     """
 
-    name: str
-    sentence: str
+    command: str
+    title: str
+    work: Callable[[Recipe], int]
+    function: str
     asks_first: bool = False
 
 
-COMMANDS = {
-    Evaluation.TEST: Command(
-        "open-test", "open the test split of a study; counted for ever, so it asks first", True
+EVALUATIONS = {
+    Evaluation.TEST: Row(
+        "open-test",
+        "open the test split of a study; counted for ever, so it asks first",
+        test_work,
+        "on_test_split",
+        asks_first=True,
     ),
-    Evaluation.ROBUSTNESS: Command("robustness", "finished runs on corrupted images"),
+    Evaluation.ROBUSTNESS: Row(
+        "robustness", "finished runs on corrupted images", robustness_work, "on_corrupted_images"
+    ),
 }
 
 
-def start(store: RunStore, study: StudyFolder, kind: Evaluation, runs: Iterable[Run] = ()) -> None:
-    """Start a process that evaluates the finished runs of a study; it outlives this one. Does
-    nothing where one lives.
+def evaluation_seconds(
+    recipes: Iterable[Recipe], kind: Evaluation, measurements: Iterable[Mapping[str, Any]]
+) -> float | None:
+    """How long measuring finished runs of these recipes takes here, but for the seconds in which
+    TensorFlow starts; None where a network was never measured."""
+    measurements, seconds = list(measurements), 0.0
+    for recipe in recipes:
+        rates = (latest_rate(rate_key(recipe, phase), measurements) for phase in recipe.phases)
+        rate = next((rate for rate in rates if rate), None)
+        if rate is None:
+            return None
+        seconds += EVALUATIONS[kind].work(recipe) * rate["forward_seconds_per_image"]
+    return seconds
 
-    Args:
-        runs: those to evaluate; none means all of the study. The test split is opened for all.
-    """
-    evaluation, command, starter = StudyEvaluation(study, kind), COMMANDS[kind], launcher()
+
+def start(store: RunStore, study: StudyFolder, kind: Evaluation, runs: Iterable[Run] = ()) -> None:
+    """Start a process that evaluates finished runs of a study, all of them where none are named or
+    the test split is opened; it outlives this one. Does nothing where one lives."""
+    evaluation, row, starter = StudyEvaluation(study, kind), EVALUATIONS[kind], launcher()
     if holding := evaluation.take():
         evaluation.report({"stage": STARTS})  # else a process that dies at once had no progress
         chosen = [run.id for run in runs] or [study.id]
-        if command.asks_first:
+        if row.asks_first:
             chosen = [study.id, "--yes"]  # the page has asked
-        starter.start(store, command.name, *chosen, holding=holding)
+        starter.start(store, row.command, *chosen, holding=holding)
 
 
 def evaluate(
@@ -75,8 +97,7 @@ def evaluate(
     once nothing trains.
 
     Args:
-        handover: with which this process goes on with the evaluation's lease, which the process
-            that started it took.
+        handover: of the evaluation's lease, which the process that started this one took.
         observer: called with each report of progress.
 
     Returns:
@@ -135,13 +156,15 @@ def _attempt(evaluation: StudyEvaluation, runs: list[Run]) -> str:
 
 def _evaluate_runs(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
     """Evaluate each run; a sentence for each that could not be evaluated."""
-    from tl_engine.learning.evaluator import evaluate as evaluate_runs
+    from tl_engine.learning import evaluator
 
-    if evaluation.kind is not Evaluation.TEST:
-        return evaluate_runs(evaluation, runs)
-    note(evaluation.study, runs)  # first of all: whoever dies from here on has opened it
-    refused = evaluate_runs(evaluation, runs)
-    evaluation.report({"stage": "Looking for test images that training images look like"})
-    for name in {run.recipe.dataset for run in runs}:
-        duplicates_of(name, Cache(evaluation.study.path.parent))
+    row = EVALUATIONS[evaluation.kind]
+    measure = getattr(evaluator, row.function)
+    if evaluation.kind is Evaluation.TEST:
+        note(evaluation.study, runs)  # first of all: whoever dies from here on has opened it
+    refused = evaluator.evaluate(evaluation, runs, row.work, measure)
+    if evaluation.kind is Evaluation.TEST:
+        evaluation.report({"stage": "Looking for test images that training images look like"})
+        for name in {run.recipe.dataset for run in runs}:
+            duplicates_of(name, Cache(evaluation.study.path.parent))
     return refused

@@ -7,6 +7,8 @@ disturbed: the same bits in every variable, every metric and every probability.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import random
 import signal
@@ -21,19 +23,29 @@ from dataclasses import dataclass, field
 import psutil
 
 from tl_engine.errors import StoreError
-from tl_engine.execution.computed_bits import bits
 from tl_engine.execution.launcher import launcher
+from tl_engine.machine import PARENT
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.runs import Run, RunState, RunStore
+from tl_engine.runs import COSTS, Run, RunState, RunStore
+from tl_engine.runs.run_outputs import model_arrays, probabilities
 from tl_engine.runs.run_requests import enqueue
-from tl_engine.storage.installation import PARENT
 from tl_engine.study import Arm, Study
 
 TARGETS = {"training process": 0.7, "worker": 0.15, "server": 0.15}
 """What a kill hits, and how often."""
 KILLS_PER_RUN = 4
 """After so many, a run is left to end: it goes on by itself at most five times."""
-SERVE = "import sys; from tl_engine.execution.kill_test import serve; serve(sys.argv[1])"
+RECIPE = Recipe(
+    phases=(Phase("all", 3, 1e-3), Phase("head", 3, 1e-2)),
+    backbone="tiny",
+    pretrained=False,
+    batchnorm="adapt",
+    augmentation=True,
+    train_images=200,
+    image_size=16,
+    batch_size=16,
+)
+"""Two phases with dropout, augmentation and BatchNorm, small enough for many kills."""
 POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 300.0
 
@@ -72,37 +84,13 @@ class Report:
         )
 
 
-def recipe() -> Recipe:
-    """Two phases with dropout, augmentation and BatchNorm, small enough for many kills."""
-    return Recipe(
-        phases=(Phase("all", 3, 1e-3), Phase("head", 3, 1e-2)),
-        backbone="tiny",
-        pretrained=False,
-        batchnorm="adapt",
-        augmentation=True,
-        train_images=200,
-        image_size=16,
-        batch_size=16,
-    )
-
-
 def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Report]:
-    """Train one run undisturbed, and others while processes are killed.
-
-    Args:
-        kills: how many in all.
-        seed: decides what is killed, and when.
-
-    Yields:
-        A line for each thing that happened.
-
-    Returns:
-        The Report, as the generator's value.
-    """
+    """Train one run undisturbed, and others while so many processes are killed; the seed decides
+    which, and when. Yields a line for each thing that happened, and returns the Report."""
     began, report, chance = time.monotonic(), Report(), random.Random(seed)  # noqa: S311
     with closing(_Server(store)) as server:
         undisturbed = _queue(store, "Undisturbed")
-        _wait_until_over(undisturbed)
+        _wait_until(lambda: undisturbed.state.is_over)
         duration, expected = float(undisturbed.outcome["seconds"]), bits(undisturbed)
         yield f"Undisturbed: {undisturbed.state.value} in {duration:.1f} s, {expected[:12]}"
         while report.kills.total() < kills:
@@ -157,7 +145,7 @@ class _Server:
 
 def _start_server(store: RunStore) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(store.root)],
+        [sys.executable, "-c", f"from {__name__} import serve; serve({str(store.root)!r})"],
         cwd=PARENT,
         # A run that finds its phases computed would have nothing to be killed in.
         env={**os.environ, "THAW_CACHE_GB": "0"},
@@ -166,7 +154,7 @@ def _start_server(store: RunStore) -> subprocess.Popen[bytes]:
 
 
 def _queue(store: RunStore, title: str) -> Run:
-    return store.create(Study(title, (Arm("Fine-tune first", recipe()),))).runs()[0]
+    return store.create(Study(title, (Arm("Fine-tune first", RECIPE),))).runs()[0]
 
 
 def _kill(run: Run, server: _Server, chance: random.Random, report: Report) -> str:
@@ -192,16 +180,12 @@ def _kill(run: Run, server: _Server, chance: random.Random, report: Report) -> s
 
 def _let_finish(run: Run, report: Report) -> None:
     """Wait for the end; a run that gave up is resumed, as a person would."""
-    _wait_until_over(run)
+    _wait_until(lambda: run.state.is_over)
     while run.state is RunState.FAILED and run.sentence.startswith("Its process died"):
         enqueue(run)
         report.asked += 1
-        _wait_until_over(run)
+        _wait_until(lambda: run.state.is_over)
     report.resumed += sum(not attempt["asked"] for attempt in run.attempts())
-
-
-def _wait_until_over(run: Run) -> None:
-    _wait_until(lambda: run.state.is_over)
 
 
 def _wait_until(fact: Callable[[], object]) -> None:
@@ -210,3 +194,19 @@ def _wait_until(fact: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise StoreError(f"Nothing happened for {PATIENCE_SECONDS:.0f} s: the runs are stuck.")
         time.sleep(POLL_SECONDS)
+
+
+def bits(run: Run) -> str:
+    """The sha256 of a finished run's variables, metrics, probabilities and audits, in hex."""
+    if run.state is not RunState.FINISHED:
+        raise StoreError(f"Run {run.id} is {run.state.value}: {run.sentence}")
+    digest = hashlib.sha256()
+    for arrays in (model_arrays(run), probabilities(run)):
+        for name, array in sorted(arrays.items()):
+            digest.update(f"{name}{array.dtype}{array.shape}".encode() + array.tobytes())
+    for epoch in run.epochs():
+        computed = {name: value for name, value in epoch.items() if name not in COSTS}
+        digest.update(json.dumps(computed, sort_keys=True).encode())
+    audits = [phase["audit"] for phase in run.scores["phases"]]
+    digest.update(json.dumps([audits, run.scores["splits"]], sort_keys=True).encode())
+    return digest.hexdigest()

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from typing import Protocol
 
+from tl_engine.data.registry import checked_study
 from tl_engine.errors import CatalogError
 from tl_engine.execution.local import LocalLauncher
 from tl_engine.runs import Run, RunStore, StudyFolder
 from tl_engine.runs.run_requests import enqueue
-from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import Holding
 from tl_engine.study import Study
 
 DEFAULT = "local"
@@ -63,9 +64,10 @@ def launch(study: Study, store: RunStore) -> StudyFolder:
     """Queue a study's runs, make sure that a worker lives, and return at once.
 
     Raises:
-        CatalogError: where THAW_LAUNCHER names no launcher; nothing is queued then.
+        RecipeError: for what cannot be trained, such as on a dataset that is gone.
+        CatalogError: where THAW_LAUNCHER names no launcher; nothing is queued in either case.
     """
-    starter, folder = launcher(), store.create(study)
+    starter, folder = launcher(), store.create(checked_study(study))
     starter.ensure_worker(store)
     return folder
 

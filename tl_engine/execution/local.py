@@ -1,7 +1,8 @@
-"""The launcher for this machine: each command is a process in a session of its own."""
+"""The launcher of this machine: processes that outlive the one that starts them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,10 +12,9 @@ from typing import IO
 import psutil
 
 from tl_engine.errors import StoreError
+from tl_engine.machine import PARENT
 from tl_engine.runs import Run, RunStore
-from tl_engine.storage.holder import Holding
-from tl_engine.storage.installation import PARENT
-from tl_engine.storage.lease import is_held
+from tl_engine.storage.lease import Holding, is_held
 
 CLOCK_TICK = 0.02
 """Seconds by which two readings of one process's start may differ."""
@@ -29,7 +29,6 @@ class LocalLauncher:
     def start(
         self, store: RunStore, command: str, *arguments: str, holding: Holding | None = None
     ) -> None:
-        """Start a command, which inherits the holding's descriptors."""
         words = [command, "--runs-dir", str(store.root), *arguments]
         if holding is None:
             self._start(words, subprocess.DEVNULL)
@@ -38,29 +37,22 @@ class LocalLauncher:
             self._start([*words, "--lease", holding.handover], log, holding.descriptors)
 
     def ensure_worker(self, store: RunStore) -> None:
-        """Start a worker where none lives and something waits.
-
-        Its lease is taken here and handed over, so that of many who ask at the same moment one
-        starts a worker, not each.
-        """
         if is_held(store.worker_lease) or not store.next_waiting():
             return
+        # Handed over, so that of many who come at the same moment one starts a worker, not each.
         if holding := store.worker_lease.take():
             self.start(store, "worker", holding=holding)
 
     def end_process(self, run: Run) -> None:
-        """Kill the process whose heartbeat the run shows, unless its number now belongs to
-        another program."""
         heartbeat = run.heartbeat if run.state.is_alive else None
-        try:
-            if heartbeat is None or heartbeat.age is None:
-                raise psutil.NoSuchProcess(0)
-            process = psutil.Process(heartbeat.pid)
-            if abs(process.create_time() - heartbeat.started) > CLOCK_TICK:
-                raise psutil.NoSuchProcess(heartbeat.pid)
-            process.kill()
-        except psutil.NoSuchProcess:
-            raise StoreError(f"Run {run.id} cannot be ended: no process trains it.") from None
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if heartbeat and heartbeat.age is not None:
+                process = psutil.Process(heartbeat.pid)
+                # Else its number belongs to another program now.
+                if abs(process.create_time() - heartbeat.started) <= CLOCK_TICK:
+                    process.kill()
+                    return
+        raise StoreError(f"Run {run.id} cannot be ended: no process trains it.")
 
     def _start(
         self, words: Sequence[str], log: IO[bytes] | int, inherited: Sequence[int] = ()

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from tl_engine.errors import PredictionError
+from tl_engine.machine import PARENT
 from tl_engine.runs import Run, RunState, RunStore
-from tl_engine.storage.installation import PARENT
 
 SERVER = "tl_engine.learning.prediction_server"
 RESPONSE_SECONDS = 120.0

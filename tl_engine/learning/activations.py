@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from scipy.special import softmax
 
-from tl_engine.data.diagnostic_images import Probe
+from tl_engine.data.corruptions import Probe
 from tl_engine.learning.batches import InferenceGraph
 from tl_engine.learning.freezing import blocks_of
 from tl_engine.learning.model import boundary, through

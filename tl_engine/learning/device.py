@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tl_engine import machine
-from tl_engine.analysis.rates import rate_key
+from tl_engine.analysis.work import rate_key
 from tl_engine.data.splits import Split
 from tl_engine.learning.batches import EVALUATION_BATCH, InferenceGraph
 from tl_engine.learning.network import Network, PhaseGraphs

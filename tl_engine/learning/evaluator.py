@@ -11,7 +11,6 @@ import numpy as np
 from tl_engine.data.corruptions import CORRUPTIONS, SEVERITIES, corrupted, sample_of
 from tl_engine.data.splits import Split, Splits
 from tl_engine.errors import ThawError
-from tl_engine.execution.cost import evaluation_work
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
 from tl_engine.learning.network import Network, load_network
@@ -28,16 +27,24 @@ Result = tuple[dict[str, Any], dict[str, np.ndarray]]
 """Numbers for JSON, and arrays."""
 
 
-def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
-    """Evaluate each run, and store its result before the next one begins; returns a sentence for
+def evaluate(
+    evaluation: StudyEvaluation,
+    runs: list[Run],
+    work: Callable[[Recipe], int],
+    measure: Callable[[Run, Splits, Predict], Result],
+) -> list[str]:
+    """Measure each run, and store its result before the next one begins; returns a sentence for
     each run that could not be evaluated.
+
+    Args:
+        work: of a run, in forward passes of one image, given its recipe.
 
     Raises:
         Stopped: where somebody asked for it.
         OSError: where a result cannot be stored.
     """
     device, kind = prepare_device(runs[0].threads), evaluation.kind
-    progress = Progress(evaluation, sum(evaluation_work(run.recipe, kind) for run in runs))
+    progress = Progress(evaluation, sum(work(run.recipe) for run in runs))
     cache = Cache(evaluation.study.path.parent)
     refused = []
     for number, run in enumerate(runs, start=1):
@@ -50,7 +57,7 @@ def evaluate(evaluation: StudyEvaluation, runs: list[Run]) -> list[str]:
             is_shared = recipe.is_pristine and uses_features(recipe, recipe.phases[0])
             if kind is Evaluation.TEST and is_shared:
                 predict = _through_features(recipe, data, network, cache, progress)
-            numbers, arrays = EVALUATIONS[kind](run, data.splits, predict)
+            numbers, arrays = measure(run, data.splits, predict)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
             refused.append(f"{run.arm}, pair {run.pair}: {error}")
         else:
@@ -74,7 +81,8 @@ def _through_features(
     return predict
 
 
-def _test(run: Run, splits: Splits, predict: Predict) -> Result:
+def on_test_split(run: Run, splits: Splits, predict: Predict) -> Result:
+    """A finished run's result on the test split."""
     part, classes = splits.test, run.recipe.described_dataset.classes
     probabilities = predict(part)
     stored = probabilities.astype(np.float16)
@@ -82,7 +90,8 @@ def _test(run: Run, splits: Splits, predict: Predict) -> Result:
     return counted(probabilities, part.labels, classes), arrays
 
 
-def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
+def on_corrupted_images(run: Run, splits: Splits, predict: Predict) -> Result:
+    """A finished run's result on corrupted validation images."""
     part = sample_of(splits.validation)
     images, grey = part.images, run.recipe.described_dataset.channels == 1
     whole = np.arange(len(part))
@@ -99,9 +108,3 @@ def _robustness(run: Run, splits: Splits, predict: Predict) -> Result:
     sample = hashlib.sha256(f"{part.part} {part.indices.tolist()}".encode()).hexdigest()[:16]
     counts = {"clean": correct(images), "corrupted": by_corruption}
     return {"total": len(part), "sample": sample, **counts}, {}
-
-
-EVALUATIONS: dict[Evaluation, Callable[[Run, Splits, Predict], Result]] = {
-    Evaluation.TEST: _test,
-    Evaluation.ROBUSTNESS: _robustness,
-}

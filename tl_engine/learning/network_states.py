@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.analysis import readout
-from tl_engine.analysis.cka import linear_cka
+from tl_engine.analysis import measures
 from tl_engine.analysis.loss_floor import loss_floor
 from tl_engine.learning.activations import ActivationReader, Activations
 from tl_engine.learning.results import score
@@ -47,15 +46,15 @@ class NetworkStates:
         for name, part in parts.items():
             probabilities = reader.probabilities(current.of(part), weights)
             numbers |= {f"{name}{k}": value for k, value in score(probabilities, labels).items()}
-            numbers[f"{name}energy"] = readout.energy(probabilities, labels)
-            distortion = readout.distortion(current.body[part], reference.body[part])
+            numbers[f"{name}energy"] = measures.energy(probabilities, labels)
+            distortion = measures.distortion(current.body[part], reference.body[part])
             numbers[f"{name}distortion"] = distortion
         clean, corrupted = (current.body[part] for part in parts.values())
-        linear_probe = readout.refitted_accuracy(clean, labels, [clean, corrupted])
+        linear_probe = measures.refitted_accuracy(clean, labels, [clean, corrupted])
         numbers["refitted"], numbers["corrupted_refitted"] = linear_probe
         kernel, bias = (weights[key] for key in reader.head)
-        numbers["head_norm"] = readout.norm([kernel])
-        numbers["head_drift"] = readout.drift([kernel], [self.first[reader.head[0]]])
+        numbers["head_norm"] = measures.norm([kernel])
+        numbers["head_drift"] = measures.drift([kernel], [self.first[reader.head[0]]])
         numbers["floor"] = loss_floor(kernel, bias) if self._softmax else None
         # A change of the head alone changes no block.
         if self._cached is None or self._cached[0] is not current:
@@ -75,9 +74,9 @@ class NetworkStates:
         (now, *statistics), (then, *first_statistics) = (
             [[arrays[key] for key in part] for part in keys] for arrays in (weights, self.first)
         )
-        drifts = readout.statistics_drift(*statistics, *first_statistics)
+        drifts = measures.statistics_drift(*statistics, *first_statistics)
         numbers = {
-            "drift": readout.drift(now, then),
+            "drift": measures.drift(now, then),
             **dict(zip(("means_drift", "variances_drift"), drifts, strict=True)),
             "cka": self._cka(title, current),
         }
@@ -91,7 +90,7 @@ class NetworkStates:
         if current is reference:
             return 1.0
         clean = len(self._labels)
-        return linear_cka(current.blocks[title][:clean], reference.blocks[title][:clean])
+        return measures.linear_cka(current.blocks[title][:clean], reference.blocks[title][:clean])
 
 
 class Interpolated(Mapping[str, np.ndarray]):

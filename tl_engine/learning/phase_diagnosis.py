@@ -13,8 +13,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.analysis import readout
-from tl_engine.data.diagnostic_images import BETWEEN, Probe, ProbeSize, size_for
+from tl_engine.analysis import measures
+from tl_engine.data.corruptions import BETWEEN, Probe, ProbeSize, size_for
 from tl_engine.errors import ThawError
 from tl_engine.learning.network import Network
 from tl_engine.learning.network_states import NetworkStates, finite
@@ -142,7 +142,7 @@ def first_gradients(
     for title, keys in {**blocks, "Head": head_keys(model)}.items():
         if free := [key for key in keys if key in norms]:
             gradient = float(np.hypot.reduce([norms[key] for key in free]))
-            relative = readout.relative(gradient, readout.norm([start[key] for key in free]))
+            relative = measures.relative(gradient, measures.norm([start[key] for key in free]))
             rows.append({"title": title, **finite({"gradient": gradient, "relative": relative})})
     return rows
 
@@ -157,4 +157,4 @@ def _gradient_norms(optimizer: keras.optimizers.Optimizer, phase: Phase) -> list
         momentums, scale = optimizer.momentums, float(optimizer.learning_rate)
     else:
         momentums, scale = optimizer._momentums, 1 - optimizer.beta_1
-    return [readout.norm([np.asarray(m)]) / scale for m in momentums]
+    return [measures.norm([np.asarray(m)]) / scale for m in momentums]

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.analysis.steps import first_and_last
+from tl_engine.analysis.measures import first_and_last
 from tl_engine.analysis.work import work_per_image
 from tl_engine.data.splits import Split
 from tl_engine.learning.batches import BatchSource, TracedGraph, epoch_order

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.analysis.confusion import confusion_counts
+from tl_engine.analysis.predictions import confusion_counts
 from tl_engine.errors import StoreError
 from tl_engine.learning.network import load_network
 from tl_engine.runs import Run

@@ -13,7 +13,7 @@ import numpy as np
 
 from tl_engine.analysis.work import TRAIN_SAMPLE, Sizes
 from tl_engine.catalog.datasets import dataset
-from tl_engine.data import formats, sources
+from tl_engine.data import registry, sources
 from tl_engine.data.splits import Split, Splits, split
 from tl_engine.errors import DataUnavailable
 from tl_engine.machine import versions
@@ -27,7 +27,7 @@ CACHED = {
     "cifar10": {"cifar-10-python.tar.gz": "cifar-10-batches-py-target_archive"},
     "cifar100": {"cifar-100-python.tar.gz": "cifar-100-python-target_archive"},
     "mnist": {"mnist.npz": "mnist.npz"},
-    "fashion-mnist": {file: f"fashion-mnist/{file}" for file in formats.IDX.values()},
+    "fashion-mnist": {file: f"fashion-mnist/{file}" for file in registry.IDX.values()},
 }
 """Published files, and where Keras 3 looks for each below its folder `datasets`."""
 LOADERS = {name: getattr(keras.datasets, name.replace("-", "_")).load_data for name in CACHED}
@@ -83,7 +83,7 @@ def prepare(name: str) -> None:
     """
     if sources.available(name):
         return
-    folder = formats.prepared_folder(name)
+    folder = registry.prepared_folder(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with hold(FlockLease(folder / ".lock"), wait=True):
@@ -104,11 +104,11 @@ def _fetch(name: str) -> dict[str, np.ndarray]:
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise DataUnavailable(_sentence(name, error)) from error
     arrays = (train_images, train_labels.reshape(-1), test_images, test_labels.reshape(-1))
-    return dict(zip(formats.ARRAYS, arrays, strict=True))
+    return dict(zip(registry.ARRAYS, arrays, strict=True))
 
 
 def _sentence(name: str, error: Exception) -> str:
-    title, datasets = dataset(name).title, formats.prepared_folder(name).parent
+    title, datasets = dataset(name).title, registry.prepared_folder(name).parent
     files = {published: datasets / path for published, path in CACHED[name].items()}
     folder = next(iter(files.values())).parent
     # Keras removes what it could not fetch whole, so a file that is there is a damaged one

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tl_engine.analysis.rates import measurements_of
-from tl_engine.analysis.work import features_work, phase_work, total_work
+from tl_engine.analysis.work import features_work, measurements_of, phase_work, total_work
 from tl_engine.errors import StoreError
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import network_of

@@ -11,8 +11,7 @@ def duration(seconds: float | None) -> str:
         return ""
     if 0 < seconds < 0.5:
         return "less than 1 s"
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
     if days:
@@ -41,8 +40,3 @@ def points(share: float) -> str:
 def number(value: float | None, form: str) -> str:
     """A number in a format; a dash for none and for one not measured."""
     return "–" if value is None or isnan(value) else format(value, form)
-
-
-def counted(count: int, noun: str) -> str:
-    """How many: "1 run", "1,200 runs"."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

@@ -1,33 +1,29 @@
-"""The arms of chosen runs: which runs belong together, what they are called, what they cost."""
+"""The arms of chosen runs, and what their study asked of them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from tl_engine.analysis.budgets import Budget, budget
+from tl_engine.analysis.interval import LEAST_PAIRS
+from tl_engine.analysis.pooling import comparisons_of, plan_of
 from tl_engine.charts.arm_style import ArmKey, ArmStyle, arm_colours
+from tl_engine.metric import ACCURACY, METRICS, Metric
 from tl_engine.recipe import Recipe
-from tl_engine.runs import Run, RunState, summarise
+from tl_engine.runs import Run, RunState, StudyFolder, summarise
 from tl_engine.runs.evidence import Evidence, of_store
-from tl_engine.runs.observations import arm_keys, distinct_runs, observations
+from tl_engine.runs.observations import arm_keys, distinct_runs, observations, recipe_id
 from tl_engine.runs.study_folder import folder_of
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class Arm(NamedTuple):
-    """An arm with the runs of it that were chosen.
-
-    Attributes:
-        title: what it is called among the others.
-        colour: hex; that of the arm all over a page.
-        runs: at least one.
-    """
+    """An arm with the runs of it that were chosen, at least one: its title among the others, and
+    its colour (hex) all over a page."""
 
     key: ArmKey
     title: str
@@ -52,44 +48,38 @@ class Arm(NamedTuple):
 
 
 def arms_of(runs: Sequence[Run]) -> list[Arm]:
-    """The runs by arm, in the order in which they were chosen, each arm with a title of its own:
-    its name, where two share it with their studies' titles, and where they share those, ids."""
+    """The runs by arm: studies in the order in which they were chosen, arms as they stand in their
+    study. Each has a title of its own: its name, where two share it with their studies' titles, and
+    where they share those, ids."""
     by_key: dict[ArmKey, list[Run]] = {}
     runs = distinct_runs(runs)
     keys = arm_keys(runs)
-    for run in sorted(runs, key=_place_among(runs)):
+    studies = {study: n for n, study in enumerate(dict.fromkeys(run.study.id for run in runs))}
+    for run in sorted(runs, key=lambda run: (studies[run.study.id], run.arm_index)):
         by_key.setdefault(keys[run.id], []).append(run)
     titles, colours = _titles(by_key), arm_colours(by_key)
     return [Arm(key, titles[key], colours[key], of_arm) for key, of_arm in by_key.items()]
 
 
-def _place_among(runs: Sequence[Run]) -> Callable[[Run], tuple[int, int]]:
-    """Studies in the order in which they were chosen, arms as they stand in their study: whatever
-    runs of them are left out."""
-    studies = {study: n for n, study in enumerate(dict.fromkeys(run.study.id for run in runs))}
-    return lambda run: (studies[run.study.id], run.arm_index)
-
-
 def _titles(by_key: dict[ArmKey, list[Run]]) -> dict[ArmKey, str]:
-    joined = {key: _joined_name(of_arm) for key, of_arm in by_key.items()}
+    # Where studies call the same recipe differently, an arm has all of its names.
+    joined = {
+        key: " / ".join(dict.fromkeys(run.arm for run in runs)) for key, runs in by_key.items()
+    }
     names = Counter(joined.values())
     if any(joined[key] != key[1] for key in by_key) and len(names) == len(joined):
         return joined
     studies = {key: of_arm[0].study.title for key, of_arm in by_key.items()}
-    long = {key: f"{key[1]} ({studies[key]})" for key in by_key}
-    counts = Counter(long.values())
+    long = Counter((name, studies[study, name]) for study, name in by_key)
     titles = {}
-    for key in by_key:
-        study, name = key
-        title = name if names[name] == 1 else long[key]
-        is_shared = names[name] > 1 and counts[title] > 1
-        titles[key] = f"{name} ({studies[key]}, {study})" if is_shared else title
+    for study, name in by_key:
+        title = studies[study, name]
+        if names[name] == 1:
+            titles[study, name] = name
+        else:
+            more = f", {study}" if names[name] > 1 and long[name, title] > 1 else ""
+            titles[study, name] = f"{name} ({title}{more})"
     return titles
-
-
-def _joined_name(runs: Sequence[Run]) -> str:
-    """An arm's name; where studies call the same recipe differently, all of its names."""
-    return " / ".join(dict.fromkeys(run.arm for run in runs))
 
 
 def evidence_of_arms(arms: Sequence[Arm]) -> Evidence:
@@ -98,21 +88,14 @@ def evidence_of_arms(arms: Sequence[Arm]) -> Evidence:
 
 
 def finished(arms: Sequence[Arm], scored: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the arms' finished runs: a run on its way has no final score.
-
-    Args:
-        scored: rows of `analysis.score_table.score_table`.
-    """
+    """Of the scores (rows of `score_table`) those of the arms' finished runs: a run on its way has
+    no final score."""
     done = [run.id for arm in arms for run in arm.finished.values()]
     return scored[scored["run"].isin(done)].dropna(subset="final")
 
 
 def budgets_of(arms: Sequence[Arm], history: pd.DataFrame) -> list[Budget]:
-    """What a finished run of each arm costs.
-
-    Args:
-        history: of all their runs.
-    """
+    """What a finished run of each arm costs, from the history of all their runs."""
     rows = history.groupby("run", sort=False).indices
     done = [np.concatenate([[], *(rows[run.id] for run in arm.finished.values())]) for arm in arms]
     return [
@@ -138,3 +121,62 @@ def why_none(arm: Arm) -> str:
                 "for a verdict, choose whole studies."
             )
     return ""
+
+
+class Question(NamedTuple):
+    """What was fixed before the first run; where arms of several studies are compared, nothing.
+
+    Attributes:
+        study: None where the arms are of several studies.
+        smallest: the smallest difference that matters, in the metric's column.
+        is_planned: whether every comparison has exactly the pairs of its plan.
+    """
+
+    study: StudyFolder | None
+    metric: Metric
+    smallest: float
+    is_planned: bool
+
+
+def question_of(arms: Sequence[Arm], scored: pd.DataFrame) -> Question:
+    """What the study of arms with these scores (rows of `score_table`) asked; of several studies
+    their metric, or accuracy where they have different ones, with the largest of their smallest
+    differences that matter."""
+    folders = {run.study.id: folder_of(run) for arm in arms for run in arm.runs}
+    if len(folders) > 1:
+        studies = [folder.study for folder in folders.values()]
+        names = {study.metric for study in studies}
+        metric = METRICS[names.pop()] if len(names) == 1 else ACCURACY
+        margins = [one.smallest_difference for one in studies if one.metric == metric.name]
+        return Question(None, metric, max(margins, default=metric.smallest), False)
+    (folder,) = folders.values()
+    done = finished(arms, scored).groupby("arm")["seed"].nunique()
+    planned = is_planned(arms, int(done.min()) if len(done) == len(arms) else 0)
+    return Question(folder, METRICS[folder.study.metric], folder.study.smallest_difference, planned)
+
+
+def is_planned(arms: Sequence[Arm], pairs: int) -> bool:
+    """Whether so many pairs of the arms are all that their study was launched with, none was added
+    or computed before, and no earlier study had asked: only then was their number fixed before
+    anybody looked."""
+    folder = folder_of(arms[0].runs[0])
+    runs = [run for arm in arms for run in arm.runs]
+    is_alone = all(run.study.id == folder.id for run in runs)
+    is_seen = any(run.recipe_record.get("computed_before") for run in runs)
+    if not is_alone or is_seen or pairs != folder.study.pairs or folder.added_pairs:
+        return False
+    return pairs < LEAST_PAIRS or _asked_first(arms, folder)
+
+
+def _asked_first(arms: Sequence[Arm], folder: StudyFolder) -> bool:
+    """Whether the planned analysis of every comparison of the arms is that of this study."""
+    recipes = {recipe_id(arm.recipe) for arm in arms}
+    evidence = evidence_of_arms(arms)
+    asked = [
+        evidence.with_seen(one) for one in evidence.questions() if len(recipes & {*one.recipes}) > 1
+    ]
+    numbers = tuple(folder.study.pair_numbers)
+    return all(
+        plan_of(comparison, asked, folder.study.metric) == numbers
+        for comparison in comparisons_of(recipes)
+    )

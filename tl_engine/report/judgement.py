@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from tl_engine.analysis.contrast import Contrast, contrast
-from tl_engine.analysis.family import decide_all, holm
 from tl_engine.analysis.health import Health, health_of
 from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.lost_runs import ArmEvidence, with_lost, withheld
 from tl_engine.analysis.pooling import Asked, ComparisonEvidence, pairs_of_evidence
 from tl_engine.analysis.rule import Pairs
 from tl_engine.analysis.score_table import finals_of, pairs_frame, pairs_of
-from tl_engine.analysis.verdict import Outcome, Verdict
-from tl_engine.charts.arm_style import ArmKey
+from tl_engine.analysis.verdict import Outcome, Verdict, decide_all, holm
 from tl_engine.metric import Metric
-from tl_engine.report.arms import Arm, budgets_of, finished, why_none
-from tl_engine.report.evidence_pool import EvidencePool
-from tl_engine.report.question import Question
-from tl_engine.report.run_facts import facts_of
-
-if TYPE_CHECKING:
-    import pandas as pd
+from tl_engine.report.arms import Arm, Question, budgets_of, finished, why_none
+from tl_engine.report.evidence_pool import EvidencePool, facts_of
 
 
 class Judged(NamedTuple):
@@ -59,18 +53,6 @@ class Judged(NamedTuple):
     family: int = 1
 
 
-class _Member(NamedTuple):
-    """A comparison of the family: its pairs, and the same with lost runs counted at chance."""
-
-    pairs: Pairs
-    at_chance: Pairs
-
-    @property
-    def has_lost(self) -> bool:
-        """Whether pairs were added in which a run was lost."""
-        return len(self.at_chance.differences) > len(self.pairs.differences)
-
-
 def judge(
     arms: Sequence[Arm],
     scored: pd.DataFrame,
@@ -90,59 +72,61 @@ def judge(
         history: of all their runs.
         any_budget: compare arms that cost differently, too.
     """
-    pool = EvidencePool(arms, question.metric, any_budget)
-    finals = finals_of(finished(arms, scored), question.metric)
+    metric = question.metric
+    pool = EvidencePool(arms, metric, any_budget)
+    finals, none = finals_of(finished(arms, scored), metric), pd.Series(dtype=float)
+    own = [finals.get(arm.key, none) for arm in arms]
     budgets, missing = budgets_of(arms, history), [why_none(arm) for arm in arms]
     judged, members, shown = [], [], set()
     for first, second in combinations(range(len(arms)), 2):
         titles, ids = (arms[first].title, arms[second].title), (pool.ids[first], pool.ids[second])
-        recipes = arms[first].runs[0].recipe, arms[second].runs[0].recipe
-        met = contrast(*recipes, (budgets[first], budgets[second]))
+        met = contrast(arms[first].recipe, arms[second].recipe, (budgets[first], budgets[second]))
         refusal = met.refusal(*titles, any_budget=any_budget)
         refusal = refusal or missing[first] or missing[second]
         if ids[0] == ids[1]:
-            evidence, pairs = None, _own_pairs(arms[first], arms[second], finals, question.metric)
-            both = _own_evidence(arms[first], finals), _own_evidence(arms[second], finals)
+            evidence, pairs = None, pairs_of(own[first], own[second], metric)
+            both = _own(arms[first], own[first]), _own(arms[second], own[second])
         else:
             evidence, both = pool.evidence(*ids), pool.arms(ids, titles)
-            pairs = _frame(evidence, question.metric)
+            pairs = _frame(evidence, metric)
         asked, health = pool.question(question.study, *ids), _health_of(*both)
         judged.append(Judged(first, second, met, pairs, refusal, evidence, asked, health))
         if not refusal:
             shown.add(frozenset(ids))
-            members.append(_member(pairs_in(judged[-1], *titles, question), both, question))
-    members += [_member(pool.pairs(*ids), pool.arms(ids), question) for ids in pool.hidden(shown)]
-    return _with_verdicts(judged, members, pool.others, question)
-
-
-def _member(pairs: Pairs, arms: tuple[ArmEvidence, ArmEvidence], question: Question) -> _Member:
-    return _Member(pairs, with_lost(pairs, *arms, question.metric))
+            members.append((pairs_in(judged[-1], *titles, question), both))
+    members += [
+        (pairs_of_evidence(pool.evidence(*ids), *ids, metric.sign), pool.arms(ids))
+        for ids in pool.hidden(shown)
+    ]
+    family = [(pairs, with_lost(pairs, *both, metric)) for pairs, both in members]
+    return _with_verdicts(judged, family, pool.others, question)
 
 
 def _with_verdicts(
-    judged: list[Judged], members: list[_Member], others: int, question: Question
+    judged: list[Judged], family: list[tuple[Pairs, Pairs]], others: int, question: Question
 ) -> list[Judged]:
     """The contrasts with their verdicts.
 
     Args:
-        members: of the family: those of the contrasts without a refusal in their order, then those
-            that are not shown.
+        family: pairs, and the same with lost runs counted at chance, of the contrasts without a
+            refusal in their order, then of the comparisons that are not shown.
         others: comparisons of the family that are decided by another metric.
     """
-    verdicts, adjusted = _verdicts_on([one.pairs for one in members], others, question)
-    has_lost = any(one.has_lost for one in members)
-    at_chance = [one.at_chance for one in members]
-    again = _verdicts_on(at_chance, others, question)[0] if has_lost else verdicts
-    results = iter(zip(members, verdicts, again, adjusted, strict=True))
+    verdicts, adjusted = _verdicts_on([pairs for pairs, _ in family], others, question)
+    lost = [len(at_chance.differences) > len(pairs.differences) for pairs, at_chance in family]
+    again = verdicts
+    if any(lost):
+        again, _ = _verdicts_on([at_chance for _, at_chance in family], others, question)
+    results = iter(zip(lost, verdicts, again, adjusted, strict=False))
     complete = []
     for one in judged:
         if not one.refusal:
-            member, verdict, counted, p = next(results)
+            is_counted, verdict, counted, p = next(results)
             if one.health:
-                verdict, health = withheld(verdict, counted, one.health, is_counted=member.has_lost)
+                verdict, health = withheld(verdict, counted, one.health, is_counted=is_counted)
                 one = one._replace(health=health)
             p = math.nan if verdict.outcome is Outcome.WITHHELD else p
-            one = one._replace(verdict=verdict, adjusted_p=p, family=len(members) + others)
+            one = one._replace(verdict=verdict, adjusted_p=p, family=len(family) + others)
         complete.append(one)
     return complete
 
@@ -150,11 +134,7 @@ def _with_verdicts(
 def _verdicts_on(
     family: list[Pairs], others: int, question: Question
 ) -> tuple[list[Verdict], list[float]]:
-    """The verdicts on all comparisons of a family, and their p, adjusted.
-
-    Args:
-        others: comparisons of the family that are decided by another metric.
-    """
+    """The verdicts on all comparisons of a family, and their p, adjusted."""
     # Those of too few pairs will be looked at later, at what is left of the error rate.
     others += sum(len(one.differences) < LEAST_PAIRS for one in family)
     verdicts = decide_all(family, question.smallest, metric=question.metric, others=others)
@@ -163,14 +143,11 @@ def _verdicts_on(
 
 
 def pairs_in(one: Judged, first: str, second: str, question: Question) -> Pairs:
-    """The evidence of a contrast as its verdict takes it.
-
-    Args:
-        first, second: what the arms are called.
-    """
+    """The evidence of a contrast as its verdict takes it, with the titles of its arms."""
     if one.evidence is not None:
         return pairs_of_evidence(one.evidence, first, second, question.metric.sign)
-    gains, planned = one.pairs["gain"].to_numpy(float), question.planned or 0
+    planned = question.study.study.pairs if question.study else 0
+    gains = one.pairs["gain"].to_numpy(float)
     return Pairs(gains, first, second, planned, gains if len(gains) == planned else None)
 
 
@@ -182,22 +159,10 @@ def _frame(evidence: ComparisonEvidence, metric: Metric) -> pd.DataFrame:
     return pairs_frame(seeds, first, second, metric)
 
 
-Finals = Mapping[ArmKey, "pd.Series"]
-
-
-def _own_pairs(first: Arm, second: Arm, finals: Finals, metric: Metric) -> pd.DataFrame:
-    """The pairs of two arms as they were chosen, without those of other studies."""
-    import pandas as pd
-
-    none = pd.Series(dtype=float)
-    return pairs_of(finals.get(first.key, none), finals.get(second.key, none), metric)
-
-
-def _own_evidence(arm: Arm, finals: Finals) -> ArmEvidence:
+def _own(arm: Arm, scores: pd.Series) -> ArmEvidence:
     """An arm as it was chosen, without what other studies have of its recipe."""
-    scores = finals.get(arm.key)
-    by_pair = {} if scores is None else dict(zip(scores.index.astype(int), scores, strict=True))
-    classes = len(arm.runs[0].recipe.described_dataset.class_names)
+    by_pair = dict(zip(scores.index.astype(int), scores, strict=True))
+    classes = len(arm.recipe.described_dataset.class_names)
     return ArmEvidence(facts_of(arm.title, arm.runs), by_pair, classes)
 
 

@@ -10,28 +10,22 @@ from typing import NamedTuple
 
 from tl_engine.report.section import Section
 from tl_engine.report.sections.agreement_sections import agreement
-from tl_engine.report.sections.calibration_sections import calibration, confidence
 from tl_engine.report.sections.class_sections import differences_by_class, per_class
-from tl_engine.report.sections.confusion_sections import confusion
-from tl_engine.report.sections.corruption_sections import corrupted, how_corrupted
 from tl_engine.report.sections.cost_sections import budget_curve, budgets, factors, frontier
-from tl_engine.report.sections.mistake_sections import mistakes
+from tl_engine.report.sections.mistake_sections import confusion, mistakes
 from tl_engine.report.sections.pair_sections import pairs, story
 from tl_engine.report.sections.phase_sections import drift, limits, phase_charts, phase_table
 from tl_engine.report.sections.score_sections import curves, scores, settings
 from tl_engine.report.sections.test_split_sections import tested
+from tl_engine.report.sections.trust_sections import calibration, confidence, corrupted, corruptions
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
 from tl_engine.report.shown_results import Results
 
 
 class Part(NamedTuple):
-    """Sections that are composed together.
-
-    Attributes:
-        compose: from results, and from what a reader may choose, as keywords with defaults.
-        heading: above them; empty for none.
-        needs_two_arms: there is nothing to show where no two arms are compared.
-    """
+    """Sections that are composed together, under a heading ("" for none): from results, and from
+    what a reader may choose, as keywords with defaults. Where no two arms are compared, there is
+    nothing to show of one that needs two."""
 
     compose: Callable[..., list[Section]]
     heading: str = ""
@@ -39,11 +33,7 @@ class Part(NamedTuple):
 
 
 EVIDENCE = (
-    Part(verdict, needs_two_arms=True),
-    Part(interval, needs_two_arms=True),
-    Part(contrasts, needs_two_arms=True),
-    Part(story, needs_two_arms=True),
-    Part(pairs, needs_two_arms=True),
+    *(Part(each, needs_two_arms=True) for each in (verdict, interval, contrasts, story, pairs)),
     Part(curves),
     Part(scores, "Scores"),
 )
@@ -61,7 +51,7 @@ CLOSER = {
     ),
     "Costs": (Part(budgets), Part(budget_curve), Part(frontier), Part(factors)),
     "Calibration": (Part(confidence, "How sure, and how often right"), Part(calibration)),
-    "Corrupted images": (Part(corrupted, "Corrupted images"), Part(how_corrupted)),
+    "Corrupted images": (Part(corrupted, "Corrupted images"), Part(corruptions)),
     "Test split": (Part(tested, "Test split"),),
 }
 """What Compare shows of one subject at a time."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from tl_engine.analysis.predictions import Predictions, once_each
 from tl_engine.charts.style import titles_of, with_line
-from tl_engine.report.pictures import Pictures
+from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
+from tl_engine.data.sources import load
+from tl_engine.data.splits import published_validation
+from tl_engine.report.arms import Arm
 
 Numbers = pd.DataFrame | Callable[[], pd.DataFrame]
 
@@ -19,8 +24,7 @@ class Drawing(NamedTuple):
     """A figure that is made when it is asked for, and can be cached by what it is made from.
 
     Attributes:
-        chart: a function of `charts`.
-        arguments: of that function.
+        chart: a function of `charts`, with its arguments.
         cost: what the runs in it cost, for under the title; empty for nothing.
     """
 
@@ -34,6 +38,55 @@ class Drawing(NamedTuple):
         return with_line(made, self.cost) if self.cost else made
 
 
+class Pictures(NamedTuple):
+    """Images of a published validation split, each once, in the order in which they are seen.
+
+    Attributes:
+        arms: whose predictions stand under each image.
+        predictions: of each arm, row by row of the same images.
+        rows: (k,) positions in the predictions.
+        notes: (k,) a word under each image, or "".
+        counted: predictions that these images stand for; more than k where several seeds have one.
+    """
+
+    arms: Sequence[Arm]
+    predictions: Sequence[Predictions]
+    rows: np.ndarray
+    notes: Sequence[str]
+    counted: int
+
+    def html(self, begin: int = 0, end: int | None = None) -> str:
+        """A grid of the images from `begin` to before `end`."""
+        described = self.arms[0].recipe.described_dataset
+        images, names = published_validation(load(described.name)).images, described.class_names
+        of_first = self.predictions[0]
+        shown = [
+            Thumbnail(
+                np.asarray(images[of_first.indices[row]]),
+                names[of_first.labels[row]],
+                tuple(
+                    Predicted(arm.colour, arm.title, names[of.predicted[row]], of.confidences[row])
+                    for arm, of in zip(self.arms, self.predictions, strict=True)
+                ),
+                note,
+            )
+            for row, note in zip(self.rows[begin:end], self.notes[begin:end], strict=True)
+        ]
+        return thumbnails(shown)
+
+
+def pictures(
+    arms: Sequence[Arm],
+    predictions: Sequence[Predictions],
+    positions: np.ndarray,
+    most: int | None = None,
+) -> Pictures:
+    """The images at these positions (m,) of the predictions, each once; only the first `most`."""
+    rows, times, seeds = once_each(predictions[0], positions)
+    notes = [f"in {n} of {m} pairs" if m > 1 else "" for n, m in zip(times, seeds, strict=True)]
+    return Pictures(arms, predictions, rows[:most], notes[:most], len(positions))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A finding. All words are plain text: whoever draws them escapes them.
@@ -41,7 +94,6 @@ class Section:
     Attributes:
         key: names it on its page, and its files.
         title: a heading of its own; a figure bears its title and subtitle itself.
-        drawing: its figure.
         alt: the figure in a sentence, for readers who cannot see it.
         numbers: the frame behind the figure, or what gives it when somebody asks for it.
         text: what it says, in sentences.
@@ -89,26 +141,15 @@ class Section:
 
 
 def charted(
-    key: str,
-    alt: str,
-    chart: Callable[..., go.Figure],
-    *arguments: Any,
-    cost: str = "",
-    numbers: Numbers | None = None,
-    **words: Any,
+    key: str, alt: str, drawing: Drawing, *, numbers: Numbers | None = None, **words: Any
 ) -> Section:
-    """A Section of a figure, in the form of a call of its chart.
-
-    Args:
-        arguments: of the chart; the first is the frame that it draws.
-        numbers: behind the figure, where they are not that frame.
-        words: further attributes of the Section.
-    """
-    drawing = Drawing(chart, arguments, cost)
-    numbers = arguments[0] if numbers is None else numbers
-    return Section(key=key, alt=alt, numbers=numbers, drawing=drawing, **words)
+    """A Section of a figure, with further attributes as `words`; its numbers are, by default, the
+    first argument of its chart."""
+    numbers = drawing.arguments[0] if numbers is None else numbers
+    return Section(key=key, alt=alt, drawing=drawing, numbers=numbers, **words)
 
 
-def nothing(key: str, why: str) -> list[Section]:
-    """In the place of sections that cannot be composed yet: why not, and when they can."""
-    return [Section(key=key, notes=(why,))]
+def note(key: str, words: str) -> list[Section]:
+    """A paragraph alone: what limits other sections, or why there are none yet and when there will
+    be."""
+    return [Section(key=key, notes=(words,))]

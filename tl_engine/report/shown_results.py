@@ -11,10 +11,9 @@ import pandas as pd
 from tl_engine.analysis.budgets import in_words
 from tl_engine.analysis.phase_tables import RunPhases
 from tl_engine.analysis.score_table import score_table
-from tl_engine.charts.arm_style import ArmKey, ArmStyle
-from tl_engine.report.arms import Arm, arms_of, finished
+from tl_engine.charts.arm_style import ArmKey
+from tl_engine.report.arms import Arm, Question, arms_of, finished, question_of
 from tl_engine.report.judgement import Judged, judge
-from tl_engine.report.question import Question, question_of
 from tl_engine.runs import Run, joined_history, summarise
 
 
@@ -34,11 +33,7 @@ def is_live(runs: Sequence[Run]) -> bool:
 
 
 def scores_of(history: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
-    """The score of every run: rows of `analysis.score_table.score_table`.
-
-    Args:
-        history: of these runs.
-    """
+    """The score of every run, from their history: rows of `analysis.score_table.score_table`."""
     recipes = {run.id: summarise(run).recipe for run in runs}
     images = {run: recipe.validation_images for run, recipe in recipes.items() if recipe}
     return score_table(history, images)
@@ -49,8 +44,6 @@ class Results:
     """What every section is composed from; it is read from disk once, when it is asked for.
 
     Attributes:
-        runs: as somebody chose them.
-        arms: of these runs.
         contrast: the two arms that are compared; None where no two are.
         any_budget: compare arms that cost differently, too.
     """
@@ -92,62 +85,40 @@ class Results:
     @cached_property
     def judgements(self) -> list[Judged]:
         """Every contrast of the arms, judged."""
-        return judge(
-            self.arms, self.scores, self.history, self.question, any_budget=self.any_budget
-        )
+        scores, history, question = self.scores, self.history, self.question
+        return judge(self.arms, scores, history, question, any_budget=self.any_budget)
 
     @property
     def judgement(self) -> Judged:
-        """The judgement of the contrast.
-
-        Raises:
-            ValueError: where no two arms are compared.
-        """
-        keys = [arm.key for arm in self.arms]
-        first, second = (keys.index(arm.key) for arm in self.two_arms)
-        return next(one for one in self.judgements if (one.first, one.second) == (first, second))
+        """The judgement of the contrast; raises as `two_arms`."""
+        places = tuple(map(self.arms.index, self.two_arms))
+        return next(one for one in self.judgements if (one.first, one.second) == places)
 
     @property
     def two_arms(self) -> tuple[Arm, Arm]:
-        """The two arms that are compared.
-
-        Raises:
-            ValueError: where no two are.
-        """
+        """The two arms that are compared; raises ValueError where no two are."""
         if self.contrast is None:
             raise ValueError("This section compares two arms; none are chosen.")
         return self.contrast
 
     @property
     def contrast_first(self) -> list[Arm]:
-        """All arms, those that are compared first."""
-        first = list(self.contrast or ())
-        return [*first, *(arm for arm in self.arms if arm not in first)]
+        """The arms with a finished run, those that are compared first."""
+        compared = list(self.contrast or ())
+        arms = [*compared, *(arm for arm in self.arms if arm not in compared)]
+        return [arm for arm in arms if arm.finished]
 
     @property
     def common_pairs(self) -> list[int]:
         """Numbers of the pairs that have finished in both arms of the contrast."""
         return common_pairs(*self.two_arms)
 
-    @property
-    def styles(self) -> dict[ArmKey, ArmStyle]:
-        """How charts draw each arm."""
-        return {arm.key: arm.style for arm in self.arms}
-
-    @property
-    def cost(self) -> str:
-        """What a run of the arms costs, in words."""
-        return cost_of(self.arms)
-
 
 def results_of(
     runs: Sequence[Run], contrast: Collection[ArmKey] = (), *, any_budget: bool = False
 ) -> Results:
-    """The results of some runs, at least one.
-
-    Args:
-        contrast: keys of the two arms that are compared; without both among the runs, none are.
-    """
+    """The results of some runs, at least one, in which the two arms of these keys are compared;
+    without both among the runs, none are."""
     arms = arms_of(runs)
     compared = [arm for arm in arms if arm.key in contrast]
     two = (compared[0], compared[1]) if len(compared) == 2 else None

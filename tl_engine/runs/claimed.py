@@ -27,7 +27,7 @@ from tl_engine.runs.shapes import records_in
 from tl_engine.runs.times import spent_before
 from tl_engine.storage import atomic, reading, record_files
 from tl_engine.storage.cache import Cache
-from tl_engine.storage.holder import Holding
+from tl_engine.storage.lease import Holding
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE)

@@ -20,7 +20,8 @@ from tl_engine.runs.run import Run
 from tl_engine.runs.shapes import records_in
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.storage import atomic
-from tl_engine.storage.lease import hold, lease_of
+from tl_engine.storage.lease import hold
+from tl_engine.storage.locks import lease_of
 from tl_engine.storage.record_files import FORMAT, now
 from tl_engine.study import MAXIMUM_PAIRS, Seeds, Study
 

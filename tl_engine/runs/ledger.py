@@ -19,7 +19,8 @@ from tl_engine.errors import RECIPE_ERRORS, StoreError
 from tl_engine.recipe import Recipe
 from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.shapes import records_in
-from tl_engine.storage.lease import hold, lease_of
+from tl_engine.storage.lease import hold
+from tl_engine.storage.locks import lease_of
 
 FILE = "evidence.jsonl"
 DAMAGED = f"What deleted studies computed cannot be read ({FILE} is damaged)"

@@ -20,8 +20,8 @@ from tl_engine.runs.run_state import Observation, RunState
 from tl_engine.runs.shapes import records_in
 from tl_engine.runs.study_record import StudyRecord
 from tl_engine.storage import reading
-from tl_engine.storage.holder import Holding
-from tl_engine.storage.lease import hold, is_held, lease_of
+from tl_engine.storage.lease import Holding, hold, is_held
+from tl_engine.storage.locks import lease_of
 from tl_engine.storage.record_files import Records, checksum
 from tl_engine.study import Seeds
 

@@ -86,7 +86,7 @@ def write_model(run: Run, save: Callable[[Path], object], suffix: str = "keras")
     Raises:
         OSError: where the disk is full or refuses.
     """
-    atomic.write_through(run.path / f"model.{suffix}", save)
+    atomic.write(run.path / f"model.{suffix}", lambda file: save(Path(file.name)))
 
 
 def log_tail(run: Run, lines: int = 40) -> str:

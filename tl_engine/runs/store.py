@@ -20,7 +20,8 @@ from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.study_list import StudyList
 from tl_engine.storage import atomic, reading
 from tl_engine.storage.cache import Cache
-from tl_engine.storage.lease import Lease, lease_of
+from tl_engine.storage.lease import Lease
+from tl_engine.storage.locks import lease_of
 from tl_engine.study import Study
 
 

@@ -15,8 +15,8 @@ from tl_engine.runs.run_state import RunState
 from tl_engine.runs.study_folder import StudyFolder
 from tl_engine.runs.summary import summarise
 from tl_engine.storage import atomic
-from tl_engine.storage.holder import Holding
-from tl_engine.storage.lease import is_held, lease_of
+from tl_engine.storage.lease import Holding, is_held
+from tl_engine.storage.locks import lease_of
 
 Observer = Callable[[dict[str, Any]], object]
 DIED = "The process that measured them died; what it had measured is kept."

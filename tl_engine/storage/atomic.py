@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import stat
@@ -19,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -27,27 +26,18 @@ Watch = Callable[[str, Path, "Path | bytes | None"], None]
 watch: Watch | None = None
 """Called before every step with the step's name, its path, and the line to append or the path to
 rename to. An exception that it raises takes the place of the step."""
-TEMPORARY = (".making-", ".deleted-", ".saving-")
+TEMPORARY = (".making-", ".saving-")
 ABANDONED_SECONDS = 86_400.0
-KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
+KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+KINDS |= dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "a device")
 
 
 class NoFileError(OSError):
-    """The path leads to something that is no file.
+    """The path leads to something that is no file; `what` is a clause that says to what."""
 
-    Attributes:
-        what: a clause, such as "it is a pipe, not a file".
-    """
-
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(errno.EINVAL, what, str(path))
-        self.what = what
+    def __init__(self, path: Path, mode: int) -> None:
+        self.what = f"it is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a file"
+        super().__init__(errno.EINVAL, self.what, str(path))
 
 
 def open_file(path: Path, flags: int) -> int:
@@ -70,38 +60,27 @@ def open_file(path: Path, flags: int) -> int:
 
 def _refuse_other(path: Path, mode: int) -> None:
     if not stat.S_ISREG(mode):
-        what = KINDS.get(stat.S_IFMT(mode), "something else")
-        raise NoFileError(path, f"it is {what}, not a file")
+        raise NoFileError(path, mode)
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], object]) -> None:
-    """Replace a file with what `fill` writes; a failure leaves the old file as it was."""
+    """Replace a file with what `fill` writes into a file of the same suffix; a failure leaves the
+    old file as it was."""
     _step("create", path)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, name = tempfile.mkstemp(path.suffix, f".{path.name}.", dir=path.parent)
+    os.close(descriptor)
+    temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            _step("write", Path(temporary))
+        with open(temporary, "wb") as file:
+            _step("write", temporary)
             fill(file)
             file.flush()
-            _step("sync", Path(temporary))
+            _step("sync", temporary)
             os.fsync(file.fileno())
-        _step("rename", Path(temporary), path)
-        os.replace(temporary, path)
+        _rename(temporary, path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a file with JSON; floats keep every bit.
-
-    Raises:
-        ValueError: for NaN or infinity, which JSON does not know.
-    """
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write(path, lambda file: file.write(text.encode()))
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -109,29 +88,9 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
-def write_through(path: Path, save: Callable[[Path], object]) -> None:
-    """Replace a file by what `save(path)` writes to a temporary path with the same name."""
-    _step("create", path)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as folder:
-        aside = Path(folder) / path.name
-        _step("write", aside)
-        save(aside)
-        aside.chmod(0o600)
-        with open(aside, "rb") as file:
-            _step("sync", aside)
-            os.fsync(file.fileno())
-        _step("rename", aside, path)
-        os.replace(aside, path)
-    _sync_folder(path.parent)
-
-
-def append_line(path: Path, value: Mapping[str, Any]) -> None:
-    """Append one JSON line and wait until the disk has it; a failure takes it back.
-
-    Raises:
-        ValueError: for NaN or infinity, which JSON does not know.
-    """
-    line = (json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n").encode()
+def append_line(path: Path, line: bytes) -> None:
+    """Append a line, which ends with a line feed, and wait until the disk has it; a failure takes
+    it back."""
     descriptor = open_file(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
     try:
         length = os.fstat(descriptor).st_size
@@ -139,7 +98,8 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
             line = b"\n" + line  # somebody died in the middle of the line before
         try:
             _step("append", path, line)
-            _write_all(descriptor, line)
+            while line:
+                line = line[os.write(descriptor, line) :]
             _step("sync", path)
             os.fsync(descriptor)
         except OSError:
@@ -149,23 +109,14 @@ def append_line(path: Path, value: Mapping[str, Any]) -> None:
         os.close(descriptor)
 
 
-def rewrite_lines(path: Path, values: list[dict[str, Any]]) -> None:
-    """Replace a JSON lines file."""
-    text = "".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values)
-    write(path, lambda file: file.write(text.encode()))
-
-
 def overwrite(path: Path, data: bytes) -> None:
     """Write `data` over the beginning of a file, in place.
 
     The one write that a crash can leave half done: for heartbeats, which have a fixed size, are
     renewed every second, and must work on a full disk, which gives no new block.
     """
-    descriptor = open_file(path, os.O_WRONLY | os.O_CREAT)
-    try:
-        _write_all(descriptor, data)
-    finally:
-        os.close(descriptor)
+    with open(open_file(path, os.O_WRONLY | os.O_CREAT), "wb") as file:  # empties no open file
+        file.write(data)
 
 
 def touch(path: Path) -> None:
@@ -190,12 +141,6 @@ def link(path: Path, target: Path) -> None:
             write(target, lambda copy: shutil.copyfileobj(file, copy))
 
 
-def mark_used(path: Path) -> None:
-    """Set a file's time stamp to now, where it exists and this account may."""
-    with contextlib.suppress(OSError):
-        os.utime(path)
-
-
 def remove(path: Path) -> None:
     """Remove a file if it exists."""
     with contextlib.suppress(FileNotFoundError):
@@ -210,10 +155,7 @@ def set_aside(path: Path, folder: Path) -> None:
     number = len(os.listdir(folder)) + 1
     while (target := folder / f"{number:03d}-{path.name}").exists():
         number += 1
-    _step("rename", path, target)
-    os.rename(path, target)
-    _sync_folder(folder)
-    _sync_folder(path.parent)
+    _rename(path, target)
 
 
 def make_folder(path: Path) -> None:
@@ -232,59 +174,52 @@ def publish_folder(path: Path, fill: Callable[[Path], object]) -> None:
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".making-"))
     try:
         fill(aside)
-        _step("rename", aside, path)
-        os.rename(aside, path)
+        _rename(aside, path)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    _sync_folder(path.parent)
 
 
 def delete_folder(path: Path) -> None:
     """Delete a folder: first readers see it no more, then its contents go."""
     _step("create", path)
     aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=".deleted-"))
-    _step("rename", path, aside / path.name)
-    os.rename(path, aside / path.name)
-    _sync_folder(path.parent)
+    _rename(path, aside / path.name)
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def sweep(folder: Path, *, live: bool) -> None:
-    """Remove temporary files and folders of writers that died.
-
-    Args:
-        live: other processes may be writing here, so that those younger than a day stay; off
-            where the caller is the folder's only writer.
-    """
+    """Remove temporary files and folders of writers that died; where other processes may be
+    writing (`live`), what is younger than a day stays."""
     for path in folder.iterdir():
-        if path.name.startswith(".") and _is_abandoned(path, live):
+        with contextlib.suppress(OSError):
+            if not _is_abandoned(path, live):
+                continue
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                path.unlink()
 
 
 def open_log(path: Path) -> IO[bytes]:
     """A log to append to, for a process's standard output; readable by its owner only."""
-    descriptor = open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    return os.fdopen(descriptor, "ab", buffering=0)
+    return open(open_file(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab", buffering=0)
 
 
 def _is_abandoned(path: Path, live: bool) -> bool:
-    deleted = path.name.startswith(".deleted-")
-    temporary = path.name.startswith(TEMPORARY) or path.name.count(".") > 1
-    try:
-        old = time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
-    except OSError:
+    if path.name.startswith(".deleted-"):
+        return True
+    is_file = path.name.startswith(".") and path.name.count(".") > 1
+    if not is_file and not path.name.startswith(TEMPORARY):
         return False
-    return deleted or (temporary and (old or not live))
+    return not live or time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _rename(path: Path, target: Path) -> None:
+    _step("rename", path, target)
+    os.replace(path, target)
+    for folder in dict.fromkeys((target.parent, path.parent)):
+        _sync_folder(folder)
 
 
 def _sync_folder(path: Path) -> None:

@@ -23,14 +23,10 @@ from tl_engine.storage import atomic, reading, record_files
 from tl_engine.storage.memory import FolderCache
 from tl_engine.storage.record_files import Hash, Records, Shape
 
-FOLDER = ".cache"
 MANIFEST = "entry.json"
-DEFAULT_GIGABYTES = 4.0
 
 
 class Manifest(TypedDict):
-    """What entry.json holds."""
-
     facts: dict[str, Any]
     files: dict[str, Hash]
 
@@ -50,12 +46,8 @@ class Cache:
     facts (see `record_files.Shape.of`)."""
 
     def __init__(self, root: Path, limit: int | None = None) -> None:
-        """
-        Args:
-            root: the entries lie in its subfolder .cache.
-            limit: bytes of all entries together; None means THAW_CACHE_GB.
-        """
-        self._folder = root / FOLDER
+        """The entries in root/.cache, at most `limit` bytes together; None means THAW_CACHE_GB."""
+        self._folder = root / ".cache"
         self._limit = _limit() if limit is None else limit
 
     def entries(self, kind: str, key: str, shape: Any = dict[str, Any]) -> list[Entry]:
@@ -71,16 +63,10 @@ class Cache:
                 yield path.name.split("-")[-2], manifest["facts"]
 
     def put(
-        self,
-        kind: str,
-        key: str,
-        facts: Mapping[str, Any],
-        fill: Callable[[Path], object],
+        self, kind: str, key: str, facts: Mapping[str, Any], fill: Callable[[Path], object]
     ) -> Entry | None:
-        """Add an entry with the files that `fill` writes into a folder; None where the limit is 0.
-
-        Args:
-            facts: written beside the files, after them: `fill` may still change it.
+        """Add an entry with the files that `fill` writes into a folder, and facts, which it may
+        still change; None where the limit is 0.
 
         Raises:
             OSError: where the disk is full or refuses; then nothing is added.
@@ -109,25 +95,21 @@ class Cache:
         except StoreError:
             _drop(path)
             return None
-        atomic.mark_used(path / MANIFEST)
+        with contextlib.suppress(OSError):  # another process drops it, or this account may not
+            os.utime(path / MANIFEST)
         return Entry(path, manifest["facts"])
 
     def _shrink(self, excluded: Path) -> None:
-        entries = sorted(self._sizes())
-        total = sum(size for _, _, size in entries)
-        for _, path, size in entries:
-            if total <= self._limit:
-                return
-            if path != excluded:
-                _drop(path)
-                total -= size
-
-    def _sizes(self) -> Iterator[tuple[float, Path, int]]:
-        """(last use, folder, bytes) of each entry."""
+        entries = []
         for path in self._folder.glob("*-*"):
             with contextlib.suppress(OSError):  # another process dropped it, or it is no entry
                 size = sum(file.lstat().st_size for file in path.iterdir())
-                yield (path / MANIFEST).stat().st_mtime, path, size
+                entries.append(((path / MANIFEST).stat().st_mtime, path, size))
+        total = sum(size for _, _, size in entries)
+        for _, path, size in sorted(entries):
+            if total > self._limit and path != excluded:
+                _drop(path)
+                total -= size
 
 
 _manifests: FolderCache[dict[str, Any]] = FolderCache(files=(MANIFEST,))
@@ -149,7 +131,7 @@ def _drop(path: Path) -> None:
 def _limit() -> int:
     setting = os.environ.get("THAW_CACHE_GB", "")
     try:
-        return int(float(setting or DEFAULT_GIGABYTES) * 1e9)
+        return int(float(setting or 4) * 1e9)
     except ValueError:
         raise StoreError(
             f"THAW_CACHE_GB is a number of gigabytes, such as 4 or 0.5, got {setting!r}."

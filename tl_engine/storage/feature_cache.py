@@ -7,10 +7,11 @@ same in each of them, whichever run computed it.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple, NotRequired, TypedDict
+from typing import IO, Annotated, Any, NotRequired, TypedDict
 
 import numpy as np
 from msgspec import Meta
@@ -21,26 +22,16 @@ from tl_engine.storage.cache import Cache, Entry
 KIND = "features"
 Rows = Callable[[np.ndarray], Iterable[np.ndarray]]
 """Computes the rows (m, ...) float32 of images, given their indices, in batches and in order."""
-
-
 Seconds = Annotated[float, Meta(ge=0, le=1e300)]
 
 
-class Facts(TypedDict):
-    """The facts of an entry: see `Cost`."""
+class Cost(TypedDict):
+    """The facts of an entry: the seconds that computing some images' rows took; `tracing` of them
+    went into tracing the graph."""
 
     images: Annotated[int, Meta(ge=1, le=10**9)]
     seconds: Seconds
     tracing: NotRequired[Seconds]
-
-
-class Cost(NamedTuple):
-    """The seconds that computing some images' rows took; `tracing` of them went into tracing the
-    graph."""
-
-    images: int
-    seconds: float
-    tracing: float = 0.0
 
 
 class Features:
@@ -58,18 +49,18 @@ class Features:
     ) -> None:
         """
         Args:
-            arrays: rows, mapped from files or in memory.
+            arrays: rows, mapped from files or in memory; `costs` are what each took.
             places: (n, 2), for each image the number of its array and its row there.
-            costs: of each array.
         """
         self._arrays = arrays
         self._places = places
         self.seconds = seconds
         # A few images take about as long as a batch: the most images tell best what one takes.
-        most = max(costs)
-        each = (most.seconds - most.tracing) / most.images
-        self.cold_seconds = each * len(places)
-        self.tracing = max(cost.tracing for cost in costs)
+        images, spent, traced = max(
+            (cost["images"], cost["seconds"], cost.get("tracing", 0.0)) for cost in costs
+        )
+        self.cold_seconds = (spent - traced) / images * len(places)
+        self.tracing = max(cost.get("tracing", 0.0) for cost in costs)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -110,20 +101,21 @@ def obtain(
     arrays: list[np.ndarray] = []
     places: dict[int, tuple[int, int]] = {}
     costs: list[Cost] = []
-    for entry in cache.entries(KIND, name, Facts):
+
+    def add(rows: np.ndarray, images: np.ndarray, cost: Any) -> None:
+        places.update({int(index): (len(arrays), row) for row, index in enumerate(images)})
+        arrays.append(rows)
+        costs.append(cost)
+
+    for entry in cache.entries(KIND, name, Cost):
         if mapped := _mapped(entry):
-            places |= {int(index): (len(arrays), row) for row, index in enumerate(mapped[0])}
-            arrays.append(mapped[1])
-            facts = entry.facts
-            costs.append(Cost(facts["images"], facts["seconds"], facts.get("tracing", 0.0)))
+            add(*mapped, entry.facts)
     missing = np.array([index for index in indices if int(index) not in places], np.int64)
     spent = 0.0
     if len(missing):
-        places |= {int(index): (len(arrays), row) for row, index in enumerate(missing)}
         rows, cost = _computed(cache, name, missing, shape, compute, tracing)
-        arrays.append(rows)
-        costs.append(cost)
-        spent = cost.seconds
+        add(rows, missing, cost)
+        spent = cost["seconds"]
     ordered = np.array([places[int(index)] for index in indices], np.int64).reshape(-1, 2)
     return Features(arrays, ordered, spent, costs)
 
@@ -137,35 +129,34 @@ def _computed(
     tracing: Callable[[], float],
 ) -> tuple[np.ndarray, Cost]:
     """The rows, mapped from the cache or in memory, and their cost."""
-    facts: dict[str, Any] = {"images": len(indices), "seconds": 0.0, "tracing": 0.0}
+    cost: Cost = {"images": len(indices), "seconds": 0.0, "tracing": 0.0}
+
+    def timed() -> Iterator[np.ndarray]:
+        began = time.perf_counter()
+        yield from compute(indices)
+        cost["seconds"], cost["tracing"] = time.perf_counter() - began, tracing()
 
     def write_rows(file: IO[bytes]) -> None:
         header = {"descr": "<f4", "fortran_order": False, "shape": (len(indices), *shape)}
         np.lib.format.write_array_header_1_0(file, header)
-        began = time.perf_counter()
-        for rows in compute(indices):
+        for rows in timed():
             file.write(np.ascontiguousarray(rows, "<f4").data)
-        facts["seconds"], facts["tracing"] = time.perf_counter() - began, tracing()
 
     def fill(folder: Path) -> None:
         atomic.write(folder / "rows.npy", write_rows)
         atomic.write(folder / "indices.npy", lambda file: np.save(file, indices))
 
-    try:
-        entry = cache.put(KIND, name, facts, fill)
-    except OSError:  # a full disk costs memory and time, never the run
-        entry = None
-    if entry and (mapped := _mapped(entry)):
-        return mapped[1], Cost(**facts)
-    began = time.perf_counter()
-    rows = np.concatenate(list(compute(indices)))
-    return rows, Cost(len(indices), time.perf_counter() - began, tracing())
+    with contextlib.suppress(OSError):  # a full disk costs memory and time, never the run
+        entry = cache.put(KIND, name, cost, fill)
+        if entry and (mapped := _mapped(entry)):
+            return mapped[0], cost
+    return np.concatenate(list(timed())), cost
 
 
 def _mapped(entry: Entry) -> tuple[np.ndarray, np.ndarray] | None:
-    """An entry's indices and rows; None where another process has just dropped it."""
+    """An entry's rows and indices; None where another process has just dropped it."""
     try:
         indices = np.lib.format.open_memmap(entry.path / "indices.npy", mode="r")
-        return np.array(indices), np.lib.format.open_memmap(entry.path / "rows.npy", mode="r")
+        return np.lib.format.open_memmap(entry.path / "rows.npy", mode="r"), np.array(indices)
     except (OSError, ValueError):
         return None

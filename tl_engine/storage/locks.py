@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tl_engine.errors import ClosedError, DamagedError
-from tl_engine.storage import atomic
-from tl_engine.storage.holder import Holder, Holding
+from tl_engine.errors import DamagedError
+from tl_engine.storage import atomic, reading
+from tl_engine.storage.lease import Holder, Holding, Lease
 
 PROBE_SECONDS = 0.5
 """How long a writer tries before it believes that another one holds the lock: readers probe
@@ -25,12 +25,12 @@ with a shared lock for microseconds, and one of those must not turn a worker awa
 
 @dataclass(frozen=True)
 class FlockLease:
-    """A `Lease` that lasts as long as its holder, or a process that inherited it, lives."""
+    """A `Lease` that lasts as long as its holder, or a process that inherited it, lives. Readers
+    see that it is held, not its token."""
 
     path: Path
 
     def holder(self) -> Holder | None:
-        """The process that holds it, which does not show its token."""
         try:
             descriptor = _open(self.path, os.O_RDONLY)
         except FileNotFoundError:
@@ -45,7 +45,6 @@ class FlockLease:
             os.close(descriptor)
 
     def take(self, *, wait: bool = False) -> Holding | None:
-        """Take it for this process."""
         descriptor, taken = _open(self.path, os.O_RDWR | os.O_CREAT), False
         try:
             taken = _acquire(descriptor, wait)
@@ -55,47 +54,38 @@ class FlockLease:
         return _holding(descriptor) if taken else None
 
     def adopt(self, handover: str) -> Holding:
-        """Go on with what the starting process took: the number of a descriptor that it left
-        open for this one."""
         # A child of this process that outlives it must not go on holding the lock.
         os.set_inheritable(int(handover), False)
         return _holding(int(handover))
 
 
+def lease_of(path: Path) -> Lease:
+    """The lease on what the path stands for."""
+    return FlockLease(path)
+
+
 def _holding(descriptor: int) -> Holding:
-    """The lock is held for as long as any process has the descriptor open."""
+    """The lock is held for as long as any process has the descriptor open, whose number is what a
+    started process is told."""
     return Holding(partial(os.close, descriptor), str(descriptor), (descriptor,))
 
 
 def _open(path: Path, flags: int) -> int:
-    """
-    Raises:
-        FileNotFoundError: where there is no such file or folder.
-        DamagedError: where something else lies there, or this account may not open it.
-        OSError: where the disk is full or refuses to be written.
-    """
     try:
         return atomic.open_file(path, flags)
-    except atomic.NoFileError as error:
-        raise DamagedError(path, error.what) from error
-    except PermissionError as error:
-        raise ClosedError(path, error.strerror or "not permitted") from error
-    except NotADirectoryError as error:
-        raise DamagedError(path, f"it cannot be opened ({error.strerror})") from error
+    except (atomic.NoFileError, PermissionError) as error:
+        raise reading.refused(path, error) from error
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):  # such as a full disk
             raise
         raise DamagedError(path, f"it cannot be opened ({error.strerror})") from error
 
 
 def _acquire(descriptor: int, wait: bool) -> bool:
-    if wait:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        return True
     deadline = time.monotonic() + PROBE_SECONDS
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             return True
         except BlockingIOError:
             if time.monotonic() > deadline:

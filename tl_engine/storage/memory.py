@@ -11,7 +11,6 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 SETTLED_NANOSECONDS = 2 * 10**9
 """A folder that changed more recently may change again within one tick of its time stamp."""
-MAXIMUM = 100_000
 Stamp = tuple[int, ...]
 """When the folder and each file changed last, in nanoseconds; 0 for what does not exist."""
 
@@ -25,14 +24,10 @@ class FolderCache(Generic[Value]):
     program changed in place shows it in its own ctime, which nobody can set back.
     """
 
-    def __init__(self, maximum: int = MAXIMUM, files: Sequence[str] = ()) -> None:
-        """
-        Args:
-            maximum: how many values are cached; with one more, all are forgotten.
-            files: names of the files that a value is read from.
-        """
-        self._maximum = maximum
-        self._files = files
+    def __init__(self, maximum: int = 100_000, files: Sequence[str] = ()) -> None:
+        """Caches at most so many values (with one more, all are forgotten), read from files of
+        these names."""
+        self._maximum, self._files = maximum, files
         self._values: dict[Path, tuple[Stamp, Value]] = {}
 
     def get(
@@ -41,14 +36,9 @@ class FolderCache(Generic[Value]):
         read: Callable[[], Value],
         lasts: Callable[[Value], bool] = lambda value: True,
     ) -> Value:
-        """The folder's value; `read` is called where it is not cached or the folder changed.
-
-        Args:
-            lasts: whether a value may be cached.
-
-        Raises:
-            FileNotFoundError: where the folder is gone.
-        """
+        """The folder's value; `read` is called where it is not cached or the folder changed, and
+        what it gives is cached where it `lasts`. Raises FileNotFoundError where the folder is
+        gone."""
         stamp = self._stamp(folder)
         cached = self._values.get(folder)
         if cached and cached[0] == stamp:

@@ -34,14 +34,11 @@ def read_if_exists(path: Path, limit: int) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
 
 
 def read_bytes(path: Path, sha256: str = "") -> bytes:
-    """A file's bytes.
-
-    Args:
-        sha256: that the file must have, in hex; empty checks nothing.
+    """A file's bytes, with that sha256 in hex (empty checks nothing).
 
     Raises:
         DamagedError: where the file is missing or is not what was written.
@@ -62,30 +59,23 @@ def read_arrays(path: Path, sha256: str = "") -> dict[str, np.ndarray]:
         with opened as file, np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
     except Exception as error:  # zipfile and numpy raise whatever the bytes lead them to
         raise DamagedError(path, WRONG) from error
 
 
 def sha256_of(path: Path) -> str:
-    """The file's sha256, in hex.
-
-    Raises:
-        OSError: where it is missing or no file.
-    """
+    """The file's sha256, in hex; raises OSError where it is missing or no file."""
     with os.fdopen(atomic.open_file(path, os.O_RDONLY), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    """
-    Raises:
-        DamagedError: where the file is missing or has another sha256.
-    """
+    """Raise DamagedError where the file is missing or has another sha256."""
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
     if found != expected:
         raise DamagedError(path, WRONG)
 
@@ -97,16 +87,12 @@ def compare(path: Path, data: bytes, sha256: str) -> None:
 
 
 def names_in(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder.
-
-    Raises:
-        DamagedError: where it is gone, no folder, or cannot be read.
-    """
+    """What lies in a folder; raises DamagedError where it is gone or cannot be read."""
     try:
         with os.scandir(folder) as entries:
             return list(entries)
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise refused(folder, error) from error
 
 
 def exists(path: Path) -> bool:
@@ -121,10 +107,7 @@ def exists(path: Path) -> bool:
 
 
 def require_file(entry: os.DirEntry[str]) -> None:
-    """
-    Raises:
-        DamagedError: where it is something else than a file.
-    """
+    """Raise DamagedError where it is something else than a file."""
     with contextlib.suppress(OSError):
         if entry.is_file():
             return
@@ -132,10 +115,11 @@ def require_file(entry: os.DirEntry[str]) -> None:
         os.close(atomic.open_file(Path(entry.path), os.O_RDONLY))
     except OSError as error:
         if not isinstance(error, FileNotFoundError) or os.path.lexists(entry.path):
-            raise _refused(Path(entry.path), error) from error
+            raise refused(Path(entry.path), error) from error
 
 
-def _refused(path: Path, error: OSError) -> DamagedError:
+def refused(path: Path, error: OSError) -> DamagedError:
+    """Why a file could not be opened."""
     if isinstance(error, FileNotFoundError):
         return DamagedError(path, MISSING)
     if isinstance(error, atomic.NoFileError):

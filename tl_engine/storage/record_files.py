@@ -1,9 +1,8 @@
 """JSON files with checksums: whoever reads one gets a valid value, or DamagedError.
 
 Every JSON object and line carries a checksum: a digest of its other values and, since format 3, of
-the file's name and its owner. A flipped bit is noticed, and so is a file that belongs to another
-owner. Then names, types and ranges are checked against the file's shape, so that no code that
-uses the value has to doubt it.
+the file's name and its owner, so that a flipped bit or another owner's file is noticed. Then names,
+types and ranges are checked against the file's shape.
 """
 
 from __future__ import annotations
@@ -36,12 +35,8 @@ _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Shape(NamedTuple):
-    """What a JSON file, or each line of a JSON-lines file, holds.
-
-    Attributes:
-        of: a type as msgspec understands it; fields that it does not name are allowed.
-        limit: bytes of the whole file, at most.
-    """
+    """What a JSON file, or each line of a JSON-lines file, holds: a type as msgspec understands it,
+    where fields that it does not name are allowed, in at most `limit` bytes of the whole file."""
 
     of: Any
     limit: int
@@ -51,19 +46,15 @@ ANY = Shape(dict[str, Any], 2**26)
 
 
 def checksum(value: Mapping[str, Any], name: str = "", owner: str = "") -> str:
-    """16 hex digits of the sha256 of the value's JSON with sorted keys.
-
-    Args:
-        name, owner: the file's name, and what the file belongs to; both count only where there is
-            an owner (since format 3).
-    """
+    """16 hex digits of the sha256 of the value's JSON with sorted keys and, where the file has an
+    owner (since format 3), of the file's name and that owner."""
     text = _CANONICAL(value)
     text = f"{owner}/{name}\n{text}" if owner else text
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def with_checksum(value: Mapping[str, Any], name: str = "", owner: str = "") -> dict[str, Any]:
-    """The same value with its checksum added."""
+    """The value with its checksum added."""
     return {**value, CHECKSUM: checksum(value, name, owner)}
 
 
@@ -120,16 +111,27 @@ class Records:
 
     def write(self, name: str, value: Mapping[str, Any]) -> None:
         """Replace a JSON file."""
-        atomic.write_json(self.folder / name, with_checksum(value, name, self.owner))
+        text = self._encoded(name, value, indent=1)
+        atomic.write(self.folder / name, lambda file: file.write(text))
 
     def append(self, name: str, value: Mapping[str, Any]) -> None:
         """Append a JSON line."""
-        atomic.append_line(self.folder / name, with_checksum(value, name, self.owner))
+        atomic.append_line(self.folder / name, self._encoded(name, value))
 
     def rewrite(self, name: str, values: Sequence[Mapping[str, Any]]) -> None:
         """Replace a JSON-lines file."""
-        written = [with_checksum(value, name, self.owner) for value in values]
-        atomic.rewrite_lines(self.folder / name, written)
+        lines = [self._encoded(name, value) for value in values]
+        atomic.write(self.folder / name, lambda file: file.writelines(lines))
+
+    def _encoded(self, name: str, value: Mapping[str, Any], indent: int | None = None) -> bytes:
+        """JSON of one object and its checksum; floats keep every bit.
+
+        Raises:
+            ValueError: for NaN or infinity, which JSON does not know.
+        """
+        sealed = with_checksum(value, name, self.owner)
+        text = json.dumps(sealed, indent=indent, ensure_ascii=False, allow_nan=False)
+        return f"{text}\n".encode()
 
     def _read(self, name: str, sha256: str = "", required: bool = False) -> bytes | None:
         path = self.folder / name

@@ -10,7 +10,7 @@ import streamlit as st
 from tl_engine.charts.heatmap_cells import CLICKABLE, Cell
 from tl_engine.report.arms import Arm
 from tl_engine.report.section import Section
-from tl_engine.report.sections.confusion_sections import (
+from tl_engine.report.sections.mistake_sections import (
     DIFFERENCE,
     FIRST,
     SECOND,

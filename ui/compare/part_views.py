@@ -10,18 +10,20 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.analysis.curve_means import AXES
-from tl_engine.catalog.datasets import dataset
 from tl_engine.metric import METRICS
 from tl_engine.report.parts import Part
 from tl_engine.report.sections.agreement_sections import agreement
-from tl_engine.report.sections.calibration_sections import calibrated_pairs, calibration
-from tl_engine.report.sections.confusion_sections import confusion
-from tl_engine.report.sections.corruption_sections import compared, corrupted
 from tl_engine.report.sections.cost_sections import COSTS, budget_curve, frontier, longest_time
-from tl_engine.report.sections.mistake_sections import mistakes
+from tl_engine.report.sections.mistake_sections import confusion, mistakes
 from tl_engine.report.sections.pair_sections import pairs
 from tl_engine.report.sections.score_sections import curves, scores
 from tl_engine.report.sections.test_split_sections import shown_study, tested
+from tl_engine.report.sections.trust_sections import (
+    calibrated_pairs,
+    calibration,
+    compared,
+    corrupted,
+)
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, StudyEvaluation, StudyFolder
@@ -140,7 +142,7 @@ def show_corrupted(results: Results) -> None:
 def show_tested(results: Results) -> None:
     """Test scores, and the button that opens the test split."""
     study = shown_study(results)
-    title = dataset(results.arms[0].recipe.dataset).title
+    title = results.arms[0].recipe.described_dataset.title
     with st.spinner(f"Looking for near-duplicates in {escape(title)} …"):
         sections = tested(results)
     draw_all(sections)

@@ -14,9 +14,8 @@ from tl_engine.analysis.contrast import ORDER, contrast
 from tl_engine.analysis.verdict import Outcome
 from tl_engine.catalog.glossary import explain
 from tl_engine.execution.launcher import launch, launcher
-from tl_engine.report.arms import Arm
+from tl_engine.report.arms import Arm, Question
 from tl_engine.report.judgement import Judged
-from tl_engine.report.question import Question
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Run, summarise

@@ -9,8 +9,7 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.catalog.glossary import explain
-from tl_engine.catalog.settings import OPTIMIZERS, SCHEDULES
+from tl_engine.catalog.settings import OPTIMIZERS, SCHEDULES, explain
 from tl_engine.recipe import MAXIMUM_EPOCHS, Phase
 
 Slots = defaultdict[str, list[Any]]

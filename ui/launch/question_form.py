@@ -12,7 +12,7 @@ from tl_engine.analysis.contrast import ORDER, factors_of
 from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
 from tl_engine.analysis.power import detectable, pairs_needed
 from tl_engine.analysis.rule import END
-from tl_engine.catalog.glossary import explain
+from tl_engine.catalog.settings import explain
 from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
 from tl_engine.study import Arm, Expectation, Study

@@ -11,13 +11,12 @@ import streamlit as st
 from tl_engine.analysis.contrast import ORDER
 from tl_engine.analysis.pooling import comparisons_of
 from tl_engine.analysis.verdict import Outcome, Verdict
-from tl_engine.charts.interval_strip import interval_svg
+from tl_engine.charts.svg_pictures import interval_svg
 from tl_engine.errors import StoreError
-from tl_engine.report.arms import Arm, arms_of
-from tl_engine.report.basis import rests_on
+from tl_engine.report.arms import Arm, Question, arms_of, question_of
 from tl_engine.report.judgement import Judged, judge
-from tl_engine.report.question import Question, question_of
 from tl_engine.report.shown_results import scores_of
+from tl_engine.report.verdict_table import rests_on
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.observations import recipe_id
 from ui import health_note

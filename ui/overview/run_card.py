@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 
 from tl_engine.analysis.loss_floor import floor_warning
-from tl_engine.charts.phase_tree import shares, tree_svg
+from tl_engine.charts.svg_pictures import shares, tree_svg
 from tl_engine.execution.launcher import launcher, resume
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise

@@ -10,6 +10,7 @@ import pandas as pd
 
 from tl_engine.analysis.agreement import (
     CELLS,
+    Reference,
     agreement_counts,
     cohens_kappa,
     disagreement,
@@ -17,52 +18,40 @@ from tl_engine.analysis.agreement import (
     mcnemar_p,
     seed_disagreement,
 )
-from tl_engine.analysis.misclassified import by_confidence
-from tl_engine.charts.agreement_matrix import Apart, agreement_matrix, apart_bars
+from tl_engine.analysis.predictions import by_confidence
+from tl_engine.charts.image_scores import agreement_matrix, apart_bars
+from tl_engine.charts.style import NEUTRAL
 from tl_engine.errors import ThawError
 from tl_engine.report.amounts import percent
 from tl_engine.report.arms import Arm
-from tl_engine.report.pictures import pictures
 from tl_engine.report.saved_predictions import pairs_words, pooled, predictions_of, seeds_summed
-from tl_engine.report.section import Section, charted, nothing
+from tl_engine.report.section import Drawing, Section, charted, note, pictures
 from tl_engine.report.shown_results import Results, common_pairs, cost_of
-from tl_engine.text import plain
+from tl_engine.text import counted, plain
 
 
 def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
-    """How many images two arms get right together, alone or not at all.
-
-    Args:
-        pairs: that are counted, finished in both arms; by default all of them.
-
-    Raises:
-        ComparisonError: where the runs of a pair have other images.
+    """How many images two arms get right together, alone or not at all, in these pairs, by default
+    all that have finished in both; raises ComparisonError where the runs of one have other images.
     """
     if not (pairs := pairs or results.common_pairs):
-        return nothing("agreement", "Agreement appears when a pair has finished in both arms.")
+        return note("agreement", "Agreement appears when a pair has finished in both arms.")
     first, second = results.two_arms
     predictions = [pooled(arm.finished, pairs) for arm in results.two_arms]
-    counts = agreement_counts(*predictions)
-    notes = seeds_summed(len(pairs))
+    counts, words = agreement_counts(*predictions), pairs_words(pairs)
     shares = {
-        f"The two arms say different classes ({pairs_words(pairs)})": percent(
-            disagreement(*predictions)
-        ),
+        f"The two arms say different classes ({words})": percent(disagreement(*predictions)),
         **_between_seeds(first),
         **_between_seeds(second),
         **_beyond_chance(counts, is_one_pair=len(pairs) == 1),
     }
+    arguments = (counts, first.title, second.title, words)
     return [
-        *([Section(key="seeds", notes=notes)] if notes else []),
+        *seeds_summed(len(pairs)),
         charted(
             "agreement",
             "How many images both arms get right, one of them, or none",
-            agreement_matrix,
-            counts,
-            first.title,
-            second.title,
-            pairs_words(pairs),
-            cost=cost_of(results.two_arms),
+            Drawing(agreement_matrix, arguments, cost_of(results.two_arms)),
             numbers=pd.DataFrame(
                 {"right": list(CELLS), "images": [int(counts[at]) for at in CELLS.values()]}
             ),
@@ -79,30 +68,22 @@ def agreement(results: Results, *, pairs: Sequence[int] = ()) -> list[Section]:
 
 
 def images_by(results: Results, pairs: Sequence[int], who: str) -> list[Section]:
-    """The images that both arms get right, one of them, or none.
-
-    Args:
-        who: one of `analysis.agreement.CELLS`.
-    """
+    """The images that both arms get right, one of them, or none (one of `CELLS`)."""
     first, second = predictions = [pooled(arm.finished, pairs) for arm in results.two_arms]
     surest_of = second if who == "second" else first
     positions = by_confidence(surest_of, in_agreement(first, second, who))
-    return [
-        Section(key=f"agreement-{who}", pictures=pictures(results.two_arms, predictions, positions))
-    ]
+    images = pictures(results.two_arms, predictions, positions)
+    return [Section(key=f"agreement-{who}", pictures=images)]
 
 
 def apart(results: Results, cost: str) -> list[Section]:
-    """How far the first two arms are from each other, and each from itself with another seed;
-    nothing where no pair of them can be compared.
-
-    Args:
-        cost: of a run, in words.
-    """
-    first, second = results.arms[:2] if len(results.arms) > 1 else (None, None)
-    if first is None or second is None or first.recipe.dataset != second.recipe.dataset:
+    """How far the first two arms are from each other, and each from itself with another seed, with
+    the cost of a run in words; nothing where no pair of them can be compared."""
+    if len(results.arms) < 2:
         return []
-    if not (pairs := common_pairs(first, second)):
+    first, second = results.arms[:2]
+    pairs = common_pairs(first, second)
+    if not pairs or first.recipe.dataset != second.recipe.dataset:
         return []
     try:
         rows = _distances(first, second, pairs)
@@ -112,10 +93,8 @@ def apart(results: Results, cost: str) -> list[Section]:
         charted(
             "explain-apart",
             "Another network, or another seed?",
-            apart_bars,
-            rows,
-            cost=cost,
-            numbers=pd.DataFrame([row._asdict() for row in rows]).drop(columns="colour"),
+            Drawing(apart_bars, (rows,), cost),
+            numbers=rows.drop(columns="colour"),
             method=f"{first.title} and {second.title}. Another seed has another head, another "
             "order of batches and, of a subset, other training images: a grey bar as long as the "
             "others says that the arms are no further apart than two seeds of one of them, a "
@@ -134,24 +113,27 @@ def _beyond_chance(counts: np.ndarray, *, is_one_pair: bool) -> dict[str, str]:
     return words
 
 
+def _seed_disagreement(arm: Arm) -> Reference:
+    return seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+
+
 def _between_seeds(arm: Arm) -> dict[str, str]:
     """How often two seeds of an arm predict different classes, in words."""
-    found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+    found = _seed_disagreement(arm)
     name = f"Two seeds of {plain(arm.title, 40)} do"
     if not found.couples:
         return {name: "– no two with common images"}
-    couples = "1 couple" if found.couples == 1 else f"{found.couples:,} couples"
-    return {f"{name} ({couples})": percent(found.share)}
+    return {f"{name} ({counted(found.couples, 'couple')})": percent(found.share)}
 
 
-def _distances(first: Arm, second: Arm, pairs: list[int]) -> list[Apart]:
+def _distances(first: Arm, second: Arm, pairs: list[int]) -> pd.DataFrame:
     between = [
-        disagreement(*(predictions_of(arm.finished[pair]) for arm in (first, second)))
+        disagreement(predictions_of(first.finished[pair]), predictions_of(second.finished[pair]))
         for pair in pairs
     ]
-    rows = [Apart("The two arms, same seed", float(np.mean(between)), len(between))]
+    rows = [("The two arms, same seed", float(np.mean(between)), len(between), NEUTRAL)]
     for arm in (first, second):
-        found = seed_disagreement([predictions_of(run) for run in arm.finished.values()])
+        found = _seed_disagreement(arm)
         name = f"Two seeds of {plain(arm.title, 40)}"
-        rows.append(Apart(name, found.share, found.couples, arm.colour))
-    return rows
+        rows.append((name, found.share, found.couples, arm.colour))
+    return pd.DataFrame(rows, columns=["who", "share", "couples", "colour"])

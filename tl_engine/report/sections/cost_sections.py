@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tl_engine.analysis.best_of import best_within
-from tl_engine.analysis.best_of import budget_curve as curve_of
 from tl_engine.analysis.budgets import (
     TOLERANCE,
     Budget,
@@ -17,16 +15,19 @@ from tl_engine.analysis.budgets import (
     forward_equivalents,
     times_as_much,
 )
-from tl_engine.analysis.settings_diff import MISSING
-from tl_engine.charts.arm_style import seeds_words
+from tl_engine.analysis.contrast import MISSING
+from tl_engine.analysis.score_table import best_within
+from tl_engine.analysis.score_table import budget_curve as curve_of
+from tl_engine.charts.arm_style import seeds_of
 from tl_engine.charts.budget_curve import budget_curve as draw_curve
+from tl_engine.charts.cost_curves import budget_curve as draw_curve
+from tl_engine.charts.cost_curves import frontier as draw_frontier
 from tl_engine.charts.factors import interaction
-from tl_engine.charts.frontier import frontier as draw_frontier
-from tl_engine.recipe import SETTINGS, Recipe
+from tl_engine.recipe import SETTINGS
 from tl_engine.report.amounts import duration, percent
 from tl_engine.report.arms import Arm, budgets_of
-from tl_engine.report.section import Section, charted, nothing
-from tl_engine.report.shown_results import Results
+from tl_engine.report.section import Drawing, Section, charted, note
+from tl_engine.report.shown_results import Results, cost_of
 from tl_engine.study import name_of_order
 from tl_engine.text import plain
 
@@ -50,12 +51,15 @@ def budgets(results: Results) -> list[Section]:
     """What a run of each arm of the contrast costs in every measure, and whether that can be
     compared; nothing where no two arms are."""
     if results.history.empty:
-        return nothing("budgets", "Costs are known when the first epoch has ended.")
+        return note("budgets", "Costs are known when the first epoch has ended.")
     if not results.contrast:
         return []
     two = budgets_of(results.two_arms, results.history)
     times = times_as_much(*two)
-    rows = [[*(_amount(name, budget) for budget in two), _times(name, times)] for name in MEASURES]
+    rows = [
+        [*(_amount(name, getattr(budget, name)) for budget in two), _times(getattr(times, name))]
+        for name in MEASURES
+    ]
     columns = [*(plain(arm.title) for arm in results.two_arms), "Times as much"]
     table = pd.DataFrame(rows, columns=columns, index=list(MEASURES.values()))
     return [
@@ -71,23 +75,17 @@ def budgets(results: Results) -> list[Section]:
 
 
 def budget_curve(results: Results, *, seconds: float | None = None) -> list[Section]:
-    """The best that one may expect of each arm in the time one has.
-
-    Args:
-        seconds: that one has; the arms that are expected best in them are named.
-    """
+    """The best that one may expect of each arm in the time one has, and the arms that are expected
+    best in so many seconds."""
     if results.history.empty:
         return []
     curve = curve_of(results.final_scores)
+    styles = {arm.key: arm.style for arm in results.arms}
     return [
         charted(
             "budget-curve",
             "Expected best accuracy against time",
-            draw_curve,
-            curve,
-            results.styles,
-            seconds,
-            cost=results.cost,
+            Drawing(draw_curve, (curve, styles, seconds), cost_of(results.arms)),
             text="" if seconds is None else _advice(curve, results.arms, seconds),
         )
     ]
@@ -100,11 +98,7 @@ def longest_time(results: Results) -> float:
 
 
 def frontier(results: Results, *, cost: str = "Time") -> list[Section]:
-    """Cost against accuracy, and the arms that no other beats in both.
-
-    Args:
-        cost: one of COSTS.
-    """
+    """A cost (one of COSTS) against accuracy, and the arms that no other beats in both."""
     if results.history.empty:
         return []
     rows = results.final_scores.rename(columns={"final": "value", "cold_seconds": "cost"})
@@ -113,17 +107,9 @@ def frontier(results: Results, *, cost: str = "Time") -> list[Section]:
         keys = zip(rows["study"], rows["arm"], strict=True)
         rows = rows.assign(cost=[work[key] for key in keys])
     rows = rows[["study", "arm", "seed", "cost", "value"]]
-    return [
-        charted(
-            "frontier",
-            "Accuracy against cost",
-            draw_frontier,
-            rows,
-            results.styles,
-            COSTS[cost],
-            cost=results.cost,
-        )
-    ]
+    styles = {arm.key: arm.style for arm in results.arms}
+    drawing = Drawing(draw_frontier, (rows, styles, COSTS[cost]), cost_of(results.arms))
+    return [charted("frontier", "Accuracy against cost", drawing)]
 
 
 def factors(results: Results) -> list[Section]:
@@ -137,28 +123,24 @@ def factors(results: Results) -> list[Section]:
     scores = results.final_scores
     of_rows = [recipes[key] for key in zip(scores["study"], scores["arm"], strict=True)]
     columns = {
-        column: [_value(recipe, name) for recipe in of_rows]
+        column: [_value(getattr(recipe, name)) for recipe in of_rows]
         for column, name in zip(("factor", "facet"), names, strict=False)
     }
     rows = scores[["seed", "final"]].rename(columns={"final": "value"})
     rows = rows.assign(order=[name_of_order(recipe) for recipe in of_rows], **columns)
-    seeds = seeds_words(scores.groupby(["study", "arm"])["seed"].nunique())
     first, *others = (name.replace("_", " ") for name in names)
-    words = f"accuracy, {seeds}, validation split, last epoch"
-    alt = "Accuracy by order and setting"
-    facet = "".join(others)
-    return [charted("factors", alt, interaction, rows, first, words, facet, cost=results.cost)]
+    words = f"accuracy, {seeds_of(scores, 'seed')}, validation split, last epoch"
+    drawing = Drawing(interaction, (rows, first, words, "".join(others)), cost_of(results.arms))
+    return [charted("factors", "Accuracy by order and setting", drawing)]
 
 
-def _amount(measure: str, budget: Budget) -> str:
-    value = getattr(budget, measure)
+def _amount(measure: str, value: float) -> str:
     if np.isnan(value):
         return MISSING
     return duration(value) if measure.endswith("seconds") else f"{value:,.0f}"
 
 
-def _times(measure: str, times: Budget) -> str:
-    value = getattr(times, measure)
+def _times(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else MISSING
 
 
@@ -189,8 +171,7 @@ def _advice(curve: pd.DataFrame, arms: Sequence[Arm], seconds: float) -> str:
     )
 
 
-def _value(recipe: Recipe, setting: str) -> str:
-    value = getattr(recipe, setting)
-    if value is None or isinstance(value, bool):
-        return {True: "on", False: "off", None: "all"}[value]
-    return str(value)
+def _value(setting: object) -> str:
+    words: dict[object, str] = {True: "on", False: "off", None: "all"}
+    is_flag = setting is None or isinstance(setting, bool)
+    return words[setting] if is_flag else str(setting)

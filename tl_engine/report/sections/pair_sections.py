@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from math import isinf
+from typing import Any
+
 import pandas as pd
 
 from tl_engine.analysis.budgets import times_as_much
-from tl_engine.analysis.fan import confidence_fan as fan_of
-from tl_engine.analysis.interval import ALPHA
+from tl_engine.analysis.interval import ALPHA, LEAST_PAIRS
 from tl_engine.analysis.narrator import narrate
+from tl_engine.analysis.paired_scores import confidence_fan as fan_of
+from tl_engine.analysis.paired_scores import paired_scores
 from tl_engine.charts.confidence_fan import confidence_fan
 from tl_engine.charts.pair_points import paired_slopes
-from tl_engine.report.arms import Arm, budgets_of
-from tl_engine.report.basis import rests_on
+from tl_engine.report.amounts import percent, points
+from tl_engine.report.arms import budgets_of
 from tl_engine.report.judgement import pairs_in
-from tl_engine.report.section import Section, charted
+from tl_engine.report.section import Drawing, Section, charted
 from tl_engine.report.shown_results import Results, cost_of
+from tl_engine.report.verdict_table import rests_on
+from tl_engine.text import counted
 
 
 def story(results: Results) -> list[Section]:
@@ -23,10 +30,12 @@ def story(results: Results) -> list[Section]:
     if results.judgement.refusal:
         return []
     first, second = results.two_arms
+    history = results.history
     rows = pd.concat(
-        [_epochs(results.history, arm).assign(arm=arm.title) for arm in results.two_arms]
+        history[history["run"].isin([run.id for run in arm.runs])].assign(arm=arm.title)
+        for arm in results.two_arms
     )
-    times = times_as_much(*budgets_of(results.two_arms, results.history)).cold_seconds
+    times = times_as_much(*budgets_of(results.two_arms, history)).cold_seconds
     return [
         Section(
             key="story",
@@ -44,47 +53,58 @@ def pairs(results: Results) -> list[Section]:
     if judged.refusal:
         return []
     first, second = results.two_arms
+    titles, metric, smallest = (first.title, second.title), question.metric, question.smallest
     interval = judged.verdict.interval if judged.verdict else None
     alpha = judged.verdict.alpha if judged.verdict else ALPHA
     confidence, cost = f"{100 * (1 - alpha):.3g} %", cost_of(results.two_arms)
-    counted = pairs_in(judged, first.title, second.title, question)
-    slopes = charted(
-        "pairs",
-        "Scores of each pair",
-        paired_slopes,
-        judged.pairs,
-        first.style,
-        second.style,
-        interval,
-        question.smallest,
-        _basis(results),
-        question.metric,
-        confidence,
-        cost=cost,
+    counts = pairs_in(judged, *titles, question)
+    # The plan is of the comparison: a clone with fresh seeds has none of its own.
+    fan, planned = fan_of(counts, alpha), counts.planned
+    final = interval if question.is_planned else None
+    basis = rests_on(judged, question).partition(";")[0].removeprefix("pooled: ")
+    basis += ", validation split, last epoch"
+    styles = (first.style, second.style)
+    slopes = (judged.pairs, *styles, interval, smallest, basis, metric, confidence)
+    bands = (fan, *titles, smallest, planned, basis, metric, final, confidence)
+    alt = "Mean difference against the number of pairs"
+    return [
+        charted("pairs", "Scores of each pair", Drawing(paired_slopes, slopes, cost)),
+        charted("fan", alt, Drawing(confidence_fan, bands, cost)),
+    ]
+
+
+def paired_table(
+    key: str,
+    names: Mapping[str, str],
+    measured: Sequence[Mapping[int, Any]],
+    titles: Sequence[str],
+    *,
+    all_in: bool,
+) -> Section:
+    """Means, differences and intervals of two arms on several sets of images.
+
+    Args:
+        names: by what the images are called, the attribute that is a share of them.
+        measured: by pair, what has these attributes, of each arm.
+        all_in: as `paired_scores` takes it.
+    """
+    values, pairs = {}, 0
+    for title, name in names.items():
+        first, second = ({n: getattr(one, name) for n, one in arm.items()} for arm in measured)
+        row = paired_scores(first, second, all_in=all_in)
+        span = "–"
+        if row.interval and not isinf(row.interval.low):
+            span = " to ".join(map(points, row.interval))
+        values[title] = [percent(row.first), percent(row.second), points(row.difference), span]
+        pairs = max(pairs, row.pairs)
+    columns = [*titles, "Points", "95 %"]
+    table = pd.DataFrame.from_dict(values, orient="index", columns=columns)
+    how = "paired t interval" if all_in else "an interval that may be looked at at any time"
+    enough = f"95 %: {how}, of {pairs} pairs, for these two arms alone."
+    few = f"Fewer than {LEAST_PAIRS} pairs are a look, not evidence."
+    return Section(
+        key=key,
+        table=table.rename_axis(counted(pairs, "pair")),
+        method=f"Points: {titles[0]} minus {titles[1]}, in percentage points. "
+        f"{enough if pairs >= LEAST_PAIRS else few}",
     )
-    fan = charted(
-        "fan",
-        "Mean difference against the number of pairs",
-        confidence_fan,
-        fan_of(counted, alpha),
-        first.title,
-        second.title,
-        question.smallest,
-        counted.planned,  # of the comparison: a clone with fresh seeds has no plan of its own
-        _basis(results),
-        question.metric,
-        interval if question.is_planned else None,
-        confidence,
-        cost=cost,
-    )
-    return [slopes, fan]
-
-
-def _epochs(history: pd.DataFrame, arm: Arm) -> pd.DataFrame:
-    return history[history["run"].isin([run.id for run in arm.runs])]
-
-
-def _basis(results: Results) -> str:
-    """The pairs in a short line."""
-    basis = rests_on(results.judgement, results.question).partition(";")[0]
-    return f"{basis.removeprefix('pooled: ')}, validation split, last epoch"

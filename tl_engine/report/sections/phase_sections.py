@@ -2,20 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from tl_engine.analysis import phase_tables
 from tl_engine.analysis.phase_tables import EARLIER, STANDING, RunPhases
-from tl_engine.charts import phase_effects
-from tl_engine.charts.arm_style import ArmKey, ArmStyle, of_arm
+from tl_engine.charts import phase_effects, phase_switch
+from tl_engine.charts.arm_style import ArmKey, of_arm
 from tl_engine.charts.phase_effects import images_words
 from tl_engine.report.amounts import number
-from tl_engine.report.section import Section, charted
+from tl_engine.report.arms import Arm
+from tl_engine.report.section import Drawing, Section, charted, note
 from tl_engine.report.sections.agreement_sections import apart
-from tl_engine.report.sections.diagnosis_charts import CHARTS
 from tl_engine.report.shown_results import Results, cost_of
+
+
+class PhaseChart(NamedTuple):
+    """A chart over all arms, the function of `analysis.phase_tables` that gives what it draws, and
+    words as a Section has them."""
+
+    key: str
+    draw: Callable[..., go.Figure]
+    rows: Callable[[list[RunPhases]], pd.DataFrame]
+    alt: str
+    method: str
+
+
+CHARTS = (
+    PhaseChart(
+        "refit",
+        phase_effects.refit_lines,
+        phase_tables.states,
+        "Its own head, and one fitted anew",
+        "Where the dotted line rises, the features got better; where only the full one does, "
+        "the head did. The refitted classifier has few images, so read its change, not its "
+        "level. A gap between two phases is another number of images, not a change.",
+    ),
+    PhaseChart(
+        "distortion",
+        phase_effects.distortion_bars,
+        phase_tables.states,
+        "Feature distortion",
+        "A tall bar means that fine-tuning moved the features far; a phase that trains the "
+        "head only moves none. Taller when clean than when corrupted: the features followed "
+        "the training images and left others behind.",
+    ),
+    PhaseChart(
+        "alike",
+        phase_effects.alike_lines,
+        phase_tables.blocks,
+        "Likeness of features over depth",
+        "At 1 a block still sees the images as it did at the start; where the line falls, "
+        "training changed what is seen.",
+    ),
+    PhaseChart(
+        "path",
+        phase_effects.path_lines,
+        phase_tables.paths,
+        "The straight line through each phase",
+        "A line that only falls meets no hill between the phase's first and last weights; one "
+        "that rises before it falls had to cross a barrier.",
+    ),
+    PhaseChart(
+        "head",
+        phase_effects.head_lines,
+        phase_tables.states,
+        "Size of the head",
+        "A flat line is a head that hardly learned in the phase, as with a tiny learning rate; "
+        "a head that has learned pulls less at the features of the phase that follows.",
+    ),
+    PhaseChart(
+        "switch",
+        phase_switch.losses,
+        phase_tables.around_switches,
+        "Loss across the switch",
+        "A jump at the switch is damage that the next phase has to make good first; none means "
+        "that it goes on from where the phase before ended. The level also shifts where one "
+        "phase trains with dropout and the other does not.",
+    ),
+    PhaseChart(
+        "gradients",
+        phase_switch.gradients,
+        phase_tables.gradients,
+        "Gradients when layers are freed",
+        "Far to the right: the block wants to move much for its size. A head that knows "
+        "nothing yet asks the body for large changes, one that has learned first asks for "
+        "smaller ones.",
+    ),
+)
 
 COLUMNS = {
     "loss": "Loss at its start",
@@ -36,11 +113,11 @@ def limits(results: Results) -> list[Section]:
     sections = [Section(key="standing", text=STANDING), *_left_out(records)]
     if recorded:
         images = images_words(phase_tables.states(recorded)["images"])
-        note = (
+        sections += note(
+            "probe",
             f"The probe: {images}, as many as a run can afford, clean and with a mild corruption; "
-            "looked at when a phase ends."
+            "looked at when a phase ends.",
         )
-        sections.append(Section(key="probe", notes=(note,)))
     return sections
 
 
@@ -49,54 +126,50 @@ def phase_charts(results: Results) -> list[Section]:
     where no run was looked at."""
     if not (recorded := _recorded(results)):
         return []
-    arms, cost = _drawn(results), _cost(results)
+    arms = _drawn(results)
+    styles, cost = {arm.key: arm.style for arm in arms}, cost_of(arms)
     frames = {chart.rows: chart.rows(recorded) for chart in CHARTS}
-    return [
-        *(
-            charted(
-                f"explain-{chart.key}",
-                chart.alt,
-                chart.chart,
-                frames[chart.rows],
-                arms,
-                cost=cost,
-                method=chart.method,
-            )
-            for chart in CHARTS
-        ),
-        *apart(results, cost),
+    sections = [
+        charted(
+            f"explain-{chart.key}",
+            chart.alt,
+            Drawing(chart.draw, (frames[chart.rows], styles), cost),
+            method=chart.method,
+        )
+        for chart in CHARTS
     ]
+    return [*sections, *apart(results, cost)]
 
 
 def drift(results: Results) -> list[Section]:
     """How far each block's weights moved in each arm, in shades that compare."""
-    blocks, cost = phase_tables.blocks(_recorded(results)), _cost(results)
+    blocks, arms = phase_tables.blocks(_recorded(results)), _drawn(results)
     ends = blocks[blocks["is_end"]]
     highest = float(ends.groupby(["study", "arm", "stage", "block"])["drift"].mean().max())
     sections = [
         charted(
             f"drift-{place}",
-            f"Weight drift of {arm.name}",
-            phase_effects.drift_map,
-            of_arm(blocks, key),
-            arm,
-            highest,
-            cost=cost,
+            f"Weight drift of {arm.style.name}",
+            Drawing(
+                phase_effects.drift_map,
+                (of_arm(blocks, arm.key), arm.style, highest),
+                cost_of(arms),
+            ),
         )
-        for place, (key, arm) in enumerate(_drawn(results).items())
+        for place, arm in enumerate(arms)
     ]
-    note = (
+    words = (
         "Dark cells moved most; the shade means the same for every arm. A phase that freezes a "
         "block leaves its number as it was."
     )
-    return [*sections, Section(key="drift", notes=(note,))] if sections else []
+    return [*sections, *note("drift", words)] if sections else []
 
 
 def phase_table(results: Results) -> list[Section]:
     """The numbers by arm and phase, means of seeds."""
     if not (recorded := _recorded(results)):
         return []
-    titles = {key: arm.name for key, arm in _drawn(results).items()}
+    titles = {arm.key: arm.style.name for arm in _drawn(results)}
     return [
         Section(
             key="explain-phases",
@@ -118,15 +191,10 @@ def _recorded(results: Results) -> list[RunPhases]:
     return [run for run in results.phase_records if phase_tables.has_diagnosis(run.phases)]
 
 
-def _drawn(results: Results) -> dict[ArmKey, ArmStyle]:
+def _drawn(results: Results) -> list[Arm]:
     """The arms that have a run which was looked at."""
     keys = {(run.study, run.arm) for run in _recorded(results)}
-    return {arm.key: ArmStyle(arm.title, arm.colour) for arm in results.arms if arm.key in keys}
-
-
-def _cost(results: Results) -> str:
-    keys = _drawn(results)
-    return cost_of([arm for arm in results.arms if arm.key in keys])
+    return [arm for arm in results.arms if arm.key in keys]
 
 
 def _left_out(records: list[RunPhases]) -> list[Section]:
@@ -135,14 +203,11 @@ def _left_out(records: list[RunPhases]) -> list[Section]:
     reasons = [phase_tables.why_not(run.phases) for run in missing]
     if len(records) == 1 and reasons == [""]:
         return [Section(key="left-out", text=f"This run was {EARLIER}.")]
-    return [
-        Section(
-            key="left-out",
-            text=f"{reasons.count(reason)} of {len(records)} runs left out: "
-            f"{reason or EARLIER + '.'}",
-        )
-        for reason in sorted(set(reasons))
+    words = [
+        f"{reasons.count(why)} of {len(records)} runs left out: {why or EARLIER + '.'}"
+        for why in sorted(set(reasons))
     ]
+    return [Section(key="left-out", text=text) for text in words]
 
 
 def _readable(rows: pd.DataFrame, titles: Mapping[ArmKey, str]) -> pd.DataFrame:
@@ -164,8 +229,6 @@ def _readable(rows: pd.DataFrame, titles: Mapping[ArmKey, str]) -> pd.DataFrame:
 def _cell(name: str, value: float) -> str:
     if name == "recovered":
         return f"step {value:.3g}" if pd.notna(value) else "–"
-    return (
-        "0"
-        if value == 0 and name != "spike"
-        else number(value, "+.3f" if name == "spike" else ".3f")
-    )
+    if name == "spike":
+        return number(value, "+.3f")
+    return "0" if value == 0 else number(value, ".3f")

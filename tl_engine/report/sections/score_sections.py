@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
 from math import isnan
 
 import pandas as pd
 
 from tl_engine.analysis.budgets import per_epoch
+from tl_engine.analysis.contrast import differences, narrow
 from tl_engine.analysis.curve_means import WORK
 from tl_engine.analysis.score_table import arm_summary
-from tl_engine.analysis.settings_diff import differences, narrow
 from tl_engine.charts.final_points import final_scores
 from tl_engine.charts.learning_curves import learning_curves
 from tl_engine.metric import METRICS
 from tl_engine.report.amounts import duration, number, percent
-from tl_engine.report.section import Section, charted, nothing
-from tl_engine.report.shown_results import Results, is_live, results_of
-from tl_engine.runs import Run, summarise
+from tl_engine.report.section import Drawing, Section, charted, note
+from tl_engine.report.shown_results import Results, cost_of, is_live, results_of
+from tl_engine.runs import summarise
 from tl_engine.text import plain
 
 MOST_NAMED = 5
@@ -35,29 +33,24 @@ ARM_COLUMNS = {
 def curves(
     results: Results, *, metric: str = "val_accuracy", axis: str = "epoch", train: bool = False
 ) -> list[Section]:
-    """The learning curves of every run.
-
-    Args:
-        metric: a column of the history.
-        axis: one of `analysis.curve_means.AXES`.
-        train: draw the training sample, too.
-    """
-    work = axis in WORK
-    history = _with_work(results) if work else results.history
-    keys = tuple(arm.key for arm in results.arms)
+    """The learning curves of every run: a column of the history against one of `AXES`; on request
+    those of the training sample, too."""
+    history = _history(results, axis)
+    keys, runs = tuple(arm.key for arm in results.arms), results.runs
     made = charted(
         "curves",
         f"{METRICS[metric].short} per run and arm",
-        learning_curves,
-        history,
-        metric,
-        axis,
-        train,
-        keys,
-        cost=results.cost,
-        numbers=partial(_history_of, results.runs, work),
+        Drawing(learning_curves, (history, metric, axis, train, keys), cost_of(results.arms)),
+        numbers=lambda: _history(results_of(runs), axis),  # read when somebody saves it
     )
     return [*([_why_empty(results)] if history.empty else []), made]
+
+
+def _history(results: Results, axis: str) -> pd.DataFrame:
+    """The history, with what each epoch cost where that is the axis."""
+    if axis not in WORK:
+        return results.history
+    return per_epoch(results.history, {arm.key: arm.recipe for arm in results.arms})
 
 
 def scores(results: Results) -> list[Section]:
@@ -71,10 +64,7 @@ def scores(results: Results) -> list[Section]:
         charted(
             "points",
             "Final validation accuracy per seed",
-            final_scores,
-            final,
-            keys,
-            cost=results.cost,
+            Drawing(final_scores, (final, keys), cost_of(results.arms)),
         ),
         Section(
             key="arms",
@@ -91,22 +81,11 @@ def scores(results: Results) -> list[Section]:
 def settings(results: Results) -> list[Section]:
     """The settings in which the arms differ."""
     if len(results.arms) < 2:
-        return nothing("settings", "One arm: nothing to differ from.")
+        return note("settings", "One arm: nothing to differ from.")
     found = differences({arm.title: arm.recipe.to_dict() for arm in results.arms})
     if found.empty:
-        return nothing("settings", "None: the arms are the same.")
+        return note("settings", "None: the arms are the same.")
     return [Section(key="settings", table=narrow(found))]
-
-
-def _history_of(runs: Sequence[Run], work: bool) -> pd.DataFrame:
-    """The history, read when somebody saves it."""
-    fresh = results_of(runs)
-    return _with_work(fresh) if work else fresh.history
-
-
-def _with_work(results: Results) -> pd.DataFrame:
-    """The history with what each epoch cost."""
-    return per_epoch(results.history, {arm.key: arm.recipe for arm in results.arms})
 
 
 def _why_empty(results: Results) -> Section:
@@ -136,22 +115,23 @@ def _readable_runs(results: Results) -> pd.DataFrame:
     """The score table in words and percentages; a run on its way has no final score."""
     runs = {run.id: run for arm in results.arms for run in arm.runs}
     done = set(results.final_scores["run"])
-    rows = [
-        {
-            "Arm": row["arm"],
-            "Pair": row["seed"],
-            "Final": percent(row["final"])
-            if row["run"] in done
-            else f"now {percent(row['final'])}",
-            "Epochs": f"{row['epoch']} of {runs[row['run']].recipe.total_epochs}",
-            "Right": "–" if isnan(row["correct"]) else f"{row['correct']:,.0f} of {row['total']:,}",
-            "95 %": f"{percent(row['low'])} – {percent(row['high'])}",
-            "Best": percent(row["best"]),
-            "in epoch": number(row["best_epoch"], ".0f"),
-            "Training": percent(row["train_accuracy"]),
-            "Cold time": duration(row["cold_seconds"]),
-            "Training time": duration(row["seconds"]),
-        }
-        for row in results.scores.to_dict("records")
-    ]
+    rows = []
+    for row in results.scores.to_dict("records"):
+        final = percent(row["final"])
+        right = "–" if isnan(row["correct"]) else f"{row['correct']:,.0f} of {row['total']:,}"
+        rows.append(
+            {
+                "Arm": row["arm"],
+                "Pair": row["seed"],
+                "Final": final if row["run"] in done else f"now {final}",
+                "Epochs": f"{row['epoch']} of {runs[row['run']].recipe.total_epochs}",
+                "Right": right,
+                "95 %": f"{percent(row['low'])} – {percent(row['high'])}",
+                "Best": percent(row["best"]),
+                "in epoch": number(row["best_epoch"], ".0f"),
+                "Training": percent(row["train_accuracy"]),
+                "Cold time": duration(row["cold_seconds"]),
+                "Training time": duration(row["seconds"]),
+            }
+        )
     return pd.DataFrame(rows).set_index("Arm")

@@ -10,14 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tl_engine.data.duplicates import NEAR, Duplicates
-from tl_engine.data.leakage import duplicates_of
+from tl_engine.data.duplicates import NEAR, Duplicates, duplicates_of
 from tl_engine.errors import DamagedError, DataUnavailable
-from tl_engine.report.amounts import counted, percent
-from tl_engine.report.arms import Arm
-from tl_engine.report.question import is_planned
-from tl_engine.report.section import Section
-from tl_engine.report.sections.paired_table import paired_table
+from tl_engine.report.amounts import percent
+from tl_engine.report.arms import Arm, is_planned
+from tl_engine.report.section import Section, note
+from tl_engine.report.sections.pair_sections import paired_table
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, Run, RunStore, StudyFolder, TestSetAccess
 from tl_engine.runs.evaluation_results import result_arrays, result_of
@@ -25,12 +23,9 @@ from tl_engine.runs.evidence import of_store
 from tl_engine.runs.study_folder import folder_of
 from tl_engine.runs.test_access import count
 from tl_engine.storage.memory import FolderCache
+from tl_engine.text import counted
 
-LOCKED = (
-    "Training does not look at it, and nothing here was chosen by it. Opening it measures every "
-    "finished run of this study on the test images. Do so when nothing is left to choose: what is "
-    "chosen by test results has no test any more. Each opening is written down and counted."
-)
+_arrays: FolderCache[dict[str, np.ndarray]] = FolderCache(100)
 
 
 class Tested(NamedTuple):
@@ -49,11 +44,7 @@ def shown_study(results: Results) -> StudyFolder:
 
 def tested(results: Results) -> list[Section]:
     """What the arms of a study score on its test split, how often somebody has looked, or that it
-    is locked.
-
-    Raises:
-        StoreError: where the log of test-set accesses is damaged.
-    """
+    is locked; raises StoreError where the log of test-set accesses is damaged."""
     study = shown_study(results)
     accesses = of_store(study.path.parent).test_accesses(study)
     arms = [arm for arm in results.arms if arm.key[0] == study.id]
@@ -61,11 +52,16 @@ def tested(results: Results) -> list[Section]:
     scores = {arm.title: _scores(arm.runs, duplicates) for arm in arms}
     sections = _compared(arms, scores, duplicates) if any(scores.values()) else []
     if accesses:
-        sections.append(Section(key="test-accesses", notes=(_times(accesses),)))
-    else:
-        title = "The test split is locked."
-        sections.append(Section(key="test-locked", title=title, text=LOCKED))
-    return sections
+        return [*sections, *note("test-accesses", _times(accesses))]
+    locked = Section(
+        key="test-locked",
+        title="The test split is locked.",
+        text="Training does not look at it, and nothing here was chosen by it. Opening it measures "
+        "every finished run of this study on the test images. Do so when nothing is left to "
+        "choose: what is chosen by test results has no test any more. Each opening is written down "
+        "and counted.",
+    )
+    return [*sections, locked]
 
 
 def _compared(
@@ -77,27 +73,19 @@ def _compared(
     if len(scores) == 2:
         first, second = scores.values()
         all_in = is_planned(arms, len(first.keys() & second.keys()))
-        by_name = {
-            title: [
-                {pair: getattr(run, name) for pair, run in one.items()} for one in (first, second)
-            ]
-            for title, name in names.items()
-        }
-        sections = [paired_table("test-pairs", by_name, list(scores), all_in=all_in)]
+        sections = [paired_table("test-pairs", names, [first, second], list(scores), all_in=all_in)]
     else:
         means = {
-            arm: [str(len(runs)), *(percent(_mean(runs, name)) for name in names.values())]
+            arm: [str(len(runs)), *(_mean(runs, name) for name in names.values())]
             for arm, runs in scores.items()
         }
         table = pd.DataFrame.from_dict(means, orient="index", columns=["Seeds", *names])
         sections = [Section(key="test-means", table=table.rename_axis("Arm"))]
-    if duplicates:
-        sections.append(Section(key="test-duplicates", notes=(_likeness(duplicates),)))
-    return sections
+    return [*sections, *(note("test-duplicates", _likeness(duplicates)) if duplicates else ())]
 
 
-def _mean(runs: dict[int, Tested], name: str) -> float | None:
-    return float(np.mean([getattr(run, name) for run in runs.values()])) if runs else None
+def _mean(runs: dict[int, Tested], name: str) -> str:
+    return percent(np.mean([getattr(run, name) for run in runs.values()]) if runs else None)
 
 
 def _times(accesses: list[TestSetAccess]) -> str:
@@ -146,6 +134,3 @@ def _scores(runs: Sequence[Run], duplicates: Duplicates | None) -> dict[int, Tes
             validation = run.scores["splits"]["validation"]["accuracy"]
             found[run.pair] = Tested(validation, scores["accuracy"], float(unlike.mean()))
     return found
-
-
-_arrays: FolderCache[dict[str, np.ndarray]] = FolderCache(100)

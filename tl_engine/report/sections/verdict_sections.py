@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 
@@ -12,13 +10,12 @@ from tl_engine.analysis.rule import AT_END, Pairs, Procedure
 from tl_engine.analysis.verdict import Outcome, Verdict, decide
 from tl_engine.errors import ThawError
 from tl_engine.report.arms import evidence_of_arms
-from tl_engine.report.basis import looks_at_test, pairs_computed_before, rests_on, seen_before
-from tl_engine.report.image_interval import about_seeds, over_images_of
 from tl_engine.report.judgement import Judged
-from tl_engine.report.section import Section
+from tl_engine.report.saved_predictions import about_seeds, over_images_of
+from tl_engine.report.section import Section, note
 from tl_engine.report.shown_results import Results
-
-NONE = "–"
+from tl_engine.report.verdict_table import looks_at_test, rests_on, seen_before
+from tl_engine.runs.evidence import Evidence
 
 
 def verdict(results: Results) -> list[Section]:
@@ -29,36 +26,32 @@ def verdict(results: Results) -> list[Section]:
     evidence = evidence_of_arms(results.arms)
     test = looks_at_test(results.arms, judged, results.question, evidence)
     notes = (
-        f"{_basis(results, judged, judged.verdict)} {test}",
+        f"{_basis(results, judged, judged.verdict, evidence)} {test}",
         judged.verdict.reason,
         _as_planned(results, judged),
         _expected(results, judged),
     )
     text = judged.verdict.sentence
-    return [Section(key="verdict", text=text, notes=tuple(note for note in notes if note))]
+    return [Section(key="verdict", text=text, notes=tuple(filter(None, notes)))]
 
 
 def interval(results: Results, *, images: bool = False) -> list[Section]:
-    """Over what the verdict's interval is; nothing where it has none.
-
-    Args:
-        images: give the interval over seeds and validation images, too.
-    """
+    """Over what the verdict's interval is, or on request the interval over seeds and validation
+    images; nothing where it has none."""
     judged = results.judgement
     if judged.verdict is None or judged.verdict.interval is None:
         return []
     if not images:
-        about = about_seeds(results.arms[judged.first].runs[0], results.question)
-        return [Section(key="interval", notes=(about,))]
+        run = results.arms[judged.first].runs[0]
+        return note("interval", about_seeds(run, results.question))
     try:
         found = over_images_of(results.arms, judged, results.question)
     except ThawError as error:
-        words = f"The interval over images cannot be computed: {error}"
-        return [Section(key="interval", notes=(words,))]
+        return note("interval", f"The interval over images cannot be computed: {error}")
     if not found:
         return []
     shared = f"Two pairs share {found.shared:.0%} of their validation images."
-    return [Section(key="interval", notes=(f"{found.sentence} {shared}",))]
+    return note("interval", f"{found.sentence} {shared}")
 
 
 def contrasts(results: Results) -> list[Section]:
@@ -76,14 +69,14 @@ def contrasts(results: Results) -> list[Section]:
     ]
 
 
-def _basis(results: Results, judged: Judged, verdict: Verdict) -> str:
+def _basis(results: Results, judged: Judged, verdict: Verdict, evidence: Evidence) -> str:
     """What the sentence rests on."""
     words = [
         rests_on(judged, results.question),
         f"{results.question.metric.title}, last epoch",
         *_procedure(judged, verdict),
     ]
-    if seen := seen_before(judged, evidence_of_arms(results.arms)):
+    if seen := seen_before(judged, evidence):
         words.append(seen)
     comparable = sum(not one.refusal for one in results.judgements)
     if (family := max(comparable, judged.family)) > 1:
@@ -131,36 +124,46 @@ def _expected(results: Results, judged: Judged) -> str:
         sign = 1 if expected.arm == names[0] else -1
         difference = metric.gain(sign * float(judged.pairs["gain"].mean()))
         seen = f"found: {difference} {metric.unit}"
-    before = pairs_computed_before(judged)
-    pairs = "1 of its pairs" if before == 1 else f"{before} of its pairs"
-    when = f"after {pairs} had been computed" if before else "before the first run"
+    before = _computed_before(judged)
+    when = f"after {before} of its pairs had been computed" if before else "before the first run"
     ahead = f"{metric.gain(expected.by)} {metric.unit}"
     return f"Expected {when}: {expected.arm} ahead by {ahead}; {seen}."
 
 
+def _computed_before(judged: Judged) -> int:
+    """Pairs of the verdict of which a run had been computed when the shown study was asked, in
+    whatever study."""
+    asked, evidence = judged.asked, judged.evidence
+    if asked is None or evidence is None:
+        return 0
+    return sum(
+        any(run.ended < asked.created or run[:2] in asked.computed_before for run in pair)
+        for pair in evidence.pairs
+    )
+
+
 def _row(results: Results, judged: Judged) -> dict[str, str]:
-    arms, metric, verdict = results.arms, results.question.metric, judged.verdict
-    interval = verdict.interval if verdict else None
-    return {
-        "Contrast": f"{arms[judged.first].title} – {arms[judged.second].title}",
+    metric, verdict = results.question.metric, judged.verdict
+    titles = [results.arms[place].title for place in (judged.first, judged.second)]
+    row = {
+        "Contrast": " – ".join(titles),
         "Differs in": ", ".join(judged.contrast.factors) or "nothing",
-        f"Difference ({metric.unit})": metric.gain(verdict.difference)
-        if verdict and len(judged.pairs)
-        else NONE,
-        "Interval": f"{metric.gain(interval.low)} to {metric.gain(interval.high)}"
-        if interval
-        else NONE,
-        "Pairs won": f"{verdict.won} of {verdict.pairs}" if verdict else NONE,
-        "p": f"{verdict.p:.2g}" if verdict and interval else NONE,
-        "p (Holm)": f"{judged.adjusted_p:.2g}" if verdict and interval else NONE,
-        "Verdict": _outcome([arms[judged.first].title, arms[judged.second].title], verdict),
+        f"Difference ({metric.unit})": "–",
+        "Interval": "–",
+        "Pairs won": "–",
+        "p": "–",
+        "p (Holm)": "–",
+        "Verdict": "not comparable",
     }
-
-
-def _outcome(titles: Sequence[str], verdict: Verdict | None) -> str:
-    """The outcome in words, with the arm that is ahead."""
     if verdict is None:
-        return "not comparable"
+        return row
+    row["Pairs won"], row["Verdict"] = f"{verdict.won} of {verdict.pairs}", str(verdict.outcome)
     if verdict.outcome in (Outcome.BETTER, Outcome.SMALL):
-        return f"{titles[verdict.difference <= 0]}: {verdict.outcome}"
-    return str(verdict.outcome)
+        row["Verdict"] = f"{titles[verdict.difference <= 0]}: {verdict.outcome}"
+    if len(judged.pairs):
+        row[f"Difference ({metric.unit})"] = metric.gain(verdict.difference)
+    if verdict.interval:
+        low, high = map(metric.gain, verdict.interval)
+        row |= {"Interval": f"{low} to {high}", "p": f"{verdict.p:.2g}"}
+        row["p (Holm)"] = f"{judged.adjusted_p:.2g}"
+    return row

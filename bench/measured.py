@@ -1,16 +1,19 @@
-"""How long a browser that has nothing in its cache needs to paint a page."""
-
-from __future__ import annotations
+"""What measurements share: an empty store, seconds, a line per figure, pages in a cold browser."""
 
 import json
-import statistics
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
+from subprocess import Popen
 from typing import Any
 
 import psutil
 
 from tests.server import browser, server
+from tl_engine.runs import RunStore
 
 PAINTED = """
 ([sign, count]) => {
@@ -23,9 +26,26 @@ PAINTED = """
     watcher.observe(document, {childList: true, subtree: true, attributes: true})
 }
 """
-EMPTY = "import streamlit as st\nst.write('empty')\n"
-Sign = tuple[str, int]
-"""A CSS selector, and how many elements that fit it make a page complete."""
+Sign = tuple[str, int]  # a CSS selector, and how many elements that fit it make a page complete
+
+
+@contextmanager
+def new_store() -> Iterator[RunStore]:
+    """An empty store; gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield RunStore(Path(folder) / "runs")
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def megabytes(process: Popen[bytes]) -> float:
+    """Memory of a process."""
+    return psutil.Process(process.pid).memory_info().rss / 1e6
 
 
 def show(what: str, value: str, limit: str = "") -> None:
@@ -35,14 +55,10 @@ def show(what: str, value: str, limit: str = "") -> None:
 
 def compare_pages(runs: Path, signs: Mapping[str, Sign], rounds: int) -> dict[str, list[float]]:
     """Seconds until each page is painted, in turn with an empty Streamlit page ("empty"); prints
-    the server's memory. The first round, which warms both servers, is not counted.
-
-    Args:
-        runs: the folder of studies.
-        signs: by address of a page.
-    """
+    the server's memory. The first round, which warms both servers, is not counted. `signs` are by
+    address of a page."""
     script = runs.parent / "empty.py"
-    script.write_text(EMPTY)
+    script.write_text("import streamlit as st\nst.write('empty')\n")
     with server(runs) as (address, process), server(runs, script) as (empty, _):
         addresses = {"empty": (empty, ("[data-testid=stMarkdown]", 1))}
         addresses |= {page: (f"{address}/{page}", sign) for page, sign in signs.items()}
@@ -51,20 +67,18 @@ def compare_pages(runs: Path, signs: Mapping[str, Sign], rounds: int) -> dict[st
             for _ in range(1 + rounds):
                 for page, (where, sign) in addresses.items():
                     seconds[page].append(_seconds_until_painted(chromium, where, sign))
-        memory = psutil.Process(process.pid).memory_info().rss / 1e6
+        show("server after that", f"{megabytes(process):.0f} MB", "at most 300 MB")
         loaded = "tensorflow" in Path(f"/proc/{process.pid}/maps").read_text()
-    show("server after that", f"{memory:.0f} MB", "at most 300 MB")
-    show("TensorFlow in it", "yes" if loaded else "no", "no")
-    show("empty Streamlit page", f"{statistics.median(seconds['empty'][1:]):.2f} s")
+        show("TensorFlow in it", "yes" if loaded else "no", "no")
+    show("empty Streamlit page", f"{median(seconds['empty'][1:]):.2f} s")
     return {page: taken[1:] for page, taken in seconds.items()}
 
 
 def _seconds_until_painted(chromium: Any, address: str, sign: Sign) -> float:
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    page = context.new_page()
+    page = chromium.new_page(viewport={"width": 1280, "height": 900})
     page.add_init_script(f"({PAINTED})({json.dumps(sign)})")
     page.goto(address, wait_until="commit")
     page.wait_for_function("window.painted", timeout=60_000)
     seconds = page.evaluate("window.painted") / 1000
-    context.close()
+    page.close()
     return seconds
