@@ -45,7 +45,7 @@ def closer(results):
     chosen = st.segmented_control(
         "Look closer", offered, default=offered[0] if few else None, required=few, key="closer"
     )
-    for part in CLOSER.get(chosen, ()):
+    for part in CLOSER[chosen] if chosen else ():
         show_alone(part, results)
 
 

@@ -105,8 +105,8 @@ def _matrix(
 def robustness_difference(
     cells: pd.DataFrame, pairs: int, images: int, name_a: str, name_b: str
 ) -> go.Figure:
-    """A minus B on corrupted images, in percentage points: `analysis.paired_scores.mean_difference` of
-    so many pairs, each run measured on so many images; empty for none."""
+    """A minus B on corrupted images, in percentage points: `paired_scores.mean_difference` of so
+    many pairs, each run measured on so many images; empty for none."""
     a, b = markup(name_a, 28), markup(name_b, 28)
     made = _corruptions(
         f"{a} minus {b}",
@@ -123,7 +123,7 @@ def robustness_difference(
 
 
 def robustness_accuracy(cells: pd.DataFrame, runs: int, images: int, name: str) -> go.Figure:
-    """An arm's accuracy on corrupted images, in percent: `analysis.paired_scores.mean_accuracy` of so
+    """An arm's accuracy on corrupted images, in percent: `mean_accuracy` of so
     many runs, each measured on so many images; empty for none."""
     made = _corruptions(
         markup(name, 40),

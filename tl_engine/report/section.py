@@ -11,8 +11,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from tl_engine.analysis.predictions import Predictions, once_each
+from tl_engine.charts.html_pictures import Predicted, Thumbnail, thumbnails
 from tl_engine.charts.style import titles_of, with_line
-from tl_engine.charts.thumbnails import Predicted, Thumbnail, thumbnails
 from tl_engine.data.sources import load
 from tl_engine.data.splits import published_validation
 from tl_engine.report.arms import Arm

@@ -8,7 +8,6 @@ import pandas as pd
 from tl_engine.analysis.interval import LEAST_PAIRS
 from tl_engine.analysis.paired_scores import class_deltas
 from tl_engine.analysis.predictions import per_class_accuracy
-from tl_engine.charts.class_differences import class_differences
 from tl_engine.charts.class_scores import class_differences
 from tl_engine.charts.class_scores import per_class as draw_per_class
 from tl_engine.errors import ComparisonError

@@ -19,7 +19,6 @@ from tl_engine.analysis.contrast import MISSING
 from tl_engine.analysis.score_table import best_within
 from tl_engine.analysis.score_table import budget_curve as curve_of
 from tl_engine.charts.arm_style import seeds_of
-from tl_engine.charts.budget_curve import budget_curve as draw_curve
 from tl_engine.charts.cost_curves import budget_curve as draw_curve
 from tl_engine.charts.cost_curves import frontier as draw_frontier
 from tl_engine.charts.factors import interaction

@@ -9,8 +9,8 @@ import pandas as pd
 
 from tl_engine.analysis.calibration import TEMPERATURES, Calibration, in_a_sentence
 from tl_engine.analysis.paired_scores import Robustness, mean_accuracy, mean_difference
-from tl_engine.charts.corruption_heatmap import robustness_accuracy, robustness_difference
-from tl_engine.charts.reliability_diagram import reliability_diagram
+from tl_engine.charts.heat_maps import robustness_accuracy, robustness_difference
+from tl_engine.charts.image_scores import reliability_diagram
 from tl_engine.data.corruptions import SAMPLE
 from tl_engine.errors import DamagedError
 from tl_engine.report.amounts import percent
