@@ -136,7 +136,7 @@ def overview(read: list[list[RunAndSummary]]) -> None:
 
 if __name__ == "__main__":  # a visit
     with frame.page("Overview"):
-        if store().is_empty:
+        if not any(store().paths()):
             st.title("Fine-tune first, or freeze first?", anchor=False)
             st.markdown(
                 "A network trained on ImageNet learns your images in two phases. Thaw trains both "

@@ -103,7 +103,7 @@ def take_over(run: Run, source: Run) -> None:
 
 def assert_prefix(run: Run) -> int:
     """What the run says is true, as far as it goes; the number of epochs that are committed."""
-    assert run.damage == ""
+    run.facts()  # raises where a file is damaged
     known = run.checkpoint()
     committed = known.epoch if known else 0
     epochs = run.epochs()

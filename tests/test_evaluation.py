@@ -30,10 +30,9 @@ from tl_engine.learning.device import prepare_device
 from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, Evaluation, RunState, RunStore, StudyEvaluation
-from tl_engine.runs.evaluation_results import result_arrays, result_of, write_result
+from tl_engine.runs.evaluations import DIED, result_arrays, result_of, write_result
 from tl_engine.runs.evidence import of_store
 from tl_engine.runs.run_outputs import probabilities
-from tl_engine.runs.study_evaluation import DIED
 from tl_engine.runs.test_access import count
 from tl_engine.storage import atomic
 from tl_engine.storage.lease import hold, is_held

@@ -11,7 +11,7 @@ from tests.conftest import PROJECT, tiny_study
 from tests.test_pages import tables, words
 from tl_engine.data.corruptions import CORRUPTIONS
 from tl_engine.runs import ClaimedRun, Evaluation, StudyEvaluation
-from tl_engine.runs.evaluation_results import write_result
+from tl_engine.runs.evaluations import write_result
 from tl_engine.runs.evidence import of_store
 from tl_engine.runs.test_access import note
 from ui.compare import evaluation_control

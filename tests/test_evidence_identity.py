@@ -17,10 +17,9 @@ from tl_engine.report.arms import arms_of, is_planned, question_of, why_none
 from tl_engine.report.judgement import judge
 from tl_engine.report.shown_results import scores_of
 from tl_engine.runs import joined_history
-from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.evidence import Evidence, of_store
-from tl_engine.runs.joined_history import split_sound
-from tl_engine.runs.observations import observations, recipe_id
+from tl_engine.runs.observations import observations, recipe_id, split_sound
+from tl_engine.runs.run_requests import add_pairs
 from tl_engine.runs.test_access import count, note
 from tl_engine.storage import atomic
 from tl_engine.study import Expectation, Study, name_arms

@@ -18,12 +18,12 @@ from tl_engine.cli import main
 from tl_engine.data.sources import load as load_images
 from tl_engine.errors import StoreError
 from tl_engine.runs import Evaluation, RunState, RunStore, joined_history
-from tl_engine.runs.evaluation_results import result_arrays, result_of
+from tl_engine.runs.evaluations import result_arrays, result_of
 from tl_engine.runs.evidence import Evidence, of_store
+from tl_engine.runs.layout import records_in
 from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.run_outputs import log_tail, probabilities
 from tl_engine.runs.run_requests import enqueue, request_stop
-from tl_engine.runs.shapes import records_in
 from tl_engine.storage import record_files
 from tl_engine.storage.record_files import FORMAT
 

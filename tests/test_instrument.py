@@ -13,7 +13,7 @@ from tests.test_browser import photograph
 from tests.test_mistakes_browser import click
 from tl_engine.recipe import Phase
 from tl_engine.runs import Evaluation, RunState, RunStore
-from tl_engine.runs.evaluation_results import result_of
+from tl_engine.runs.evaluations import result_of
 from tl_engine.runs.run_requests import request_stop
 
 pytestmark = [

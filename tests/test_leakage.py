@@ -22,10 +22,10 @@ from tl_engine.data.duplicates import NEAR, digests, duplicates, duplicates_of, 
 from tl_engine.data.splits import Split, split
 from tl_engine.errors import DamagedError
 from tl_engine.runs import Cache, ClaimedRun, Evaluation, RunState, RunStore
-from tl_engine.runs.evaluation_results import result_arrays, result_of, write_result
+from tl_engine.runs.evaluations import result_arrays, result_of, write_result
 from tl_engine.runs.evidence import of_store
+from tl_engine.runs.layout import records_in
 from tl_engine.runs.run_outputs import probabilities
-from tl_engine.runs.shapes import records_in
 from tl_engine.runs.test_access import count, note
 from tl_engine.storage import record_files
 

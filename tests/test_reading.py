@@ -23,8 +23,8 @@ from tl_engine.runs import (
     summarise,
 )
 from tl_engine.runs.evidence import of_store
-from tl_engine.runs.joined_history import split_sound
 from tl_engine.runs.layout import RESULT_FILES
+from tl_engine.runs.observations import split_sound
 from tl_engine.runs.run_outputs import bytes_on_disk, log_tail, probabilities
 from tl_engine.runs.run_requests import enqueue, request_stop
 from tl_engine.storage import record_files

@@ -18,11 +18,10 @@ from tl_engine.runs import (
     StudyFolder,
     epoch_line,
     joined_history,
-    run_facts,
+    run_state,
     summarise,
 )
-from tl_engine.runs.creation import add_pairs
-from tl_engine.runs.run_requests import enqueue, request_stop
+from tl_engine.runs.run_requests import add_pairs, enqueue, request_stop
 from tl_engine.storage import memory, record_files
 from tl_engine.storage.lease import hold
 from tl_engine.storage.locks import lease_of
@@ -304,7 +303,7 @@ def test_the_history_of_a_run_that_is_over_is_read_once_until_its_folder_changes
     monkeypatch.setattr(memory, "SETTLED_NANOSECONDS", 0)
     assert list(joined_history([run])["epoch"]) == [1]
     two = [line(run, 1), {**line(run, 1), "epoch": 2}]
-    monkeypatch.setattr(run_facts, "read_epochs", lambda *_: two)
+    monkeypatch.setattr(run_state, "read_epochs", lambda *_: two)
     assert list(joined_history([run])["epoch"]) == [1]
     (run.path / "something").touch()
     assert list(joined_history([run])["epoch"]) == [1, 2]

@@ -59,7 +59,7 @@ class Store(RuleBasedStateMachine):
         # The same game again has to come to the same order of studies.
         suffix = map("{:04}".format, count())
         self.open.enter_context(
-            mock.patch("tl_engine.runs.creation._random_suffix", lambda: next(suffix))
+            mock.patch("tl_engine.runs.store._random_suffix", lambda: next(suffix))
         )
         self.store = RunStore(self.folder)
         self.promised, self.titles, self.workers = {}, {}, {}

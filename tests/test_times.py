@@ -8,7 +8,7 @@ import pytest
 from tests import fake_run
 from tl_engine.runs import ClaimedRun, RunState, summarise
 from tl_engine.runs.run_requests import enqueue
-from tl_engine.runs.times import Times, spent_before, times_of, total_of
+from tl_engine.runs.summary import Times, spent_before, times_of, total_of
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ from tl_engine.errors import StoreError
 from tl_engine.execution.launcher import launcher
 from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.runs.heartbeat import HeartbeatWriter
+from tl_engine.runs.layout import records_in
 from tl_engine.runs.run import Run
 from tl_engine.runs.run_requests import enqueue, request_stop
-from tl_engine.runs.shapes import records_in
 from tl_engine.storage import atomic, record_files
 from tl_engine.storage.lease import is_held
 

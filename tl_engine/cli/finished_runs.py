@@ -17,11 +17,10 @@ from tl_engine.execution.evaluation import EVALUATIONS, evaluate
 from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.machine import work_in_background
 from tl_engine.runs import Evaluation, Run, RunState, RunStore, test_access
-from tl_engine.runs.evaluation_results import result_of
+from tl_engine.runs.evaluations import Observer, result_of
 from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.run_outputs import model_file, open_log
-from tl_engine.runs.study_evaluation import Observer
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from tl_engine.text import counted, plain
 
 

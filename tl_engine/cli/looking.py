@@ -13,7 +13,7 @@ from tl_engine.runs.run_outputs import bytes_on_disk, log_tail
 from tl_engine.text import counted, lines, plain
 
 TIMES = {"training": "training time (s)", "cold": "cold time (s)", "total": "total time (s)"}
-"""Times of `runs.times`, with their names in words."""
+"""Times of `runs.summary.Times`, with their names in words."""
 EPOCH_COLUMNS = (
     *("epoch", "trainable", "learning_rate", "seconds"),
     *("loss", "accuracy", "val_loss", "val_accuracy"),
@@ -44,7 +44,7 @@ def show(options: argparse.Namespace, store: RunStore) -> int:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """One run in a line; its times are those of `runs.times`, in seconds."""
+    """One run in a line; its times are those of `runs.summary.Times`, in seconds."""
     found = summarise(run)
     return {
         "run": run.id,

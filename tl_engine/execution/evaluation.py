@@ -15,7 +15,7 @@ from tl_engine.execution.launcher import launcher
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Cache, Evaluation, Run, RunStore, Stopped, StudyEvaluation, StudyFolder
 from tl_engine.runs.claimed import FULL, REFUSED
-from tl_engine.runs.study_evaluation import Observer
+from tl_engine.runs.evaluations import Observer
 from tl_engine.runs.test_access import note
 from tl_engine.storage.lease import hold, is_held
 

@@ -19,7 +19,7 @@ from tl_engine.learning.results import counted, predicted_classes
 from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Cache, Evaluation, Run, StudyEvaluation
-from tl_engine.runs.evaluation_results import write_result
+from tl_engine.runs.evaluations import write_result
 
 Predict = Callable[[Split], np.ndarray]
 """Class probabilities (n, classes) float32 of a split's images."""

@@ -19,7 +19,8 @@ from tl_engine.learning.run_data import RunData, load_run_data
 from tl_engine.learning.variables import Weights, assign, audit
 from tl_engine.recipe import NextEpoch
 from tl_engine.runs import Checkpoint, ClaimedRun, epoch_line
-from tl_engine.runs.phase_ends import PhaseEnd, find, name_of, variables_of
+from tl_engine.runs.checkpoint import model_in
+from tl_engine.runs.phase_ends import PhaseEnd, find, name_of
 
 
 def train(run: ClaimedRun) -> None:
@@ -124,7 +125,7 @@ class Trainer:
         cache has them."""
         with contextlib.suppress(StoreError):  # dropped a moment ago
             if phase and (end := _phase_end(self._run, phase, self._data.environment)):
-                return variables_of(end)
+                return model_in(end.folder, end.files)
         return None
 
     def _train_epoch(self, phase: PhaseTraining, following: NextEpoch) -> np.ndarray:

@@ -18,7 +18,7 @@ from tl_engine.recipe import Recipe
 from tl_engine.runs import Run, RunState, StudyFolder, summarise
 from tl_engine.runs.evidence import Evidence, of_store
 from tl_engine.runs.observations import arm_keys, distinct_runs, observations, recipe_id
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 
 
 class Arm(NamedTuple):

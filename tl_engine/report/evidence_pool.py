@@ -22,7 +22,7 @@ from tl_engine.runs import Run, StudyFolder, summarise
 from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.layout import FACT_FILES
 from tl_engine.runs.observations import recipe_id
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from tl_engine.runs.summary import final_of
 from tl_engine.storage.memory import FolderCache
 
@@ -46,7 +46,7 @@ class EvidencePool:
         shown_recipes = dict(zip(self.ids, (arm.recipe for arm in arms), strict=True))
         self._recipes = self._evidence.recipes() | shown_recipes
         shown = pooling.comparisons_of(self.ids)
-        asked = self._evidence.questions()
+        asked = list(self._evidence.questions())
         self._family = pooling.family_of(shown, asked, self._is_comparable)
         recipes = {recipe for comparison in shown | self._family for recipe in comparison}
         self._asked = [
@@ -153,7 +153,7 @@ def _candidates(title: str, recipe: str, evidence: Evidence, data: str) -> Itera
         place = WORST_LAST.index(FINISHED if final else facts().state)
         other, ended = (final.data != data, final.ended) if final else (True, "")
         yield _Candidate(pair, (place, other, ended, run.study.id if run else ""), facts)
-    for gone in evidence.deleted(recipe):
+    for gone in evidence.deleted({recipe}):
         state = gone["state"] if gone["state"] in WORST_LAST else health.COMING
         rank = (WORST_LAST.index(state), gone["data"] != data, gone["ended"], gone["study"])
         facts = partial(RunFacts, title, gone["pair"], state, gone["sentence"])

@@ -33,30 +33,27 @@
     runs/.cache/                      features and ends of phases: may be deleted at any time
     runs/worker.lock, slot.lock, worker.txt
 
-JSON objects and lines carry checksums (`storage.record_files`) and have a shape (`shapes`); arrays
+JSON objects and lines carry checksums (`storage.record_files`) and have a shape (`layout`); arrays
 are named with their sha256 by such a file. A missing file has a meaning, which stands above.
 Every file has one writer: the app writes study.json, label.json, recipe.json, queued and stop; the
 process that evaluates finished runs writes openings, test and robustness; the worker the rest.
 
-In layers, each imports only those before it: `layout`, `shapes`, `heartbeat`, `checkpoint`;
-`run_facts`, `run_state`; `study_record`; `run`; what is done with a run (`run_requests`,
-`run_outputs`, `evaluation_results`, `claimed`, `summary`, `observations`); `study_folder`;
-`study_list`; `evidence`; `creation`, `deletion`; `store`. Of the rest of the engine they import the
-core nouns (recipe, study, metric, machine, errors, text), `storage`, and the values of
-`analysis.pooling`.
+In layers, each imports only those before it: `layout`, `heartbeat`, `checkpoint`, `phase_ends`,
+`run_state`; `study_record`; `run`; `run_outputs`, `summary`, `observations`, `claimed`; `studies`,
+`pilot`; `evaluations`, `ledger`, `test_access`; `evidence`; `run_requests`; `store`. Of the rest of
+the engine they import the core nouns (recipe, study, metric, machine, errors, text), `storage`, and
+the values of `analysis.pooling`.
 """
 
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.claimed import ClaimedRun, GaveUp, Stopped
-from tl_engine.runs.evaluation_results import Evaluation
-from tl_engine.runs.history import COSTS, HISTORY_COLUMNS, epoch_line
-from tl_engine.runs.joined_history import joined_history, split_sound
+from tl_engine.runs.evaluations import Evaluation, StudyEvaluation
+from tl_engine.runs.observations import joined_history, split_sound
 from tl_engine.runs.run import Run
-from tl_engine.runs.run_state import RunState
+from tl_engine.runs.run_state import COSTS, HISTORY_COLUMNS, RunState, epoch_line
 from tl_engine.runs.store import RunStore
-from tl_engine.runs.study_evaluation import StudyEvaluation
-from tl_engine.runs.study_folder import StudyFolder
-from tl_engine.runs.summary import Best, Summary, summarise
+from tl_engine.runs.studies import StudyFolder
+from tl_engine.runs.summary import Summary, summarise
 from tl_engine.runs.test_access import TestSetAccess
 from tl_engine.storage.cache import Cache
 from tl_engine.storage.feature_cache import Features
@@ -64,7 +61,6 @@ from tl_engine.storage.feature_cache import Features
 __all__ = [
     "COSTS",
     "HISTORY_COLUMNS",
-    "Best",
     "Cache",
     "Checkpoint",
     "ClaimedRun",

@@ -14,7 +14,6 @@ from tl_engine.storage import atomic, reading
 from tl_engine.storage.record_files import Records
 
 MODEL, FREE, OPTIMIZER = "model", "free", "optimizer"
-KINDS = (MODEL, FREE, OPTIMIZER)
 
 
 class Checkpoint(NamedTuple):
@@ -39,11 +38,8 @@ class Checkpoint(NamedTuple):
 
 
 def commit(records: Records, state: Checkpoint, lease: str = "") -> None:
-    """Make this the state to continue from, then delete the one before.
-
-    Args:
-        lease: token of the holding (`Holding.token`) under which it is committed.
-    """
+    """Make this the state to continue from, then delete the one before; `lease` is the token of the
+    holding (`Holding.token`) under which it is committed."""
     entries, folder = {}, records.folder
     kinds = {FREE if state.partial else MODEL: state.model, OPTIMIZER: state.optimizer}
     if state.partial:
@@ -63,12 +59,8 @@ def adopt(
     entries: dict[str, Any],
     lease: str = "",
 ) -> None:
-    """Make a state whose files lie in another folder the one to continue from.
-
-    Args:
-        entries: of the files, by kind: `file` and `sha256`.
-        lease: as that of `commit`.
-    """
+    """Make a state whose files lie in another folder the one to continue from; `entries` are those
+    of its manifest (`file` and `sha256` by kind), `lease` is that of `commit`."""
     for entry in entries.values():
         atomic.remove(records.folder / entry["file"])
         atomic.link(source / entry["file"], records.folder / entry["file"])
@@ -82,17 +74,13 @@ def recover(records: Records) -> None:
 
 
 def position(records: Records) -> tuple[int, int]:
-    """(epoch, step) of the last commit; (0, 0) before the first.
-
-    Raises:
-        DamagedError: where the manifest is not what was written.
-    """
+    """(epoch, step) of the last commit; (0, 0) before the first. Errors as those of `read`."""
     manifest = records.read(CHECKPOINT)
     return manifest.get("epoch", 0), manifest.get("step", 0)
 
 
 def read(records: Records) -> Checkpoint | None:
-    """The last committed state; None before the first epoch.
+    """The last committed state; None before the first commit.
 
     Raises:
         DamagedError: where a file is missing or does not match its sha256.
@@ -107,20 +95,10 @@ def read(records: Records) -> Checkpoint | None:
     return Checkpoint(epoch, step, model, optimizer, notes, partial)
 
 
-def read_model(records: Records) -> dict[str, np.ndarray] | None:
-    """The model's variables alone; otherwise as `read`."""
-    manifest = records.read(CHECKPOINT)
-    return model_in(records.folder, manifest["files"]) if manifest else None
-
-
 def model_in(folder: Path, entries: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The model's variables from the files in a folder; errors as those of `read`.
-
-    Args:
-        entries: of the files, by kind: `file` and `sha256`.
-        lease: as that of `commit`.
-    """
-    return {**_arrays(folder, entries, MODEL), **_arrays(folder, entries, FREE)}
+    """The model's variables from the files in a folder; `entries` as those of `adopt`, errors as
+    those of `read`."""
+    return _arrays(folder, entries, MODEL) | _arrays(folder, entries, FREE)
 
 
 def drop_optimizer(records: Records) -> None:
@@ -142,14 +120,12 @@ def _write(records: Records, lease: str, **manifest: Any) -> None:
 
 def _arrays(folder: Path, entries: Mapping[str, Any], kind: str) -> dict[str, np.ndarray]:
     entry = entries.get(kind)
-    if entry is None:
-        return {}
-    return reading.read_arrays(folder / entry["file"], entry["sha256"])
+    return reading.read_arrays(folder / entry["file"], entry["sha256"]) if entry else {}
 
 
 def _clean(folder: Path, manifest: dict[str, Any]) -> None:
     named = {entry["file"] for entry in manifest.get("files", {}).values()}
-    for kind in KINDS:
+    for kind in (MODEL, FREE, OPTIMIZER):
         for path in folder.glob(f"{kind}-*.npz"):
             if path.name not in named:
                 atomic.remove(path)

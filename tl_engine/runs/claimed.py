@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import time
@@ -18,13 +19,12 @@ from tl_engine.errors import StoreError
 from tl_engine.runs import checkpoint, phase_ends
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.heartbeat import HeartbeatWriter
-from tl_engine.runs.layout import MEASUREMENTS, RESULT_FILES
+from tl_engine.runs.layout import CHECKPOINT, HISTORY, MEASUREMENTS, RESULT_FILES, records_in
 from tl_engine.runs.phase_ends import PhaseEnd
 from tl_engine.runs.run import Run
 from tl_engine.runs.run_outputs import bytes_on_disk, write_model
 from tl_engine.runs.run_state import RunState
-from tl_engine.runs.shapes import records_in
-from tl_engine.runs.times import spent_before
+from tl_engine.runs.summary import spent_before
 from tl_engine.storage import atomic, reading, record_files
 from tl_engine.storage.cache import Cache
 from tl_engine.storage.lease import Holding
@@ -37,7 +37,7 @@ MAXIMUM_RESUMES = 5
 MAXIMUM_FRUITLESS = 3
 """How many of its processes in a row may die without committing anything."""
 SMALL = 2**20
-"""Bytes that a write is assumed to need, other than that of arrays or a model."""
+"""Bytes that a write of neither arrays nor a model is assumed to need."""
 
 
 class Stopped(Exception):  # noqa: N818 - a message to the worker, not an error
@@ -55,18 +55,14 @@ class ClaimedRun(Run):
     stays as it is, and the run continues when there is room.
 
     Attributes:
-        is_ending: the trainer shall commit after its batch, and end.
+        is_ending: the trainer shall commit after its batch, and end; see `end_soon`.
     """
 
     def __init__(self, run: Run, holding: Holding | None = None) -> None:
-        """
-        Args:
-            holding: of the run's lease; commits carry its token.
-        """
+        """A run whose lease this process holds; commits carry the token of the holding."""
         super().__init__(run.path, run.study)
         self._lease_token = holding.token if holding else ""
-        self._before = self._spent_before()
-        self._heartbeat = HeartbeatWriter(run.path, self._before)
+        self._heartbeat = HeartbeatWriter(run.path, self._spent_before())
         self._progress: dict[str, Any] = {}
         self.is_ending = False
 
@@ -75,7 +71,7 @@ class ClaimedRun(Run):
         return self._heartbeat.beating()
 
     def begin(self) -> None:
-        """Leave the queue and note the attempt; write recipe.json anew where it is missing.
+        """Leave the queue and note the attempt; write recipe.json where it is missing.
 
         Raises:
             GaveUp: where its processes died too often since somebody requested it.
@@ -88,7 +84,7 @@ class ClaimedRun(Run):
         if not self.is_queued:
             _check_attempts(self.attempts(), epoch, step)
         attempt = {"at": record_files.now(), "asked": self.is_queued, "epoch": epoch, "step": step}
-        attempt["before"] = self._before
+        attempt["before"] = self._heartbeat.before
         self._write(lambda: self.records.append("attempts.jsonl", attempt))
         self.leave_queue()
 
@@ -107,20 +103,19 @@ class ClaimedRun(Run):
 
     def record_environment(self, environment: dict[str, Any]) -> None:
         """Note the environment of this process, beside different ones of processes before it."""
-        begins = checkpoint.position(self.records) == (0, 0)
-        environments = [] if begins else self.environments
-        if environment not in environments:
-            value = {"met": [*environments, environment]}
+        met = [] if checkpoint.position(self.records) == (0, 0) else self.environments
+        if environment not in met:
+            value = {"met": [*met, environment]}
             self._write(lambda: self.records.write("environment.json", value))
 
     def append_epoch(self, epoch: dict[str, Any]) -> None:
         """Append a history line."""
-        self._write(lambda: self.records.append("history.jsonl", epoch))
+        self._write(lambda: self.records.append(HISTORY, epoch))
 
     def rewind_history(self, epoch: int) -> None:
         """Delete the history's lines after `epoch`, which were never committed."""
         committed = [line for line in self.epochs() if line["epoch"] <= epoch]
-        self._write(lambda: self.records.rewrite("history.jsonl", committed))
+        self._write(lambda: self.records.rewrite(HISTORY, committed))
 
     def commit(self, state: Checkpoint) -> None:
         """Make this the state to continue from, and delete the one before."""
@@ -135,7 +130,7 @@ class ClaimedRun(Run):
             {**line, "seconds": 0.0, "shared": line.get("shared", end.run)} for line in end.lines
         ]
         phases = [{**phase, "shared": phase.get("shared", end.run)} for phase in end.phases]
-        self._write(lambda: self.records.rewrite("history.jsonl", lines))
+        self._write(lambda: self.records.rewrite(HISTORY, lines))
         state = (end.folder, len(lines), {"phases": phases}, end.files, self._lease_token)
         self._write(lambda: checkpoint.adopt(self.records, *state))
 
@@ -143,7 +138,9 @@ class ClaimedRun(Run):
         self, name: str, phases: list[dict[str, Any]], environment: dict[str, Any]
     ) -> None:
         """Cache the state of the last commit for other runs, where the disk has room."""
-        end = phase_ends.of_run(self.records, self.id, self.epochs(), phases, environment)
+        files = self.records.read(CHECKPOINT)["files"]
+        files.pop(checkpoint.OPTIMIZER, None)
+        end = PhaseEnd(self.id, self.epochs(), phases, environment, files, self.path)
         with contextlib.suppress(OSError):
             phase_ends.put(self.cache, name, end)
 
@@ -183,10 +180,8 @@ class ClaimedRun(Run):
             "total_seconds": self._heartbeat.spent,
         }
         if state is RunState.FINISHED:
-            files = [self.path / name for name in RESULT_FILES]
-            value["files"] = {
-                path.name: reading.sha256_of(path) for path in files if os.path.lexists(path)
-            }
+            paths = [path for name in RESULT_FILES if os.path.lexists(path := self.path / name)]
+            value["files"] = {path.name: reading.sha256_of(path) for path in paths}
         self._write(lambda: self.records.write("outcome.json", value))
 
     def _spent_before(self) -> float | None:
@@ -204,8 +199,7 @@ class ClaimedRun(Run):
         Raises:
             Stopped: if somebody requests it meanwhile.
         """
-        waited = False
-        while True:
+        for attempt in itertools.count():
             try:
                 write()
             except OSError as error:
@@ -214,10 +208,9 @@ class ClaimedRun(Run):
                 self._heartbeat.report({**self._progress, "paused": self._why(error, size)})
                 if self.stop_requested:
                     raise Stopped from error
-                waited = True
                 time.sleep(RETRY_SECONDS)
             else:
-                if waited:
+                if attempt:
                     self._heartbeat.report(self._progress)
                 return
 
@@ -229,14 +222,8 @@ class ClaimedRun(Run):
 
 
 def _check_attempts(attempts: list[dict[str, Any]], epoch: int, step: int) -> None:
-    """
-    Args:
-        attempts: all processes so far.
-        epoch, step: of the last commit.
-
-    Raises:
-        GaveUp: where too many of them died since somebody last requested the run.
-    """
+    """Raise GaveUp where too many processes died since somebody last requested the run; `epoch` and
+    `step` are those of the last commit."""
     requested = [number for number, attempt in enumerate(attempts) if attempt["asked"]]
     attempts = attempts[max(requested, default=0) :]
     fruitless = attempts[-MAXIMUM_FRUITLESS:]

@@ -15,9 +15,8 @@ from tl_engine.runs import ledger, test_access
 from tl_engine.runs.observations import recipe_id, recipe_ids
 from tl_engine.runs.run import Run
 from tl_engine.runs.run_state import RunState
-from tl_engine.runs.study_folder import StudyFolder
-from tl_engine.runs.study_list import StudyList
-from tl_engine.runs.summary import Final, final_of, summarise, utc
+from tl_engine.runs.studies import StudyFolder, StudyList
+from tl_engine.runs.summary import final_of, summarise, utc
 from tl_engine.runs.test_access import TestSetAccess
 from tl_engine.storage import reading
 from tl_engine.study import Study
@@ -29,6 +28,7 @@ class Evidence:
 
     Attributes:
         is_damaged: the ledger of deleted studies is damaged; then every run counts as seen.
+        final: `final_of` a run, read once.
     """
 
     def __init__(self, store: StudyList) -> None:
@@ -38,7 +38,7 @@ class Evidence:
         gone = (line for line in lines if not reading.exists(store.root / line["study"]))
         self._deleted = [ledger.with_recipe_ids(line) for line in gone]
         self._runs_of = lru_cache(maxsize=None)(lambda study: self._folders[study].runs())
-        self._finals: dict[Path, Final | None] = {}
+        self.final = lru_cache(maxsize=None)(final_of)
 
     def title(self, study_id: str) -> str:
         """What people call a study, a deleted one too; empty for one that never was."""
@@ -53,21 +53,17 @@ class Evidence:
         arms = (arm for folder in self._folders.values() for arm in folder.study.arms)
         return found | {recipe_id(arm.recipe): arm.recipe for arm in arms}
 
-    def questions(self) -> list[Asked]:
+    def questions(self) -> Iterator[Asked]:
         """Every study as a question. Of studies that were not deleted, `computed_before` is empty:
         see `with_seen`."""
-        standing = [
-            Asked(
-                folder.id,
-                utc(folder.created),
-                recipe_ids(folder.study),
-                tuple(folder.study.pair_numbers),
-                folder.study.metric,
-                frozenset(),
-            )
-            for folder in self._folders.values()
-        ]
-        return [*map(_question, self._deleted), *standing]
+        for line in self._deleted:
+            created = utc(datetime.fromisoformat(line["created"]))
+            pairs, before = tuple(line["pairs"]), frozenset(line["computed_before"])
+            yield Asked(line["study"], created, line["ids"], pairs, line["metric"], before)
+        for folder in self._folders.values():
+            created, ids = utc(folder.created), recipe_ids(folder.study)
+            pairs = tuple(folder.study.pair_numbers)
+            yield Asked(folder.id, created, ids, pairs, folder.study.metric, frozenset())
 
     def with_seen(self, question: Asked) -> Asked:
         """The same question with those of its runs that had been computed when it was created."""
@@ -84,8 +80,8 @@ class Evidence:
         epoch."""
         wanted = set(recipes)
         found = [
-            Observed(run["recipe"], run["pair"], run["ended"], study, score, run["data"])
-            for study, run in self._deleted_runs(wanted)
+            Observed(run["recipe"], run["pair"], run["ended"], run["study"], score, run["data"])
+            for run in self.deleted(wanted)
             if (score := run["scores"].get(metric)) is not None
         ]
         for run, recipe in self._runs(wanted):
@@ -94,12 +90,6 @@ class Evidence:
                 place = (recipe, run.pair, final.ended, run.study.id)
                 found.append(Observed(*place, final.scores[metric], final.data))
         return found
-
-    def final(self, run: Run) -> Final | None:
-        """`final_of` the run, read once."""
-        if run.path not in self._finals:
-            self._finals[run.path] = final_of(run)
-        return self._finals[run.path]
 
     def standing(self, recipe: str) -> Iterator[tuple[int, Run | None]]:
         """(pair, run) of every run of a recipe that a study planned or somebody added; None where
@@ -110,16 +100,18 @@ class Evidence:
                 for pair in sorted({*folder.study.pair_numbers, *runs}):
                     yield pair, runs.get(pair)
 
-    def deleted(self, recipe: str) -> Iterator[dict[str, Any]]:
-        """The ledger's entries of the deleted runs of a recipe (see `shapes.DeletedRun`), with the
-        id of their study as `study`."""
-        for study, run in self._deleted_runs({recipe}):
-            yield {**run, "study": study}
+    def deleted(self, recipes: set[str]) -> Iterator[dict[str, Any]]:
+        """The ledger's entries of the deleted runs of these recipes (see `layout.DeletedRun`), with
+        the id of their study as `study`."""
+        for line in self._deleted:
+            for run in line["runs"]:
+                if run["recipe"] in recipes:
+                    yield {**run, "study": line["study"]}
 
     def computed(self, recipes: Iterable[str]) -> set[Place]:
         """Of these recipes, every (recipe, pair) of which an epoch was ever committed."""
         wanted = set(recipes)
-        found = {(run["recipe"], run["pair"]) for _, run in self._deleted_runs(wanted)}
+        found = {(run["recipe"], run["pair"]) for run in self.deleted(wanted)}
         return found | {(recipe, run.pair) for run, recipe in self._runs(wanted) if has_begun(run)}
 
     def seen_runs(self, study: Study) -> set[Place]:
@@ -131,8 +123,10 @@ class Evidence:
     def fresh_pair(self, study: Study) -> int:
         """The first pair above all that any study ever used with one of its recipes."""
         ids = set(recipe_ids(study))
-        used = [run["pair"] for _, run in self._deleted_runs(ids)]
-        used += [pair for one in self.questions() if ids & set(one.recipes) for pair in one.pairs]
+        used = [run["pair"] for run in self.deleted(ids)]
+        for question in self.questions():
+            if ids & set(question.recipes):
+                used += question.pairs
         used += [run.pair for run, _ in self._runs(ids)]
         return max(used, default=0) + 1
 
@@ -152,15 +146,9 @@ class Evidence:
         return self.looks({(recipe_id(run.recipe), run.pair) for run in study.runs()}, study)
 
     def looks(self, places: set[Place], study: StudyFolder | None = None) -> list[TestSetAccess]:
-        """The accesses to the test set with this evidence, in whatever study, oldest first.
-
-        Args:
-            places: (recipe, pair) of its runs.
-            study: its own accesses are given as they are, those of others with their study named.
-
-        Raises:
-            DamagedError: for a log that is not what was written.
-        """
+        """The accesses to the test set with the runs at these places, in whatever study, oldest
+        first: those of `study` as they are, those of others with their study named. DamagedError
+        for a log that is not what was written."""
         found = test_access.read(study) if study else []
         for line in self._deleted:
             for access in line["openings"]:
@@ -168,10 +156,13 @@ class Evidence:
                     found.append(TestSetAccess(1, access["at"], (), str(line["title"])))
         ids = {recipe for recipe, _ in places}
         for folder in self._folders.values():
-            if (study and folder.id == study.id) or not ids & set(recipe_ids(folder.study)):
+            arms = recipe_ids(folder.study)
+            if (study and folder.id == study.id) or not ids & set(arms):
                 continue
+            runs = self._runs_of(folder.id)
+            place_of = {run.path.name: (arms[run.arm_index], run.pair) for run in runs}
             for other in test_access.read(folder):
-                if places & _places(folder, other.runs):
+                if places & {place_of.get(name) for name in other.runs}:
                     found.append(other._replace(runs=(), study=folder.title, number=1))
         return sorted(found, key=lambda access: access.at)
 
@@ -183,13 +174,6 @@ class Evidence:
                 for run in self._runs_of(folder.id):
                     if ids[run.arm_index] in recipes:
                         yield run, ids[run.arm_index]
-
-    def _deleted_runs(self, recipes: set[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(study id, ledger entry) of the deleted runs of these recipes."""
-        for line in self._deleted:
-            for run in line["runs"]:
-                if run["recipe"] in recipes:
-                    yield line["study"], run
 
     def _seen_by(self, folder: StudyFolder) -> Iterator[Place]:
         """The runs of a study that had been computed when it was created. Of those that do not say
@@ -204,9 +188,9 @@ class Evidence:
         if unnoted:
             created = utc(folder.created)
             ended = {
-                (one.recipe, one.pair)
-                for one in self.observed(ids, ACCURACY.name)
-                if one.study != folder.id and one.ended < created
+                (run.recipe, run.pair)
+                for run in self.observed(ids, ACCURACY.name)
+                if run.study != folder.id and run.ended < created
             }
             yield from ended & set(unnoted)
 
@@ -220,16 +204,3 @@ def has_begun(run: Run) -> bool:
     """Whether an epoch was ever committed; a damaged run counts as seen: it may have been."""
     summary = summarise(run)
     return bool(summary.accuracies) or summary.state is RunState.DAMAGED
-
-
-def _places(folder: StudyFolder, names: Iterable[str]) -> set[Place]:
-    """(recipe, pair) of the runs with these names."""
-    wanted, ids = set(names), recipe_ids(folder.study)
-    return {(ids[run.arm_index], run.pair) for run in folder.runs() if run.path.name in wanted}
-
-
-def _question(line: dict[str, Any]) -> Asked:
-    """A deleted study as a question; see `ledger.with_recipe_ids`."""
-    created = utc(datetime.fromisoformat(line["created"]))
-    pairs, before = tuple(line["pairs"]), frozenset(line["computed_before"])
-    return Asked(line["study"], created, line["ids"], pairs, line["metric"], before)

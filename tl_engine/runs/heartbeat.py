@@ -19,19 +19,16 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from tl_engine.errors import DamagedError, StoreError
-from tl_engine.runs.shapes import records_in
+from tl_engine.errors import StoreError
+from tl_engine.runs.layout import records_in
 from tl_engine.storage import atomic, record_files
 
-FILE = "pulse"
-"""The name that stores of format 3 have."""
-BYTES = 1024
-"""Size of the file: fixed, so that it can be overwritten on a full disk."""
+FILE, BYTES = "pulse", 1024
+"""The name that stores of format 3 have; the size is fixed, so that a full disk allows writing."""
 BEAT_SECONDS = 1.0
 SILENT_SECONDS = 20.0
 """After so long without a heartbeat a process is "not responding". At nice 10 beside busy cores the
 longest pause seen between two heartbeats was under 2 s."""
-BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Heartbeat(NamedTuple):
@@ -40,9 +37,8 @@ class Heartbeat(NamedTuple):
     Attributes:
         progress: stage, phase, epoch, fraction, seconds_left; paused (a sentence) while it waits.
         age: seconds since then; None where it was written on another machine or before a reboot.
-        pid, started: the process, and when it started (seconds since the epoch).
-        spent: seconds of all the run's processes up to now; None where an earlier version did not
-            count them.
+        pid, started: the process, and when it started (seconds since 1970).
+        spent: seconds of all the run's processes up to now; None where that was not counted.
     """
 
     progress: dict[str, Any]
@@ -61,22 +57,19 @@ class HeartbeatWriter:
     """Writes the heartbeat of this process at every report of progress, and every second."""
 
     def __init__(self, folder: Path, before: float | None = 0.0) -> None:
-        """
-        Args:
-            before: seconds of the processes before this one; None where that is unknown.
-        """
+        """Of a process before which others spent `before` seconds; None where that is unknown."""
         self._path = folder / FILE
-        self._before, self._began = before, time.monotonic()
-        self._progress: dict[str, Any] = {}
+        self.before, self._began = before, time.monotonic()
+        self._progress: dict[str, Any] = {}  # see `Heartbeat`
         self._started = psutil.Process().create_time()
         self._lock = threading.Lock()
 
     @property
     def spent(self) -> float | None:
         """Seconds of this process and those before it."""
-        if self._before is None:
+        if self.before is None:
             return None
-        return round(self._before + time.monotonic() - self._began, 3)
+        return round(self.before + time.monotonic() - self._began, 3)
 
     def report(self, progress: dict[str, Any]) -> None:
         """Tell what the process is doing; see `Heartbeat.progress`."""
@@ -120,11 +113,9 @@ def read(folder: Path) -> Heartbeat | None:
     for _ in range(3):  # one that is being written may be read half
         try:
             value = records_in(folder).read(FILE)
-        except DamagedError:
+        except StoreError:
             time.sleep(0.002)
             continue
-        except StoreError:
-            return None
         if not value:
             return None
         same = value["boot"] == _boot()
@@ -136,6 +127,6 @@ def read(folder: Path) -> Heartbeat | None:
 @lru_cache(maxsize=1)
 def _boot() -> str:
     try:
-        return BOOT.read_text().strip()
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return f"{psutil.boot_time():.0f}"

@@ -1,6 +1,6 @@
 """The ledger: what deleted studies asked, computed and read of the test set.
 
-A line per deleted study (see `shapes.DeletedStudy`). Its finished runs keep their last scores there
+A line per deleted study (see `layout.SHAPES`). Its finished runs keep their last scores there
 and still count as evidence, its failed and stopped ones still count as lost: otherwise people
 could choose their evidence by deleting. A line refers to a recipe by its place in the line's list,
 since a recipe's id changes with every setting that a later version adds.
@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from tl_engine.catalog.datasets import Dataset
 from tl_engine.errors import RECIPE_ERRORS, StoreError
 from tl_engine.recipe import Recipe
+from tl_engine.runs.layout import records_in
 from tl_engine.runs.observations import recipe_id
-from tl_engine.runs.shapes import records_in
 from tl_engine.storage.lease import hold
 from tl_engine.storage.locks import lease_of
 
@@ -27,12 +27,7 @@ DAMAGED = f"What deleted studies computed cannot be read ({FILE} is damaged)"
 
 
 class Ledger(NamedTuple):
-    """The contents of the ledger.
-
-    Attributes:
-        lines: see `shapes.DeletedStudy`.
-        is_damaged: a line is not what was written; then every run counts as seen.
-    """
+    """Its lines, and whether one is not what was written: then every run counts as seen."""
 
     lines: list[dict[str, Any]]
     is_damaged: bool
@@ -49,18 +44,15 @@ def read(root: Path) -> Ledger:
 
 
 def add(root: Path, line: Mapping[str, Any]) -> None:
-    """Write the line of a study that is about to be deleted.
-
-    Raises:
-        OSError: where the disk is full or refuses: then nothing may be deleted.
-    """
+    """Write the line of a study that is about to be deleted; OSError where the disk is full or
+    refuses: then nothing may be deleted."""
     with hold(lease_of(root / "evidence.lock"), wait=True):
         ledger = read(root)
         if ledger.is_damaged:  # the damaged line stays, so that the damage still shows
             records_in(root).append(FILE, line)
         else:
             # A process that died while deleting the study wrote a line about it, too.
-            others = [one for one in ledger.lines if one["study"] != line["study"]]
+            others = [other for other in ledger.lines if other["study"] != line["study"]]
             records_in(root).rewrite(FILE, [*others, line])
 
 
@@ -68,8 +60,8 @@ def recipes_of(line: Mapping[str, Any]) -> list[Recipe | None]:
     """The recipes of a line; None for one that cannot be read any more."""
     datasets = line.get("datasets", {})
     return [
-        _recipe(json.dumps(one), json.dumps(datasets.get(one.get("dataset"))))
-        for one in line["recipes"]
+        _recipe(json.dumps(recipe), json.dumps(datasets.get(recipe.get("dataset"))))
+        for recipe in line["recipes"]
     ]
 
 
@@ -87,7 +79,7 @@ def with_recipe_ids(line: dict[str, Any]) -> dict[str, Any]:
         "ids": tuple(filter(None, ids)),
         "computed_before": named(line["computed_before"]),
         "runs": [{**run, "recipe": ids[run["recipe"]]} for run in runs],
-        "openings": [{**one, "runs": named(one["runs"])} for one in line["openings"]],
+        "openings": [{**access, "runs": named(access["runs"])} for access in line["openings"]],
     }
 
 

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tl_engine import machine
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint
-from tl_engine.runs.layout import CHECKPOINT
-from tl_engine.runs.shapes import PhaseEndFacts
+from tl_engine.runs.layout import PhaseEndFacts
 from tl_engine.storage import atomic
 from tl_engine.storage.cache import Cache
-from tl_engine.storage.record_files import Records
 from tl_engine.study import Seeds
 
 KIND = "phase-end"
@@ -33,11 +28,9 @@ class PhaseEnd(NamedTuple):
 
     Attributes:
         run: id of the run that computed it.
-        lines: the history up to there.
-        phases: timings and audits of the phases up to there.
+        lines, phases: the history, and the timings and audits of the phases, up to there.
         environment: machine, device, versions and data fingerprint.
-        files: the checkpoint's files, by kind: `file` and `sha256`.
-        folder: where they lie.
+        files: the checkpoint's files in `folder`, by kind: `file` and `sha256`.
     """
 
     run: str
@@ -61,16 +54,13 @@ def name_of(recipe: Recipe, phases: int, seeds: Seeds, threads: int) -> str:
 
 def names_of(recipe: Recipe, pair: int, threads: int) -> list[str]:
     """The names of the ends of all its phases, first to last."""
-    counts = range(1, len(recipe.phases) + 1)
-    return [name_of(recipe, count, Seeds.of_pair(pair), threads) for count in counts]
+    seeds = Seeds.of_pair(pair)
+    return [name_of(recipe, n + 1, seeds, threads) for n in range(len(recipe.phases))]
 
 
 def put(cache: Cache, name: str, end: PhaseEnd) -> None:
-    """Cache a state, unless one that was computed in the same environment is cached already.
-
-    Raises:
-        OSError: where the disk is full or refuses.
-    """
+    """Cache a state, unless one that was computed in the same environment is cached already;
+    OSError where the disk is full or refuses."""
     if find(cache, name, end.environment):
         return
 
@@ -86,37 +76,8 @@ def put(cache: Cache, name: str, end: PhaseEnd) -> None:
 def find(cache: Cache, name: str, environment: Mapping[str, Any]) -> PhaseEnd | None:
     """A cached state that was computed in the same environment: computing it again would give the
     same bits."""
-    for entry in cache.entries(KIND, name, PhaseEndFacts):
-        if entry.facts["environment"] == environment:
-            facts = entry.facts
-            stored = {field: facts[field] for field in PhaseEnd._fields if field != "folder"}
-            return PhaseEnd(**stored, folder=entry.path)
+    for path, facts in cache.entries(KIND, name, PhaseEndFacts):
+        if facts["environment"] == environment:
+            stored = {name: facts[name] for name in PhaseEnd._fields if name != "folder"}
+            return PhaseEnd(**stored, folder=path)
     return None
-
-
-def environments(cache: Cache) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, environment) of each cached state, its files unchecked."""
-    for name, facts in cache.facts(KIND, PhaseEndFacts):
-        yield name, facts["environment"]
-
-
-def variables_of(end: PhaseEnd) -> dict[str, np.ndarray]:
-    """The model's variables in that state, by index.
-
-    Raises:
-        DamagedError: where a file is gone or does not match its sha256.
-    """
-    return checkpoint.model_in(end.folder, end.files)
-
-
-def of_run(
-    records: Records,
-    run: str,
-    lines: list[dict[str, Any]],
-    phases: list[dict[str, Any]],
-    environment: dict[str, Any],
-) -> PhaseEnd:
-    """The state in a run's last commit; see `PhaseEnd`."""
-    files = records.read(CHECKPOINT)["files"]
-    files.pop(checkpoint.OPTIMIZER, None)
-    return PhaseEnd(run, lines, phases, environment, files, records.folder)

@@ -8,8 +8,7 @@ import numpy as np
 
 from tl_engine.metric import Metric
 from tl_engine.recipe import Recipe
-from tl_engine.runs.study_folder import StudyFolder
-from tl_engine.runs.study_list import StudyList
+from tl_engine.runs.studies import StudyFolder, StudyList
 from tl_engine.runs.summary import final_of
 
 PILOT_PAIRS = 3
@@ -17,13 +16,8 @@ PILOT_PAIRS = 3
 
 
 class Pilot(NamedTuple):
-    """What an earlier study shows.
-
-    Attributes:
-        title: of the study.
-        pairs: finished in both arms.
-        spread: standard deviation of their differences, in the metric's column.
-    """
+    """What a study shows: how many pairs finished in both arms, and the standard deviation of their
+    differences in the metric's column."""
 
     title: str
     pairs: int
@@ -32,8 +26,8 @@ class Pilot(NamedTuple):
 
 def pilot_of(store: StudyList, first: Recipe, second: Recipe, metric: Metric) -> Pilot | None:
     """The study with most finished pairs of the two recipes; None where none has three."""
-    found = [pilot for study in store.studies() if (pilot := _of(study, first, second, metric))]
-    return max(found, key=lambda pilot: pilot.pairs, default=None)
+    found = (_of(study, first, second, metric) for study in store.studies())
+    return max(filter(None, found), key=lambda pilot: pilot.pairs, default=None)
 
 
 def _of(study: StudyFolder, first: Recipe, second: Recipe, metric: Metric) -> Pilot | None:

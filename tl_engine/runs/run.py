@@ -10,14 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError
 from tl_engine.recipe import Recipe
-from tl_engine.runs import checkpoint, heartbeat, run_facts, run_state
+from tl_engine.runs import checkpoint, heartbeat, run_state
 from tl_engine.runs.checkpoint import Checkpoint
 from tl_engine.runs.heartbeat import Heartbeat
-from tl_engine.runs.history import HISTORY_COLUMNS
-from tl_engine.runs.layout import FACT_FILES, arm_and_pair
-from tl_engine.runs.run_facts import Facts
-from tl_engine.runs.run_state import Observation, RunState
-from tl_engine.runs.shapes import records_in
+from tl_engine.runs.layout import ENVIRONMENT, FACT_FILES, arm_and_pair, records_in
+from tl_engine.runs.run_state import HISTORY_COLUMNS, Facts, Observation, RunState
 from tl_engine.runs.study_record import StudyRecord
 from tl_engine.storage import reading
 from tl_engine.storage.lease import Holding, hold, is_held
@@ -64,18 +61,15 @@ class Run:
     @cached_property
     def recipe_record(self) -> dict[str, Any]:
         """What recipe.json holds: recipe, arm, pair, seeds, threads, versions and more (see
-        `shapes.Run`); where the file is missing, what follows from the study.
+        `layout.SHAPES`); where the file is missing, what follows from the study.
 
         Raises:
             DamagedError: where it is not what was written, or belongs to another run.
         """
         path = self.path / "recipe.json"
         record = records_in(self.path).read(path.name) or _rebuilt_record(self)
-        if (record["pair"], record["arm"], record.get("study", "")) != (
-            self.pair,
-            self.arm,
-            self.study.written_id,
-        ):
+        place = (self.pair, self.arm, self.study.written_id)
+        if (record["pair"], record["arm"], record.get("study", "")) != place:
             raise DamagedError(path, "it is that of another run")
         if record["format"] < self.study.format:
             raise DamagedError(path, "it is older than its study")
@@ -84,18 +78,16 @@ class Run:
     @cached_property
     def records(self) -> Records:
         """Its JSON files."""
-        record, owner = self.recipe_record, ""
-        if record["format"] >= 3:
-            names = ("study", "recipe", "arm", "pair", "seeds")
-            owner = checksum({name: record[name] for name in names})
-        return records_in(self.path, owner)
+        record = self.recipe_record
+        owner = {name: record.get(name) for name in ("study", "recipe", "arm", "pair", "seeds")}
+        return records_in(self.path, checksum(owner) if record["format"] >= 3 else "")
 
     @cached_property
     def recipe(self) -> Recipe:
         """What is trained.
 
         Raises:
-            StoreError: where it cannot be read, or is not the recipe of its arm.
+            StoreError: where it cannot be read, or is not that of its arm.
         """
         arm_recipe = self.study.study.arms[self.arm_index].recipe
         written = self.recipe_record["recipe"]
@@ -136,8 +128,13 @@ class Run:
             return run_state.state_if_held(self.heartbeat, facts)
         if facts is None:
             return Observation(RunState.DAMAGED, damage, None)
-        stop_requested = self.stop_requested
-        return run_state.state_if_free(facts, is_queued=is_queued, stop_requested=stop_requested)
+        if is_queued:
+            return Observation(RunState.QUEUED, "", facts)
+        if outcome := facts.outcome:
+            return Observation(RunState(outcome["state"]), outcome["sentence"], facts)
+        if self.stop_requested:
+            return Observation(RunState.STOPPED, "Stopped while no process trained it.", facts)
+        return Observation(RunState.INTERRUPTED, "", facts)
 
     @property
     def state(self) -> RunState:
@@ -157,22 +154,9 @@ class Run:
         return self.state.is_waiting
 
     def facts(self) -> Facts:
-        """What its files say, read together and checked against one another.
-
-        Raises:
-            StoreError: for the first file that is not what was written.
-        """
-        return run_facts.read_facts(self.records, len(self.recipe.phases))
-
-    @property
-    def damage(self) -> str:
-        """The sentence about the first damaged file behind its facts; empty for a sound run.
-        Arrays and models are checked when they are read."""
-        try:
-            self.facts()
-        except StoreError as error:
-            return str(error)
-        return ""
+        """What its files say, read together and checked against one another; StoreError for the
+        first that is not what was written. Arrays and models are checked when they are read."""
+        return run_state.read_facts(self.records, len(self.recipe.phases))
 
     @property
     def outcome(self) -> dict[str, Any]:
@@ -181,12 +165,8 @@ class Run:
         return self.records.read("outcome.json")
 
     def epochs(self) -> list[dict[str, Any]]:
-        """The history's lines so far, oldest first; an unfinished last line is left out.
-
-        Raises:
-            DamagedError: for a history that is not what was written.
-        """
-        return run_facts.read_epochs(self.records, len(self.recipe.phases))
+        """The history's lines so far; see `run_state.read_epochs`."""
+        return run_state.read_epochs(self.records, len(self.recipe.phases))
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -197,7 +177,7 @@ class Run:
     def environments(self) -> list[dict[str, Any]]:
         """Machine, device, versions and data fingerprint of its processes: one entry, or several
         where it was continued in another environment."""
-        return run_facts.read_environments(self.records)
+        return self.records.read(ENVIRONMENT).get("met", [])
 
     @property
     def is_bit_comparable(self) -> bool:
@@ -206,11 +186,8 @@ class Run:
         return len(self.environments) <= 1
 
     def history(self) -> pd.DataFrame:
-        """The epochs as a tidy frame with HISTORY_COLUMNS, one row each.
-
-        Raises:
-            StoreError: for a run that is damaged.
-        """
+        """The epochs as a tidy frame with HISTORY_COLUMNS, one row each; errors as those of
+        `facts`."""
         import pandas as pd  # takes half a second, which training and classifying do not need
 
         named = {"study": self.study.id, "arm": self.arm, "seed": self.pair, "run": self.id}
@@ -235,19 +212,12 @@ class Run:
         return heartbeat.read(self.path)
 
     def checkpoint(self) -> Checkpoint | None:
-        """The last committed state; None before the first commit.
-
-        Raises:
-            DamagedError: where a file is missing or does not match its sha256.
-        """
+        """The last committed state; None before the first commit. Errors as `checkpoint.read`."""
         return checkpoint.read(self.records)
 
     def hold(self) -> AbstractContextManager[Holding | None]:
-        """Hold the run's lock for a block; gives None where another process trains it.
-
-        Raises:
-            StoreError: where the run is gone.
-        """
+        """Hold the run's lock for a block; gives None where another process trains it. StoreError
+        where the run is gone."""
         if not self.path.is_dir():
             raise missing(self)
         return hold(lease_of(self.path / "lock"))

@@ -12,6 +12,7 @@ import numpy as np
 
 from tl_engine.errors import StoreError
 from tl_engine.runs import checkpoint
+from tl_engine.runs.layout import CHECKPOINT
 from tl_engine.runs.run import Run
 from tl_engine.storage import atomic, reading
 
@@ -52,15 +53,15 @@ def probabilities(run: Run) -> dict[str, np.ndarray]:
 
 
 def model_arrays(run: Run) -> dict[str, np.ndarray]:
-    """All variables of the model at the last committed epoch, by index in the model's order.
+    """All variables of the model at the last commit, by index in the model's order.
 
     Raises:
-        StoreError: where there is none or it does not match its sha256.
+        StoreError: before the first commit, or where they are not what was written.
     """
-    arrays = checkpoint.read_model(run.records)
-    if arrays is None:
+    manifest = run.records.read(CHECKPOINT)
+    if not manifest:
         raise StoreError(f"Run {run.id} has no trained model yet: it is {run.state.value}.")
-    return arrays
+    return checkpoint.model_in(run.path, manifest["files"])
 
 
 def model_file(run: Run, suffix: str = "keras") -> Path | None:
@@ -70,22 +71,14 @@ def model_file(run: Run, suffix: str = "keras") -> Path | None:
 
 
 def model_bytes(run: Run, suffix: str = "keras") -> bytes:
-    """The contents of the model in one of MODEL_FORMATS.
-
-    Raises:
-        DamagedError: for a file that is missing or not what was written.
-    """
+    """The model in one of MODEL_FORMATS; DamagedError where that is not what was written."""
     path = run.path / f"model.{suffix}"
     return reading.read_bytes(path, run.outcome.get("files", {}).get(path.name, ""))
 
 
 def write_model(run: Run, save: Callable[[Path], object], suffix: str = "keras") -> None:
-    """Replace the model in one of MODEL_FORMATS by what `save(path)` writes. Exports need no claim
-    of the run: nothing else of it changes.
-
-    Raises:
-        OSError: where the disk is full or refuses.
-    """
+    """Replace the model in one of MODEL_FORMATS by what `save(path)` writes; OSError where the disk
+    is full or refuses. Exports need no claim of the run: nothing else of it changes."""
     atomic.write(run.path / f"model.{suffix}", lambda file: save(Path(file.name)))
 
 

@@ -1,12 +1,28 @@
-"""The state of a run: derived from its files and its lock whenever it is read, never stored."""
+"""What a run's files say, checked against one another, and the state that follows from them.
+
+A state is derived whenever it is read, from the files and the lock, and never stored.
+"""
 
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from tl_engine.errors import DamagedError
+from tl_engine.recipe import Phase
 from tl_engine.runs.heartbeat import Heartbeat
-from tl_engine.runs.run_facts import Facts
+from tl_engine.runs.layout import CHECKPOINT, ENVIRONMENT, HISTORY, RUN_FILES
+from tl_engine.storage import reading
+from tl_engine.storage.record_files import Records
+
+COSTS = ("seconds", "cold_seconds", "shared")
+"""Columns of the history that depend on what was cached; no other column does."""
+HISTORY_COLUMNS = (
+    *("study", "arm", "seed", "run", "phase", "trainable", "epoch", "learning_rate", "seconds"),
+    *("images", "loss", "accuracy", "val_loss", "val_accuracy", "cold_seconds", "shared"),
+)
 
 
 class RunState(enum.Enum):
@@ -47,12 +63,16 @@ class RunState(enum.Enum):
     @property
     def is_resumable(self) -> bool:
         """Whether somebody may put it into the queue again."""
-        return self in (
-            RunState.STOPPED,
-            RunState.FAILED,
-            RunState.INTERRUPTED,
-            RunState.DAMAGED,
-        )
+        return self is RunState.INTERRUPTED or (self.is_over and self is not RunState.FINISHED)
+
+
+class Facts(NamedTuple):
+    """What a run's files say; each field is described where `Run` has it, too."""
+
+    outcome: dict[str, Any]
+    epochs: list[dict[str, Any]]
+    scores: dict[str, Any]
+    environments: list[dict[str, Any]]
 
 
 class Observation(NamedTuple):
@@ -74,12 +94,81 @@ def state_if_held(heartbeat: Heartbeat | None, facts: Facts | None) -> Observati
     return Observation(RunState.RUNNING, "", facts)
 
 
-def state_if_free(facts: Facts, *, is_queued: bool, stop_requested: bool) -> Observation:
-    """The state of a sound run that no process trains."""
-    if is_queued:
-        return Observation(RunState.QUEUED, "", facts)
-    if outcome := facts.outcome:
-        return Observation(RunState(outcome["state"]), outcome["sentence"], facts)
-    if stop_requested:
-        return Observation(RunState.STOPPED, "Stopped while no process trained it.", facts)
-    return Observation(RunState.INTERRUPTED, "", facts)
+def epoch_line(
+    epoch: int, phase_index: int, phase: Phase, measured: dict[str, float]
+) -> dict[str, Any]:
+    """A line of the history: the epoch's place, and what was measured in it (losses, accuracies,
+    seconds; cold_seconds, if nothing had been cached; its learning_rate where a schedule changes
+    it)."""
+    return {
+        "epoch": epoch,
+        "phase": phase_index,
+        "trainable": phase.trainable_label,
+        "learning_rate": phase.learning_rate,
+        **measured,
+    }
+
+
+def read_facts(records: Records, phases: int) -> Facts:
+    """The facts of a run whose recipe has so many phases; DamagedError for the first file that is
+    missing or not what was written."""
+    names = set()
+    for entry in reading.names_in(records.folder):
+        names.add(entry.name)
+        if entry.name in RUN_FILES:
+            reading.require_file(entry)
+    outcome = records.read("outcome.json")
+    files = outcome.get("files", {})
+    # Before the epochs, which a running process writes first.
+    manifest = records.read(CHECKPOINT, sha256=files.get(CHECKPOINT, ""))
+    facts = Facts(
+        outcome,
+        read_epochs(records, phases, files.get(HISTORY, "")),
+        records.read("scores.json", sha256=files.get("scores.json", "")),
+        records.read(ENVIRONMENT, sha256=files.get(ENVIRONMENT, "")).get("met", []),
+    )
+    _check_epochs(records.folder, facts.epochs, committed=manifest.get("epoch", 0))
+    for name in sorted(_required(records, outcome, manifest) - names):
+        raise DamagedError(records.folder / name, reading.MISSING)
+    return facts
+
+
+def read_epochs(records: Records, phases: int, sha256: str = "") -> list[dict[str, Any]]:
+    """The lines of a run's history, oldest first; an unfinished last line is left out.
+
+    Args:
+        phases: how many its recipe has.
+        sha256: of the file, where the outcome names it.
+
+    Raises:
+        DamagedError: for a history that is not what was written.
+    """
+    epochs = records.lines(HISTORY, sha256=sha256)
+    if [line["epoch"] for line in epochs] != list(range(1, len(epochs) + 1)):
+        raise DamagedError(records.folder / HISTORY, "an epoch is missing or twice there")
+    if any(line["phase"] >= phases for line in epochs):
+        what = f"it has an epoch of a phase beyond the recipe's {phases}"
+        raise DamagedError(records.folder / HISTORY, what)
+    return epochs
+
+
+def _check_epochs(folder: Path, epochs: list[dict[str, Any]], committed: int) -> None:
+    if len(epochs) < committed:
+        raise DamagedError(folder / HISTORY, f"it has {len(epochs)} of {committed} epochs")
+    # Each epoch is committed before the next begins, but those of another run all at once.
+    uncommitted = epochs[committed:]
+    if len(uncommitted) > 1 and not all("shared" in line for line in uncommitted):
+        raise DamagedError(folder / CHECKPOINT, f"it has {committed} of {len(epochs)} epochs")
+
+
+def _required(
+    records: Records, outcome: Mapping[str, Any], manifest: Mapping[str, Any]
+) -> set[str]:
+    """Names of the files that a run with this outcome and this last commit has."""
+    # Format 2 does not note it in a commit, and wrote the environment before the first.
+    has_epochs = manifest.get("epoch", 0) > 0
+    has_environment = manifest.get("environment", has_epochs and not records.owner)
+    required = {ENVIRONMENT} if has_environment else set()
+    if outcome.get("state") == "finished":
+        required |= {"scores.json", CHECKPOINT, *outcome.get("files", {})}
+    return required

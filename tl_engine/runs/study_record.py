@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tl_engine.errors import RECIPE_ERRORS, DamagedError, StoreError, shown
-from tl_engine.runs.layout import QUARANTINE, run_name
-from tl_engine.runs.shapes import records_in
+from tl_engine.runs.layout import QUARANTINE, records_in, run_name
 from tl_engine.storage import atomic, reading
-from tl_engine.storage.record_files import Records
 from tl_engine.study import MAXIMUM_NAME, Seeds, Study
 from tl_engine.text import lines
 
@@ -58,17 +56,12 @@ class StudyRecord:
 
     @property
     def written_id(self) -> str:
-        """The id that it was created with, which a copy in another folder still has; empty before
-        format 3."""
+        """The id that it was created with, also of a copy elsewhere; empty before format 3."""
         return self._record.get("id", "")
 
     @cached_property
     def study(self) -> Study:
-        """The question: arms, pairs, metric and the rest of the plan.
-
-        Raises:
-            StoreError: where study.json cannot be read.
-        """
+        """The question: arms, pairs, metric and the rest; StoreError where it cannot be read."""
         try:
             return Study.from_dict(self._record["study"], self._record.get("datasets"))
         except RECIPE_ERRORS as error:
@@ -76,11 +69,7 @@ class StudyRecord:
 
     @property
     def created(self) -> datetime:
-        """When it was launched, in local time with its zone.
-
-        Raises:
-            StoreError: where study.json cannot be read.
-        """
+        """When it was launched, in local time with its zone; errors as those of `study`."""
         try:
             return datetime.fromisoformat(self._record["created"])
         except ValueError as error:
@@ -100,21 +89,18 @@ class StudyRecord:
         return self._record["study"]["arms"][arm]["recipe"]
 
     def run_record(self, arm: int, pair: int) -> dict[str, Any]:
-        """What recipe.json of a run should hold, for one that is missing.
-
-        Raises:
-            DamagedError: where neither study.json nor another run tells the threads.
-        """
+        """What recipe.json of a run should hold, for one that is missing; DamagedError where
+        neither study.json nor another run tells the threads."""
+        name = self.study.arms[arm].name
         records = chain([self._record], self._run_records())
         shared = next((record for record in records if "threads" in record), None)
         if shared is None:
-            path = self.path / run_name(arm, pair) / "recipe.json"
-            raise DamagedError(path, reading.MISSING)
+            raise DamagedError(self.path / run_name(arm, pair) / "recipe.json", reading.MISSING)
         return {
             "format": self.format,
             "study": self.written_id,
             "recipe": self.recipe_as_written(arm),
-            "arm": self.study.arms[arm].name,
+            "arm": name,
             "pair": pair,
             "seeds": Seeds.of_pair(pair)._asdict(),
             **{name: shared[name] for name in ("threads", "versions")},
@@ -131,12 +117,8 @@ class StudyRecord:
         return self._label_if_sound.get("note", "")
 
     def label(self, title: str | None = None, note: str | None = None) -> None:
-        """Rename it or change its note; None leaves either as it is. A damaged label is set
-        aside in quarantine/.
-
-        Raises:
-            StoreError: for a title or note that is too long, or an empty title.
-        """
+        """Rename it or change its note; None leaves either as it is. StoreError for one that is too
+        long, or an empty title. A damaged label is set aside in quarantine/."""
         title = self.title if title is None else title.strip()
         note = self.note if note is None else note
         if not 1 <= (visible := len(lines(title).strip())) <= MAXIMUM_NAME:
@@ -148,16 +130,12 @@ class StudyRecord:
             _ = self._label
         except StoreError:
             atomic.set_aside(path, self.path / QUARANTINE)
-        self._records.write(path.name, {"title": title, "note": note})
+        records_in(self.path, self.written_id).write(path.name, {"title": title, "note": note})
         self.__dict__.pop("_label", None)
-
-    @property
-    def _records(self) -> Records:
-        return records_in(self.path, self.written_id)
 
     @cached_property
     def _label(self) -> dict[str, Any]:
-        return self._records.read("label.json")
+        return records_in(self.path, self.written_id).read("label.json")
 
     @property
     def _label_if_sound(self) -> dict[str, Any]:

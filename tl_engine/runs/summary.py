@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,9 +13,7 @@ from tl_engine.recipe import Recipe
 from tl_engine.runs.heartbeat import Heartbeat
 from tl_engine.runs.layout import FACT_FILES
 from tl_engine.runs.run import Run, missing
-from tl_engine.runs.run_facts import Facts
-from tl_engine.runs.run_state import RunState
-from tl_engine.runs.times import Times, times_of, total_of
+from tl_engine.runs.run_state import Facts, RunState
 from tl_engine.storage.memory import FolderCache
 
 
@@ -23,6 +22,23 @@ class Best(NamedTuple):
 
     accuracy: float
     epoch: int
+
+
+class Times(NamedTuple):
+    """The times of a run so far, in seconds (docs/glossary.md explains them to users); None where
+    nothing was measured.
+
+    Attributes:
+        training: the sum of its epochs' seconds, with what their phase computed once for them; an
+            epoch that was copied from another run counts 0.
+        cold: the same, if nothing had been computed before by this run or another.
+        total: of all its processes, each from when it took the run to its end or, where it died, to
+            its last heartbeat. Waiting for a worker is left out, waiting for a full disk is not.
+    """
+
+    training: float | None = None
+    cold: float | None = None
+    total: float | None = None
 
 
 class Final(NamedTuple):
@@ -78,11 +94,8 @@ class Summary(NamedTuple):
 
 
 def summarise(run: Run) -> Summary:
-    """The run's summary; that of a run that is over is cached until its folder changes.
-
-    Raises:
-        StoreError: where the run is gone.
-    """
+    """The run's summary; that of a run that is over is cached until its folder changes. StoreError
+    where the run is gone."""
     try:
         return _cached.get(run.path, lambda: _read(run), _lasts)
     except FileNotFoundError:
@@ -97,6 +110,43 @@ def final_of(run: Run) -> Final | None:
         return summarise(run).final
     except (StoreError, OSError):
         return None
+
+
+def times_of(epochs: Sequence[Mapping[str, Any]], total: float | None) -> Times:
+    """The times of a run with these epochs (lines of its history) and this total."""
+    if not epochs:
+        return Times(total=total)
+    spent = [float(epoch["seconds"]) for epoch in epochs]
+    cold = [float(epoch.get("cold_seconds", epoch["seconds"])) for epoch in epochs]
+    return Times(sum(spent), sum(cold), total)
+
+
+def total_of(
+    outcome: Mapping[str, Any], spent: float | None, attempts: Sequence[Mapping[str, Any]]
+) -> float | None:
+    """Seconds of all processes of a run; None before the first, and where an earlier version did
+    not note the times of several.
+
+    Args:
+        outcome: how it ended; empty while it has not.
+        spent: seconds of all its processes so far, from its last heartbeat.
+        attempts: its processes; see `Run.attempts`.
+    """
+    if "total_seconds" in outcome:
+        return outcome["total_seconds"]
+    if outcome and len(attempts) <= 1:  # written by an earlier version
+        return outcome.get("seconds")
+    return spent
+
+
+def spent_before(
+    outcome: Mapping[str, Any], spent: float | None, attempts: Sequence[Mapping[str, Any]]
+) -> float | None:
+    """Seconds of all earlier processes of a run that a process takes now; None where unknown.
+    Arguments as those of `total_of`."""
+    noted = attempts[-1].get("before") if attempts else 0.0
+    found = (noted, total_of(outcome, spent, attempts))
+    return max((seconds for seconds in found if seconds is not None), default=None)
 
 
 def utc(time: datetime) -> str:
@@ -119,7 +169,10 @@ def _read(run: Run) -> Summary:
     beat = run.heartbeat if state.is_alive else None
     progress = beat.progress if beat else {}
     if facts is None:
-        recipe, before = _recipe_if_sound(run)
+        try:
+            recipe, before = run.recipe, run.recipe_record.get("computed_before")
+        except StoreError:
+            recipe, before = None, True
         return Summary(state, sentence, recipe, progress=progress, computed_before=before)
     return Summary(
         state,
@@ -141,24 +194,14 @@ def _final(facts: Facts) -> Final | None:
     scores = {name: last[name] for name in METRICS if last.get(name) is not None}
     data = environments[-1]["fingerprint"] if environments else ""
     try:
-        ended = utc(datetime.fromisoformat(facts.outcome["ended"]))
+        return Final(utc(datetime.fromisoformat(facts.outcome["ended"])), scores, data)
     except (ValueError, OverflowError):
         return None
-    return Final(ended, scores, data)
 
 
 def _total_seconds(run: Run, facts: Facts, beat: Heartbeat | None) -> float | None:
-    """Seconds of all its processes; the outcome of most runs that are over holds them."""
-    if "total_seconds" in facts.outcome:
-        return total_of(facts.outcome, None, ())
+    if "total_seconds" in facts.outcome:  # as in most runs that are over: nothing else is read
+        return facts.outcome["total_seconds"]
     beat = beat or run.heartbeat
     attempts = run.attempts() if facts.outcome else ()
     return total_of(facts.outcome, beat.spent if beat else None, attempts)
-
-
-def _recipe_if_sound(run: Run) -> tuple[Recipe | None, bool | None]:
-    """Of a damaged run, `Summary.recipe` and `Summary.computed_before`."""
-    try:
-        return run.recipe, run.recipe_record.get("computed_before")
-    except StoreError:
-        return None, True

@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tl_engine.errors import DamagedError
-from tl_engine.runs.evaluation_results import Evaluation, has_result
+from tl_engine.runs.evaluations import Evaluation, has_result
+from tl_engine.runs.layout import records_in
 from tl_engine.runs.run import Run
-from tl_engine.runs.shapes import records_in
-from tl_engine.runs.study_folder import StudyFolder
+from tl_engine.runs.studies import StudyFolder
 from tl_engine.storage import record_files
 
 FILE = "openings.jsonl"
@@ -38,11 +38,7 @@ class TestSetAccess(NamedTuple):
 
 def read(study: StudyFolder) -> list[TestSetAccess]:
     """The accesses, oldest first. Test results that the log does not tell of count as one access
-    before all others.
-
-    Raises:
-        DamagedError: for a log that is not what was written.
-    """
+    before all others. DamagedError for a log that is not what was written."""
     logged = _logged(study)
     names = {name for access in logged for name in access.runs}
     measured = [run.path.name for run in study.runs() if has_result(run, Evaluation.TEST)]
@@ -61,10 +57,8 @@ def note(study: StudyFolder, runs: Iterable[Run]) -> TestSetAccess:
     if accesses and set(names) <= {name for access in accesses for name in access.runs}:
         return accesses[-1]
     access = TestSetAccess(count(accesses) + 1, record_files.now(), names)
-    lines = [
-        {"number": line.number, "at": line.at, "runs": line.runs}
-        for line in [*_logged(study), access]
-    ]
+    logged = [*_logged(study), access]
+    lines = [{"number": line.number, "at": line.at, "runs": line.runs} for line in logged]
     # Not appended: a line left unfinished by a power cut would damage all lines.
     records_in(study.path).rewrite(FILE, lines)
     return access

@@ -9,7 +9,7 @@ import streamlit as st
 from tl_engine.execution.evaluation import evaluation_seconds, start
 from tl_engine.report.amounts import about, duration
 from tl_engine.runs import Evaluation, Run, RunState, StudyEvaluation, StudyFolder, summarise
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from tl_engine.text import counted
 from ui import access, frame
 from ui.engine import store

@@ -19,9 +19,9 @@ from tl_engine.report.judgement import Judged
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Run, summarise
-from tl_engine.runs.creation import add_pairs
 from tl_engine.runs.evidence import of_store
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.run_requests import add_pairs
+from tl_engine.runs.studies import folder_of
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
 from ui import access, address, health_note
 from ui.engine import store

@@ -21,7 +21,7 @@ from tl_engine.runs.run_outputs import (
     model_file,
 )
 from tl_engine.runs.run_requests import request_stop
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from ui import access
 from ui.compare import verdict_view
 from ui.engine import store

@@ -18,9 +18,9 @@ from tl_engine.report.section import Section, note
 from tl_engine.report.sections.pair_sections import paired_table
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, Run, RunStore, StudyFolder, TestSetAccess
-from tl_engine.runs.evaluation_results import result_arrays, result_of
+from tl_engine.runs.evaluations import result_arrays, result_of
 from tl_engine.runs.evidence import of_store
-from tl_engine.runs.study_folder import folder_of
+from tl_engine.runs.studies import folder_of
 from tl_engine.runs.test_access import count
 from tl_engine.storage.memory import FolderCache
 from tl_engine.text import counted

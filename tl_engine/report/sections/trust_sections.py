@@ -20,7 +20,7 @@ from tl_engine.report.section import Drawing, Section, charted, note
 from tl_engine.report.sections.pair_sections import paired_table
 from tl_engine.report.shown_results import Results, cost_of
 from tl_engine.runs import Evaluation
-from tl_engine.runs.evaluation_results import result_of
+from tl_engine.runs.evaluations import result_of
 from tl_engine.text import plain
 
 MOST_DIAGRAMS = 6
