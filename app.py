@@ -6,14 +6,13 @@ import streamlit as st
 
 from tl_engine.charts.svg_pictures import phases_svg
 from tl_engine.execution.launcher import launcher
+from tl_engine.report.amounts import duration
 from tl_engine.runs import Run, RunState, RunStore, Summary, ledger, summarise
 from tl_engine.runs.run_requests import request_stop
+from tl_engine.text import escape
 from ui import access, frame, runs_table, server
-from ui.engine import store
 from ui.overview import question_cards, run_card
-from ui.words import duration, escape
 
-REFRESH = "2s"
 SHOWN = 300
 """Rows in the table at once; the filters find the others."""
 MAXIMUM_WARNINGS = 3
@@ -86,12 +85,11 @@ def filtered(standings: list[RunAndSummary]) -> list[RunAndSummary]:
             key="search",
             width=260,
         )
-    words = text.casefold()
     return [
         (run, summary)
         for run, summary in standings
         if (not wanted or summary.state.value in wanted)
-        and (not words or words in f"{run.study.title} {run.arm}".casefold())
+        and text.casefold() in f"{run.study.title} {run.arm}".casefold()
     ]
 
 
@@ -104,7 +102,7 @@ def overview(read: list[list[RunAndSummary]]) -> None:
     """Everything that changes by itself; what was read for the page is not read again for its first
     picture."""
     with frame.guarded():
-        runs_store = store()
+        runs_store = frame.store()
         standings = read.pop() if read else summaries(runs_store)
         if any(summary.state.is_waiting for _, summary in standings):
             launcher().ensure_worker(runs_store)
@@ -113,18 +111,15 @@ def overview(read: list[list[RunAndSummary]]) -> None:
         question_cards.show(standings)
         shown = filtered(standings)
         if shown:
-            rows = [runs_table.row(run, summary) for run, summary in shown[:SHOWN]]
-            selected = st.session_state.get("selected", [])
-            st.session_state.selected = runs_table.choose(rows, selected)
+            runs_table.choose(shown[:SHOWN])
         else:
             st.caption("No run matches these filters.")
         if len(shown) > SHOWN:
             st.caption(
                 f"The newest {SHOWN:,} of {len(shown):,} runs: filter or search for the others."
             )
-        wanted = st.session_state.get("selected", [])
-        chosen = [run for run, _ in standings if run.id in wanted] if wanted else []
-        if chosen:
+        selected = st.session_state.get("selected", [])
+        if chosen := [run for run, _ in standings if run.id in selected]:
             run_card.show(chosen)
         elif shown:
             st.caption(
@@ -136,7 +131,7 @@ def overview(read: list[list[RunAndSummary]]) -> None:
 
 if __name__ == "__main__":  # a visit
     with frame.page("Overview"):
-        if not any(store().paths()):
+        if not any(frame.store().paths()):
             st.title("Fine-tune first, or freeze first?", anchor=False)
             st.markdown(
                 "A network trained on ImageNet learns your images in two phases. Thaw trains both "
@@ -144,13 +139,11 @@ if __name__ == "__main__":  # a visit
             )
             frame.empty_state(
                 "No runs yet. Both orders on 1,000 small pictures take about a minute.",
-                "pages/1_Launch.py",
                 "Launch the first study",
-                ":material/rocket_launch:",
             )
         else:
-            standings = summaries(store())
+            standings = summaries(frame.store())
             busy = any(not summary.state.is_over for _, summary in standings)
-            st.fragment(overview, run_every=REFRESH if busy else None)([standings])
+            st.fragment(overview, run_every="2s" if busy else None)([standings])
 else:  # `streamlit run app.py` imports this file for the server that runs it at every visit
     app = st.App(__file__, **server.options())

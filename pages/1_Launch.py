@@ -8,7 +8,7 @@ from itertools import cycle
 
 import streamlit as st
 
-from tl_engine.analysis.contrast import differences
+from tl_engine.analysis.contrast import differences, narrow
 from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.analysis.work import Estimate, estimate, missing_rates, sizes_of
 from tl_engine.catalog.presets import PRESETS
@@ -17,36 +17,34 @@ from tl_engine.data.registry import checked_study
 from tl_engine.execution.cost import Plan, plan
 from tl_engine.execution.launcher import launch, launcher
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.report.amounts import about, duration
 from tl_engine.runs import summarise
 from tl_engine.runs.evidence import Evidence
 from tl_engine.storage.lease import is_held
 from tl_engine.study import Arm, Study
-from ui import access, address, frame
-from ui.engine import store
+from tl_engine.text import counted, escape, plain
+from ui import access, browser, frame
 from ui.launch import study_form
 from ui.launch.phases_form import trainable_title
 from ui.overview.run_card import phases_of
-from ui.words import about, duration, escape, plain, settings_table
+from ui.section_view import table
 
 SETTLED_SECONDS = 1.5
 
 
 def begin() -> None:
     """Fill the form once: from the study to clone, or from the default preset."""
-    clone = st.query_params.get("clone")
-    if st.session_state.get("form-began") == (clone or "") and "form-title" in st.session_state:
+    clone, state = st.query_params.get("clone", ""), st.session_state
+    if state.get("form-began") == clone and "form-title" in state:
         return
     if clone:
-        folder = store().study(clone)
+        folder = frame.store().study(clone)
         study = checked_study(folder.study)
         study_form.fill_from_study(study, f"{plain(folder.title, 180)} again")
-        st.session_state.preset = None
-        st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = True
-    else:
-        st.session_state["form-fresh"] = st.session_state["form-wants-fresh"] = False
-        st.session_state.preset = "try-it"
-        study_form.fill_from_preset(PRESETS["try-it"])
-    st.session_state["form-began"] = clone or ""
+    state["form-fresh"] = state["form-wants-fresh"] = bool(clone)
+    state.preset = None if clone else "try-it"
+    start_again()
+    state["form-began"] = clone
 
 
 def start_again() -> None:
@@ -58,7 +56,7 @@ def start_again() -> None:
 def preview(study: Study) -> None:
     """Each arm: its phases, what they train, how long it takes here."""
     with frame.guarded():
-        measurements = store().measurements()
+        measurements = frame.store().measurements()
         missing = any(missing_rates(arm.recipe, measurements) for arm in study.arms)
         if missing and access.may_change():
             measure(study)
@@ -66,16 +64,24 @@ def preview(study: Study) -> None:
         for arm, column in zip(study.arms, columns, strict=False):
             with column, st.container(border=True):
                 show_arm(study, arm, estimate(arm.recipe, measurements))
-        show_total(plan(study, measurements, store().cached_phase_ends(), os.cpu_count() or 1))
-        if st.session_state.get("was-missing") and not missing:
-            st.session_state["was-missing"] = False
-            st.rerun()
+        if total := planned(study):
+            show_total(total)
+        was_missing = st.session_state.get("was-missing")
         st.session_state["was-missing"] = missing
+        if was_missing and not missing:
+            st.rerun()
+
+
+def planned(study: Study) -> Plan | None:
+    """How its runs are trained, and how long they take; None where steps were not measured."""
+    return plan(
+        study, frame.store().measurements(), frame.store().cached_phase_ends(), os.cpu_count() or 1
+    )
 
 
 def with_seeds(study: Study) -> Study:
     """The study with seeds that no study of its recipes has used, where somebody wants that."""
-    evidence = Evidence(store())
+    evidence = Evidence(frame.store())
     seen = evidence.seen_runs(study)
     if not seen and not evidence.is_damaged:
         return study
@@ -93,7 +99,11 @@ def with_seeds(study: Study) -> Study:
     )
     st.session_state["form-wants-fresh"] = wants
     runs = "1 run was" if len(seen) == 1 else f"{len(seen)} runs were"
-    text = f"{runs} computed before, and may have been seen. {times_words(study, fresh)}"
+    text = f"{runs} computed before, and may have been seen. "
+    reused, new = planned(study), planned(fresh)
+    if reused and new:
+        times = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
+        text += times[0].upper() + times[1:]
     if wants:
         st.caption(
             f"{text}With fresh seeds every pair is new; the verdict pools them with the old."
@@ -106,18 +116,6 @@ def with_seeds(study: Study) -> Study:
             icon=":material/visibility:",
         )
     return fresh if wants else study
-
-
-def times_words(study: Study, fresh: Study) -> str:
-    """How long the study takes with the seeds that were used, and with fresh ones."""
-    reused, new = (
-        plan(one, store().measurements(), store().cached_phase_ends(), os.cpu_count() or 1)
-        for one in (study, fresh)
-    )
-    if reused is None or new is None:
-        return ""
-    words = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
-    return words[0].upper() + words[1:]
 
 
 def show_arm(study: Study, arm: Arm, expected: Estimate | None) -> None:
@@ -151,30 +149,25 @@ def frozen_words(recipe: Recipe, phase: Phase) -> str:
     """What becomes of the layers that a phase leaves alone."""
     if recipe.trains_everything(phase):
         return ""
-    why = recipe.why_no_features(phase)
-    if why:
+    if why := recipe.why_no_features(phase):
         return f". The frozen layers are computed in every epoch: {why[0].lower()}{why[1:]}"
     return ". The frozen layers see each image once, whatever the epochs."
 
 
-def show_total(planned: Plan | None) -> None:
+def show_total(total: Plan) -> None:
     """How long everything takes, and what need not be computed."""
-    if planned is None:
-        return
-    words = f":material/timer: All runs together: **{about(planned.seconds)}**"
-    if planned.cold_seconds > 1.05 * planned.seconds:
-        words += f" instead of {duration(planned.cold_seconds)}"
-    if planned.shared:
-        words += (
-            f"; {planned.shared} of {planned.phases} phases are taken over from runs that began "
-            "the same way"
-        )
+    words = f":material/timer: All runs together: **{about(total.seconds)}**"
+    if total.cold_seconds > 1.05 * total.seconds:
+        words += f" instead of {duration(total.cold_seconds)}"
+    if total.shared:
+        words += f"; {total.shared} of {total.phases} phases are taken over from runs that began "
+        words += "the same way"
     st.markdown(f"{words}.")
 
 
 def measure(study: Study) -> None:
     """Start measuring, unless that would disturb a run or be disturbed by it."""
-    runs_store = store()
+    runs_store = frame.store()
     recipes = [json.dumps(arm.recipe.to_dict()) for arm in study.arms]
     # Who is still typing would wait for the time of a recipe that nobody wants any more.
     if st.session_state.get("to-measure", ([], 0.0))[0] != recipes:
@@ -190,13 +183,8 @@ def measure(study: Study) -> None:
 
 with frame.page("Launch"):
     begin()
-    st.pills(
-        "Start from",
-        list(PRESETS),
-        format_func=lambda name: escape(PRESETS[name].title),
-        key="preset",
-        on_change=start_again,
-    )
+    titles = {name: escape(preset.title) for name, preset in PRESETS.items()}
+    frame.choose(st.pills, "Start from", titles, "preset", on_change=start_again)
     if st.session_state.preset:
         st.caption(PRESETS[st.session_state.preset].description)
     study = study_form.ask()
@@ -206,22 +194,17 @@ with frame.page("Launch"):
     else:
         study = with_seeds(study)
         st.subheader("What will run", anchor=False)
-        waiting = any(missing_rates(arm.recipe, store().measurements()) for arm in study.arms)
+        waiting = any(missing_rates(arm.recipe, frame.store().measurements()) for arm in study.arms)
         st.fragment(preview, run_every="1s" if waiting and access.may_change() else None)(study)
         settings = differences({arm.name: arm.recipe.to_dict() for arm in study.arms})
         if len(study.arms) > 1:
             st.caption("What differs between the arms, and nothing else does:")
-            st.markdown(settings_table(settings))
+            st.markdown(table(narrow(settings)))
         sizes = sizes_of(study.arms[0].recipe)
-        runs = len(study.arms) * study.pairs
+        label = f"Launch {counted(len(study.arms) * study.pairs, 'run')}"
         access.explain()
-        if access.button(
-            f"Launch {runs} run" + ("s" if runs > 1 else ""),
-            type="primary",
-            icon=":material/rocket_launch:",
-            key="launch",
-        ):
-            address.remember([launch(study, store()).id])
+        if access.button(label, type="primary", icon=":material/rocket_launch:", key="launch"):
+            browser.remember([launch(study, frame.store()).id])
             st.switch_page("app.py")
         st.caption(
             f"{sizes.train:,} images train, {sizes.validation:,} validate after every epoch, "

@@ -9,7 +9,6 @@ from tl_engine.runs import split_sound
 from ui import frame
 from ui.compare import verdict_view
 from ui.compare.part_views import show, show_alone
-from ui.engine import store
 from ui.section_view import show_part
 from ui.selection import choose_runs, say_broken
 
@@ -50,25 +49,20 @@ def closer(results):
 
 
 with frame.page("Compare"):
-    runs_store = store()
+    runs_store = frame.store()
     if unreadable := len(runs_store.unreadable()):
         words = "1 study" if unreadable == 1 else f"{unreadable} studies"
         st.caption(f":material/warning: {words} cannot be read: Overview says why.")
     if not any(True for _ in runs_store.runs()):
-        frame.empty_state(
-            "Nothing to compare yet. Launch both orders and watch them here.",
-            "pages/1_Launch.py",
-            "Launch a study",
-            ":material/rocket_launch:",
-        )
+        frame.empty_state("Nothing to compare yet. Launch both orders and watch them here.")
     elif not (runs := choose_runs(runs_store, "Studies and runs to compare")):
         st.caption("Choose at least one study or run.")
     else:
         st.session_state["was-live"] = is_live(runs)
-        contrast = [arm.key for arm in verdict_view.choose(arms_of(runs)) or ()]
+        contrast = [arm.key for arm in verdict_view.choose_contrast(arms_of(runs)) or ()]
         results = results_of(runs, contrast)
         if len(results.arms) == 1:
-            verdict_view.offer_twin(runs[0], "twin")
+            verdict_view.offer_twin(runs[0])
         st.fragment(evidence, run_every="1s" if is_live(runs) else None)(runs, contrast)
         show_part(SETTINGS, results)
         closer(results)

@@ -1,5 +1,7 @@
 """Classify: validation images, a file or the camera, with one model or two."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -12,11 +14,11 @@ from tl_engine.data.sandbox import Upload, read_upload
 from tl_engine.errors import DataUnavailable, ImageError
 from tl_engine.execution.predictor import ranked
 from tl_engine.runs import Run, RunState
+from tl_engine.text import escape
 from ui import frame
-from ui.classify.gallery import Gallery, Picture, choose_picture
-from ui.engine import predictor, store
+from ui.frame import predictor
+from ui.gallery import choose_picture
 from ui.selection import choose_runs
-from ui.words import escape
 
 SOURCES = {
     "validation": ":material/photo_library: Validation images",
@@ -24,17 +26,19 @@ SOURCES = {
     "camera": ":material/photo_camera: Camera",
 }
 SEEN_PX = 160
+Shown = tuple[np.ndarray, np.ndarray, int | None]
+"""A picture for people and the same for models, uint8 (height, width, 3) each, and its class."""
 
 
-def from_validation(runs: list[Run], described: Dataset) -> Picture | None:
-    """A validation image and its true class, or None."""
+def from_validation(runs: list[Run], described: Dataset) -> Shown | None:
+    """A validation image, or None."""
     try:
         images = sources.load(described.name)
     except DataUnavailable as error:
         st.info(escape(str(error)), icon=":material/cloud_off:")
         return None
-    published = images.validation or images.train
-    return choose_picture(Gallery(runs, published, described.class_names))
+    chosen = choose_picture(runs, images.validation or images.train, described.class_names)
+    return (chosen[0], *chosen) if chosen else None
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the picture …")
@@ -43,8 +47,8 @@ def read(file: bytes, described: Dataset, invert: bool) -> Upload:
     return read_upload(file, described, invert=invert)
 
 
-def from_outside(source: str, described: Dataset) -> Upload | None:
-    """A picture that was uploaded or photographed, at the dataset's size, or None."""
+def from_outside(source: str, described: Dataset) -> Shown | None:
+    """A picture that was uploaded or photographed, or None."""
     if source == "camera":
         file = st.camera_input("Take a picture", key="camera", width=420)
     else:
@@ -60,32 +64,27 @@ def from_outside(source: str, described: Dataset) -> Upload | None:
     if file is None:
         return None
     try:
-        return read(file.getvalue(), described, invert)
+        return *read(file.getvalue(), described, invert), None
     except ImageError as error:
         st.error(escape(str(error)), icon=":material/broken_image:")
         return None
 
 
-def show_answers(
-    runs: list[Run],
-    described: Dataset,
-    original: np.ndarray,
-    pixels: np.ndarray,
-    truth: int | None,
-) -> None:
+def show_answers(runs: list[Run], described: Dataset, shown: Shown) -> None:
     """Both models' top five, beside the picture and how each model sees it."""
+    original, pixels, truth = shown
+    name = None if truth is None else described.class_names[truth]
     columns = st.columns([1, *[4 // len(runs)] * len(runs)], gap="large")
     with columns[0]:
         st.image(to_png(original), width="stretch")
         st.caption("The picture")
-        if truth is not None:
-            st.markdown(f"Truth: **{escape(described.class_names[truth])}**")
+        if name is not None:
+            st.markdown(f"Truth: **{escape(name)}**")
     for run, column, colour in zip(runs, columns[1:], ARMS, strict=False):
         with column, frame.guarded():
             with st.spinner("The model looks at it … the first time it loads for some seconds"):
-                answer = predictor(str(store().root)).classify(run, pixels[None])
+                answer = predictor(str(frame.store().root)).classify(run, pixels[None])
             top = ranked(answer.probabilities[0], described.class_names)
-            name = None if truth is None else described.class_names[truth]
             st.markdown(f"**{escape(run.arm)}** · pair {run.pair} · {escape(run.study.title)}")
             st.html(top_bars([(p.label, p.probability) for p in top], name, colour))
             size = run.recipe.image_size
@@ -94,26 +93,14 @@ def show_answers(
 
 
 with frame.page("Classify"):
-    runs_store = store()
-    finished = [run for run in runs_store.runs() if run.state is RunState.FINISHED]
-    if not finished:
-        frame.empty_state(
-            "No model yet. A finished run can classify your pictures here.",
-            "pages/1_Launch.py",
-            "Launch a study",
-            ":material/rocket_launch:",
-        )
+    runs_store = frame.store()
+    if not any(run.state is RunState.FINISHED for run in runs_store.runs()):
+        frame.empty_state("No model yet. A finished run can classify your pictures here.")
     else:
         # TensorFlow loads in its own process while the visitor still chooses.
         predictor(str(runs_store.root)).start()
-        runs = choose_runs(
-            runs_store,
-            "One model, or two side by side",
-            lambda run: run.state is RunState.FINISHED,
-            maximum=2,
-            studies=False,
-            default=2,
-        )
+        label = "One model, or two side by side"
+        runs = choose_runs(runs_store, label, finished=True, most=2)
         if not runs:
             st.caption("Choose a finished run.")
         elif len({run.recipe.dataset for run in runs}) > 1:
@@ -123,24 +110,14 @@ with frame.page("Classify"):
             )
         else:
             described = runs[0].recipe.described_dataset
-            source = st.segmented_control(
-                "Pictures from",
-                list(SOURCES),
-                format_func=SOURCES.__getitem__,
-                default="validation",
-                required=True,
-                key="source",
-                label_visibility="collapsed",
-            )
+            pick = partial(frame.pick, label_visibility="collapsed")
+            source = pick("Pictures from", SOURCES, "source", default="validation")
             # The answer stands above the gallery: a click below shows its effect at once.
             place = st.container()
-            picture = truth = None
             if source == "validation":
-                chosen = from_validation(runs, described)
-                if chosen:
-                    picture, truth = (np.asarray(chosen.pixels),) * 2, chosen.truth
+                shown = from_validation(runs, described)
             else:
-                picture = from_outside(source, described)
-            if picture is not None:
+                shown = from_outside(source, described)
+            if shown:
                 with place:
-                    show_answers(runs, described, *picture, truth)
+                    show_answers(runs, described, shown)

@@ -6,49 +6,32 @@ from tl_engine.report.arms import arms_of
 from tl_engine.report.parts import EXPLAIN
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import RunState, summarise
+from tl_engine.text import escape
 from ui import frame
-from ui.engine import store
 from ui.section_view import show_part
 from ui.selection import choose_runs
-from ui.words import escape
 
 MOST_ARMS = 8
 WIDTH = 460
 """Of figures that stand side by side at least, in pixels."""
 
 
-def is_finished(run):
-    """Whether it left what there is to explain."""
-    return summarise(run).state is RunState.FINISHED
-
-
 def choose_arms(runs):
     """The arms to draw, each with the colour that it has among all of them."""
-    arms = {arm.key: arm for arm in arms_of(runs)}
-    chosen = list(arms)[:MOST_ARMS]
+    arms = arms_of(runs)
+    titles = {arm.key: escape(arm.title, 60) for arm in arms}
+    chosen, key = list(titles)[:MOST_ARMS], f"arms-{hash(tuple(titles))}"
     if len(arms) > 1:
-        chosen = st.pills(
-            "Arms",
-            list(arms),
-            format_func=lambda key: escape(arms[key].title, 60),
-            default=chosen,
-            selection_mode="multi",
-            key=f"arms-{hash(tuple(arms))}",
-        )
-    return [arm for key, arm in arms.items() if key in chosen]
+        chosen = frame.choose(st.pills, "Arms", titles, key, default=chosen, selection_mode="multi")
+    return [arm for arm in arms if arm.key in chosen]
 
 
 with frame.page("Explain"):
-    runs_store = store()
-    if not any(is_finished(run) for run in runs_store.runs()):
-        frame.empty_state(
-            "Nothing to explain yet. It begins with the first run that finishes.",
-            "pages/1_Launch.py",
-            "Launch a study",
-            ":material/rocket_launch:",
-        )
+    runs_store = frame.store()
+    if not any(summarise(run).state is RunState.FINISHED for run in runs_store.runs()):
+        frame.empty_state("Nothing to explain yet. It begins with the first run that finishes.")
     else:
-        runs = choose_runs(runs_store, "Studies and runs to explain", is_finished)
+        runs = choose_runs(runs_store, "Studies and runs to explain", finished=True)
         shown = choose_arms(runs) if runs else []
         if shown:
             results = Results(runs, shown)

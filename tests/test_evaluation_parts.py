@@ -23,7 +23,7 @@ def parts():
     from tl_engine.report.parts import CLOSER
     from tl_engine.report.shown_results import results_of
     from ui.compare.part_views import show_alone
-    from ui.engine import store
+    from ui.frame import store
 
     runs = store().studies()[0].runs()
     results = results_of(runs, [arm.key for arm in arms_of(runs)[:2]])

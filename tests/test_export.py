@@ -10,12 +10,12 @@ from PIL import Image
 
 from tests.server import CHROMIUM, PROJECT, browser, server
 from tl_engine.charts.style import figure
-from ui.export import csv_of, page_of
+from ui.figures import csv_of, page_of
 
 SCRIPT = """
 import pandas as pd
 from tl_engine.charts.style import figure
-from ui.export import chart
+from ui.figures import chart
 
 made = figure("Title", "two points").add_scatter(x=[1, 2], y=[3, 4], name="name", showlegend=True)
 chart(made, pd.DataFrame({"x": [1, 2], "y": [3.5, 4.5]}), "points", "Two points")

@@ -20,7 +20,7 @@ from tests.visitor import visitor
 from tl_engine import machine
 from tl_engine.cli import main
 from tl_engine.cli.entry import parser
-from ui import engine
+from ui import frame
 
 LOCK = (PROJECT / "requirements.lock").read_text()
 CONFIGURED = tomllib.loads((PROJECT / "pyproject.toml").read_text())
@@ -59,7 +59,7 @@ def test_the_environment_names_another_folder_and_an_empty_name_none(no_wishes, 
 
 def test_pages_and_command_line_look_at_the_same_studies(no_wishes, monkeypatch):
     monkeypatch.setenv(machine.RUNS_DIR, str(no_wishes / "mine"))
-    assert parser().parse_args(["list"]).runs_dir == engine.store().root == no_wishes / "mine"
+    assert parser().parse_args(["list"]).runs_dir == frame.store().root == no_wishes / "mine"
 
 
 def test_only_the_app_passes_options_on(capsys, monkeypatch, tmp_path):

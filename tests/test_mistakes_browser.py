@@ -23,7 +23,7 @@ from tl_engine.report.parts import CLOSER
 from tl_engine.report.arms import arms_of
 from tl_engine.report.shown_results import results_of
 from ui.compare.part_views import show_alone
-from ui.engine import store
+from ui.frame import store
 
 st.set_page_config(layout="wide")
 runs = store().studies()[0].runs()

@@ -164,7 +164,7 @@ def test_compare_and_the_command_line_offer_both_intervals(store, monkeypatch, c
     assert "is about these 1,000 validation images and leaves out" in words(app)
     assert "0.5 points are 5 of 1,000 images." in words(app)
     (over,) = [one for one in app.segmented_control if one.key == "interval-over"]
-    over.set_value("Seeds and validation images").run()
+    over.set_value(True).run()
     assert_whole(app)
     assert "Over seeds and validation images: " in words(app)
     assert "Two pairs share 100% of their validation images." in words(app)
@@ -181,7 +181,7 @@ def test_runs_without_probabilities_keep_their_verdict(store, monkeypatch, capsy
     study = trained(store)
     app = visit("pages/2_Compare.py", store, monkeypatch, ids=study.id)
     (over,) = [one for one in app.segmented_control if one.key == "interval-over"]
-    over.set_value("Seeds and validation images").run()
+    over.set_value(True).run()
     assert_whole(app)
     assert "left no probabilities of validation images" in words(app)
     assert cli.main(["compare", study.id, "--runs-dir", str(store.root)]) == 0

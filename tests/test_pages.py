@@ -16,7 +16,7 @@ from tl_engine.runs import ClaimedRun, RunState, RunStore
 from tl_engine.runs.run_outputs import open_log
 from tl_engine.runs.run_requests import request_stop
 from tl_engine.study import Expectation
-from ui.words import table
+from ui.section_view import table
 
 PAGES = [
     "app.py",

@@ -14,7 +14,7 @@ from tests.test_pages import (  # noqa: F401 - a fixture
     words,
 )
 from tl_engine.runs import ClaimedRun, RunState, RunStore
-from ui import address, selection
+from ui import browser, selection
 
 COMPARE, CLASSIFY, EXPLAIN = (
     f"pages/{name}.py" for name in ("2_Compare", "3_Classify", "4_Explain")
@@ -40,11 +40,11 @@ def chosen(app):
 
 def test_a_link_names_each_id_once_and_tells_others_apart():
     one, run = "20200101-000000-aaaa", "20200101-000000-aaaa/arm1-pair01"
-    named = address.named(f"{one},{run},,{one}, ../../etc,\0,{'x' * 100_000}")
+    named = browser.named(f"{one},{run},,{one}, ../../etc,\0,{'x' * 100_000}")
     assert named.ids == (one, run)
     assert named.others == ("../../etc", "\0", "x" * 100_000)
-    long = address.named(",".join(f"a{number}" for number in range(5000)))
-    assert (len(long.ids), long.beyond) == (address.MOST_IDS, 5000 - address.MOST_IDS)
+    long = browser.named(",".join(f"a{number}" for number in range(5000)))
+    assert (len(long.ids), long.beyond) == (browser.MOST_IDS, 5000 - browser.MOST_IDS)
 
 
 @pytest.mark.parametrize("page", [COMPARE, EXPLAIN])

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.errors import RecipeError, StoreError
+from tl_engine.report.amounts import about
 from tl_engine.study import Arm, Study
 from tl_engine.text import WORD_JOINER, cell, counted, escape, lines, markup, plain
-from ui.words import about, result
+from ui.section_view import result
 
 ANYTHING = st.text(st.characters(), max_size=400)  # lone surrogates too
 SHOWN_BY = {"plain": plain, "escape": escape, "markup": markup, "cell": cell}
@@ -153,7 +154,7 @@ def called(node):
 
 
 def passed_round(node):
-    """What is given to a widget and does not go through `ui.words`."""
+    """What is given to a widget and does not go through `tl_engine.text`."""
     if isinstance(node, ast.Call):
         if called(node) in SAFE:
             return

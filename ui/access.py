@@ -15,7 +15,7 @@ from typing import Any
 import streamlit as st
 
 from tl_engine.errors import ThawError
-from ui.words import escape
+from tl_engine.text import escape
 
 EDITORS = "editors"
 TRUST = "THAW_TRUST_NETWORK"
@@ -76,7 +76,9 @@ def admit() -> None:
         st.space("small")
         st.subheader("Thaw", anchor=False, width="content")
         st.markdown("This server wants to know who you are.", width="content")
-        for provider in _providers():
+        auth = _secrets()["auth"].items()
+        providers = [key for key, way in auth if isinstance(way, Mapping) and "client_id" in way]
+        for provider in providers or [None]:  # the only one needs no name
             label = f"Log in with {escape(provider.title())}" if provider else "Log in"
             if st.button(label, type="primary", icon=":material/login:", key=f"login-{provider}"):
                 st.login(provider)
@@ -94,9 +96,15 @@ def show_visitor() -> None:
 
 
 def may_change() -> bool:
-    """Whether the visitor may launch, stop, resume, rename and delete."""
+    """Whether the visitor may launch, stop, resume, rename and delete; not by an address of which
+    its provider says that nobody has verified it."""
     editors = _editors()
-    return _is_admitted() and (editors is None or _email() in editors)
+    if editors is None or not _is_admitted():
+        return _is_admitted()
+    email = st.user.get("email")
+    if st.user.get("email_verified") in (False, "false") or not isinstance(email, str):
+        return False
+    return email.casefold() in editors
 
 
 def button(label: str, **options: Any) -> bool:
@@ -118,14 +126,6 @@ def _is_admitted() -> bool:
     return not login_is_configured() or st.user.get("is_logged_in") is True
 
 
-def _email() -> str | None:
-    """The visitor's address, unless its provider says that nobody has verified it."""
-    email = st.user.get("email")
-    if st.user.get("email_verified") in (False, "false") or not isinstance(email, str):
-        return None
-    return email.casefold()
-
-
 def _editors() -> frozenset[str] | None:
     """The addresses of those who may change something; None where everybody may."""
     section = _secrets().get("thaw", {})
@@ -141,16 +141,6 @@ def _editors() -> frozenset[str] | None:
             f'secrets.toml: [thaw] {EDITORS} is a list of addresses, like ["you@example.org"].'
         )
     return frozenset(one.strip().casefold() for one in editors)
-
-
-def _providers() -> list[str | None]:
-    """The names of the ways to log in; None stands for the only one, which needs no name."""
-    named = [key for key, value in _secrets()["auth"].items() if _is_provider(value)]
-    return [*named] or [None]
-
-
-def _is_provider(value: object) -> bool:
-    return isinstance(value, Mapping) and "client_id" in value
 
 
 def _secrets() -> Mapping[str, Any]:

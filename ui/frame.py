@@ -1,18 +1,23 @@
-"""The frame around every page: title, menu, and one guard against tracebacks."""
+"""The frame around every page (title, menu, one guard against tracebacks), and what pages share."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import streamlit as st
 
 from tl_engine.errors import ThawError
-from ui import access, address
-from ui.words import escape
+from tl_engine.execution.predictor import Predictor
+from tl_engine.machine import default_runs_folder
+from tl_engine.runs import RunStore
+from tl_engine.text import escape
+from ui import access, browser
 
 MENU = (
     ("app.py", "Overview", ":material/home:"),
@@ -21,8 +26,6 @@ MENU = (
     ("pages/3_Classify.py", "Classify", ":material/image_search:"),
     ("pages/4_Explain.py", "Explain", ":material/psychology:"),
 )
-SAME_SELECTION = ("Compare", "Classify", "Explain")
-"""Pages that show the studies and runs which the address names."""
 SCROLLING = """<style>
 [data-testid=stMarkdownContainer]:has(> table) {overflow-x: auto}
 [data-testid=stMarkdownContainer] > table :is(th, td):first-child {min-width: 9rem}
@@ -60,7 +63,8 @@ def page(title: str) -> Iterator[None]:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         st.markdown("**Thaw**", width="content")
         for path, label, icon in MENU:
-            query = address.carried() if label in SAME_SELECTION else None
+            # The others do not show what the address names.
+            query = browser.carried() if label in ("Compare", "Classify", "Explain") else None
             st.page_link(path, label=label, icon=icon, query_params=query)
         access.show_visitor()
     st.html(SCROLLING)
@@ -100,10 +104,32 @@ def report(error: Exception) -> bool:
     return True
 
 
-def empty_state(sentence: str, path: str, label: str, icon: str) -> None:
-    """What to do where there is nothing to show yet."""
+def store() -> RunStore:
+    """The store that this server shows."""
+    return RunStore(default_runs_folder())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False, on_release=Predictor.close)
+def predictor(root: str) -> Predictor:
+    """The one process that classifies for all visitors."""
+    return Predictor(RunStore(root))
+
+
+def choose(
+    widget: Callable[..., Any], label: str, titles: Mapping[Any, str], key: str, **options: Any
+) -> Any:
+    """A widget that offers values by their titles; what is chosen."""
+    return widget(label, list(titles), format_func=titles.__getitem__, key=key, **options)
+
+
+pick = partial(choose, st.segmented_control, required=True)
+"""One of a few values, which stand side by side."""
+
+
+def empty_state(sentence: str, label: str = "Launch a study") -> None:
+    """Lead to Launch where there is nothing to show yet."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(f"##### {sentence}", width="content")
-        st.page_link(path, label=label, icon=icon)
+        st.page_link("pages/1_Launch.py", label=label, icon=":material/rocket_launch:")
         st.space("small")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from tl_engine.catalog.settings import explain
+from tl_engine.catalog.glossary import explain
+from tl_engine.report.amounts import duration
 from tl_engine.runs import Run, RunState, Summary
-from ui.words import cell, duration
+from tl_engine.text import cell
 
 SYMBOLS = {
     RunState.QUEUED: "○",
@@ -29,18 +31,19 @@ def state_label(state: RunState) -> str:
     return f"{SYMBOLS[state]} {state.value}"
 
 
-def row(run: Run, summary: Summary) -> dict[str, Any]:
+def _row(run: Run, summary: Summary) -> dict[str, Any]:
     """What the table says about a run."""
     best, total = summary.best, summary.recipe.total_epochs if summary.recipe else 1
+    done = summary.progress.get("fraction", len(summary.accuracies) / total)
+    if summary.state is RunState.FINISHED:
+        done = 1  # a phase may have ended early
     return {
-        "id": run.id,
-        "state": summary.state,
         "State": state_label(summary.state),
         "Study": cell(run.study.title),
         "Arm": cell(run.arm),
         "Pair": run.pair,
         "Phase": phase_words(summary),
-        "Progress": _percent_done(summary, total),
+        "Progress": round(100 * done),
         "Time left": duration(summary.progress.get("seconds_left")),
         "Last": None if summary.last is None else 100 * summary.last,
         "Best": f"{best.accuracy:.1%} in epoch {best.epoch}" if best else "",
@@ -48,12 +51,6 @@ def row(run: Run, summary: Summary) -> dict[str, Any]:
         "Training time": duration(summary.times.training),
         "Launched": run.study.created,
     }
-
-
-def _percent_done(summary: Summary, total: int) -> int:
-    if summary.state is RunState.FINISHED:  # a phase may have ended early
-        return 100
-    return round(100 * summary.progress.get("fraction", len(summary.accuracies) / total))
 
 
 def phase_words(summary: Summary) -> str:
@@ -76,12 +73,13 @@ def phase_words(summary: Summary) -> str:
     )
 
 
-def choose(rows: list[dict[str, Any]], selected: list[str]) -> list[str]:
-    """Draw the table; the ids of the runs that are selected in it."""
-    ids = [row["id"] for row in rows]
-    frame = pd.DataFrame(rows).drop(columns=["id", "state"])
+def choose(standings: Sequence[tuple[Run, Summary]]) -> None:
+    """Draw the table of runs and how they stand; the session notes as `selected` the ids of those
+    that are selected in it."""
+    ids = [run.id for run, _ in standings]
+    selected = st.session_state.get("selected", [])
     event = st.dataframe(
-        frame,
+        pd.DataFrame([_row(run, summary) for run, summary in standings]),
         hide_index=True,
         column_config={
             "Progress": st.column_config.ProgressColumn(
@@ -110,4 +108,5 @@ def choose(rows: list[dict[str, Any]], selected: list[str]) -> list[str]:
         key=f"runs-{hash(tuple(ids))}",
         alt="Runs with their state, progress and validation accuracy",
     )
-    return [ids[position] for position in event.selection.rows if position < len(ids)]
+    rows = event.selection.rows
+    st.session_state.selected = [ids[position] for position in rows if position < len(ids)]

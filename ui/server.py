@@ -76,10 +76,16 @@ class Doorkeeper:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or pass it on."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
         elif _is_welcome(Headers(scope=scope), scope["scheme"]):
-            await self.app(scope, receive, _with_headers(send))
+            await self.app(scope, receive, send_with_headers)
         else:
             await PlainTextResponse("Forbidden", 403)(scope, receive, send)
 
@@ -89,9 +95,6 @@ def _is_welcome(headers: Headers, scheme: str) -> bool:
 
     Browsers name the origin of the page with every request that could change something. Programs
     that are no browsers name none and are not what this guards against.
-
-    Args:
-        scheme: of the request: http, https, ws or wss.
     """
     hosts, origins = headers.getlist("host"), headers.getlist("origin")
     if len(hosts) != 1 or len(origins) > 1 or not is_host_allowed(hosts[0]):
@@ -136,12 +139,3 @@ def _name_and_port(origin: str, scheme: str) -> tuple[str, int]:
     if origin != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
         raise ValueError(origin)
     return parts.hostname.rstrip("."), parts.port or PORTS[scheme]
-
-
-def _with_headers(send: Send) -> Send:
-    async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(HEADERS)
-        await send(message)
-
-    return send_with_headers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -28,13 +29,12 @@ from tl_engine.report.sections.verdict_sections import contrasts, interval, verd
 from tl_engine.report.shown_results import Results
 from tl_engine.runs import Evaluation, StudyEvaluation, StudyFolder
 from tl_engine.runs.evidence import of_store
+from tl_engine.text import escape
 from ui import frame
 from ui.compare import verdict_view
-from ui.compare.confusion_view import show_confusion
 from ui.compare.evaluation_control import Request, ask
-from ui.compare.image_views import show_agreement, show_mistakes
+from ui.compare.image_views import show_agreement, show_confusion, show_mistakes
 from ui.section_view import draw_all, show_part
-from ui.words import escape
 
 LONG = 120.0
 """Seconds from which on times are asked for in minutes."""
@@ -45,6 +45,9 @@ COST = (
     "test images, and no untouched images are left to check it. Open it when nothing is left to "
     "choose."
 )
+
+
+_pick = partial(frame.pick, label_visibility="collapsed")
 
 
 def show(part: Part, results: Results) -> None:
@@ -68,25 +71,10 @@ def show_alone(part: Part, results: Results) -> None:
 def show_curves(results: Results) -> None:
     """Learning curves of a metric against an axis."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        metric = st.segmented_control(
-            "Metric",
-            list(METRICS),
-            format_func=lambda name: METRICS[name].short,
-            default="val_accuracy",
-            required=True,
-            label_visibility="collapsed",
-            key="metric",
-        )
-        axis = st.segmented_control(
-            "Against",
-            list(AXES),
-            format_func=lambda name: AXES[name].short,
-            default="epoch",
-            required=True,
-            label_visibility="collapsed",
-            key="axis",
-            width="stretch",
-        )
+        metrics = {name: metric.short for name, metric in METRICS.items()}
+        metric = _pick("Metric", metrics, "metric", default="val_accuracy")
+        axes = {name: axis.short for name, axis in AXES.items()}
+        axis = _pick("Against", axes, "axis", default="epoch", width="stretch")
         train = st.toggle(
             "Training images too",
             key="train",
@@ -111,24 +99,15 @@ def show_frontier(results: Results) -> None:
     """Accuracy against a cost."""
     if results.history.empty:
         return
-    cost = st.segmented_control(
-        "Cost",
-        list(COSTS),
-        default="Time",
-        required=True,
-        label_visibility="collapsed",
-        key="cost",
-    )
+    cost = _pick("Cost", {name: name for name in COSTS}, "cost", default="Time")
     draw_all(frontier(results, cost=cost))
 
 
 def show_calibration(results: Results) -> None:
     """Reliability diagrams of one pair."""
-    pairs, pair = calibrated_pairs(results), None
-    if len(pairs) > 1:
-        pair = st.selectbox(
-            "Pair", pairs, format_func=lambda n: f"Pair {n}", key="calibration-pair", width=180
-        )
+    titles, pair = {n: f"Pair {n}" for n in calibrated_pairs(results)}, None
+    if len(titles) > 1:
+        pair = frame.choose(st.selectbox, "Pair", titles, "calibration-pair", width=180)
     draw_all(calibration(results, pair=pair), 380)
 
 
@@ -136,7 +115,7 @@ def show_corrupted(results: Results) -> None:
     """Accuracy on corrupted images, and the button that measures it."""
     draw_all(corrupted(results))
     runs = [run for arm in compared(results) for run in arm.runs]
-    ask(Request(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images", "robustness"))
+    ask(Request(Evaluation.ROBUSTNESS, runs, "Measure on corrupted images"))
 
 
 def show_tested(results: Results) -> None:
@@ -148,7 +127,7 @@ def show_tested(results: Results) -> None:
     draw_all(sections)
     label = _label(study)
     cost = "" if label == GO_ON else COST
-    ask(Request(Evaluation.TEST, study.runs(), label, "test", cost))
+    ask(Request(Evaluation.TEST, study.runs(), label, cost))
 
 
 def _label(study: StudyFolder) -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from tl_engine.analysis.budgets import budget
 from tl_engine.analysis.contrast import ORDER, contrast
+from tl_engine.analysis.health import Level
 from tl_engine.analysis.verdict import Outcome
 from tl_engine.catalog.glossary import explain
 from tl_engine.execution.launcher import launch, launcher
@@ -23,12 +24,11 @@ from tl_engine.runs.evidence import of_store
 from tl_engine.runs.run_requests import add_pairs
 from tl_engine.runs.studies import folder_of
 from tl_engine.study import MAXIMUM_NAME, MAXIMUM_PAIRS, name_arms
-from ui import access, address, health_note
-from ui.engine import store
+from tl_engine.text import escape, plain
+from ui import access, browser
+from ui.frame import choose, pick, store
 from ui.section_view import LONGEST_TEXT, draw, draw_all
-from ui.words import escape, plain
 
-SEEDS, IMAGES = "Seeds", "Seeds and validation images"
 MOST_ARMS = 20
 """Of more, nobody could read the verdicts: 190 contrasts."""
 ONE_CLICK_PAIRS = 10
@@ -41,9 +41,17 @@ MARKS = {
     Outcome.WITHHELD: ":material/health_and_safety:",
 }
 INCOMPARABLE = ":material/block:"
+HEALTH = {
+    Level.PROBLEM: ":material/error:",
+    Level.NOTICE: ":material/info:",
+    Level.FINE: ":material/check:",
+}
+"""Before what befell the runs of a verdict."""
+LONGEST_FINDING = 800
+"""Characters of a finding about runs that are shown."""
 
 
-def offer_twin(run: Run, key: str) -> None:
+def offer_twin(run: Run) -> None:
     """Launch the run's arm again beside the same with its phases reversed, where that is another
     recipe."""
     folder = folder_of(run)
@@ -52,15 +60,15 @@ def offer_twin(run: Run, key: str) -> None:
     if twin and access.button(
         f"Same again, order reversed ({2 * pairs} runs)",
         icon=":material/swap_horiz:",
-        key=key,
+        key="twin",
         help=f"A study of {plain(run.arm, 60)} and its reverse with {pairs} paired seeds. What is "
         "computed already is not computed again.",
     ):
-        address.remember([launch(twin, store()).id])
+        browser.remember([launch(twin, store()).id])
         st.switch_page("app.py")
 
 
-def choose(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
+def choose_contrast(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
     """The contrast to look at; None where there is none, or too many to choose from."""
     if len(arms) > MOST_ARMS:
         st.caption(f"For verdicts, choose at most {MOST_ARMS} arms: there are {len(arms)}.")
@@ -69,14 +77,16 @@ def choose(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
     contrasts = list(combinations(arms, 2))
     if len(contrasts) == 1:
         return contrasts[0]
-    titles = [f"{plain(first.title)} against {plain(second.title)}" for first, second in contrasts]
-    best = min(range(len(contrasts)), key=lambda place: _rank(*contrasts[place]))
-    place = st.selectbox(
+    titles = {
+        place: f"{plain(first.title)} against {plain(second.title)}"
+        for place, (first, second) in enumerate(contrasts)
+    }
+    place: int = choose(
+        st.selectbox,
         "Contrast",
-        range(len(contrasts)),
-        index=best,
-        format_func=titles.__getitem__,
-        key=f"contrast-{hash(tuple(arm.key for arm in arms))}",
+        titles,
+        f"contrast-{hash(tuple(arm.key for arm in arms))}",
+        index=min(titles, key=lambda place: _rank(*contrasts[place])),
         help="Two arms whose difference is judged and shown. All contrasts are in a table below "
         "the verdict.",
     )
@@ -94,7 +104,13 @@ def _rank(first: Arm, second: Arm) -> tuple[bool, bool]:
 def show_verdict(results: Results) -> None:
     """The verdict on a card, with what one can do next."""
     judged, question = results.judgement, results.question
-    health_note.show(judged.health)
+    for level, icon in HEALTH.items():
+        found = judged.health.findings if judged.health else ()
+        words = [escape(one.sentence, LONGEST_FINDING) for one in found if one.level is level]
+        if words and level is Level.PROBLEM:
+            st.warning(" ".join(words), icon=icon)
+        elif words:
+            st.caption(" ".join([icon, *words]))
     with st.container(border=True):
         mark = MARKS[judged.verdict.outcome] if judged.verdict else INCOMPARABLE
         for section in verdict(results):
@@ -111,27 +127,22 @@ def show_interval(results: Results) -> None:
     verdict = results.judgement.verdict
     if verdict is None or verdict.interval is None:
         return
-    over = st.segmented_control(
+    images = pick(
         "Interval over",
-        [SEEDS, IMAGES],
-        default=SEEDS,
-        required=True,
-        key="interval-over",
+        {False: "Seeds", True: "Seeds and validation images"},
+        "interval-over",
+        default=False,
         help="The verdict is over seeds, as planned. The other interval asks whether it would "
         "stand for other images like these; it is shown beside the verdict and changes nothing.",
     )
-    draw_all(interval(results, images=over == IMAGES))
+    draw_all(interval(results, images=images))
 
 
 def show_contrasts(results: Results) -> None:
     """A table of all contrasts, and whether those are judged whose budgets differ."""
     # Drawn whichever contrast is looked at: Streamlit forgets what is not drawn.
     if any(not each.contrast.has_equal_budgets for each in results.judgements):
-        st.toggle(
-            "Compare arms whose budgets differ",
-            key="any-budget",
-            help=explain("Budget"),
-        )
+        st.toggle("Compare arms whose budgets differ", key="any-budget", help=explain("Budget"))
     for section in contrasts(results):
         label = f"All {len(results.judgements)} contrasts"
         with st.expander(label, icon=":material/table_rows:"):
@@ -160,20 +171,15 @@ def _more_pairs(judged: Judged, question: Question) -> None:
     if more < 1:
         return
     runs = more * len(study.study.arms)
-    is_part = more < wanted <= room
-    count = f"{more} of {wanted}" if is_part else f"{more}"
-    reused = (
-        f" {adds - more} more were computed in another study: they are taken over."
-        if adds > more
-        else ""
-    )
+    count = f"{more} of {wanted}" if more < wanted <= room else f"{more}"
+    reused = f" {adds - more} more were computed in another study: they are taken over."
     if access.button(
         f"Run {count} more pair" + ("" if wanted == 1 else "s") + f" ({runs} runs)",
         icon=":material/add_circle:",
         key="more-pairs",
         help="Pairs of all arms of the study. Those that are added after a look are judged "
         "by an interval that allows for looking, which is wider; what the planned pairs said stays "
-        f"on this card.{reused}",
+        f"on this card.{reused if adds > more else ''}",
     ):
         add_pairs(study, adds)
         launcher().ensure_worker(store())
@@ -196,5 +202,5 @@ def _fair(judged: Judged, first: Arm) -> None:
         study, pairs = first.runs[0].study.study, len(first.runs)
         arms = name_arms(recipes)
         study = replace(study, title=title, arms=arms, pairs=pairs, expectation=None)
-        address.remember([launch(study, store()).id])
+        browser.remember([launch(study, store()).id])
         st.switch_page("app.py")

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
-from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import streamlit as st
 
 from tl_engine.catalog.backbones import BACKBONES
-from tl_engine.catalog.settings import OPTIMIZERS, SCHEDULES, explain
+from tl_engine.catalog.glossary import explain
+from tl_engine.catalog.settings import OPTIMIZERS, SCHEDULES
+from tl_engine.charts.style import rate
 from tl_engine.recipe import MAXIMUM_EPOCHS, Phase
+from tl_engine.text import counted
+from ui.frame import choose, pick
 
 Slots = defaultdict[str, list[Any]]
 """Per field, the places under its widgets where a refusal is written."""
@@ -20,27 +26,21 @@ def new_phase(phase: Phase) -> int:
     """Put a phase's values under widget keys of their own; the phase's number."""
     state = st.session_state
     state["form-phases-made"] = number = state.get("form-phases-made", 0) + 1
-    state[f"trainable-{number}"] = phase.trainable
-    state[f"epochs-{number}"] = phase.epochs
-    state[f"learning_rate-{number}"] = f"{phase.learning_rate:g}".replace("e-0", "e-")
-    state[f"optimizer-{number}"] = phase.optimizer
-    state[f"schedule-{number}"] = phase.schedule
-    state[f"patience-{number}"] = phase.patience or 0
+    shown = {"learning_rate": rate(phase.learning_rate), "patience": phase.patience or 0}
+    for name, value in (asdict(phase) | shown).items():
+        state[f"{name}-{number}"] = value
     return number
 
 
 def ask(slots: Slots) -> list[list[dict[str, Any]]]:
     """Draw the phases of every order; their values."""
     orders = st.session_state["form-orders"]
-    arms = (
-        st.tabs([f"Order {number}" for number in range(1, len(orders) + 1)])
-        if len(orders) > 1
-        else [st.container()]
-    )
+    labels = [f"Order {number}" for number in range(1, len(orders) + 1)]
+    places = st.tabs(labels) if len(orders) > 1 else [st.container()]
     values = []
-    for index, (arm, order) in enumerate(zip(arms, orders, strict=True)):
-        with arm:
-            values.append(_ask_phases(index, order, slots))
+    for arm, (place, order) in enumerate(zip(places, orders, strict=True)):
+        with place:
+            values.append(_ask_phases(arm, order, slots))
     return values
 
 
@@ -49,7 +49,9 @@ def _ask_phases(arm: int, order: list[int], slots: Slots) -> list[dict[str, Any]
     values = []
     for position, number in enumerate(order):
         with st.container(border=True):
-            value = _ask_phase(arm, position, number, slots)
+            value = _ask_phase(position, number)
+            for name in (*value, "patience"):
+                slots[f"arm{arm}.phases.{position}.{name}"].append(st.empty())
             with st.container(horizontal=True, gap="small"):
                 value |= _ask_more(number)
                 _phase_buttons(order, position, number)
@@ -64,38 +66,20 @@ def _ask_phases(arm: int, order: list[int], slots: Slots) -> list[dict[str, Any]
     return values
 
 
-def _ask_phase(arm: int, position: int, number: int, slots: Slots) -> dict[str, Any]:
-    columns = st.columns([5, 2, 3, 3])
+def _ask_phase(position: int, number: int) -> dict[str, Any]:
+    trainable, epochs, learning_rate, optimizer = st.columns([5, 2, 3, 3])
     blocks = len(BACKBONES[st.session_state["form-backbone"]].blocks)
-    options: list[str | int] = ["head", "all", *range(1, blocks)]
-    chosen = st.session_state[f"trainable-{number}"]
-    if chosen not in options:
-        options.append(chosen)
-    value: dict[str, Any] = {}
-    fields: dict[str, Callable[[], Any]] = {
-        "trainable": lambda: st.selectbox(
-            f"Phase {position + 1} trains",
-            options,
-            format_func=trainable_title,
-            key=f"trainable-{number}",
-        ),
-        "epochs": lambda: st.number_input(
-            "Epochs", step=1, min_value=None, max_value=None, key=f"epochs-{number}"
-        ),
-        "learning_rate": lambda: st.text_input("Learning rate", key=f"learning_rate-{number}"),
-        "optimizer": lambda: st.selectbox(
-            "Optimizer",
-            list(OPTIMIZERS),
-            format_func=OPTIMIZERS.__getitem__,
-            key=f"optimizer-{number}",
-        ),
+    options = ["head", "all", *range(1, blocks), st.session_state[f"trainable-{number}"]]
+    titles = {option: trainable_title(option) for option in options}
+    label = f"Phase {position + 1} trains"
+    value = {
+        "trainable": choose(trainable.selectbox, label, titles, f"trainable-{number}"),
+        "epochs": epochs.number_input("Epochs", step=1, min_value=None, key=f"epochs-{number}"),
+        "learning_rate": learning_rate.text_input("Learning rate", key=f"learning_rate-{number}"),
+        "optimizer": choose(optimizer.selectbox, "Optimizer", OPTIMIZERS, f"optimizer-{number}"),
     }
-    for column, (name, widget) in zip(columns, fields.items(), strict=True):
-        with column:
-            value[name] = widget()
-    for name in (*fields, "patience"):
-        slots[f"arm{arm}.phases.{position}.{name}"].append(st.empty())
-    value["learning_rate"] = _number(value["learning_rate"])
+    with contextlib.suppress(ValueError):  # the recipe says what is right
+        value["learning_rate"] = float(value["learning_rate"].replace(",", "."))
     return value
 
 
@@ -105,13 +89,7 @@ def _ask_more(number: int) -> dict[str, Any]:
     changed = state[f"schedule-{number}"] != "constant" or state[f"patience-{number}"]
     label = "More (changed)" if changed else "More"
     with st.popover(label, icon=":material/tune:", type="tertiary", key=f"more-{number}"):
-        schedule = st.segmented_control(
-            "Learning rate",
-            list(SCHEDULES),
-            format_func=SCHEDULES.__getitem__,
-            key=f"schedule-{number}",
-            required=True,
-        )
+        schedule = pick("Learning rate", SCHEDULES, f"schedule-{number}")
         patience = st.number_input(
             "End early after epochs without gain",
             min_value=0,
@@ -127,41 +105,20 @@ def _phase_buttons(order: list[int], position: int, number: int) -> None:
     def move(by: int) -> None:
         order.insert(position + by, order.pop(position))
 
-    def remove() -> None:
-        order.pop(position)
-
-    st.button(
-        "Up",
-        icon=":material/arrow_upward:",
-        type="tertiary",
-        key=f"up-{number}",
-        disabled=position == 0,
-        on_click=move,
-        args=(-1,),
+    buttons = (
+        ("Up", "arrow_upward", position == 0, partial(move, -1)),
+        ("Down", "arrow_downward", position == len(order) - 1, partial(move, 1)),
+        ("Remove", "close", False, partial(order.remove, number)),
     )
-    st.button(
-        "Down",
-        icon=":material/arrow_downward:",
-        type="tertiary",
-        key=f"down-{number}",
-        disabled=position == len(order) - 1,
-        on_click=move,
-        args=(1,),
-    )
-    st.button(
-        "Remove",
-        icon=":material/close:",
-        type="tertiary",
-        key=f"remove-{number}",
-        on_click=remove,
-    )
-
-
-def _number(text: str) -> float | str:
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return text
+    for label, icon, disabled, action in buttons:
+        st.button(
+            label,
+            icon=f":material/{icon}:",
+            type="tertiary",
+            key=f"{label.lower()}-{number}",
+            disabled=disabled,
+            on_click=action,
+        )
 
 
 def trainable_title(value: str | int) -> str:
@@ -169,4 +126,4 @@ def trainable_title(value: str | int) -> str:
     titles = {"head": "Head (freeze)", "all": "All (fine-tune)"}
     if isinstance(value, str):
         return titles.get(value, value)
-    return f"Head and top {value} block" + ("s" if value > 1 else "")
+    return f"Head and top {counted(value, 'block')}"

@@ -16,9 +16,9 @@ from tl_engine.catalog.settings import explain
 from tl_engine.metric import METRICS, Metric
 from tl_engine.runs.pilot import PILOT_PAIRS, pilot_of
 from tl_engine.study import Arm, Expectation, Study
-from ui.engine import store
+from tl_engine.text import escape, plain
+from ui.frame import store
 from ui.launch.phases_form import Slots
-from ui.words import escape, plain
 
 NOBODY = "Nothing in particular"
 KEPT = "form-question"
@@ -42,11 +42,8 @@ def fill(study: Study) -> None:
 
 
 def ask(arms: Sequence[Arm], slots: Slots) -> dict[str, Any]:
-    """Draw the question; what a Study takes of it.
-
-    Args:
-        arms: those that the rest of the form describes; none while something in it is refused.
-    """
+    """Draw the question; what a Study takes of it. There are no arms while something in the rest of
+    the form is refused."""
     with st.container(border=True):
         st.markdown("**The question**, fixed before the first run")
         columns = st.grid(5 if len(arms) > 1 else 3, min_column_width=170)
@@ -132,18 +129,20 @@ def _ask_expectation(
     return None if arm == NOBODY else Expectation(arm, by / metric.scale if by else by)
 
 
-def _contrast(arms: Sequence[Arm]) -> tuple[Arm, Arm]:
-    """The first two that differ in their order alone; where there are none, the first two."""
+def _contrasts(arms: Sequence[Arm]) -> tuple[tuple[Arm, Arm], int]:
+    """The first two arms that differ in their order alone, else the first two; and how many
+    verdicts the study will ask for: of arms that differ in one factor."""
     pairs = list(combinations(arms, 2))
-    alone = (pair for pair in pairs if factors_of(*(arm.recipe for arm in pair)) == (ORDER,))
-    return next(alone, pairs[0])
+    factors = [factors_of(first.recipe, second.recipe) for first, second in pairs]
+    place = factors.index((ORDER,)) if (ORDER,) in factors else 0
+    return pairs[place], max(sum(len(one) <= 1 for one in factors), 1)
 
 
 def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -> str:
     """What so many pairs can find, from what an earlier study of these arms tells."""
     if not isinstance(pairs, int) or pairs < LEAST_PAIRS:
         return f"Fewer than {LEAST_PAIRS} pairs are a look: no verdict will be given."
-    first, second = _contrast(arms)
+    (first, second), contrasts = _contrasts(arms)
     pilot = pilot_of(store(), first.recipe, second.recipe, metric)
     if pilot is None:
         return (
@@ -157,7 +156,6 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
     )
     if pilot.spread == 0:
         return f"In \u201c{escape(pilot.title)}\u201d all {pilot.pairs} pairs differ by the same."
-    contrasts = _contrasts(arms)
     alpha = END * ALPHA / contrasts
     found = metric.about(detectable(pilot.spread, pairs, alpha))
     words = (
@@ -169,9 +167,3 @@ def _foresight(arms: Sequence[Arm], metric: Metric, smallest: Any, pairs: Any) -
         words += f"; {metric.amount(smallest / metric.scale)} would take {needed:,} pairs"
     many = f" as if it were the first of {contrasts} contrasts (Holm), which is the hardest"
     return f"{words}{',' + many if contrasts > 1 else ''}."
-
-
-def _contrasts(arms: Sequence[Arm]) -> int:
-    """How many verdicts the study will ask for: of arms that differ in one factor."""
-    pairs = combinations((arm.recipe for arm in arms), 2)
-    return max(sum(len(factors_of(*pair)) <= 1 for pair in pairs), 1)

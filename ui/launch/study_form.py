@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -18,9 +18,10 @@ from tl_engine.errors import Problem, RecipeError
 from tl_engine.machine import recommended_settings
 from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import MAXIMUM_NAME, Study, name_arms, with_reversed
+from tl_engine.text import escape
+from ui.frame import choose, pick
 from ui.launch import phases_form, question_form
 from ui.launch.phases_form import Slots
-from ui.words import escape
 
 VARIED = {name: one for name, one in SETTINGS.items() if isinstance(one, Choice) and one.is_varied}
 """Settings of which several values can be compared."""
@@ -63,7 +64,9 @@ def ask() -> Study | None:
             study = Study(st.session_state["form-title"], arms, **question)
         except RecipeError as error:
             problems = list(error.problems)
-    _explain(problems, slots)
+    for field, sentence in dict.fromkeys(problems):  # beside its field, or else at the end
+        place = slots[field][0] if slots[field] else st
+        place.error(escape(sentence), icon=":material/error:")
     return study
 
 
@@ -95,18 +98,12 @@ def _ask_varied() -> None:
     # No popover: while it is closed it would bring back what a preset has just replaced.
     with st.expander(label, icon=":material/grid_on:"):
         for name, setting in VARIED.items():
-            titles, chosen = setting.values, state[f"form-{name}"]
-            options = [value for value in titles if value != chosen]
-            state[f"form-varied-{name}"] = [
-                value for value in state[f"form-varied-{name}"] if value in options
-            ]
-            st.multiselect(
-                f"{name.replace('_', ' ').capitalize()}: besides {titles[chosen].lower()}",
-                options,
-                format_func=titles.__getitem__,
-                key=f"form-varied-{name}",
-                help="Every order is trained with each of them: a grid.",
-            )
+            titles, key = dict(setting.values), f"form-varied-{name}"
+            chosen = titles.pop(state[f"form-{name}"])
+            state[key] = [value for value in state[key] if value in titles]
+            label = f"{name.replace('_', ' ').capitalize()}: besides {chosen.lower()}"
+            text = "Every order is trained with each of them: a grid."
+            choose(st.multiselect, label, titles, key, help=text)
 
 
 def _ask_settings(slots: Slots) -> dict[str, Any]:
@@ -150,10 +147,9 @@ def _widget(name: str, **options: Any) -> Any:
     if isinstance(one, Whole):
         return st.number_input(step=one.step, min_value=None, **options)
     titles = one.values if isinstance(one, Choice) else CATALOGS[name]()
-    options |= {"options": list(titles), "format_func": titles.__getitem__}
     if isinstance(one, Choice) and one.side_by_side:
-        return st.segmented_control(required=True, **options)
-    return st.selectbox(**options)
+        return pick(titles=titles, **options)
+    return choose(st.selectbox, titles=titles, **options)
 
 
 def _say_what_is_fetched(values: Mapping[str, Any]) -> None:
@@ -188,25 +184,11 @@ def _compose(
     return list(with_reversed(recipes)) if state["form-reverse"] else recipes, []
 
 
-def _explain(problems: list[Problem], slots: Slots) -> None:
-    """Write each refusal beside its field; one without a place of its own at the end."""
-    for field, sentence in dict.fromkeys(problems):
-        place = slots[field][0] if slots[field] else st
-        place.error(escape(sentence), icon=":material/error:")
-
-
-def _datasets() -> dict[str, str]:
-    """Titles of the datasets that can be chosen, by name."""
-    return {name: dataset(name).title for name in names()}
-
-
-def _backbones() -> dict[str, str]:
-    """What backbones are called in the list, by name."""
-    return {
+CATALOGS: dict[str, Callable[[], dict[str, str]]] = {
+    "backbone": lambda: {
         one.name: f"{one.title} · {one.parameters('pooled-avg') / 1e6:.1f} M parameters"
         for one in BACKBONES.values()
-    }
-
-
-CATALOGS = {"backbone": _backbones, "dataset": _datasets}
+    },
+    "dataset": lambda: {name: dataset(name).title for name in names()},
+}
 """For each setting that names an entry of a catalog, the titles of all entries by name."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from itertools import groupby, islice
 
 import streamlit as st
 
 from tl_engine.analysis.contrast import ORDER
+from tl_engine.analysis.health import Level
 from tl_engine.analysis.pooling import comparisons_of
-from tl_engine.analysis.verdict import Outcome, Verdict
+from tl_engine.analysis.verdict import Outcome
 from tl_engine.charts.svg_pictures import interval_svg
 from tl_engine.errors import StoreError
 from tl_engine.report.arms import Arm, Question, arms_of, question_of
@@ -19,9 +20,8 @@ from tl_engine.report.shown_results import scores_of
 from tl_engine.report.verdict_table import rests_on
 from tl_engine.runs import Run, RunState, Summary, joined_history
 from tl_engine.runs.observations import recipe_id
-from ui import health_note
-from ui.compare.verdict_view import INCOMPARABLE, MARKS, MOST_ARMS
-from ui.words import escape, plain
+from tl_engine.text import escape, plain
+from ui.compare.verdict_view import HEALTH, INCOMPARABLE, MARKS, MOST_ARMS
 
 SHOWN = 3
 """Studies of which the page tells."""
@@ -32,25 +32,31 @@ MOST_RUNS = 200
 """Of a larger study Compare tells: reading it would keep the table waiting."""
 
 
-def show(standings: Sequence[tuple[Run, Summary]]) -> None:
-    """Draw it; nothing where no study has a pair of arms to compare.
-
-    Args:
-        standings: every run and how it stands, newest study first.
-    """
+def show(standings: Iterable[tuple[Run, Summary]]) -> None:
+    """Draw it, from every run and how it stands, newest study first; nothing where no study has a
+    pair of arms to compare."""
     cards = list(islice(_cards(_studies(standings)), SHOWN))
     if not cards:
         return
     with st.container(border=True, gap="xsmall"):
         st.markdown("**What the evidence says**")
-        for arms, question, judged, one in cards:
-            _row(arms, question, judged, one)
+        for card in cards:
+            _row(*card)
 
 
-Told = tuple[list[Arm], Question, list[Judged], Judged]
+def _studies(standings: Iterable[tuple[Run, Summary]]) -> Iterator[list[Run]]:
+    """The runs of each of the newest studies in which two arms have a finished run."""
+    for _, group in islice(groupby(standings, lambda one: one[0].study.id), LOOKED_AT):
+        states = [(run, summary.state) for run, summary in group]
+        finished = {run.arm_index for run, state in states if state is RunState.FINISHED}
+        sound = [run for run, state in states if state is not RunState.DAMAGED]
+        if len(finished) > 1 and len(sound) <= MOST_RUNS:
+            yield sound
 
 
-def _cards(studies: list[list[Run]]) -> Iterator[Told]:
+def _cards(
+    studies: Iterable[list[Run]],
+) -> Iterator[tuple[list[Arm], Question, list[Judged], Judged]]:
     """What each study has to say of a comparison that no newer one asks."""
     shown: set[frozenset[str]] = set()
     for runs in studies:
@@ -61,37 +67,14 @@ def _cards(studies: list[list[Run]]) -> Iterator[Told]:
             arms, question, judged = judgement
             new = [one for one in judged if _recipes(one) not in shown]
             if new:
-                one = min(new, key=_rank)
-                shown |= {_recipes(each) for each in judged}
-                yield arms, question, judged, one
-
-
-def _rank(one: Judged) -> tuple[bool, bool]:
-    """What can be compared comes first, orders before all else."""
-    return bool(one.refusal), one.contrast.factors != (ORDER,)
+                # What can be compared comes first, orders before all else.
+                new.sort(key=lambda one: (bool(one.refusal), one.contrast.factors != (ORDER,)))
+                shown |= {_recipes(one) for one in judged}
+                yield arms, question, judged, new[0]
 
 
 def _recipes(one: Judged) -> frozenset[str]:
     return frozenset(map(recipe_id, (one.contrast.first, one.contrast.second)))
-
-
-def _studies(standings: Sequence[tuple[Run, Summary]]) -> list[list[Run]]:
-    """The runs of each of the newest studies in which two arms have a finished run."""
-    runs: dict[str, list[Run]] = {}
-    done: dict[str, set[int]] = {}
-    for run, summary in standings:
-        if run.study.id not in runs and len(runs) == LOOKED_AT:
-            break
-        ours = runs.setdefault(run.study.id, [])
-        if summary.state is not RunState.DAMAGED:  # nothing is said of its arm
-            ours.append(run)
-        if summary.state is RunState.FINISHED:
-            done.setdefault(run.study.id, set()).add(run.arm_index)
-    return [
-        ours
-        for study, ours in runs.items()
-        if len(done.get(study, ())) > 1 and len(ours) <= MOST_RUNS
-    ]
 
 
 def _judge(runs: list[Run]) -> tuple[list[Arm], Question, list[Judged]] | None:
@@ -108,10 +91,12 @@ def _judge(runs: list[Run]) -> tuple[list[Arm], Question, list[Judged]] | None:
 
 
 def _row(arms: list[Arm], question: Question, judged: list[Judged], one: Judged) -> None:
-    """The study, the sentence with what it rests on, and the picture."""
-    study = arms[0].runs[0].study
-    verdict = one.verdict
+    """The study, the sentence with what it rests on, and the interval in the colour of the arm that
+    is ahead."""
+    study, verdict = arms[0].runs[0].study, one.verdict
     mark = MARKS[verdict.outcome] if verdict else INCOMPARABLE
+    if one.health and one.health.level is Level.PROBLEM:
+        mark = f"{HEALTH[Level.PROBLEM]} {mark}"
     sentence = verdict.sentence if verdict else one.refusal
     name, words, picture = st.columns([20, 62, 25], vertical_alignment="center")
     name.page_link(
@@ -120,13 +105,19 @@ def _row(arms: list[Arm], question: Question, judged: list[Judged], one: Judged)
         icon=":material/compare_arrows:",
         query_params={"ids": study.id},
     )
-    rests_on = f":small[:gray[{escape(_count(one, judged, question))}]]"
-    words.markdown(f"{health_note.mark(one.health)}{mark} {escape(sentence, 1600)} {rests_on}")
+    basis = f":small[:gray[{escape(_basis(one, judged, question))}]]"
+    words.markdown(f"{mark} {escape(sentence, 1600)} {basis}")
     if verdict and verdict.interval and all(map(math.isfinite, verdict.interval)):
-        picture.image(_picture(arms, one, verdict, question.smallest), alt=plain(sentence))
+        mean, (low, high) = verdict.difference, verdict.interval
+        ahead = arms[one.first if mean >= 0 else one.second]
+        if mean < 0 and verdict.outcome in (Outcome.BETTER, Outcome.SMALL):  # as in the sentence
+            mean, low, high = -mean, -high, -low
+        alt = plain(sentence)
+        svg = interval_svg(mean, low, high, question.smallest, ahead.colour, alt)
+        picture.image(svg, alt=alt)
 
 
-def _count(one: Judged, judged: list[Judged], question: Question) -> str:
+def _basis(one: Judged, judged: list[Judged], question: Question) -> str:
     """What it rests on, and how many more contrasts there are."""
     words = f"{question.metric.title}; {rests_on(one, question)}"
     verdicts = [each.verdict for each in judged if each.verdict]
@@ -134,12 +125,3 @@ def _count(one: Judged, judged: list[Judged], question: Question) -> str:
         return words
     decided = sum(verdict.outcome in DECIDED for verdict in verdicts)
     return f"{words}; one of {len(verdicts)} contrasts that can be compared, {decided} decided"
-
-
-def _picture(arms: list[Arm], one: Judged, verdict: Verdict, smallest: float) -> str:
-    """The interval in the colour of the arm that is ahead, on the same side as in the sentence."""
-    low, high = verdict.interval or (math.nan, math.nan)
-    ahead = arms[one.first if verdict.difference >= 0 else one.second]
-    mirrored = verdict.difference < 0 and verdict.outcome in (Outcome.BETTER, Outcome.SMALL)
-    place = (-verdict.difference, -high, -low) if mirrored else (verdict.difference, low, high)
-    return interval_svg(*place, smallest, ahead.colour, plain(verdict.sentence))

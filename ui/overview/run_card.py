@@ -11,6 +11,7 @@ from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.charts.svg_pictures import shares, tree_svg
 from tl_engine.execution.launcher import launcher, resume
 from tl_engine.recipe import Recipe
+from tl_engine.report.amounts import duration
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
 from tl_engine.runs.run_outputs import (
     EXPORTS,
@@ -22,12 +23,12 @@ from tl_engine.runs.run_outputs import (
 )
 from tl_engine.runs.run_requests import request_stop
 from tl_engine.runs.studies import folder_of
+from tl_engine.study import Study
+from tl_engine.text import counted, escape, lines, plain
 from ui import access
 from ui.compare import verdict_view
-from ui.engine import store
-from ui.frame import guarded
+from ui.frame import guarded, store
 from ui.runs_table import state_label
-from ui.words import duration, escape, lines, plain, size
 
 LONGEST_EXPORT = 180.0
 """Seconds after which a file that was asked for is not expected any more; most of them load
@@ -49,22 +50,19 @@ def show(runs: list[Run]) -> None:
         if len(runs) > 3:
             st.caption(f"and {len(runs) - 3} more.")
         with guarded():
-            _tree(folder_of(runs[0]))
+            _tree(folder_of(runs[0]).study)
 
 
-def _tree(study: StudyFolder) -> None:
+def _tree(study: Study) -> None:
     """What the arms of a study share, where they do."""
-    order = dict.fromkeys(arm for arm, _ in study.study.training_order())
-    arms = [study.study.arms[number] for number in order]
-    paths = {plain(arm.name): _path(arm.recipe) for arm in arms}
+    paths = {}
+    for number in dict.fromkeys(arm for arm, _ in study.training_order()):
+        arm = study.arms[number]
+        phases = enumerate(phases_of(arm.recipe), start=1)
+        paths[plain(arm.name)] = [(arm.recipe.stem(n), facts) for n, facts in phases]
     if shares(list(paths.values())):
         st.caption("What its arms share is trained once for each seed:")
         st.image(tree_svg(paths))
-
-
-def _path(recipe: Recipe) -> list[tuple[Recipe, tuple[str | int, int, float]]]:
-    """Its phases as the tree wants them: each with the recipe up to its end."""
-    return [(recipe.stem(n), facts) for n, facts in enumerate(phases_of(recipe), start=1)]
 
 
 def _actions(runs: list[Run]) -> None:
@@ -93,7 +91,7 @@ def _actions(runs: list[Run]) -> None:
             ids = ",".join(run.id for run in finished[:2])
             st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
         if not several:
-            verdict_view.offer_twin(runs[0], "twin")
+            verdict_view.offer_twin(runs[0])
         if st.button(
             "Clone into Launch",
             icon=":material/content_copy:",
@@ -106,11 +104,8 @@ def _actions(runs: list[Run]) -> None:
             "Rename or note", icon=":material/edit:", key="rename", disabled=several, help=one_only
         ):
             _rename(study)
-        if access.button(
-            f"Delete {len(studies)} studies" if several else "Delete study",
-            icon=":material/delete:",
-            key="delete",
-        ):
+        label = f"Delete {len(studies)} studies" if several else "Delete study"
+        if access.button(label, icon=":material/delete:", key="delete"):
             _delete(studies)
     access.explain()
 
@@ -152,28 +147,24 @@ def _facts(run: Run) -> None:
 def _figures(run: Run, summary: Summary) -> list[str]:
     """What there is to be known of it in numbers."""
     facts = [summary.recipe.order] if summary.recipe else []
-    facts.append(f"{size(bytes_on_disk(run))} on disk")
+    facts.append(f"{_size([run])} on disk")
     for name, seconds in summary.times._asdict().items():
         if seconds is not None:
             facts.append(f"{name} time {duration(seconds)}")
     if summary.state is RunState.DAMAGED:
         return facts
     if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
-        facts.append(f"went on by itself {resumes} time" + ("s" if resumes > 1 else ""))
+        facts.append(f"went on by itself {counted(resumes, 'time')}")
     if taken := [line["shared"] for line in run.epochs() if "shared" in line]:
         facts.append(f"{len(taken)} epochs taken over from {taken[-1]}")
     if not run.is_bit_comparable:
         facts.append("went on under other versions or on another machine: not bit-comparable")
-    return facts + [audit_sentence(phase) for phase in run.scores.get("phases", [])]
-
-
-def audit_sentence(phase: dict) -> str:
-    """What a phase left alone, as counted by hashing every variable."""
-    audit = phase["audit"]
-    return (
-        f"phase {phase['phase'] + 1}: {audit['frozen']:,} frozen parameters, "
-        f"{audit['frozen_changed']:,} changed"
-    )
+    for phase in run.scores.get("phases", []):
+        frozen, changed = phase["audit"]["frozen"], phase["audit"]["frozen_changed"]
+        facts.append(
+            f"phase {phase['phase'] + 1}: {frozen:,} frozen parameters, {changed:,} changed"
+        )
+    return facts
 
 
 @guarded()
@@ -232,16 +223,11 @@ def _delete(studies: list[StudyFolder]) -> None:
     for study in studies:
         runs = study.runs()
         st.markdown(
-            f"**{escape(study.title)}** with {_count(runs)}, "
-            f"{size(sum(bytes_on_disk(run) for run in runs))}, launched "
+            f"**{escape(study.title)}** with {_count(runs)}, {_size(runs)}, launched "
             f"{study.created:%d %b %Y %H:%M}, will be gone for good."
         )
-    if access.button(
-        "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good",
-        type="primary",
-        icon=":material/delete:",
-        key="confirm-delete",
-    ):
+    label = "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good"
+    if access.button(label, type="primary", icon=":material/delete:", key="confirm-delete"):
         for study in studies:
             store().delete(study.id)
         st.session_state.selected = []
@@ -249,4 +235,16 @@ def _delete(studies: list[StudyFolder]) -> None:
 
 
 def _count(runs: list[Run]) -> str:
-    return f"{len(runs)} run" if len(runs) == 1 else f"{len(runs)} runs"
+    return counted(len(runs), "run")
+
+
+def _size(runs: list[Run]) -> str:
+    """What they take on disk, in words: "13.5 MB"."""
+    count: float = sum(map(bytes_on_disk, runs))
+    if count < 1000:
+        return f"{count} bytes"
+    for unit in ("kB", "MB"):
+        count /= 1000
+        if count < 1000:
+            return f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} GB"
