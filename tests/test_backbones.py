@@ -20,7 +20,7 @@ from tl_engine.catalog.backbones import BACKBONES, backbone
 from tl_engine.errors import CatalogError, WeightsUnavailable
 from tl_engine.learning import architectures, efficientnet_lite
 from tl_engine.learning.architectures import FACTORIES, build_backbone
-from tl_engine.learning.torch_file import MAGIC, read_state_dict
+from tl_engine.learning.efficientnet_lite import MAGIC, read_state_dict
 
 
 def cases(names, quick):

@@ -13,7 +13,8 @@ from tl_engine.execution.kill_test import bits
 from tl_engine.learning import training
 from tl_engine.learning.batches import InferenceGraph, TracedGraph
 from tl_engine.learning.device import prepare_device
-from tl_engine.learning.training import Ended, train
+from tl_engine.learning.phase_training import Ended
+from tl_engine.learning.training import train
 from tl_engine.recipe import Phase
 from tl_engine.runs import Cache, ClaimedRun, RunState, RunStore
 from tl_engine.runs.claimed import Stopped

@@ -23,11 +23,11 @@ from tests import build_fashion_mini
 from tl_engine.catalog.datasets import DATASETS, dataset
 from tl_engine.data import registry, sources
 from tl_engine.errors import CatalogError, DataUnavailable
-from tl_engine.learning import downloads
+from tl_engine.learning import run_data
 
 DEBIAN = registry.DEBIAN
 WITHOUT_DEBIAN = "Debian's package dataset-fashion-mnist is not installed"
-FETCHED = tuple(downloads.LOADERS)
+FETCHED = tuple(run_data.LOADERS)
 SHIPPED_FINGERPRINT = "a8068803ca5743db7ac3a97380de23fff6352d5e74c94ed47aefd82e761a1b1a"
 
 
@@ -103,7 +103,7 @@ def batch(label_key, label):
 
 def write_published(name, datasets):
     """A small file in the published format, under the name by which Keras finds it."""
-    place = datasets / downloads.CACHED[name][0].folder / downloads.CACHED[name][0].name
+    place = datasets / next(iter(run_data.CACHED[name].values()))
     place.parent.mkdir(parents=True, exist_ok=True)
     if name == "mnist":
         parts = {key.replace("images", "x").replace("labels", "y"): v for key, v in SMALL.items()}
@@ -374,7 +374,7 @@ def test_a_published_file_put_where_keras_looks_is_prepared(keras_home, monkeypa
     keras_finds_files_in(monkeypatch, keras_home, file_hash=None)
     write_published(name, keras_home / "datasets")
 
-    downloads.prepare(name)
+    run_data.prepare(name)
 
     assert sources.available(name)
     images, described = sources.load(name), dataset(name)
@@ -393,22 +393,22 @@ def test_a_published_file_put_where_keras_looks_is_prepared(keras_home, monkeypa
 @pytest.mark.parametrize("name", FETCHED)
 def test_without_a_network_one_sentence_says_which_file_goes_where(keras_home, name):
     with pytest.raises(DataUnavailable, match="could not be fetched") as refused:
-        downloads.prepare(name)
+        run_data.prepare(name)
     sentence, datasets = str(refused.value), keras_home / "datasets"
     assert sentence.startswith(f"{dataset(name).title} is not on this machine")
     assert "Fashion-MNIST mini, which comes with Thaw." in sentence
     assert "\n" not in sentence
-    for file in downloads.CACHED[name]:
-        assert file.published in sentence
-        assert file.name in sentence
-        assert str(datasets / file.folder) in sentence
+    for published, path in run_data.CACHED[name].items():
+        assert published in sentence
+        assert (datasets / path).name in sentence
+        assert str((datasets / path).parent) in sentence
     assert not sources.available(name)
 
 
 def test_keras_insists_on_the_original_archive(keras_home):
     write_published("cifar100", keras_home / "datasets")
     with pytest.raises(DataUnavailable, match=r"put the original cifar-100-python\.tar\.gz under"):
-        downloads.prepare("cifar100")
+        run_data.prepare("cifar100")
 
 
 @pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning")
@@ -419,7 +419,7 @@ def test_a_damaged_download_is_named_and_can_be_removed(keras_home, monkeypatch,
     place = write_published(name, keras_home / "datasets")
     place.write_bytes(place.read_bytes()[:kept])
     with pytest.raises(DataUnavailable, match=f"are damaged .*: remove {place.name}.* from ") as no:
-        downloads.prepare(name)
+        run_data.prepare(name)
     assert str(place.parent) in str(no.value)
     assert not sources.available(name)
     del no
@@ -433,16 +433,16 @@ def test_what_a_killed_process_left_half_prepared_is_completed(keras_home, monke
     write_prepared("mnist")
     (registry.prepared_folder("mnist") / f"{missing}.npy").unlink()
     assert not sources.available("mnist")
-    downloads.prepare("mnist")
+    run_data.prepare("mnist")
     assert len(sources.load("mnist").train) == 30
 
 
 def test_of_several_at_once_one_fetches(keras_home, monkeypatch):
     keras_finds_files_in(monkeypatch, keras_home, file_hash=None)
     write_published("mnist", keras_home / "datasets")
-    load, fetched = downloads.LOADERS["mnist"], []
-    monkeypatch.setitem(downloads.LOADERS, "mnist", lambda: fetched.append(1) or load())
-    threads = [threading.Thread(target=downloads.prepare, args=("mnist",)) for _ in range(4)]
+    load, fetched = run_data.LOADERS["mnist"], []
+    monkeypatch.setitem(run_data.LOADERS, "mnist", lambda: fetched.append(1) or load())
+    threads = [threading.Thread(target=run_data.prepare, args=("mnist",)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -457,13 +457,13 @@ def test_a_folder_that_cannot_be_written_is_named_before_anything_is_fetched(
 ):
     (keras_home / "file").touch()
     monkeypatch.setenv("KERAS_HOME", str(keras_home / "file"))
-    monkeypatch.setitem(downloads.LOADERS, "mnist", lambda: pytest.fail("it was fetched"))
+    monkeypatch.setitem(run_data.LOADERS, "mnist", lambda: pytest.fail("it was fetched"))
     with pytest.raises(DataUnavailable, match=r"MNIST cannot be kept in .*set KERAS_HOME to"):
-        downloads.prepare("mnist")
+        run_data.prepare("mnist")
 
 
 def test_what_ships_needs_no_fetching(keras_home):
-    downloads.prepare("fashion-mini")
+    run_data.prepare("fashion-mini")
     assert list(Path(keras_home).iterdir()) == []
 
 

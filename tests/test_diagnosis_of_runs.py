@@ -13,11 +13,12 @@ from tests.test_training import SEEDS, assert_same_bits, begun
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.data.corruptions import Probe
 from tl_engine.data.splits import Split
-from tl_engine.learning import gradients, phase_diagnosis, submodels, variables
-from tl_engine.learning.activations import ActivationReader
+from tl_engine.learning import phase_diagnosis, variables
+from tl_engine.learning.activations import ActivationReader, model_inside
 from tl_engine.learning.model import build_model
 from tl_engine.learning.network import Network
-from tl_engine.learning.training import Ended, train
+from tl_engine.learning.phase_training import Ended
+from tl_engine.learning.training import train
 from tl_engine.recipe import OPTIMIZERS, Phase, Recipe
 from tl_engine.runs import ClaimedRun
 
@@ -195,7 +196,7 @@ def test_gradients_are_those_of_the_first_batch_whatever_the_optimizer(
 
     loss, expected = by_hand(tf.constant(probe.take(np.arange(32))))
     graphs.training.train(probe, labels, np.arange(32), 32, lambda done: None)
-    told = gradients.of_first_step(network.model, trained, recipe, phase, first)
+    told = phase_diagnosis.first_gradients(network.model, trained, recipe, phase, first)
     whole = np.hypot.reduce([block["gradient"] for block in told])
     assert whole == pytest.approx(np.hypot.reduce([np.linalg.norm(g) for g in expected]), rel=1e-4)
     head = np.hypot.reduce([np.linalg.norm(g) for g in expected[-2:]])
@@ -225,7 +226,7 @@ def test_a_first_step_that_overflowed_tells_no_gradient():
     known = (network.model, trained_model, recipe, phase, before)
     infinite = [keras.ops.full(v.shape, np.inf) for v in trained_model.trainable_variables]
     optimizer.apply_gradients(zip(infinite, trained_model.trainable_variables, strict=True))
-    assert gradients.of_first_step(*known) == []
+    assert phase_diagnosis.first_gradients(*known) == []
 
 
 def test_frozen_layers_have_drifted_by_exactly_nothing(store):
@@ -340,8 +341,8 @@ def test_every_backbone_can_be_read_inside(name):
     recipe = Recipe((HEAD,), backbone=name, pretrained=False, image_size=side)
     model = build_model(recipe, SEEDS)
     titles = [block.title for block in BACKBONES[name].blocks]
-    _, widths = submodels.activations(model, recipe)
-    assert [title for title, _ in widths] == [*titles, "head input"]
+    _, widths = model_inside(model, recipe)
+    assert list(widths) == [*titles, "head input"]
     keys = variables.keys_by_block(model, recipe)
     weights = sum(len(block.weights) for block in keys.values())
     assert list(keys) == titles

@@ -159,14 +159,14 @@ def test_a_killed_opening_goes_on_and_counts_once(copy):
 
 
 def test_a_network_that_fits_is_used_again_and_says_the_same(copy):
-    from tl_engine.learning.finished_networks import load_network
+    from tl_engine.learning.network import load_network
 
     first, second = copy.studies()[0].runs()
     pixels = np.array(load_images("fashion-mini").train.images[:8])
     alone = load_network(second).inference.predict_batch(pixels)
     network = load_network(first)
     assert not np.array_equal(network.inference.predict_batch(pixels), alone)
-    assert load_network(second, network) is network
+    assert load_network(second) is network
     assert np.array_equal(network.inference.predict_batch(pixels), alone)
 
 

@@ -13,9 +13,10 @@ from tests.attacks import some
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.catalog.settings import Whole
 from tl_engine.data.splits import Split
-from tl_engine.learning import submodels, variables
+from tl_engine.learning import variables
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import COMPUTED_BY, NOT_IN_FEATURES, feature_key
+from tl_engine.learning.model import boundary
 from tl_engine.learning.network import Network
 from tl_engine.recipe import SETTINGS, Phase, Recipe
 from tl_engine.study import Seeds
@@ -44,10 +45,10 @@ def test_training_above_a_boundary_is_training_through_what_lies_below(name, fre
     pixels = random.integers(0, 256, (32, 28, 28, 3), dtype=np.uint8)
     part = Split(pixels, random.integers(0, 10, 32), np.arange(32))
     network = Network(recipe, Seeds.of_pair(1))
-    boundary = submodels.boundary(network.model, recipe, recipe.phases[0])
-    assert boundary is not None, "more than one tensor crosses"
+    tensor = boundary(network.model, recipe, recipe.phases[0])
+    assert tensor is not None, "more than one tensor crosses"
     told = BACKBONES[name].feature_bytes(free, recipe.head_input, recipe.image_size)
-    assert told == pytest.approx(4 * np.prod(boundary.shape[1:]), rel=0.15)
+    assert told == pytest.approx(4 * np.prod(tensor.shape[1:]), rel=0.15)
     start = variables.copies_of(network.model.variables)
     ends = []
     for features in (True, False):

@@ -117,11 +117,11 @@ def test_runs_of_format_3_go_on_and_classify(third):
 
 @pytest.mark.long
 def test_the_test_results_of_format_3_are_those_that_its_model_gives(third):
-    from tl_engine.learning.prediction_server import load
+    from tl_engine.learning.network import load_network
 
     run, _ = third.studies()[0].runs()
     images = np.array(load_images("fashion-mini").test.images[:50])
-    computed = load(run).reader.ask(images)
+    computed = load_network(run).inference.predict_batch(images)
     np.testing.assert_allclose(
         computed, result_arrays(run, Evaluation.TEST)["probabilities"][:50], atol=2e-3
     )

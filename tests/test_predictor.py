@@ -13,7 +13,7 @@ from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.learning.device import prepare_device
 from tl_engine.recipe import Phase
 from tl_engine.runs import ClaimedRun, RunState, RunStore
-from tl_engine.runs.run_outputs import model_file, probabilities
+from tl_engine.runs.run_outputs import MODEL_FORMATS, ModelFormat, model_file, probabilities
 from tl_engine.study import Study, name_arms
 
 prepare_device(os.cpu_count() or 1)
@@ -42,7 +42,8 @@ def test_two_models_are_kept_apart(predictor, finished):
 
 
 def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finished):
-    from tl_engine.learning.finished_networks import FinishedNetworks, load_network
+    from tl_engine.learning.network import load_network
+    from tl_engine.learning.prediction_server import FinishedNetworks
 
     picture = np.array(sources.load("fashion-mini").test.images[:1])
     networks = FinishedNetworks(RunStore(finished.path.parent))
@@ -59,7 +60,7 @@ def test_runs_of_the_same_network_share_it_and_are_told_apart_in_any_order(finis
 def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_path):
     import shutil
 
-    from tl_engine.learning.finished_networks import FinishedNetworks
+    from tl_engine.learning.prediction_server import FinishedNetworks
 
     shutil.copytree(finished.path, tmp_path / "runs" / finished.id)
     store = RunStore(tmp_path / "runs")
@@ -75,7 +76,8 @@ def test_after_a_run_that_cannot_be_read_the_others_say_the_same(finished, tmp_p
 
 def test_a_picture_passes_a_backbone_that_nobody_changed_once_for_all_its_runs(store, monkeypatch):
     from tl_engine.learning.batches import InferenceGraph
-    from tl_engine.learning.finished_networks import FinishedNetworks, load_network
+    from tl_engine.learning.network import load_network
+    from tl_engine.learning.prediction_server import FinishedNetworks
     from tl_engine.learning.training import train
 
     recipes = [tiny_recipe(Phase("head", 1, rate)) for rate in (1e-2, 1e-3)]
@@ -122,8 +124,7 @@ def test_what_is_no_request_is_answered_with_a_sentence_and_unpickles_nothing(fi
     import io
 
     from tl_engine.execution.predictor import HEADER, pack, unpack
-    from tl_engine.learning.finished_networks import FinishedNetworks
-    from tl_engine.learning.prediction_server import respond
+    from tl_engine.learning.prediction_server import FinishedNetworks, respond
 
     pickled = io.BytesIO()
     np.savez(pickled, **{HEADER: np.array([{}], dtype=object)})
@@ -181,10 +182,22 @@ def test_the_most_likely_classes_come_first():
 
 
 def test_an_h5_file_is_not_begun_where_the_disk_has_no_room(finished, monkeypatch):
-    from tl_engine.learning.results import export_h5
+    from tl_engine.learning.results import export_model
 
     full = namedtuple("usage", "free")(1000)
     monkeypatch.setattr("shutil.disk_usage", lambda path: full)
     with pytest.raises(StoreError, match=r"Disk full: \d+ MB needed for model.h5"):
-        export_h5(finished.runs()[0])
+        export_model(finished.runs()[0], "h5")
     assert model_file(finished.runs()[0], "h5") is None
+
+
+def test_a_format_is_a_row_of_the_table(finished, monkeypatch):
+    from tl_engine.learning.results import export_model
+
+    named = ModelFormat("a .txt file", lambda model, path: path.write_text(model.name))
+    monkeypatch.setitem(MODEL_FORMATS, "txt", named)
+    run = finished.runs()[0]
+    export_model(run, "txt")
+    file = model_file(run, "txt")
+    assert file.read_text() == "thaw"
+    file.unlink()

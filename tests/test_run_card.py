@@ -50,15 +50,15 @@ def test_an_h5_file_is_offered_once_it_is_made_and_its_absence_said(
     finish(run, 0.0)
     (run.path / "model.keras").write_bytes(b"a model")
     app = card(store, [run])
-    app.button(key=f"make-{run.id}").click().run()
+    app.button(key=f"make-h5-{run.id}").click().run()
     assert_whole(app)
-    assert ("export", run.id) in no_real_processes
+    assert ("export", run.id, "--format", "h5") in no_real_processes
     assert "is being made" in words(app)
-    assert f"make-{run.id}" not in [button.key for button in app.button]
+    assert f"make-h5-{run.id}" not in [button.key for button in app.button]
     monkeypatch.setattr(run_card, "LONGEST_EXPORT", -1.0)
     app.run()
     assert "No .h5 file was made" in words(app)
-    app.button(key=f"make-{run.id}").click().run()
+    app.button(key=f"make-h5-{run.id}").click().run()
     (run.path / "model.h5").write_bytes(b"a model")
     app.run()
     assert_whole(app)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from tests.conftest import tiny_recipe
 from tl_engine.errors import RecipeError
 from tl_engine.recipe import Phase
-from tl_engine.schedule import is_over, learning_rate, next_epoch
 
 LOSSES = st.floats(0.0, 10.0, allow_nan=False)
 
@@ -18,7 +17,7 @@ def play(recipe, losses):
     """The history of a run whose validation losses are given, one after another."""
     history = []
     for loss in losses:
-        following = next_epoch(recipe, history)
+        following = recipe.next_epoch(history)
         if following is None:
             break
         history.append({"phase": following.phase, "val_loss": loss})
@@ -43,7 +42,7 @@ def test_whoever_goes_on_from_half_a_history_ends_where_the_others_do(losses, ep
     whole = play(recipe, losses)
     for cut in range(len(whole)):
         again = whole[:cut]
-        while len(again) < len(whole) and (following := next_epoch(recipe, again)):
+        while len(again) < len(whole) and (following := recipe.next_epoch(again)):
             again.append({"phase": following.phase, "val_loss": losses[len(again)]})
         assert again == whole
 
@@ -52,17 +51,17 @@ def test_whoever_goes_on_from_half_a_history_ends_where_the_others_do(losses, ep
 def test_patience_never_ends_a_phase_that_just_gained(losses, patience):
     phase = Phase("all", 100, 1e-3, patience=patience)
     best = min(losses, default=11.0)
-    assert not is_over(phase, [*losses, best - 0.1])
+    assert not phase.is_over([*losses, best - 0.1])
 
 
 def test_a_constant_rate_stays_to_the_last_bit():
     phase = Phase("all", 7, 0.1 + 0.2)
-    assert {learning_rate(phase, number) for number in range(1, 8)} == {0.1 + 0.2}
+    assert {phase.learning_rate_at(number) for number in range(1, 8)} == {0.1 + 0.2}
 
 
 def test_a_cosine_begins_at_the_rate_and_falls_to_almost_nothing():
     phase = Phase("all", 10, 1e-3, schedule="cosine")
-    rates = [learning_rate(phase, number) for number in range(1, 11)]
+    rates = [phase.learning_rate_at(number) for number in range(1, 11)]
     assert rates[0] == 1e-3
     assert rates == sorted(rates, reverse=True)
     assert rates[5] == pytest.approx(5e-4)

@@ -14,13 +14,14 @@ from tests.conftest import PROJECT, tiny_recipe, tiny_study
 from tl_engine.catalog.backbones import BACKBONES
 from tl_engine.data.splits import Split
 from tl_engine.errors import DataUnavailable, WeightsUnavailable
-from tl_engine.learning import phase_training, training, variables
-from tl_engine.learning.audit import audit, hashes
+from tl_engine.learning import phase_training, variables
 from tl_engine.learning.batches import TrainingGraph, epoch_order
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.freezing import set_phase
 from tl_engine.learning.model import build_model
-from tl_engine.learning.training import Ended, train
+from tl_engine.learning.phase_training import Ended
+from tl_engine.learning.training import train
+from tl_engine.learning.variables import audit, hashes
 from tl_engine.recipe import BATCHNORM_POLICIES, HEAD_INPUTS, Phase, Recipe
 from tl_engine.runs import COSTS, ClaimedRun, RunState, Stopped
 from tl_engine.runs.run_outputs import (
@@ -282,7 +283,7 @@ def test_a_run_that_ended_goes_on_to_the_same_bits(store, monkeypatch, ends):
     phases = (Phase("all", 2, 1e-3), Phase("head", 1, 1e-2))
     whole, again = begun(store, *phases, **settings), begun(store, *phases, **settings)
     train(whole)
-    commit, finish = ClaimedRun.commit, training.finish
+    commit, record = ClaimedRun.commit, ClaimedRun.record_results
 
     def commit_and_end(run, state):
         commit(run, state)
@@ -297,12 +298,12 @@ def test_a_run_that_ended_goes_on_to_the_same_bits(store, monkeypatch, ends):
         monkeypatch.setattr(phase_training, "COMMIT_SECONDS", 0.0)
     if ends == "before the last files":
         monkeypatch.setattr(ClaimedRun, "commit", commit)
-        monkeypatch.setattr(training, "finish", end)
+        monkeypatch.setattr(ClaimedRun, "record_results", end)
     for _ in range(5):
         try:
             train(again)
         except Ended:
-            monkeypatch.setattr(training, "finish", finish)
+            monkeypatch.setattr(ClaimedRun, "record_results", record)
         else:
             break
     assert_same_bits(whole, again)

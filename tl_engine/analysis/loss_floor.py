@@ -12,7 +12,6 @@ import numpy as np
 
 from tl_engine.catalog.backbones import IMAGENET_CLASSES
 from tl_engine.recipe import Phase, Recipe
-from tl_engine.schedule import learning_rate
 
 STEPS, GAP = 500, 1e-4
 HIGH = float(np.log(2))
@@ -53,7 +52,7 @@ def loss_floor(kernel: np.ndarray, bias: np.ndarray, reach: float = 0.0) -> floa
 def reach_of(phase: Phase, steps_per_epoch: int) -> float:
     """How far a phase can move a weight of such a head: Adam and its relatives by about the
     learning rate in each step."""
-    rates = sum(learning_rate(phase, number) for number in range(1, phase.epochs + 1))
+    rates = sum(phase.learning_rate_at(number) for number in range(1, phase.epochs + 1))
     return rates * steps_per_epoch * (SGD_REACH if phase.optimizer == "sgd" else 1.0)
 
 

@@ -118,7 +118,7 @@ def switches(runs: Iterable[RunPhases]) -> pd.DataFrame:
 def gradients(runs: Iterable[RunPhases]) -> pd.DataFrame:
     """One row per run, phase that trains more than the head, and block of it, bottom-up, the head
     last: RUN_COLUMNS, phase (0-based), trained, block, gradient and relative, of the phase's first
-    batch, as `learning.gradients` has them."""
+    batch, as `learning.phase_diagnosis` has them."""
     rows = [
         {**block, **place, "block": block["title"]}
         for place, phase in _phases(runs)

@@ -16,6 +16,7 @@ from tl_engine.execution.worker import LINGER_SECONDS
 from tl_engine.machine import default_runs_folder
 from tl_engine.runs import RunStore
 from tl_engine.runs.claimed import FULL, REFUSED
+from tl_engine.runs.run_outputs import EXPORTS
 
 EXAMPLES = """\
 examples:
@@ -76,7 +77,10 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, RunStore], int], *tuple[
         argument("pictures", nargs="+", type=Path, metavar="PICTURE"),
         flag("--invert", help="swap dark and light first"),
     ),
-    "export": (finished_runs.export, RUN),
+    "export": (
+        finished_runs.export,
+        *(RUN, argument("--format", choices=EXPORTS, default=EXPORTS[0])),
+    ),
     **{
         row.command: (
             finished_runs.evaluation(kind),

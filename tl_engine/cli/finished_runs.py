@@ -64,10 +64,10 @@ def export(options: argparse.Namespace, store: RunStore) -> int:
     """Keep a finished run's model as model.h5 too."""
     run = _finished(store, options.run, "be exported")
     with _stderr_to_log(run):
-        from tl_engine.learning.results import export_h5
+        from tl_engine.learning.results import export_model
 
-        export_h5(run)
-    print(model_file(run, "h5"))
+        export_model(run, options.format)
+    print(model_file(run, options.format))
     return 0
 
 

@@ -88,8 +88,8 @@ def measure(store: RunStore, recipes: list[Recipe]) -> None:
         if not holding:
             return
         work_in_background()
+        from tl_engine.learning.device import measure as measure_phases
         from tl_engine.learning.device import prepare_device
-        from tl_engine.learning.timing import measure as measure_phases
 
         prepare_device(os.cpu_count() or 1)
         for recipe in recipes:

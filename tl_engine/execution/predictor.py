@@ -5,8 +5,6 @@ keeps the models in memory that were used last, and ends when its Predictor clos
 Requests and responses travel over a socket as arrays in an npz file, never as pickles.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json
@@ -18,7 +16,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -29,11 +27,9 @@ from tl_engine.runs import Run, RunState, RunStore
 SERVER = "tl_engine.learning.prediction_server"
 RESPONSE_SECONDS = 120.0
 """How long a response may take; the first one loads TensorFlow and builds the network."""
-
-
-Arrays = Mapping[str, np.ndarray]
 HEADER = "header"
 """The array of a message that holds what is not an array, as JSON."""
+Arrays = Mapping[str, np.ndarray]
 
 
 class Request(NamedTuple):
@@ -59,14 +55,9 @@ class Prediction:
     probability: float
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A model's output for pictures.
-
-    Attributes:
-        probabilities: float32 (n, classes).
-        as_seen: uint8 (n, size, size, 3), the pictures after resizing inside the model.
-    """
+class Answer(NamedTuple):
+    """A model's output for n pictures: class probabilities, float32 (n, classes), and the pictures
+    after resizing inside the model, uint8 (n, size, size, 3)."""
 
     probabilities: np.ndarray
     as_seen: np.ndarray
@@ -81,7 +72,7 @@ class Predictor:
         self._child: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
 
-    def __enter__(self) -> Predictor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -98,25 +89,26 @@ class Predictor:
         Raises:
             PredictionError: for images of another size; otherwise as `request`.
         """
-        _check_size(run, images)
+        data = run.recipe.described_dataset
+        if images.ndim != 4 or images.shape[1:] != (data.height, data.width, 3):
+            raise PredictionError(
+                f"{data.title} has images of {data.height} x {data.width} x 3 pixels, "
+                f"got an array of {images.shape}."
+            )
         pixels = {"images": np.ascontiguousarray(images, dtype=np.uint8)}
         probabilities = self.request("classify", run, pixels)["probabilities"]
         return Answer(probabilities, self.request("preprocess", run, pixels)["images"])
 
     def request(self, verb: str, run: Run, arrays: Arrays, **options: Any) -> Arrays:
-        """What the child computes with the model of a finished run.
-
-        Args:
-            verb, arrays, options: as those of a Request.
+        """What the child computes with the model of a finished run, for a Request.
 
         Raises:
             PredictionError: for a run that has not finished, a request that the child refuses, or
                 a child that died or did not respond in time.
         """
-        if run.state is not RunState.FINISHED:
-            state = run.state.value
+        if (state := run.state) is not RunState.FINISHED:
             raise PredictionError(
-                f"Only a finished run can {verb}: {run.arm} (pair {run.pair}) is {state}."
+                f"Only a finished run can {verb}: {run.arm} (pair {run.pair}) is {state.value}."
             )
         with self._lock:
             error, result = self._exchange(Request(verb, run.id, arrays, options))
@@ -191,12 +183,3 @@ def ranked(probabilities: np.ndarray, labels: Sequence[str], top: int = 5) -> li
     """The most likely classes of one picture, most likely first."""
     order = np.argsort(-probabilities.astype(np.float64), kind="stable")[:top]
     return [Prediction(labels[index], float(probabilities[index])) for index in order]
-
-
-def _check_size(run: Run, images: np.ndarray) -> None:
-    data = run.recipe.described_dataset
-    if images.ndim != 4 or images.shape[1:] != (data.height, data.width, 3):
-        raise PredictionError(
-            f"{data.title} has images of {data.height} x {data.width} x 3 pixels, "
-            f"got an array of {images.shape}."
-        )

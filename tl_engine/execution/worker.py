@@ -171,7 +171,8 @@ def execute(root: str, run_id: str) -> RunState | None:
 
 def _attempt(run: ClaimedRun) -> tuple[RunState, str]:
     """Train the run; how it ended, and the sentence for people."""
-    from tl_engine.learning.training import Ended, train
+    from tl_engine.learning.phase_training import Ended
+    from tl_engine.learning.training import train
 
     try:
         run.begin()

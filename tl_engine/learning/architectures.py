@@ -1,7 +1,5 @@
 """Build the backbones of the catalog; the architecture never depends on whether weights load."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -31,15 +29,11 @@ FACTORIES: dict[str, tuple[Callable[..., keras.Model], dict[str, object]]] = {
 def build_backbone(
     name: str, image_size: int, with_top: bool, pretrained: bool, seed: int
 ) -> keras.Model:
-    """A backbone at any size that it can take.
+    """A backbone at any size that it can take: from normalised float pixels (batch, size, size, 3)
+    to its feature map (batch, h, w, width) or, with its ImageNet classifier, to 1000 logits.
 
     Args:
-        with_top: keep the ImageNet classifier.
         pretrained: load the published weights; otherwise `seed` decides the random ones.
-
-    Returns:
-        A model from normalised float pixels (batch, size, size, 3) to its feature map
-        (batch, h, w, width) or, with its top, to 1000 logits.
 
     Raises:
         WeightsUnavailable: where the weights are neither here nor to be fetched.
@@ -52,7 +46,25 @@ def build_backbone(
         if pretrained:
             load_imagenet_weights(model)
         return model
-    return _application(backbone(name), image_size, with_top, pretrained)
+    described = backbone(name)
+    model = _construct(described, image_size, with_top, weights=None)
+    if pretrained:
+        # keras.applications loads its classifier at the default size only; copying the variables
+        # of the published network works at every size.
+        try:
+            published = _construct(described, described.input_size, with_top, weights="imagenet")
+        except Exception as error:  # Keras raises a bare Exception where a download fails
+            raise WeightsUnavailable(_sentence(described, with_top, error)) from error
+        model.set_weights(published.get_weights())
+    for layer in model.layers:
+        if isinstance(layer, layers.Normalization):
+            # EfficientNet-B0's published file keeps the deviation where the layer expects the
+            # variance, and Keras mends that with one more layer, but only when it loads the weights
+            # itself. The true variance gives the same function with or without published weights.
+            layer.adapt_mean.assign(IMAGENET_MEAN)
+            layer.adapt_variance.assign([deviation**2 for deviation in IMAGENET_DEVIATION])
+            layer.finalize_state()
+    return model
 
 
 def tiny(image_size: int) -> keras.Model:
@@ -69,39 +81,14 @@ def tiny(image_size: int) -> keras.Model:
     return keras.Model(pixels, x)
 
 
-def _application(
-    described: Backbone, image_size: int, with_top: bool, pretrained: bool
-) -> keras.Model:
-    model = _construct(described, image_size, with_top, weights=None)
-    if pretrained:
-        # keras.applications loads its classifier at the default size only; copying the variables
-        # of the published network works at every size.
-        model.set_weights(_published(described, with_top).get_weights())
-    for layer in model.layers:
-        if isinstance(layer, layers.Normalization):
-            _normalise_as_imagenet(layer)
-    return model
-
-
 def _construct(
     described: Backbone, image_size: int, with_top: bool, weights: str | None
 ) -> keras.Model:
     factory, options = FACTORIES[described.name]
     if with_top:
         options = {**options, "classifier_activation": None}
-    return factory(
-        weights=weights,
-        include_top=with_top,
-        input_shape=(image_size, image_size, 3),
-        **options,
-    )
-
-
-def _published(described: Backbone, with_top: bool) -> keras.Model:
-    try:
-        return _construct(described, described.input_size, with_top, weights="imagenet")
-    except Exception as error:  # Keras raises a bare Exception where a download fails
-        raise WeightsUnavailable(_sentence(described, with_top, error)) from error
+    shape = (image_size, image_size, 3)
+    return factory(weights=weights, include_top=with_top, input_shape=shape, **options)
 
 
 def _sentence(described: Backbone, with_top: bool, error: Exception) -> str:
@@ -119,15 +106,3 @@ def _sentence(described: Backbone, with_top: bool, error: Exception) -> str:
         f"network, put {file} into {folder}, or choose EfficientNet-Lite0, whose weights come with "
         "Thaw."
     )
-
-
-def _normalise_as_imagenet(layer: layers.Normalization) -> None:
-    """Fix EfficientNet-B0's own normalisation.
-
-    Its published file keeps the deviation where the layer expects the variance, and Keras mends
-    that with one more layer, but only when it loads the weights itself. The true variance gives
-    the same function with or without published weights.
-    """
-    layer.adapt_mean.assign(IMAGENET_MEAN)
-    layer.adapt_variance.assign([deviation**2 for deviation in IMAGENET_DEVIATION])
-    layer.finalize_state()

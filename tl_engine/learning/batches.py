@@ -1,7 +1,5 @@
 """Feeding a model: the only place where batches meet a graph, each graph traced once."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -50,10 +48,7 @@ class TrainingGraph(TracedGraph):
     """Training steps of a compiled model."""
 
     def __init__(self, model: keras.Model, *, xla: bool = False) -> None:
-        """
-        Args:
-            xla: compile the training step with XLA.
-        """
+        """Prepare the steps, compiled with XLA where wanted."""
         super().__init__()
         self.model = model
         self._losses: list[tf.Tensor] = []
@@ -84,10 +79,9 @@ class TrainingGraph(TracedGraph):
         skipped: int = 0,
         batches_per_call: int = 1,
     ) -> None:
-        """One step for each batch of positions, in this order.
+        """One step for each batch of positions, taken from the order from left to right.
 
         Args:
-            order: positions in the source; batches are taken from it from left to right.
             on_batches: called with the number of batches done, after each call of the graph.
             skipped: batches to leave out at the beginning.
             batches_per_call: how many batches the graph is called with; the same steps.
@@ -142,12 +136,8 @@ class InferenceGraph(TracedGraph):
         on_images: Callable[[int], None] | None = None,
         positions: np.ndarray | None = None,
     ) -> np.ndarray:
-        """The model's outputs, (m, ...) float32.
-
-        Args:
-            on_images: called with the number of inputs of each batch that is done.
-            positions: which inputs, in which order; None means all.
-        """
+        """The model's outputs, (m, ...) float32, for the inputs at these positions, None meaning
+        all; `on_images` is called with the number of inputs of each batch that is done."""
         positions = np.arange(len(source)) if positions is None else positions
         outputs = []
         for start in range(0, len(positions), EVALUATION_BATCH):

@@ -1,7 +1,5 @@
 """Evaluate finished runs on what training does not use: the test split, or corrupted images."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,11 +13,10 @@ from tl_engine.data.splits import Split, Splits
 from tl_engine.errors import ThawError
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key, uses_features
-from tl_engine.learning.finished_networks import load_network
-from tl_engine.learning.network import Network
-from tl_engine.learning.progress import ProgressReporter
+from tl_engine.learning.network import Network, load_network
+from tl_engine.learning.progress import Progress
+from tl_engine.learning.results import counted, predicted_classes
 from tl_engine.learning.run_data import RunData, load_run_data
-from tl_engine.learning.scoring import counted, predicted_classes
 from tl_engine.recipe import Recipe
 from tl_engine.runs import Cache, Evaluation, Run, StudyEvaluation
 from tl_engine.runs.evaluations import write_result
@@ -36,32 +33,30 @@ def evaluate(
     work: Callable[[Recipe], int],
     measure: Callable[[Run, Splits, Predict], Result],
 ) -> list[str]:
-    """Measure each run, and store its result before the next one begins; the network is built
-    once for all that share it.
+    """Measure each run, and store its result before the next one begins; returns a sentence for
+    each run that could not be evaluated.
 
     Args:
         work: of a run, in forward passes of one image, given its recipe.
-
-    Returns:
-        A sentence for each run that could not be evaluated.
 
     Raises:
         Stopped: where somebody asked for it.
         OSError: where a result cannot be stored.
     """
     device, kind = prepare_device(runs[0].threads), evaluation.kind
-    progress = ProgressReporter(evaluation, sum(work(run.recipe) for run in runs))
+    progress = Progress(evaluation, sum(work(run.recipe) for run in runs))
     cache = Cache(evaluation.study.path.parent)
-    network: Network | None = None
     refused = []
     for number, run in enumerate(runs, start=1):
         progress.stage("Measuring finished runs", run=number, runs=len(runs))
+        recipe = run.recipe
         try:
             data = load_run_data(run, device, "it was trained on.")
-            network = load_network(run, network)
+            network = load_network(run)
             predict: Predict = partial(network.inference.predict, on_images=progress.advance)
-            if kind is Evaluation.TEST and _uses_features(run.recipe):
-                predict = _through_features(run.recipe, data, network, cache, progress)
+            is_shared = recipe.is_pristine and uses_features(recipe, recipe.phases[0])
+            if kind is Evaluation.TEST and is_shared:
+                predict = _through_features(recipe, data, network, cache, progress)
             numbers, arrays = measure(run, data.splits, predict)
         except (ThawError, ValueError) as error:  # ValueError: weights of another network
             refused.append(f"{run.arm}, pair {run.pair}: {error}")
@@ -70,13 +65,8 @@ def evaluate(
     return refused
 
 
-def _uses_features(recipe: Recipe) -> bool:
-    """Whether the head's input is the same for all runs on the backbone, and cached."""
-    return recipe.is_pristine and all(uses_features(recipe, phase) for phase in recipe.phases)
-
-
 def _through_features(
-    recipe: Recipe, data: RunData, network: Network, cache: Cache, progress: ProgressReporter
+    recipe: Recipe, data: RunData, network: Network, cache: Cache, progress: Progress
 ) -> Predict:
     below, head = network.halves
     key = feature_key(recipe, recipe.phases[0], data.environment)
@@ -93,14 +83,11 @@ def _through_features(
 
 def on_test_split(run: Run, splits: Splits, predict: Predict) -> Result:
     """A finished run's result on the test split."""
-    part = splits.test
+    part, classes = splits.test, run.recipe.described_dataset.classes
     probabilities = predict(part)
-    arrays = {
-        "probabilities": probabilities.astype(np.float16),
-        "labels": part.labels,
-        "indices": part.indices,
-    }
-    return counted(probabilities, part.labels, run.recipe.described_dataset.classes), arrays
+    stored = probabilities.astype(np.float16)
+    arrays = {"probabilities": stored, "labels": part.labels, "indices": part.indices}
+    return counted(probabilities, part.labels, classes), arrays
 
 
 def on_corrupted_images(run: Run, splits: Splits, predict: Predict) -> Result:
@@ -113,13 +100,11 @@ def on_corrupted_images(run: Run, splits: Splits, predict: Predict) -> Result:
         probabilities = predict(replace(part, published=pixels, indices=whole))
         return int((predicted_classes(probabilities) == part.labels).sum())
 
-    correct_counts = {
-        name: [
-            correct(corrupted(images, part.indices, name, severity, grey=grey))
-            for severity in range(1, SEVERITIES + 1)
-        ]
-        for name in CORRUPTIONS
-    }
+    def correct_corrupted(name: str) -> list[int]:
+        severities = range(1, SEVERITIES + 1)
+        return [correct(corrupted(images, part.indices, name, s, grey=grey)) for s in severities]
+
+    by_corruption = {name: correct_corrupted(name) for name in CORRUPTIONS}
     sample = hashlib.sha256(f"{part.part} {part.indices.tolist()}".encode()).hexdigest()[:16]
-    counts = {"clean": correct(images), "corrupted": correct_counts}
+    counts = {"clean": correct(images), "corrupted": by_corruption}
     return {"total": len(part), "sample": sample, **counts}, {}

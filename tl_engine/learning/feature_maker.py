@@ -5,8 +5,6 @@ nothing else: not on its place in a batch, nor on its neighbours there. Batches 
 multiple of 32, because some kernels (ConvNeXt's and ResNet's) sum in another order for odd sizes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -47,13 +45,11 @@ def uses_features(recipe: Recipe, phase: Phase) -> bool:
 
 
 def feature_key(recipe: Recipe, phase: Phase, environment: Mapping[str, Any]) -> str:
-    """Everything that the features below a phase depend on, but images' places and variables.
+    """Everything that the features below a phase depend on, but images' places and variables, as
+    JSON with sorted keys.
 
     Args:
         environment: of the run: device, versions and the data's fingerprint.
-
-    Returns:
-        JSON with sorted keys.
     """
     settings = {k: v for k, v in recipe.to_dict().items() if k not in NOT_IN_FEATURES}
     key = {
@@ -72,12 +68,8 @@ class FeatureMaker:
     def __init__(
         self, below: InferenceGraph, key: str, cache: Cache, on_images: Callable[[int], None]
     ) -> None:
-        """
-        Args:
-            below: from pixels to features; its variables are hashed now.
-            key: of `feature_key`.
-            on_images: called with the number of images of each batch that is computed.
-        """
+        """Compute features through `below`, whose variables are hashed now; `on_images` is called
+        with the number of images of each batch that is computed."""
         self._below, self._cache, self._on_images = below, cache, on_images
         self._digest = hashlib.sha256(key.encode())
         for variable in parameters(below.model):

@@ -3,8 +3,6 @@
 Frozen means constant: no gradient, BatchNormalization in inference mode, no dropout.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 
@@ -14,12 +12,11 @@ import numpy as np
 from tl_engine.catalog.backbones import Block
 from tl_engine.recipe import Phase, Recipe
 
-MOMENTUM = 0.9
 KERAS_OPTIMIZERS = {
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
     "rmsprop": keras.optimizers.RMSprop,
-    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=MOMENTUM),
+    "sgd": lambda rate: keras.optimizers.SGD(rate, momentum=0.9),
 }
 
 
@@ -34,8 +31,7 @@ def set_phase(
 
     Args:
         trained: what is compiled, where it is not the whole network: its upper part, or a twin of
-            the same layers. One that was compiled for such a phase already is not compiled
-            again: it keeps its traced graph, and its optimizer begins anew.
+            the same layers. If compiled for such a phase before, only its optimizer begins anew.
     """
     free = free_blocks(recipe, phase)
     for layer, block in layers_with_blocks(model.body, recipe):
@@ -72,9 +68,7 @@ def blocks_of(recipe: Recipe) -> tuple[Block, ...]:
 def free_blocks(recipe: Recipe, phase: Phase) -> set[str]:
     """Titles of the blocks that the phase trains."""
     titles = [block.title for block in blocks_of(recipe)]
-    if phase.trainable == "all":
-        return set(titles)
-    count = 0 if phase.trainable == "head" else int(phase.trainable)
+    count = int({"head": 0, "all": len(titles)}.get(str(phase.trainable), phase.trainable))
     return set(titles[len(titles) - count :])
 
 
@@ -97,12 +91,9 @@ def _compile(model: keras.Model, recipe: Recipe, phase: Phase) -> None:
     if recipe.precision != "float32":
         # Half precision cannot hold small gradients, unless the loss is scaled up.
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    model.compile(
-        optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        # Keras would refuse XLA where operations are deterministic: TrainingGraph compiles.
-        jit_compile=False,
-    )
+    # Keras would refuse XLA where operations are deterministic: TrainingGraph compiles.
+    loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
     # Variables that appear while a graph is traced make TensorFlow trace it a second time.
     optimizer.build(model.trainable_variables)
     model.initial_state = [_copy(np.asarray(variable)) for variable in optimizer.variables]

@@ -1,34 +1,29 @@
 """A recipe's network with every graph that was traced for it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from tl_engine.learning import submodels, variables
 from tl_engine.learning.activations import ActivationReader
 from tl_engine.learning.batches import InferenceGraph, TracedGraph, TrainingGraph
 from tl_engine.learning.feature_maker import uses_features
 from tl_engine.learning.freezing import set_phase
-from tl_engine.learning.model import AS_SEEN, build_model, initial_head
+from tl_engine.learning.model import AS_SEEN, boundary, build_model, model_above, model_below
+from tl_engine.learning.variables import assign, copies_of, head_keys
 from tl_engine.recipe import Phase, Recipe
+from tl_engine.runs import Run
+from tl_engine.runs.run_outputs import MODEL_FORMATS, model_arrays
 from tl_engine.study import Seeds
 
 
 class PhaseGraphs(NamedTuple):
-    """The graphs of one kind of phase.
-
-    Attributes:
-        training, inference: of the same layers; from pixels, or from features where there is
-            something constant below.
-        below: from pixels to features; None where every layer trains, or the phase is trained
-            through the frozen layers.
-        batches_per_call: batches with which the training graph is called at once.
-    """
+    """The graphs of one kind of phase: training and inference of the same layers, from pixels, or
+    from features where something constant is below, which gives these from pixels. The training
+    graph is called with `batches_per_call` at once."""
 
     training: TrainingGraph
     inference: InferenceGraph
@@ -57,7 +52,7 @@ class Network:
         self.recipe = recipe.network
         self.model = build_model(recipe, seeds, weights=weights)
         self.inference = InferenceGraph(self.model)
-        self.built_weights = variables.copies_of(self.model.variables) if weights else None
+        self.built_weights = copies_of(self.model.variables) if weights else None
         self._seeds = seeds
         self._graphs: dict[tuple[object, ...], PhaseGraphs] = {}
         self._boundaries: dict[object, tuple[keras.KerasTensor, InferenceGraph]] = {}
@@ -71,8 +66,8 @@ class Network:
     def halves(self) -> tuple[InferenceGraph, InferenceGraph]:
         """From pixels to the head's input, and from there to probabilities."""
         head_input = self.model.get_layer("head").input
-        below = InferenceGraph(submodels.below(self.model, head_input))
-        return below, InferenceGraph(submodels.above(self.model, head_input))
+        below = InferenceGraph(model_below(self.model, head_input))
+        return below, InferenceGraph(model_above(self.model, head_input))
 
     @cached_property
     def resizing(self) -> keras.Model:
@@ -84,10 +79,11 @@ class Network:
         by index; the variables stay as they are. Errors as those of building."""
         if self.built_weights is None or not (recipe.pretrained or seeds == self._seeds):
             model = build_model(recipe, seeds)
-            self.built_weights, self._seeds = variables.copies_of(model.variables), seeds
-        kernel, bias = variables.head_keys(self.model)
-        head = initial_head(self.built_weights[kernel].shape, seeds)
-        return {**self.built_weights, **dict(zip((kernel, bias), head, strict=True))}
+            self.built_weights, self._seeds = copies_of(model.variables), seeds
+        kernel, bias = head_keys(self.model)
+        initializer = type(self.model.get_layer("head").kernel_initializer)(seed=seeds.head)
+        head = np.asarray(initializer(self.built_weights[kernel].shape))
+        return {**self.built_weights, kernel: head, bias: np.zeros(head.shape[1], np.float32)}
 
     def enter(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
         """Free what the phase trains and freeze the rest, with an optimizer that begins anew."""
@@ -103,15 +99,21 @@ class Network:
         built = [self._graphs.get(_key(recipe, phase)) for phase in phases]
         return set[TracedGraph]().union(*(graphs.traced for graphs in built if graphs))
 
+    def save(self, path: Path) -> None:
+        """Write the model in the format of the path's suffix, with dropout as published, so that
+        it trains as expected."""
+        for layer in self.model.body.layers:
+            if hasattr(layer, "published_rate"):
+                layer.rate = layer.published_rate
+        MODEL_FORMATS[path.suffix[1:]].save(self.model, path)
+
     def _build(self, recipe: Recipe, phase: Phase) -> PhaseGraphs:
-        boundary = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
-        if boundary is None:
-            trained = submodels.twin(self.model)
-            set_phase(self.model, recipe, phase, trained)
-            return PhaseGraphs(TrainingGraph(trained, xla=recipe.xla), self.inference)
-        tensor, below = boundary
-        trained = submodels.above(self.model, tensor)
-        set_phase(self.model, recipe, phase, trained)
+        constant = self._boundary(recipe, phase) if uses_features(recipe, phase) else None
+        if constant is None:
+            twin = keras.Model(self.model.inputs, self.model.outputs, name="twin")
+            return PhaseGraphs(TrainingGraph(twin, xla=recipe.xla), self.inference)
+        tensor, below = constant
+        trained = model_above(self.model, tensor)
         training, inference = TrainingGraph(trained, xla=recipe.xla), InferenceGraph(trained)
         # Through the head alone a batch takes a millisecond, and a stop is seen soon enough.
         return PhaseGraphs(training, inference, below, 1 if phase.trains_backbone else 16)
@@ -120,10 +122,10 @@ class Network:
         self, recipe: Recipe, phase: Phase
     ) -> tuple[keras.KerasTensor, InferenceGraph] | None:
         if phase.trainable not in self._boundaries:
-            tensor = submodels.boundary(self.model, recipe, phase)
+            tensor = boundary(self.model, recipe, phase)
             if tensor is None:
                 return None
-            below = InferenceGraph(submodels.below(self.model, tensor))
+            below = InferenceGraph(model_below(self.model, tensor))
             self._boundaries[phase.trainable] = tensor, below
         return self._boundaries[phase.trainable]
 
@@ -137,18 +139,26 @@ _last: Network | None = None
 
 
 def network_of(recipe: Recipe, seeds: Seeds, *, weights: bool = True) -> Network:
-    """The network of a recipe, as building it gives it.
-
-    The last one stays in memory, with all that was traced for it, and is used again for a recipe
-    that trains the same network, with its variables reset.
-
-    Args:
-        weights: off when variables are assigned from a checkpoint right after.
-    """
+    """The network of a recipe, as building it gives it; its variables do not matter where `weights`
+    is off. The last one stays in memory, with all that was traced for it, and is used again for a
+    recipe that trains the same network, with its variables reset."""
     global _last
     if _last is None or _last.recipe != recipe.network or (weights and not _last.built_weights):
         _last = None  # before the next one needs memory
         _last = Network(recipe, seeds, weights=weights)
     elif weights:
-        variables.assign(_last.model.variables, _last.initial_weights(recipe, seeds))
+        assign(_last.model.variables, _last.initial_weights(recipe, seeds))
     return _last
+
+
+def load_network(run: Run) -> Network:
+    """The network of a finished run, as `network_of`, with the variables of its checkpoint, whose
+    sha256 is checked; nothing is deserialised into code.
+
+    Raises:
+        StoreError: where its checkpoint is missing or damaged.
+    """
+    arrays = model_arrays(run)
+    network = network_of(run.recipe, run.seeds, weights=False)
+    assign(network.model.variables, arrays)
+    return network

@@ -1,7 +1,5 @@
 """States of a run's network, each in numbers compared with the one in which the run began."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,16 +9,20 @@ import numpy as np
 from tl_engine.analysis import measures
 from tl_engine.analysis.loss_floor import loss_floor
 from tl_engine.learning.activations import ActivationReader, Activations
-from tl_engine.learning.scoring import finite_or_none, score
+from tl_engine.learning.results import score
 from tl_engine.learning.variables import Weights
 
 
-class NetworkStates:
-    """Describes states, each given by its weights.
+def finite(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
+    """The numbers, None where one is none or not finite, so that they can be JSON."""
+    return {
+        name: float(number) if number is not None and np.isfinite(number) else None
+        for name, number in numbers.items()
+    }
 
-    Attributes:
-        first: the weights with which the run began.
-    """
+
+class NetworkStates:
+    """Describes states, each given by its weights."""
 
     def __init__(
         self, reader: ActivationReader, labels: np.ndarray, first: Weights, *, softmax: bool
@@ -28,6 +30,7 @@ class NetworkStates:
         """
         Args:
             labels: (n,) of the diagnostic images.
+            first: the weights with which the run began.
             softmax: a softmax feeds the head.
         """
         self.reader, self.first = reader, first
@@ -36,11 +39,10 @@ class NetworkStates:
 
     def describe(self, weights: Weights) -> dict[str, Any]:
         """A state compared with the one in which the run began; plain numbers for JSON."""
-        reader, labels, first = self.reader, self._labels, self.first
-        count = len(labels)
-        parts = {"": slice(0, count), "corrupted_": slice(count, None)}
-        current, reference = reader.activations(weights), reader.activations(first)
-        numbers: dict[str, Any] = {}
+        reader, labels = self.reader, self._labels
+        parts = {"": slice(0, len(labels)), "corrupted_": slice(len(labels), None)}
+        current, reference = reader.activations(weights), reader.activations(self.first)
+        numbers: dict[str, float | None] = {}
         for name, part in parts.items():
             probabilities = reader.probabilities(current.of(part), weights)
             numbers |= {f"{name}{k}": value for k, value in score(probabilities, labels).items()}
@@ -52,10 +54,13 @@ class NetworkStates:
         numbers["refitted"], numbers["corrupted_refitted"] = linear_probe
         kernel, bias = (weights[key] for key in reader.head)
         numbers["head_norm"] = measures.norm([kernel])
-        numbers["head_drift"] = measures.drift([kernel], [first[reader.head[0]]])
+        numbers["head_drift"] = measures.drift([kernel], [self.first[reader.head[0]]])
         numbers["floor"] = loss_floor(kernel, bias) if self._softmax else None
-        numbers = {name: finite_or_none(value) for name, value in numbers.items()}
-        return {**numbers, "blocks": self._blocks(weights, current)}
+        # A change of the head alone changes no block.
+        if self._cached is None or self._cached[0] is not current:
+            blocks = [self._block(title, weights, current) for title in reader.blocks]
+            self._cached = current, blocks
+        return {**finite(numbers), "blocks": self._cached[1]}
 
     def score_between(self, start: Weights, end: Weights, share: float) -> dict[str, float]:
         """Loss and accuracy on the clean images with weights between two states, 0 to 1."""
@@ -63,28 +68,19 @@ class NetworkStates:
         activations = self.reader.clean_activations(weights)
         return score(self.reader.probabilities(activations, weights), self._labels)
 
-    def _blocks(self, weights: Weights, current: Activations) -> list[dict[str, Any]]:
-        """Each block, bottom-up, on the clean images; a change of the head alone changes none."""
-        if self._cached is None or self._cached[0] is not current:
-            blocks = [self._block(title, weights, current) for title in self.reader.blocks]
-            self._cached = current, blocks
-        return self._cached[1]
-
     def _block(self, title: str, weights: Weights, current: Activations) -> dict[str, Any]:
+        """A block on the clean images."""
         keys = self.reader.blocks[title]
-        (now, means, variances), (then, first_means, first_variances) = (
+        (now, *statistics), (then, *first_statistics) = (
             [[arrays[key] for key in part] for part in keys] for arrays in (weights, self.first)
         )
-        means_drift, variances_drift = measures.statistics_drift(
-            means, variances, first_means, first_variances
-        )
+        drifts = measures.statistics_drift(*statistics, *first_statistics)
         numbers = {
             "drift": measures.drift(now, then),
-            "means_drift": means_drift,
-            "variances_drift": variances_drift,
+            **dict(zip(("means_drift", "variances_drift"), drifts, strict=True)),
             "cka": self._cka(title, current),
         }
-        return {"title": title, **{name: finite_or_none(value) for name, value in numbers.items()}}
+        return {"title": title, **finite(numbers)}
 
     def _cka(self, title: str, current: Activations) -> float:
         """Debiased CKA of the block's output with its output when the run began."""
@@ -93,8 +89,8 @@ class NetworkStates:
             return math.nan
         if current is reference:
             return 1.0
-        clean = slice(0, len(self._labels))
-        return measures.linear_cka(current.blocks[title][clean], reference.blocks[title][clean])
+        clean = len(self._labels)
+        return measures.linear_cka(current.blocks[title][:clean], reference.blocks[title][:clean])
 
 
 class Interpolated(Mapping[str, np.ndarray]):

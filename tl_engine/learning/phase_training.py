@@ -1,10 +1,8 @@
 """The phase that a run is in: what its graphs are fed, and its pass over the training images."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Set
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,15 +10,13 @@ import numpy as np
 from tl_engine.analysis.measures import first_and_last
 from tl_engine.analysis.work import work_per_image
 from tl_engine.data.splits import Split
-from tl_engine.learning.audit import hashes
 from tl_engine.learning.batches import BatchSource, TracedGraph, epoch_order
 from tl_engine.learning.feature_maker import FeatureMaker, feature_key
 from tl_engine.learning.network import Network
 from tl_engine.learning.phase_diagnosis import Diagnosis
-from tl_engine.learning.progress import ProgressReporter
+from tl_engine.learning.progress import Progress, TrainingState
 from tl_engine.learning.run_data import RunData
-from tl_engine.learning.training_state import TrainingState
-from tl_engine.learning.variables import reseed
+from tl_engine.learning.variables import hashes, reseed
 from tl_engine.recipe import NextEpoch
 from tl_engine.runs import ClaimedRun
 
@@ -32,67 +28,45 @@ class Ended(Exception):  # noqa: N818 - a message to the worker, not an error
     """This process was asked to end; the run goes on in another."""
 
 
-class Seconds(NamedTuple):
-    """What something took, and what it would have taken had nothing been computed before."""
-
-    spent: float = 0.0
-    cold: float = 0.0
-
-
 class PhaseTraining:
     """A phase with its layers set and its optimizer as new.
 
     Attributes:
-        index, phase: in the recipe.
-        graphs: of the phase.
-        once: what the line of the next epoch counts besides the epoch's own seconds.
+        once: seconds that the line of the next epoch counts besides the epoch's own: spent, and
+            what would have been had nothing been computed before.
     """
 
     def __init__(
-        self,
-        run: ClaimedRun,
-        index: int,
-        network: Network,
-        data: RunData,
-        progress: ProgressReporter,
+        self, run: ClaimedRun, index: int, network: Network, data: RunData, progress: Progress
     ) -> None:
         self.index, self.phase = index, run.recipe.phases[index]
         self._run, self._model, self._data, self._progress = run, network.model, data, progress
-        self.graphs = network.enter(run.recipe, self.phase)
-        self.once = Seconds()
+        self._graphs = network.enter(run.recipe, self.phase)
+        self.optimizer: keras.Optimizer = self._graphs.training.model.optimizer
+        self.once = (0.0, 0.0)
         self._inputs: dict[int, BatchSource] = {}
         self._maker: FeatureMaker | None = None
-        if below := self.graphs.below:
+        if below := self._graphs.below:
             progress.stage("Reading the frozen layers' features", phase=index)
             key = feature_key(run.recipe, self.phase, data.environment)
             self._maker = FeatureMaker(below, key, run.cache, progress.advance_by_pass)
 
-    @property
-    def optimizer(self) -> keras.Optimizer:
-        """Of the phase."""
-        return self.graphs.training.model.optimizer
-
-    def input_of(self, split: Split) -> BatchSource:
-        """What the graphs are fed for a split: its features where the phase has some, or pixels."""
-        if id(split) not in self._inputs:
-            self._inputs[id(split)] = self._maker.of(split) if self._maker else split
-        return self._inputs[id(split)]
-
     def probabilities(self, split: Split) -> np.ndarray:
         """Class probabilities (n, classes) float32, in inference mode."""
         on_images = None if self._maker else self._progress.advance_by_pass
-        return self.graphs.inference.predict(self.input_of(split), on_images)
+        return self._graphs.inference.predict(self._input_of(split), on_images)
 
-    def prepare(self, traced: Set[TracedGraph]) -> Seconds:
-        """Obtain the features of training and validation images; what that and tracing costs.
+    def prepare(self, traced: Set[TracedGraph]) -> tuple[float, float]:
+        """Obtain the features of training and validation images; what that and tracing costs, as
+        `once`.
 
         Args:
             traced: graphs whose tracing the phases before have counted, whoever trained them.
         """
-        warm_ups = {graph: graph.warm_up for graph in self.graphs.traced - traced}
-        below, tracing = self.graphs.below, 0.0
+        warm_ups = {graph: graph.warm_up for graph in self._graphs.traced - traced}
+        below, tracing = self._graphs.below, 0.0
         if self._maker is None or below is None:
-            return Seconds(0.0, sum(warm_ups.values()))
+            return 0.0, sum(warm_ups.values())
         seen = self._progress.seen
         splits = (self._data.splits.train, self._data.splits.validation)
         made = [self._maker.of(split) for split in splits]
@@ -101,14 +75,11 @@ class PhaseTraining:
         if below in warm_ups:
             tracing = max(warm_ups.pop(below), *(features.tracing for features in made))
         cold = sum(features.cold_seconds for features in made) + tracing
-        return Seconds(sum(f.seconds for f in made), cold + sum(warm_ups.values()))
+        return sum(f.seconds for f in made), cold + sum(warm_ups.values())
 
     def new_record(self, setup: float) -> dict[str, Any]:
-        """The record of a phase that begins.
-
-        Args:
-            setup: seconds that setting the layers and compiling took.
-        """
+        """The record of a phase that begins; setting the layers and compiling took so many
+        seconds."""
         sizes = self._data.sizes
         return {
             "phase": self.index,
@@ -125,16 +96,15 @@ class PhaseTraining:
     def train_batches(
         self, following: NextEpoch, state: TrainingState, diagnosis: Diagnosis
     ) -> float:
-        """The rest of one pass over the training images; its running loss.
-
-        Args:
-            state: updated after each batch; committed when the epoch is long.
+        """The rest of one pass over the training images; its running loss. The state is updated
+        after each batch, and committed when the epoch is long.
 
         Raises:
             Ended: after a commit, where this process has to end.
         """
-        training, split = self.graphs.training, self._data.splits.train
+        training, split = self._graphs.training, self._data.splits.train
         seed, skipped = self._run.seeds.for_epoch(following.epoch), state.step
+        batch_size, work = self._run.recipe.batch_size, work_per_image(self._run.recipe, self.phase)
         if not skipped:
             reseed(self._model, seed)
         training.model.reset_metrics()
@@ -145,27 +115,32 @@ class PhaseTraining:
             if following.number == state.step == fresh == 1:
                 state.current |= diagnosis.of_first_step(training.model, self.phase)
             self._commit_inside(state)
-            per_image = work_per_image(self._run.recipe, self.phase)
-            self._progress.advance(per_image * fresh * self._run.recipe.batch_size)
+            self._progress.advance(work * fresh * batch_size)
 
         training.train(
-            self.input_of(split),
+            self._input_of(split),
             split.labels,
             epoch_order(len(split), seed),
-            self._run.recipe.batch_size,
+            batch_size,
             on_batches,
             skipped,
-            self.graphs.batches_per_call,
+            self._graphs.batches_per_call,
         )
         self._record_losses(state)
         state.loss = training.running_loss
         return state.loss[0] / state.loss[1]
 
+    def _input_of(self, split: Split) -> BatchSource:
+        """What the graphs are fed for a split: its features where the phase has some, or pixels."""
+        if id(split) not in self._inputs:
+            self._inputs[id(split)] = self._maker.of(split) if self._maker else split
+        return self._inputs[id(split)]
+
     def _commit_inside(self, state: TrainingState) -> None:
         """Commit where the epoch is long, or where this process has to end; then raise Ended."""
         is_late = time.perf_counter() - state.committed > COMMIT_SECONDS
         if is_late or self._run.is_ending:
-            state.loss = self.graphs.training.running_loss
+            state.loss = self._graphs.training.running_loss
             self._record_losses(state)
             if np.isfinite(state.loss).all():  # else the epoch's end raises
                 state.commit(self.optimizer)
@@ -174,7 +149,7 @@ class PhaseTraining:
 
     def _record_losses(self, state: TrainingState) -> None:
         """Add the losses of the steps since the last call to the phase's record."""
-        fresh = self.graphs.training.take_losses()
+        fresh = self._graphs.training.take_losses()
         size, images = self._run.recipe.batch_size, self._data.sizes.train
         if images > size and state.step * size - images > size / 2:
             fresh = fresh[:-1]  # an epoch's last batch, so small that its loss is noise

@@ -1,6 +1,4 @@
-"""What a finished run leaves: scores, per-image probabilities, the model; and its export."""
-
-from __future__ import annotations
+"""How a network did: class probabilities scored in one way everywhere, and its model exported."""
 
 import shutil
 import warnings
@@ -9,52 +7,48 @@ from typing import Any
 import keras
 import numpy as np
 
-from tl_engine.data.splits import Split
+from tl_engine.analysis.predictions import confusion_counts
 from tl_engine.errors import StoreError
-from tl_engine.learning.finished_networks import load_network
-from tl_engine.learning.model import restore_published_dropout
-from tl_engine.learning.progress import ProgressReporter
-from tl_engine.learning.scoring import counted
-from tl_engine.runs import ClaimedRun, Run
+from tl_engine.learning.network import load_network
+from tl_engine.runs import Run
 from tl_engine.runs.run_outputs import bytes_on_disk, write_model
 
 
-def finish(
-    run: ClaimedRun,
-    model: keras.Model,
-    validation: Split,
-    probabilities: np.ndarray,
-    phases: list[dict[str, Any]],
-    progress: ProgressReporter,
-) -> None:
-    """Write what a finished run leaves. The test split is not used: it stays locked until somebody
-    opens it.
-
-    Args:
-        probabilities: (n, classes) of the validation split.
-        phases: records of the run's phases.
-    """
-    scores = counted(probabilities, validation.labels, run.recipe.described_dataset.classes)
-    arrays = {
-        "validation": probabilities.astype(np.float16),
-        "validation_labels": validation.labels,
-        "validation_indices": validation.indices,
+def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Mean cross-entropy and accuracy of class probabilities (n, classes)."""
+    of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return {
+        "loss": float(-np.log(np.maximum(of_truth, keras.config.epsilon())).mean()),
+        "accuracy": float((predicted_classes(probabilities) == labels).mean()),
     }
-    run.record_results({"splits": {"validation": scores}, "phases": phases}, arrays)
-    progress.stage("Saving the model")
-    restore_published_dropout(model)
-    run.save_model(model.save)
 
 
-def export_h5(run: Run) -> None:
-    """Write model.h5 beside model.keras.
+def counted(probabilities: np.ndarray, labels: np.ndarray, classes: int) -> dict[str, Any]:
+    """The score with its counts: correct images, all images, and the confusion matrix."""
+    predicted = predicted_classes(probabilities)
+    return {
+        "correct": int((predicted == labels).sum()),
+        "total": len(labels),
+        **score(probabilities, labels),
+        "confusion": confusion_counts(labels, predicted, classes).tolist(),
+    }
+
+
+def predicted_classes(probabilities: np.ndarray) -> np.ndarray:
+    """The most likely class of each image, (n,), from float16 as stored, so that every page counts
+    the same images as correct."""
+    return probabilities.astype(np.float16).argmax(axis=1)
+
+
+def export_model(run: Run, suffix: str) -> None:
+    """Write a finished run's model in one of MODEL_FORMATS.
 
     Raises:
         StoreError: where the run has no trained model, or the disk no room for it.
     """
     needed = 2 * bytes_on_disk(run)  # HDF5's own way to report a full disk can be a crash
     if shutil.disk_usage(run.path).free < needed:
-        raise StoreError(f"Disk full: {needed / 1e6:.0f} MB needed for model.h5.")
+        raise StoreError(f"Disk full: {needed / 1e6:.0f} MB needed for model.{suffix}.")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Keras calls the format legacy; it was chosen by name
-        write_model(run, load_network(run).model.save, "h5")
+        warnings.simplefilter("ignore")  # Keras calls HDF5 legacy; it was chosen by name
+        write_model(run, load_network(run).save, suffix)

@@ -1,7 +1,5 @@
 """Train a run: its phases in order, a history line and a commit per epoch."""
 
-from __future__ import annotations
-
 import contextlib
 import time
 from functools import partial
@@ -11,57 +9,57 @@ import numpy as np
 
 from tl_engine.analysis.work import features_work, measurements_of, phase_work, total_work
 from tl_engine.errors import StoreError
-from tl_engine.learning.audit import audit
 from tl_engine.learning.device import prepare_device
 from tl_engine.learning.network import network_of
 from tl_engine.learning.phase_diagnosis import Diagnosis
-from tl_engine.learning.phase_training import Ended, PhaseTraining, Seconds
-from tl_engine.learning.progress import ProgressReporter
-from tl_engine.learning.results import finish
+from tl_engine.learning.phase_training import PhaseTraining
+from tl_engine.learning.progress import Progress, TrainingState
+from tl_engine.learning.results import counted, score
 from tl_engine.learning.run_data import RunData, load_run_data
-from tl_engine.learning.scoring import score
-from tl_engine.learning.training_state import TrainingState
-from tl_engine.learning.variables import Weights, assign
+from tl_engine.learning.variables import Weights, assign, audit
 from tl_engine.recipe import NextEpoch
 from tl_engine.runs import Checkpoint, ClaimedRun, epoch_line
 from tl_engine.runs.checkpoint import model_in
 from tl_engine.runs.phase_ends import PhaseEnd, find, name_of
 
-__all__ = ["Ended", "Trainer", "train"]
-
 
 def train(run: ClaimedRun) -> None:
-    """Train a run to its end, in this process.
+    """Train a run to its end, in this process. The test split is not used: it stays locked until
+    somebody opens it.
 
     Raises:
         Stopped: if somebody asked for it; what is committed stays.
         FloatingPointError: if the loss is no number any more.
         ThawError: for data or weights that are not to be had.
     """
-    device, progress = prepare_device(run.threads), ProgressReporter(run)
-    progress.stage(f"Loading {run.recipe.described_dataset.title}")
+    recipe, progress = run.recipe, Progress(run)
+    device = prepare_device(run.threads)
+    progress.stage(f"Loading {recipe.described_dataset.title}")
     mismatch = "this run began with: put the former ones back and resume, or launch it anew."
     data = load_run_data(run, device, mismatch)
     run.record_environment(data.environment)
     trainer = Trainer(run, data, progress)
-    probabilities = trainer.train()
-    model, phases = trainer.network.model, trainer.state.phases
-    finish(run, model, data.splits.validation, probabilities, phases, progress)
+    probabilities, phases = trainer.train(), trainer.state.phases
+    part = data.splits.validation
+    scores = counted(probabilities, part.labels, recipe.described_dataset.classes)
+    arrays = {
+        "validation": probabilities.astype(np.float16),
+        "validation_labels": part.labels,
+        "validation_indices": part.indices,
+    }
+    run.record_results({"splits": {"validation": scores}, "phases": phases}, arrays)
+    progress.stage("Saving the model")
+    run.save_model(trainer.network.save)
     for measurement in measurements_of(
-        run.recipe, phases, forward=progress.forward_seconds, startup=progress.startup
+        recipe, phases, forward=progress.forward_seconds, startup=progress.startup
     ):
         run.add_measurement(measurement)
 
 
 class Trainer:
-    """Trains a run from its last committed state on.
+    """Trains a run from its last committed state on: state and network are its latest ones."""
 
-    Attributes:
-        network: the recipe's, with the variables of the state.
-        state: how far the run is.
-    """
-
-    def __init__(self, run: ClaimedRun, data: RunData, progress: ProgressReporter) -> None:
+    def __init__(self, run: ClaimedRun, data: RunData, progress: Progress) -> None:
         """Build the network, and restore the last committed state, or that of another run which
         began with the same phases."""
         self._run, self._recipe = run, run.recipe
@@ -74,14 +72,11 @@ class Trainer:
             assign(self.network.model.variables, checkpoint.model)
         self._optimizer_arrays = checkpoint.optimizer if checkpoint else {}
         self.state = TrainingState(run, self.network.model, checkpoint)
-        self._diagnosis = Diagnosis(run.recipe, run.seeds, self.network, data, progress)
+        self._diagnosis = Diagnosis(run, self.network, data, progress)
 
     def train(self) -> np.ndarray:
-        """Train every epoch from the last committed state on.
-
-        Returns:
-            The validation split's class probabilities (n, classes) after the last epoch.
-        """
+        """Train every epoch that is left; the validation split's class probabilities (n, classes)
+        after the last one."""
         self._progress.start(skipped=self._work_done())
         phase: PhaseTraining | None = None
         probabilities: np.ndarray | None = None
@@ -149,8 +144,8 @@ class Trainer:
         scores = score(probabilities, validation.labels)
         values = {
             "learning_rate": rate,
-            "seconds": measured - began + phase.once.spent,
-            "cold_seconds": measured - began + phase.once.cold,
+            "seconds": measured - began + phase.once[0],
+            "cold_seconds": measured - began + phase.once[1],
             "images": self._data.sizes.train,
             "running_loss": running_loss,
             **sample_scores,
@@ -167,16 +162,17 @@ class Trainer:
 
     def _end_epoch(self, phase: PhaseTraining, ended: NextEpoch, line: dict[str, Any]) -> None:
         """Commit the epoch, with the record of its phase where that is over."""
-        self.state.end_epoch(line)
-        phase.once = Seconds()
-        following = self._recipe.next_epoch(self.state.history)
+        state = self.state
+        state.history.append(line)
+        state.step, state.loss, phase.once = 0, [0.0, 0.0], (0.0, 0.0)
+        following = self._recipe.next_epoch(state.history)
         is_over = following is None or following.phase != phase.index
         if is_over:
             self._leave(phase, ended.number)
-        self.state.commit(phase.optimizer)
+        state.commit(phase.optimizer)
         if is_over:
             name = name_of(self._recipe, phase.index + 1, self._run.seeds, self._run.threads)
-            self._run.cache_phase_end(name, self.state.phases, self._data.environment)
+            self._run.cache_phase_end(name, state.phases, self._data.environment)
 
     def _leave(self, phase: PhaseTraining, epochs: int) -> None:
         """Close the record of the phase: what it took, and what it changed."""
@@ -184,9 +180,8 @@ class Trainer:
         record = {**state.current, "epochs": epochs, "audit": audit(self.network.model, before)}
         self._progress.stage("Looking inside", phase=phase.index)
         record |= self._diagnosis.of_end(state.phases)
-        left_out = 1 - epochs / phase.phase.epochs
         work = phase_work(self._recipe, phase.phase, self._data.sizes)
-        self._progress.skipped += left_out * work
+        self._progress.skipped += (1 - epochs / phase.phase.epochs) * work
         state.phases.append(record)
         state.current = {}
 
@@ -214,10 +209,7 @@ def _phase_end(run: ClaimedRun, phases: int, environment: dict[str, Any]) -> Pha
 
 
 def _refuse_broken(line: dict[str, Any]) -> None:
-    """
-    Raises:
-        FloatingPointError: where a loss is no number any more.
-    """
+    """Raise FloatingPointError where a loss is no number any more."""
     for name in ("running_loss", "loss", "val_loss"):
         if not np.isfinite(line[name]):
             raise FloatingPointError(

@@ -1,14 +1,14 @@
-"""A network's variables by index: read for checkpoints, assigned back, and found by block."""
+"""A network's variables by index: read for checkpoints, assigned back, found by block, and hashed
+to tell which of them a phase changed."""
 
-from __future__ import annotations
-
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import keras
 import numpy as np
 
-from tl_engine.learning.freezing import blocks_of, layers_with_blocks
+from tl_engine.learning.freezing import blocks_of, layers_with_blocks, may_change
 from tl_engine.recipe import Recipe
 
 Weights = Mapping[str, np.ndarray]
@@ -16,12 +16,8 @@ Weights = Mapping[str, np.ndarray]
 
 
 class BlockKeys(NamedTuple):
-    """Where a block's variables are: indices among those of the network.
-
-    Attributes:
-        weights: those that training can change, the moving statistics excepted.
-        means, variances: of its BatchNormalization layers.
-    """
+    """Where a block's variables are, as indices among those of the network: weights that training
+    can change, and the moving means and variances of its BatchNormalization layers."""
 
     weights: list[str]
     means: list[str]
@@ -31,11 +27,8 @@ class BlockKeys(NamedTuple):
 def arrays_of(
     variables: Iterable[keras.Variable], chosen: set[int] | None = None
 ) -> dict[str, np.ndarray]:
-    """Variables by index: views of their memory, which training goes on to change.
-
-    Args:
-        chosen: `id`s of those that are wanted; None means all.
-    """
+    """Variables by index, or those alone whose `id` is among the chosen: views of their memory,
+    which training goes on to change."""
     return {
         f"{index:04d}": np.asarray(variable)
         for index, variable in enumerate(variables)
@@ -93,10 +86,9 @@ def keys_by_block(model: keras.Model, recipe: Recipe) -> dict[str, BlockKeys]:
     for layer, title in layers_with_blocks(model.body, recipe):
         keys, weights = found[title], keys_of(model, layer.weights)
         if isinstance(layer, keras.layers.BatchNormalization):
-            mean, variance = keys_of(model, [layer.moving_mean, layer.moving_variance])
+            *weights, mean, variance = weights  # the moving statistics are its last
             keys.means.append(mean)
             keys.variances.append(variance)
-            weights = [key for key in weights if key not in (mean, variance)]
         keys.weights.extend(weights)
     return found
 
@@ -104,6 +96,28 @@ def keys_by_block(model: keras.Model, recipe: Recipe) -> dict[str, BlockKeys]:
 def parameters(model: keras.Model) -> list[keras.Variable]:
     """All variables but the states of random layers."""
     return [variable for variable in model.variables if not is_seed_state(variable)]
+
+
+def hashes(model: keras.Model) -> dict[str, str]:
+    """The first 16 hex digits of the sha256 of each parameter variable, by its number."""
+    return {
+        f"{number:04d}": hashlib.sha256(np.asarray(variable).tobytes()).hexdigest()[:16]
+        for number, variable in enumerate(parameters(model))
+    }
+
+
+def audit(model: keras.Model, before: dict[str, str]) -> dict[str, int]:
+    """What a phase changed, against the hashes of the variables before it: numbers of parameters
+    that were free or frozen, and how many of each changed."""
+    counts = {"free": 0, "free_changed": 0, "frozen": 0, "frozen_changed": 0}
+    allowed, after = may_change(model), hashes(model)
+    for variable, name in zip(parameters(model), after, strict=True):
+        kind = "free" if id(variable) in allowed else "frozen"
+        size = int(np.prod(variable.shape))
+        counts[kind] += size
+        if after[name] != before.get(name):
+            counts[f"{kind}_changed"] += size
+    return counts
 
 
 def reseed(model: keras.Model, seed: int) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,26 @@ from tl_engine.runs.run import Run
 from tl_engine.storage import atomic, reading
 
 LOG_BYTES = 20_000
+
+
+class ModelFormat(NamedTuple):
+    """A format of a finished run's model.
+
+    Attributes:
+        title: of its file, with the article.
+        save: writes a Keras model to a path that ends in the format's suffix.
+    """
+
+    title: str
+    save: Callable[[Any, Path], object]
+
+
+MODEL_FORMATS = {
+    "keras": ModelFormat("a .keras file", lambda model, path: model.save(path)),
+    "h5": ModelFormat("an .h5 file", lambda model, path: model.save(path)),
+}
+"""By suffix. Every finished run has its model.keras; the others are written on request."""
+EXPORTS = [suffix for suffix in MODEL_FORMATS if suffix != "keras"]
 
 
 def probabilities(run: Run) -> dict[str, np.ndarray]:
@@ -45,20 +65,20 @@ def model_arrays(run: Run) -> dict[str, np.ndarray]:
 
 
 def model_file(run: Run, suffix: str = "keras") -> Path | None:
-    """The path of model.keras or model.h5; None where it was not written."""
+    """The path of the model in one of MODEL_FORMATS; None where it was not written."""
     path = run.path / f"model.{suffix}"
     return path if os.path.isfile(path) else None
 
 
 def model_bytes(run: Run, suffix: str = "keras") -> bytes:
-    """The contents of model.keras or model.h5; DamagedError where that is not what was written."""
+    """The model in one of MODEL_FORMATS; DamagedError where that is not what was written."""
     path = run.path / f"model.{suffix}"
     return reading.read_bytes(path, run.outcome.get("files", {}).get(path.name, ""))
 
 
 def write_model(run: Run, save: Callable[[Path], object], suffix: str = "keras") -> None:
-    """Replace model.keras or model.h5 by what `save(path)` writes; OSError where the disk is full
-    or refuses. Exports need no claim of the run: nothing else of it changes."""
+    """Replace the model in one of MODEL_FORMATS by what `save(path)` writes; OSError where the disk
+    is full or refuses. Exports need no claim of the run: nothing else of it changes."""
     atomic.write(run.path / f"model.{suffix}", lambda file: save(Path(file.name)))
 
 

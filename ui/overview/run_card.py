@@ -13,7 +13,14 @@ from tl_engine.execution.launcher import launcher, resume
 from tl_engine.recipe import Recipe
 from tl_engine.report.amounts import duration
 from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
-from tl_engine.runs.run_outputs import bytes_on_disk, log_tail, model_bytes, model_file
+from tl_engine.runs.run_outputs import (
+    EXPORTS,
+    MODEL_FORMATS,
+    bytes_on_disk,
+    log_tail,
+    model_bytes,
+    model_file,
+)
 from tl_engine.runs.run_requests import request_stop
 from tl_engine.runs.studies import folder_of
 from tl_engine.study import Study
@@ -132,7 +139,8 @@ def _facts(run: Run) -> None:
         with st.expander("End of its log", expanded=state is RunState.FAILED):
             st.code(lines(log_tail(run)), language=None, wrap_lines=True)
     if model_file(run):
-        is_made = model_file(run, "h5") is None and f"asked-h5-{run.id}" in st.session_state
+        missing = [suffix for suffix in EXPORTS if model_file(run, suffix) is None]
+        is_made = any(f"asked-{suffix}-{run.id}" in st.session_state for suffix in missing)
         st.fragment(_models, run_every="1s" if is_made else None)(run)
 
 
@@ -161,10 +169,9 @@ def _figures(run: Run, summary: Summary) -> list[str]:
 
 @guarded()
 def _models(run: Run) -> None:
-    """The model in each format, and what makes the .h5 file."""
-    state, began = st.session_state, f"asked-h5-{run.id}"
+    """The model in each format, and what makes those that are written on request."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        for suffix in ("keras", "h5"):
+        for suffix in MODEL_FORMATS:
             if model_file(run, suffix):
                 st.download_button(
                     f"Model as .{suffix}",
@@ -174,20 +181,28 @@ def _models(run: Run) -> None:
                     on_click="ignore",
                     key=f"{suffix}-{run.id}",
                 )
-        if model_file(run, "h5"):
-            if state.pop(began, None):
-                st.rerun()  # nothing more is looked for
+        for suffix in EXPORTS:
+            _export(run, suffix)
+
+
+def _export(run: Run, suffix: str) -> None:
+    """Offer to write the model in one more format, or say how far that is."""
+    state, began = st.session_state, f"asked-{suffix}-{run.id}"
+    if model_file(run, suffix):
+        if state.pop(began, None):
+            st.rerun()  # nothing more is looked for
+        return
+    if began in state:
+        if time.monotonic() - state[began] < LONGEST_EXPORT:
+            st.caption(f":material/hourglass_top: The .{suffix} file is being made …")
             return
-        if began in state:
-            if time.monotonic() - state[began] < LONGEST_EXPORT:
-                st.caption(":material/hourglass_top: The .h5 file is being made …")
-                return
-            del state[began]
-            st.warning("No .h5 file was made. The end of the run's log may say why; try again.")
-        if access.button("Make an .h5 file", icon=":material/save:", key=f"make-{run.id}"):
-            launcher().start(store(), "export", run.id)
-            state[began] = time.monotonic()
-            st.rerun()
+        del state[began]
+        st.warning(f"No .{suffix} file was made. The end of the run's log may say why; try again.")
+    title = MODEL_FORMATS[suffix].title
+    if access.button(f"Make {title}", icon=":material/save:", key=f"make-{suffix}-{run.id}"):
+        launcher().start(store(), "export", run.id, "--format", suffix)
+        state[began] = time.monotonic()
+        st.rerun()
 
 
 @st.dialog("Rename or note", icon=":material/edit:")
