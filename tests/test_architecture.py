@@ -2,6 +2,7 @@
 of fifteen changes in docs/architecture.md."""
 
 import ast
+import re
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -126,3 +127,38 @@ def test_functions_are_short_and_simple():
     assert quantile(lines, 0.9) <= 25
     assert quantile(ways, 0.9) <= 6
     assert not [one.name for one, n in zip(found, ways, strict=True) if n > 15]
+
+
+def changes() -> dict[str, tuple[list[str], str]]:
+    """By change, the files that it touches, and a word that stands in no others."""
+    text = (PROJECT / "docs" / "architecture.md").read_text().partition("## Fifteen changes")[2]
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if line.startswith("| ")]
+    return {
+        change.strip(): (re.findall(r"`([\w/]+\.\w+)`", files), example.strip("` "))
+        for change, files, example, _ in rows[1:]
+    }
+
+
+def text_files() -> dict[str, str]:
+    """Every file of the product that is read by people, by the name that the documents give it."""
+    files = [PROJECT / "app.py", *(PROJECT / "pages").glob("*.py"), *(PROJECT / "ui").rglob("*.py")]
+    files += [
+        path for path in (PROJECT / "tl_engine").rglob("*") if path.suffix in (".py", ".toml")
+    ]
+    names = {str(path.relative_to(PROJECT)).removeprefix("tl_engine/"): path for path in files}
+    return {name: path.read_text() for name, path in names.items()}
+
+
+def test_fifteen_changes_are_described():
+    assert len(changes()) == 15
+
+
+@pytest.mark.parametrize("change", changes())
+def test_a_typical_change_touches_at_most_three_files(change):
+    touched, example = changes()[change]
+    texts = text_files()
+    assert 1 <= len(touched) <= 3
+    assert set(touched) <= texts.keys()
+    found = {name for name, text in texts.items() if example and example in text}
+    assert found <= set(touched)
+    assert found or not example

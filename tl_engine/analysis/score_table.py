@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tl_engine.metric import ACCURACY, Metric
+from tl_engine.metric import ACCURACY, METRICS, Metric
 
 SCORE_COLUMNS = (
     *("study", "arm", "seed", "run", "epoch"),
-    *("final", "final_loss", "correct", "total", "low", "high"),
+    *(metric.final for metric in METRICS.values()),
+    *("correct", "total", "low", "high"),
     *("best", "best_epoch", "train_accuracy", "seconds", "cold_seconds"),
 )
 
@@ -63,8 +64,7 @@ def score_table(history: pd.DataFrame, validation_images: Mapping[str, int]) -> 
     ]
     low, high = np.transpose(bounds)
     table = last.assign(
-        final=last["val_accuracy"],
-        final_loss=last["val_loss"],
+        **{metric.final: last[metric.name] for metric in METRICS.values()},
         correct=correct,
         total=totals,
         low=low,
