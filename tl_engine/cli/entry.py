@@ -45,68 +45,80 @@ ONE = argument("ids", nargs=1, metavar="STUDY")
 IDS = argument("ids", nargs="+", metavar="STUDY[/RUN]")
 LINGER = f"wait for more ({LINGER_SECONDS:.0f})"
 
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace, RunStore], int], *tuple[Argument, ...]]] = {
-    "app": (managing.app,),
-    "run": (running.run, JSON, *STUDY_OPTIONS, DETACH),
-    "clone": (
-        running.clone,
-        *(JSON, STUDY),
-        argument("--pairs", type=whole, help="number of paired seeds (as many as it had)"),
-        argument("--title", help="what to call the new study (the same)"),
-        flag("--same-seeds", help="repeat pairs that were computed before"),
-        DETACH,
-    ),
-    "resume": (running.resume_runs, JSON, argument("run", metavar="STUDY[/RUN]")),
-    "stop": (running.stop, IDS),
-    "worker": (
-        running.worker,
-        argument("--linger", type=float, default=LINGER_SECONDS, metavar="SECONDS", help=LINGER),
-        LEASE,
-    ),
-    "list": (looking.list_runs, JSON),
-    "show": (looking.show, JSON, argument("id", metavar="STUDY[/RUN]")),
-    "compare": (
-        comparing.compare,
-        *(JSON, IDS),
-        flag("--any-budget", help="verdicts on arms that cost differently too"),
-    ),
-    "explain": (explaining.explain, JSON, IDS),
-    "classify": (
-        finished_runs.classify,
-        *(JSON, RUN),
-        argument("pictures", nargs="+", type=Path, metavar="PICTURE"),
-        flag("--invert", help="swap dark and light first"),
-    ),
-    "export": (
-        finished_runs.export,
-        *(RUN, argument("--format", choices=EXPORTS, default=EXPORTS[0])),
-    ),
-    **{
-        row.command: (
-            finished_runs.evaluation(kind),
-            *((JSON, YES, ONE) if row.asks_first else (JSON, IDS)),
+Command = tuple[Callable[[argparse.Namespace, RunStore], int], *tuple[Argument, ...]]
+
+
+def commands() -> dict[str, Command]:
+    """By name, each command's function, whose docstring is its help, and its arguments."""
+    return {
+        "app": (managing.app,),
+        "run": (running.run, JSON, *STUDY_OPTIONS, DETACH),
+        "clone": (
+            running.clone,
+            JSON,
+            STUDY,
+            argument("--pairs", type=whole, help="number of paired seeds (as many as it had)"),
+            argument("--title", help="what to call the new study (the same)"),
+            flag("--same-seeds", help="repeat pairs that were computed before"),
+            DETACH,
+        ),
+        "resume": (running.resume_runs, JSON, argument("run", metavar="STUDY[/RUN]")),
+        "stop": (running.stop, IDS),
+        "worker": (
+            running.worker,
+            argument(
+                "--linger", type=float, default=LINGER_SECONDS, metavar="SECONDS", help=LINGER
+            ),
             LEASE,
-        )
-        for kind, row in EVALUATIONS.items()
-    },
-    "measure": (managing.measure, argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")),
-    "kill-test": (
-        managing.kill,
-        JSON,
-        argument("--kills", type=count, default=30, metavar="N", help="how often (30)"),
-        argument("--seed", type=whole, default=1, metavar="S", help="decides when (1)"),
-    ),
-    "rename": (
-        managing.rename,
-        *(STUDY, argument("title", metavar="TITLE", help="1 to 200 characters")),
-    ),
-    "note": (
-        managing.note,
-        *(STUDY, argument("text", metavar="TEXT", help='replaces the note; "" removes it')),
-    ),
-    "delete": (managing.delete, YES, STUDY),
-}
-"""Each command's function, whose docstring is its help, and its arguments."""
+        ),
+        "list": (looking.list_runs, JSON),
+        "show": (looking.show, JSON, argument("id", metavar="STUDY[/RUN]")),
+        "compare": (
+            comparing.compare,
+            JSON,
+            IDS,
+            flag("--any-budget", help="verdicts on arms that cost differently too"),
+        ),
+        "explain": (explaining.explain, JSON, IDS),
+        "classify": (
+            finished_runs.classify,
+            JSON,
+            RUN,
+            argument("pictures", nargs="+", type=Path, metavar="PICTURE"),
+            flag("--invert", help="swap dark and light first"),
+        ),
+        "export": (
+            finished_runs.export,
+            RUN,
+            argument("--format", choices=EXPORTS, default=EXPORTS[0]),
+        ),
+        **{
+            row.command: (
+                finished_runs.evaluation(kind),
+                *((JSON, YES, ONE) if row.asks_first else (JSON, IDS)),
+                LEASE,
+            )
+            for kind, row in EVALUATIONS.items()
+        },
+        "measure": (managing.measure, argument("recipes", nargs="+", metavar="RECIPE_AS_JSON")),
+        "kill-test": (
+            managing.kill,
+            JSON,
+            argument("--kills", type=count, default=30, metavar="N", help="how often (30)"),
+            argument("--seed", type=whole, default=1, metavar="S", help="decides when (1)"),
+        ),
+        "rename": (
+            managing.rename,
+            STUDY,
+            argument("title", metavar="TITLE", help="1 to 200 characters"),
+        ),
+        "note": (
+            managing.note,
+            STUDY,
+            argument("text", metavar="TEXT", help='replaces the note; "" removes it'),
+        ),
+        "delete": (managing.delete, YES, STUDY),
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -142,17 +154,16 @@ def parser() -> argparse.ArgumentParser:
     )
     where = "the folder of runs (%(default)s)"
     runs_dir = argument("--runs-dir", type=Path, default=default_runs_folder(), help=where)
-    commands = whole_line.add_subparsers(required=True, metavar="COMMAND")
-    for name, (command, *arguments) in COMMANDS.items():
+    subparsers = whole_line.add_subparsers(required=True, metavar="COMMAND")
+    for name, (command, *arguments) in commands().items():
         text = (command.__doc__ or "").rstrip(".")
         text = text[:1].lower() + text[1:]
-        made = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        made = subparsers.add_parser(name, help=text, description=text, allow_abbrev=False)
         made.set_defaults(command=command)
         for add_to in (runs_dir, *arguments):
             add_to(made)
-    commands.choices[
-        "app"
-    ].description = "Start the pages. Other options are Streamlit's, such as --server.port 8600."
+    of_app = "Start the pages. Other options are Streamlit's, such as --server.port 8600."
+    subparsers.choices["app"].description = of_app
     return whole_line
 
 
