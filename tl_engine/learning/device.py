@@ -80,7 +80,7 @@ def _cache_freed_memory() -> None:
 
     glibc gives large blocks back to the system at once and gets them again, page by page, for the
     next operation: a third of the time in the kernel, and half the speed of fine-tuning on small
-    images. `bench/allocator.py` measures it. Other C libraries are left as they are.
+    images (`python -m bench.speed` measures it). Other C libraries are left as they are.
     """
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         # M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD of glibc's malloc.h
