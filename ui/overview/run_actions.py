@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -16,18 +16,18 @@ from ui import access
 from ui.compare import verdict_view
 from ui.frame import guarded, store
 
-States = Mapping[str, RunState]
-"""By id of a run."""
-
-
 def show(runs: list[Run]) -> None:
     """Draw a button for each."""
     states = {run.id: summarise(run).state for run in runs}
     studies = list({run.study.id: folder_of(run) for run in runs}.values())
+
+    def those(fits: Callable[[RunState], bool]) -> list[Run]:
+        return [run for run in runs if fits(states[run.id])]
+
     with st.container(horizontal=True, key="actions"):
-        _offer_stop(runs, states)
-        _offer_resume(runs, states)
-        _offer_pages(runs, states)
+        _offer_stop(those(lambda state: not state.is_over))
+        _offer_resume(those(lambda state: state.is_resumable))
+        _offer_pages(runs, those(lambda state: state is RunState.FINISHED))
         if len(studies) == 1:
             verdict_view.offer_twin(runs[0])
         _offer_study_actions(studies)
@@ -46,16 +46,14 @@ def size_on_disk(runs: list[Run]) -> str:
     return f"{count / 1000:.1f} GB"
 
 
-def _offer_stop(runs: list[Run], states: States) -> None:
-    alive = [run for run in runs if not states[run.id].is_over]
+def _offer_stop(alive: list[Run]) -> None:
     if alive and access.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
         for run in alive:
             request_stop(run)
         st.rerun()
 
 
-def _offer_resume(runs: list[Run], states: States) -> None:
-    resumable = [run for run in runs if states[run.id].is_resumable]
+def _offer_resume(resumable: list[Run]) -> None:
     if resumable and access.button(
         f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
     ):
@@ -71,9 +69,8 @@ def _verb(runs: list[Run]) -> str:
     return "Restart" if fresh else "Resume"
 
 
-def _offer_pages(runs: list[Run], states: States) -> None:
+def _offer_pages(runs: list[Run], finished: list[Run]) -> None:
     """Lead to the pages that show runs."""
-    finished = [run for run in runs if states[run.id] is RunState.FINISHED]
     if st.button("Compare", icon=":material/compare_arrows:", key="compare"):
         _open("pages/2_Compare.py", runs)
     if finished and st.button("Classify", icon=":material/image_search:", key="classify"):
