@@ -58,11 +58,6 @@ class Named(NamedTuple):
     others: tuple[str, ...]
     beyond: int
 
-    @property
-    def is_nothing(self) -> bool:
-        """Whether it names neither anything that is there nor anything that is not."""
-        return not self.ids and not self.others
-
 
 def named(address: str) -> Named:
     """What the text of an address names, whatever it holds."""

@@ -116,17 +116,15 @@ def _state(run: Run) -> RunState:
 
 def _chosen(wanted: browser.Named, titles: Mapping[str, str], most: int | None) -> list[str]:
     """What of the address can be chosen here; the newest where nothing is asked for."""
-    if wanted.is_nothing:
+    if not wanted.ids and not wanted.others:
         return [] if browser.has_selection() else list(titles)[: most or 1]
-    ids = list(wanted.ids)
-    if most is not None:
-        ids = [run for one in ids for run in _single_runs(one, titles)]
+    ids: list[str] = []
+    for one in wanted.ids:
+        if most is None or "/" in one:
+            ids.append(one)
+        else:
+            ids += [run for run in titles if run.startswith(f"{one}/")]
     return [one for one in dict.fromkeys(ids) if one in titles][:most]
-
-
-def _single_runs(one: str, titles: Mapping[str, str]) -> list[str]:
-    """The run of that id, or those of the study that can be chosen."""
-    return [one] if "/" in one else [run for run in titles if run.startswith(f"{one}/")]
 
 
 def _say_problems(
@@ -219,19 +217,14 @@ def _within_limits(
             continue
         arms |= theirs
         runs |= ours
-    _say_left_out(left_out, len(ids))
-    return list(runs.values())
-
-
-def _say_left_out(left_out: Sequence[str], chosen: int) -> None:
-    """Name what is more than a page can show, of so many that were chosen."""
     if left_out:
         st.warning(
             f"A page shows at most {MOST_ARMS} arms and {MOST_RUNS:,} runs at once: of the "
-            f"{chosen:,} chosen, {len(left_out):,} are left out: {_listed(left_out)}. Remove some "
-            "of the first to see them.",
+            f"{len(ids):,} chosen, {len(left_out):,} are left out: {_listed(left_out)}. Remove "
+            "some of the first to see them.",
             icon=":material/filter_list:",
         )
+    return list(runs.values())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -91,11 +91,12 @@ def _draw_button(request: Request, missing: Missing) -> None:
         if request.cost:
             st.session_state[pressed] = True
         else:
-            _start(request, missing)
+            measure(request, missing)
         st.rerun()
 
 
-def _start(request: Request, missing: Missing) -> None:
+def measure(request: Request, missing: Missing) -> None:
+    """Start it; whoever calls this has asked who may."""
     for study, runs in missing:
         start(frame.store(), study, request.kind, runs)
 
@@ -121,7 +122,7 @@ def _confirm(request: Request, missing: Missing, pressed: str) -> None:
             key = f"{request.kind}-confirm"
             if access.button(request.label, type="primary", icon=":material/lock_open:", key=key):
                 del st.session_state[pressed]
-                _start(request, missing)
+                measure(request, missing)
                 st.rerun()
             if st.button("Not now", key=f"{request.kind}-no"):
                 del st.session_state[pressed]

@@ -189,9 +189,8 @@ def _offer_pairs(study: StudyFolder, wanted: int, room: int) -> None:
     if more < 1:
         return
     count = f"{more} of {wanted}" if more < wanted <= room else f"{more}"
-    pairs = "pair" if wanted == 1 else "pairs"
     if access.button(
-        f"Run {count} more {pairs} ({more * len(study.study.arms)} runs)",
+        f"Run {count} more {_pairs(wanted)} ({more * len(study.study.arms)} runs)",
         icon=":material/add_circle:",
         key="more-pairs",
         help=PAIRS_HELP + _taken_over(adds - more),
@@ -199,6 +198,10 @@ def _offer_pairs(study: StudyFolder, wanted: int, room: int) -> None:
         add_pairs(study, adds)
         launcher().ensure_worker(store())
         st.rerun()
+
+
+def _pairs(number: int) -> str:
+    return "pair" if number == 1 else "pairs"
 
 
 def _taken_over(pairs: int) -> str:

@@ -192,16 +192,13 @@ def _compose(
                 phases = tuple(Phase(**phase) for phase in order)
                 recipes.append(checked(Recipe(phases, **settings)))
             except RecipeError as error:
-                problems += [_of_arm(arm, problem) for problem in error.problems]
+                problems += [
+                    Problem(f"arm{arm}.{field}" if field.startswith("phases") else field, sentence)
+                    for field, sentence in error.problems
+                ]
     if problems:
         return [], problems
     return list(with_reversed(recipes)) if state["form-reverse"] else recipes, []
-
-
-def _of_arm(arm: int, problem: Problem) -> Problem:
-    """The problem under the name of its field in the form, where each arm has phases."""
-    field = problem.field
-    return problem._replace(field=f"arm{arm}.{field}" if field.startswith("phases") else field)
 
 
 CATALOGS: dict[str, Callable[[], dict[str, str]]] = {

@@ -64,19 +64,14 @@ def _cards(
         asked = comparisons_of(map(recipe_id, {run.recipe for run in runs}))
         if asked and asked <= shown:
             continue
-        judgement = _judge(runs)
-        if judgement is None:
-            continue
-        arms, question, judged = judgement
-        new = [one for one in judged if _recipes(one) not in shown]
-        if new:
-            shown |= {_recipes(one) for one in judged}
-            yield arms, question, judged, min(new, key=_rank)
-
-
-def _rank(one: Judged) -> tuple[bool, bool]:
-    """What can be compared comes first, orders before all else."""
-    return bool(one.refusal), one.contrast.factors != (ORDER,)
+        if judgement := _judge(runs):
+            arms, question, judged = judgement
+            new = [one for one in judged if _recipes(one) not in shown]
+            if new:
+                # What can be compared comes first, orders before all else.
+                new.sort(key=lambda one: (bool(one.refusal), one.contrast.factors != (ORDER,)))
+                shown |= {_recipes(one) for one in judged}
+                yield arms, question, judged, new[0]
 
 
 def _recipes(one: Judged) -> frozenset[str]:

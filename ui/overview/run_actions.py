@@ -16,6 +16,7 @@ from ui import access
 from ui.compare import verdict_view
 from ui.frame import guarded, store
 
+
 def show(runs: list[Run]) -> None:
     """Draw a button for each."""
     states = {run.id: summarise(run).state for run in runs}

@@ -75,9 +75,7 @@ def _facts(run: Run) -> None:
     st.caption(" · ".join(map(escape, _figures(run, summary))))
     if summary.recipe and (warning := floor_warning(summary.recipe)):
         st.warning(escape(warning), icon=":material/vertical_align_bottom:")
-    if summary.state in (RunState.FAILED, RunState.INTERRUPTED) and log_tail(run):
-        with st.expander("End of its log", expanded=summary.state is RunState.FAILED):
-            st.code(lines(log_tail(run)), language=None, wrap_lines=True)
+    _show_log(run, summary.state)
     if model_file(run):
         _show_models(run)
 
@@ -104,7 +102,7 @@ def _figures(run: Run, summary: Summary) -> Iterator[str]:
             yield f"{name} time {duration(seconds)}"
     if summary.state is not RunState.DAMAGED:
         yield from _resumptions(run)
-        yield from _audits(run)
+        yield from _checks(run)
 
 
 def _resumptions(run: Run) -> Iterator[str]:
@@ -113,15 +111,21 @@ def _resumptions(run: Run) -> Iterator[str]:
         yield f"went on by itself {counted(resumes, 'time')}"
     if taken := [line["shared"] for line in run.epochs() if "shared" in line]:
         yield f"{len(taken)} epochs taken over from {taken[-1]}"
+
+
+def _checks(run: Run) -> Iterator[str]:
+    """Whether its bits can be compared, and how many frozen parameters each phase changed."""
     if not run.is_bit_comparable:
         yield "went on under other versions or on another machine: not bit-comparable"
-
-
-def _audits(run: Run) -> Iterator[str]:
-    """Of each phase, how many frozen parameters there were and how many of them changed."""
     for phase in run.scores.get("phases", []):
         frozen, changed = phase["audit"]["frozen"], phase["audit"]["frozen_changed"]
         yield f"phase {phase['phase'] + 1}: {frozen:,} frozen parameters, {changed:,} changed"
+
+
+def _show_log(run: Run, state: RunState) -> None:
+    if state in (RunState.FAILED, RunState.INTERRUPTED) and log_tail(run):
+        with st.expander("End of its log", expanded=state is RunState.FAILED):
+            st.code(lines(log_tail(run)), language=None, wrap_lines=True)
 
 
 def _show_models(run: Run) -> None:
