@@ -28,18 +28,7 @@ def running_now(alive: Iterable[RunAndSummary]) -> None:
             with st.container(horizontal=True, vertical_alignment="center"):
                 st.markdown(f"**{escape(run.study.title)}**", width="content")
                 st.markdown(f"{escape(run.arm)}, pair {run.pair}", width="stretch")
-                if summary.state is RunState.NOT_RESPONDING:
-                    if access.button(
-                        "End its process", icon=":material/stop:", key=f"end-{run.id}"
-                    ):
-                        request_stop(run)
-                        launcher().end_process(run)
-                        st.rerun()
-                elif run.stop_requested:
-                    st.badge("stopping", icon=":material/hourglass_top:", color="orange")
-                elif access.button("Stop", icon=":material/stop:", key=f"stop-now-{run.id}"):
-                    request_stop(run)
-                    st.rerun()
+                offer_stop(run, summary.state)
             if summary.recipe:
                 st.image(phases_svg(run_card.phases_of(summary.recipe)))
             if summary.state is not RunState.RUNNING:
@@ -48,6 +37,20 @@ def running_now(alive: Iterable[RunAndSummary]) -> None:
             words = runs_table.phase_words(summary)
             words += f" · about {duration(left)} left" if left is not None else ""
             st.progress(min(summary.progress.get("fraction", 0.0), 1.0), text=escape(words))
+
+
+def offer_stop(run: Run, state: RunState) -> None:
+    """The button that stops it, or ends its process where that does not respond."""
+    if state is RunState.NOT_RESPONDING:
+        if access.button("End its process", icon=":material/stop:", key=f"end-{run.id}"):
+            request_stop(run)
+            launcher().end_process(run)
+            st.rerun()
+    elif run.stop_requested:
+        st.badge("stopping", icon=":material/hourglass_top:", color="orange")
+    elif access.button("Stop", icon=":material/stop:", key=f"stop-now-{run.id}"):
+        request_stop(run)
+        st.rerun()
 
 
 def damaged(runs_store: RunStore) -> None:
@@ -109,24 +112,32 @@ def overview(read: list[list[RunAndSummary]]) -> None:
         running_now((run, summary) for run, summary in standings if summary.state.is_alive)
         damaged(runs_store)
         question_cards.show(standings)
-        shown = filtered(standings)
-        if shown:
-            runs_table.choose(shown[:SHOWN])
-        else:
-            st.caption("No run matches these filters.")
-        if len(shown) > SHOWN:
-            st.caption(
-                f"The newest {SHOWN:,} of {len(shown):,} runs: filter or search for the others."
-            )
-        selected = st.session_state.get("selected", [])
-        if chosen := [run for run, _ in standings if run.id in selected]:
-            run_card.show(chosen)
-        elif shown:
-            st.caption(
-                "Select rows to stop, resume, compare, classify, clone, rename or delete. "
-                "Click a column to sort."
-            )
-            access.explain()
+        table(standings)
+
+
+def table(standings: list[RunAndSummary]) -> None:
+    """The runs that the filters leave, and the card of those that are selected."""
+    shown = filtered(standings)
+    rows(shown)
+    selected = st.session_state.get("selected", [])
+    if chosen := [run for run, _ in standings if run.id in selected]:
+        run_card.show(chosen)
+    elif shown:
+        st.caption(
+            "Select rows to stop, resume, compare, classify, clone, rename or delete. "
+            "Click a column to sort."
+        )
+        access.explain()
+
+
+def rows(shown: list[RunAndSummary]) -> None:
+    """The table of the newest of them, and how many others there are."""
+    if shown:
+        runs_table.choose(shown[:SHOWN])
+    else:
+        st.caption("No run matches these filters.")
+    if len(shown) > SHOWN:
+        st.caption(f"The newest {SHOWN:,} of {len(shown):,} runs: filter or search for the others.")
 
 
 if __name__ == "__main__":  # a visit

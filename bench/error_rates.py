@@ -27,11 +27,21 @@ def main() -> None:
     parser.add_argument("--real", action="store_true", help="train real networks")
     options = parser.parse_args()
     if options.real:
-        outcomes = real_outcomes()
-        for outcome in Outcome:
-            print(f"{outcome.value}: {outcomes.count(outcome)} of {len(outcomes)}")
-        return
-    random, studies = np.random.default_rng(15), options.studies
+        show_real()
+    else:
+        show_simulated(options.studies)
+
+
+def show_real() -> None:
+    """How often each outcome is decided of networks that do not differ."""
+    outcomes = real_outcomes()
+    for outcome in Outcome:
+        print(f"{outcome.value}: {outcomes.count(outcome)} of {len(outcomes)}")
+
+
+def show_simulated(studies: int) -> None:
+    """Every figure of so many simulated studies."""
+    random = np.random.default_rng(15)
     for pairs, arms in product((10, 30, 100), (2, 3, 6)):
         show(f"{arms} arms, {pairs} pairs", family_claims(random, arms, pairs, studies // 4))
     streams = random.standard_normal((studies // 4, 100))

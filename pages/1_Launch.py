@@ -98,12 +98,7 @@ def with_seeds(study: Study) -> Study:
         help=f"Pairs {fresh.first_pair} and on, which no study of these recipes has used.",
     )
     st.session_state["form-wants-fresh"] = wants
-    runs = "1 run was" if len(seen) == 1 else f"{len(seen)} runs were"
-    text = f"{runs} computed before, and may have been seen. "
-    reused, new = planned(study), planned(fresh)
-    if reused and new:
-        times = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
-        text += times[0].upper() + times[1:]
+    text = computed_before(len(seen), planned(study), planned(fresh))
     if wants:
         st.caption(
             f"{text}With fresh seeds every pair is new; the verdict pools them with the old."
@@ -116,6 +111,16 @@ def with_seeds(study: Study) -> Study:
             icon=":material/visibility:",
         )
     return fresh if wants else study
+
+
+def computed_before(seen: int, reused: Plan | None, new: Plan | None) -> str:
+    """How many runs were, and how long the study takes with their seeds and with fresh ones."""
+    runs = "1 run was" if seen == 1 else f"{seen} runs were"
+    text = f"{runs} computed before, and may have been seen. "
+    if reused and new:
+        times = f"{about(reused.seconds)} with these seeds, {about(new.seconds)} with fresh. "
+        text += times[0].upper() + times[1:]
+    return text
 
 
 def show_arm(study: Study, arm: Arm, expected: Estimate | None) -> None:

@@ -76,14 +76,19 @@ def admit() -> None:
         st.space("small")
         st.subheader("Thaw", anchor=False, width="content")
         st.markdown("This server wants to know who you are.", width="content")
-        auth = _secrets()["auth"].items()
-        providers = [key for key, way in auth if isinstance(way, Mapping) and "client_id" in way]
-        for provider in providers or [None]:  # the only one needs no name
+        for provider in _providers():
             label = f"Log in with {escape(provider.title())}" if provider else "Log in"
             if st.button(label, type="primary", icon=":material/login:", key=f"login-{provider}"):
                 st.login(provider)
         st.space("small")
     st.stop()
+
+
+def _providers() -> list[str | None]:
+    """The names of the ways to log in; the only one needs none."""
+    auth = _secrets()["auth"].items()
+    named = [key for key, way in auth if isinstance(way, Mapping) and "client_id" in way]
+    return named or [None]
 
 
 def show_visitor() -> None:

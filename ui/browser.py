@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable
+from itertools import filterfalse
 from typing import NamedTuple
 
 import streamlit as st
@@ -62,9 +63,8 @@ def named(address: str) -> Named:
     """What the text of an address names, whatever it holds."""
     parts = [part for part in dict.fromkeys(map(str.strip, address.split(","))) if part]
     first = parts[:MOST_IDS]
-    ids = tuple(part for part in first if _ID.fullmatch(part))
-    others = tuple(part for part in first if not _ID.fullmatch(part))
-    return Named(ids, others, len(parts) - len(first))
+    ids, others = filter(_ID.fullmatch, first), filterfalse(_ID.fullmatch, first)
+    return Named(tuple(ids), tuple(others), len(parts) - len(first))
 
 
 def selection() -> Named:

@@ -27,17 +27,8 @@ def choose_picture(
     the published images."""
     indices, predicted = _predictions(runs)
     labels = images.labels[indices]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        classes = {None: "Every class"} | {n: plain(name) for n, name in enumerate(class_names)}
-        wanted = choose(st.selectbox, "Class", classes, "class", width=220)
-        shows = {name: SHOWS[name] for name in SHOWS if name != "disagree" or len(runs) > 1}
-        show = pick("Show", shows, "show", default="all")
-    keep = np.ones(len(labels), bool) if wanted is None else labels == wanted
-    if show == "mistakes":
-        keep &= (predicted != labels).any(axis=0)
-    if show == "disagree":
-        keep &= predicted[0] != predicted[-1]
-    positions = np.flatnonzero(keep)
+    wanted, show = _ask_filters(runs, class_names)
+    positions = np.flatnonzero(_is_shown(labels, predicted, wanted, show))
     if not len(positions):
         st.info("No validation image is left by these filters.", icon=":material/filter_alt_off:")
         return None
@@ -47,12 +38,33 @@ def choose_picture(
     shown = positions[(page - 1) * PER_PAGE : page * PER_PAGE].tolist()
     with st.container(horizontal=True, gap="small", key="gallery"):
         for position in shown:
-            right = all(predicted[:, position] == labels[position])
+            right = (predicted[:, position] == labels[position]).all()
             title = f"{'✓' if right else '✗'} {escape(class_names[labels[position]])}"
             _draw(images.images[indices[position]], title, position)
     chosen = st.session_state.get("picture")
     position = chosen if chosen in shown else shown[0]
     return np.asarray(images.images[indices[position]]), int(labels[position])
+
+
+def _ask_filters(runs: Sequence[Run], class_names: Sequence[str]) -> tuple[int | None, str]:
+    """A class, or None for all; and a key of SHOWS."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        classes = {None: "Every class"} | {n: plain(name) for n, name in enumerate(class_names)}
+        wanted = choose(st.selectbox, "Class", classes, "class", width=220)
+        shows = {name: SHOWS[name] for name in SHOWS if name != "disagree" or len(runs) > 1}
+        return wanted, pick("Show", shows, "show", default="all")
+
+
+def _is_shown(
+    labels: np.ndarray, predicted: np.ndarray, wanted: int | None, show: str
+) -> np.ndarray:
+    """Of each image whether the filters leave it."""
+    found = np.ones(len(labels), bool) if wanted is None else labels == wanted
+    if show == "mistakes":
+        found &= (predicted != labels).any(axis=0)
+    if show == "disagree":
+        found &= predicted[0] != predicted[-1]
+    return found
 
 
 def _predictions(runs: Sequence[Run]) -> tuple[np.ndarray, np.ndarray]:

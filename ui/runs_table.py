@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,12 @@ SYMBOLS = {
     RunState.INTERRUPTED: "⚡",
     RunState.DAMAGED: "⚠",
 }
+
+WAITING = {
+    RunState.QUEUED: "waits for its turn",
+    RunState.INTERRUPTED: "goes on by itself in a moment",
+}
+"""Why a run is in no phase now."""
 
 
 def state_label(state: RunState) -> str:
@@ -55,10 +62,8 @@ def _row(run: Run, summary: Summary) -> dict[str, Any]:
 
 def phase_words(summary: Summary) -> str:
     """Where the run is: "all layers (1 of 2), epoch 2 of 6"; or why it is nowhere."""
-    if summary.state is RunState.QUEUED:
-        return "waits for its turn"
-    if summary.state is RunState.INTERRUPTED:
-        return "goes on by itself in a moment"
+    if summary.state in WAITING:
+        return WAITING[summary.state]
     if summary.state not in (RunState.RUNNING, RunState.FINISHED, RunState.STOPPED):
         return cell(summary.sentence, 80)
     before_epochs = summary.state is RunState.RUNNING and "epoch" not in summary.progress
@@ -79,7 +84,7 @@ def choose(standings: Sequence[tuple[Run, Summary]]) -> None:
     ids = [run.id for run, _ in standings]
     selected = st.session_state.get("selected", [])
     event = st.dataframe(
-        pd.DataFrame([_row(run, summary) for run, summary in standings]),
+        pd.DataFrame(list(starmap(_row, standings))),
         hide_index=True,
         column_config={
             "Progress": st.column_config.ProgressColumn(

@@ -4,7 +4,7 @@ address names."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import streamlit as st
 
@@ -20,6 +20,8 @@ MOST_NAMED = 5
 """Problems and titles in words; of more it is said how many."""
 MOST_ARMS, MOST_RUNS = 100, 2000
 """Of what is chosen a page shows so much: more could neither be read nor kept in memory."""
+NOT_OFFERED = {False: {RunState.DAMAGED}, True: set(RunState) - {RunState.FINISHED}}
+"""By whether finished runs only are offered, the states of which no run is."""
 NOT_SHOWN_ALONE = (RunState.FAILED, RunState.STOPPED, RunState.QUEUED, RunState.INTERRUPTED)
 
 
@@ -71,7 +73,6 @@ def _offered(
 ) -> tuple[dict[str, str], dict[str, list[Run]], int]:
     """What can be chosen, newest first: titles by id, the runs that each id stands for, and how
     many runs cannot be chosen for they are damaged."""
-    not_offered = set(RunState) - {RunState.FINISHED} if finished else {RunState.DAMAGED}
     titles: dict[str, str] = {}
     runs: dict[str, list[Run]] = {}
     damaged = 0
@@ -79,24 +80,29 @@ def _offered(
         if len(titles) >= OFFERED and study.id not in named:
             continue
         states = {run: _state(run) for run in study.runs()}
-        damaged += sum(state is RunState.DAMAGED for state in states.values())
-        ours = [run for run, state in states.items() if state not in not_offered]
-        if studies and ours:
-            runs[study.id] = ours
-            titles[study.id] = (
-                f"{plain(study.title, 60)} · all {len(ours)} · {study.created:%d %b %H:%M}"
-            )
-        for run in ours:
-            runs[run.id] = [run]
-            titles[run.id] = (
-                f"{SYMBOLS[states[run]]} {plain(run.arm, 40)}, pair {run.pair} · "
-                f"{plain(study.title, 40)}"
-            )
+        damaged += list(states.values()).count(RunState.DAMAGED)
+        for one, title, stands_for in _entries(study, states, finished, studies):
+            titles[one], runs[one] = title, stands_for
+    return _distinct(titles), runs, damaged
+
+
+def _entries(
+    study: StudyFolder, states: Mapping[Run, RunState], finished: bool, studies: bool
+) -> Iterator[tuple[str, str, list[Run]]]:
+    """What of a study can be chosen: id, title, and the runs that it stands for."""
+    ours = [run for run, state in states.items() if state not in NOT_OFFERED[finished]]
+    if studies and ours:
+        title = f"{plain(study.title, 60)} · all {len(ours)} · {study.created:%d %b %H:%M}"
+        yield study.id, title, ours
+    for run in ours:
+        title = f"{SYMBOLS[states[run]]} {plain(run.arm, 40)}, pair {run.pair} · "
+        yield run.id, title + plain(study.title, 40), [run]
+
+
+def _distinct(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles that differ: a browser names what was chosen by its title."""
     counts = Counter(titles.values())
-    for one, title in titles.items():
-        if counts[title] > 1:  # a browser names what was chosen by its title
-            titles[one] = f"{title} · {one}"
-    return titles, runs, damaged
+    return {one: f"{text} · {one}" if counts[text] > 1 else text for one, text in titles.items()}
 
 
 def _state(run: Run) -> RunState:
@@ -133,10 +139,8 @@ def _say_problems(
         except StoreError:
             gone.append(escape(one, 60))
     if gone:
-        rest = f" and {len(gone) - MOST_NAMED:,} more" if len(gone) > MOST_NAMED else ""
         st.info(
-            f"Of this link not here any more: {', '.join(gone[:MOST_NAMED])}{rest}. Nothing is "
-            "shown in their place.",
+            f"Of this link not here any more: {_listed(gone)}. Nothing is shown in their place.",
             icon=":material/link_off:",
         )
     if wanted.beyond:
@@ -163,18 +167,27 @@ def _problems(
     sound, broken = split_sound([study.run(name)] if name else study.runs())
     sentences = [f"{_name(run)} is damaged and left out: {escape(why, 300)}" for run, why in broken]
     if name:
-        for run in sound:
-            summary = summarise(run)
-            state, reason = summary.state, summary.sentence
-            if state in NOT_SHOWN_ALONE or (finished and state is not RunState.FINISHED):
-                words = f": {escape(reason, 300)}" if reason else "."
-                sentences.append(f"{_name(run)} is {state.value}{words}")
-    elif finished and sound:
-        states = Counter(summarise(run).state.value for run in sound)
+        return [*sentences, *_unsuitable(sound, finished)]
+    return [*sentences, *_without_finished(study, sound, finished)]
+
+
+def _unsuitable(runs: Sequence[Run], finished: bool) -> Iterator[str]:
+    """Which runs are in a state that a page does not show, and why they are in it."""
+    for run in runs:
+        summary = summarise(run)
+        state, reason = summary.state, summary.sentence
+        if state in NOT_SHOWN_ALONE or (finished and state is not RunState.FINISHED):
+            words = f": {escape(reason, 300)}" if reason else "."
+            yield f"{_name(run)} is {state.value}{words}"
+
+
+def _without_finished(study: StudyFolder, runs: Sequence[Run], finished: bool) -> Iterator[str]:
+    """That a study of runs has none that is finished, where only such runs are shown."""
+    if finished and runs:
+        states = Counter(summarise(run).state.value for run in runs)
         if RunState.FINISHED.value not in states:
             words = ", ".join(f"{count} {state}" for state, count in states.items())
-            sentences.append(f"**{escape(study.title, 60)}** has no finished run: {words}.")
-    return sentences
+            yield f"**{escape(study.title, 60)}** has no finished run: {words}."
 
 
 def _name(run: Run) -> str:
@@ -205,12 +218,16 @@ def _within_limits(
         arms |= theirs
         runs |= ours
     if left_out:
-        more = len(left_out) - MOST_NAMED
-        rest = f" and {more:,} more" if more > 0 else ""
         st.warning(
             f"A page shows at most {MOST_ARMS} arms and {MOST_RUNS:,} runs at once: of the "
-            f"{len(ids):,} chosen, {len(left_out):,} are left out: "
-            f"{', '.join(left_out[:MOST_NAMED])}{rest}. Remove some of the first to see them.",
+            f"{len(ids):,} chosen, {len(left_out):,} are left out: {_listed(left_out)}. Remove "
+            "some of the first to see them.",
             icon=":material/filter_list:",
         )
     return list(runs.values())
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")

@@ -11,7 +11,7 @@ from tl_engine.cli.comparing import print_left_out, sound_runs
 from tl_engine.cli.printing import number, print_json, print_table
 from tl_engine.errors import StoreError
 from tl_engine.report.verdict_table import records_of
-from tl_engine.runs import RunState, RunStore, summarise
+from tl_engine.runs import Run, RunState, RunStore, summarise
 
 TABLES = {
     "phases": (
@@ -52,6 +52,19 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
     """What the phases of finished runs did to the network."""
     runs, damaged = sound_runs(store, options.ids)
     print_left_out(damaged)
+    records = _finished(runs)
+    reasons = _without_diagnosis(records)
+    tables = _tables([record for record in records if record.run not in reasons])
+    if options.json:
+        rows = {name: records_of(table) for name, table in tables.items()}
+        print_json({**rows, "left_out": reasons, "damaged": damaged})
+    else:
+        print(phase_tables.STANDING)
+        _print_tables(tables)
+    return 1 if damaged else 0
+
+
+def _finished(runs: list[Run]) -> list[RunPhases]:
     records = [
         RunPhases(run.study.id, run.arm, run.pair, run.id, run.scores.get("phases", []))
         for run in runs
@@ -59,6 +72,11 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
     ]
     if not records:
         raise StoreError("Nothing to explain yet: it begins with the first run that finishes.")
+    return records
+
+
+def _without_diagnosis(records: list[RunPhases]) -> dict[str, str]:
+    """By run, why it has none; printed on standard error, too."""
     reasons = {
         record.run: phase_tables.why_not(record.phases) or phase_tables.EARLIER
         for record in records
@@ -66,18 +84,18 @@ def explain(options: argparse.Namespace, store: RunStore) -> int:
     }
     for run_id, reason in reasons.items():
         print(f"{run_id} is left out: {reason.rstrip('.')}.", file=sys.stderr)
-    diagnosed = [record for record in records if record.run not in reasons]
-    tables = {name: make(diagnosed) for name, (_, make, _) in TABLES.items() if diagnosed}
-    if options.json:
-        rows = {name: records_of(table) for name, table in tables.items()}
-        print_json({**rows, "left_out": reasons, "damaged": damaged})
-    else:
-        print(phase_tables.STANDING)
-        for name, table in tables.items():
-            title, _, columns = TABLES[name]
-            print(f"\n{title}")
-            _print(table, columns)
-    return 1 if damaged else 0
+    return reasons
+
+
+def _tables(records: list[RunPhases]) -> dict[str, pd.DataFrame]:
+    return {name: make(records) for name, (_, make, _) in TABLES.items() if records}
+
+
+def _print_tables(tables: dict[str, pd.DataFrame]) -> None:
+    for name, table in tables.items():
+        title, _, columns = TABLES[name]
+        print(f"\n{title}")
+        _print(table, columns)
 
 
 def _print(table: pd.DataFrame, columns: dict[str, str]) -> None:

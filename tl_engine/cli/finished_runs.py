@@ -16,7 +16,7 @@ from tl_engine.errors import ImageError, StoreError
 from tl_engine.execution.evaluation import EVALUATIONS, evaluate
 from tl_engine.execution.predictor import Predictor, ranked
 from tl_engine.machine import work_in_background
-from tl_engine.runs import Evaluation, Run, RunState, RunStore, test_access
+from tl_engine.runs import Evaluation, Run, RunState, RunStore, StudyFolder, test_access
 from tl_engine.runs.evaluations import Observer, result_of
 from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.run_outputs import model_file, open_log
@@ -111,27 +111,38 @@ def _evaluate(kind: Evaluation, options: argparse.Namespace, store: RunStore) ->
         )
         confirm(options, question, "The test split stays closed.")
     work_in_background()
-    is_complete = True
-    for study in {run.study.id: folder_of(run) for run in runs}.values():
-        chosen = [run for run in runs if run.study.id == study.id]
-        progress = _progress_of(study.id)
-        try:
-            ended = evaluate(store, study, kind, chosen, handover=options.lease, observer=progress)
-        except KeyboardInterrupt:
-            print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
-            return 130
-        if ended:
-            is_complete = False
-            print(f"{study.id}: {ended}", file=sys.stderr)
+    try:
+        is_complete = _measure(kind, runs, store, options.lease)
+    except KeyboardInterrupt:
+        print("\nWhat was measured is kept; the same command goes on.", file=sys.stderr)
+        return 130
     results = {run.id: result_of(run, kind) for run in runs}
     if options.json or kind not in (Evaluation.TEST, Evaluation.ROBUSTNESS):
         print_json(results)
     else:
-        if kind is Evaluation.TEST:
-            accesses = Evidence(store).test_accesses(folder_of(runs[0]))
-            print(f"The test split was opened {counted(test_access.count(accesses), 'time')}.")
-        print_table([{"run": run, **_row(kind, found)} for run, found in results.items() if found])
+        _print_results(kind, results, folder_of(runs[0]), store)
     return 0 if is_complete else 1
+
+
+def _measure(kind: Evaluation, runs: list[Run], store: RunStore, lease: str) -> bool:
+    """Evaluate runs, study by study; whether no evaluation ended before its time."""
+    is_complete = True
+    for study in {run.study.id: folder_of(run) for run in runs}.values():
+        chosen = [run for run in runs if run.study.id == study.id]
+        progress = _progress_of(study.id)
+        if ended := evaluate(store, study, kind, chosen, handover=lease, observer=progress):
+            is_complete = False
+            print(f"{study.id}: {ended}", file=sys.stderr)
+    return is_complete
+
+
+def _print_results(
+    kind: Evaluation, results: dict[str, Any], study: StudyFolder, store: RunStore
+) -> None:
+    if kind is Evaluation.TEST:
+        count = test_access.count(Evidence(store).test_accesses(study))
+        print(f"The test split was opened {counted(count, 'time')}.")
+    print_table([{"run": run, **_row(kind, found)} for run, found in results.items() if found])
 
 
 def _row(kind: Evaluation, result: dict[str, Any]) -> dict[str, str]:

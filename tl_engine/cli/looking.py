@@ -22,11 +22,7 @@ EPOCH_COLUMNS = (
 
 def list_runs(options: argparse.Namespace, store: RunStore) -> int:
     """Every run and how it stands."""
-    for study in [*store.unreadable(), *store.studies()]:
-        if study.damage:
-            print(f"{study.id}: {study.damage}", file=sys.stderr)
-    if ledger.read(store.root).is_damaged:
-        print(f"{ledger.DAMAGED}: all runs count as computed before.", file=sys.stderr)
+    _print_damage(store)
     rows = [summary(run) for run in store.runs()]
     if options.json:
         return print_json(rows)
@@ -34,6 +30,14 @@ def list_runs(options: argparse.Namespace, store: RunStore) -> int:
         print("No runs yet: start with `python -m tl_engine run --preset try-it`.")
     _print_runs(rows)
     return 0
+
+
+def _print_damage(store: RunStore) -> None:
+    for study in [*store.unreadable(), *store.studies()]:
+        if study.damage:
+            print(f"{study.id}: {study.damage}", file=sys.stderr)
+    if ledger.read(store.root).is_damaged:
+        print(f"{ledger.DAMAGED}: all runs count as computed before.", file=sys.stderr)
 
 
 def show(options: argparse.Namespace, store: RunStore) -> int:
@@ -132,6 +136,15 @@ def _show_study(options: argparse.Namespace, folder: StudyFolder) -> int:
         asked = {**study.to_dict(), "title": folder.title, "note": folder.note}
         shown = {"study": folder.id, "asked": asked, "digest": study.digest, "runs": rows}
         return print_json({**shown, "verdicts": verdicts, "damaged": damaged})
+    _print_study(folder)
+    print("\nRuns")
+    _print_runs(rows)
+    print("\nVerdicts", *(row["verdict"] for row in verdicts), sep="\n")
+    return 0
+
+
+def _print_study(folder: StudyFolder) -> None:
+    study = folder.study
     print(f"{folder.id}: {plain(folder.title)}")
     if folder.note:
         print(lines(folder.note))
@@ -144,10 +157,6 @@ def _show_study(options: argparse.Namespace, folder: StudyFolder) -> int:
     print("\nArms")
     for arm in study.arms:
         print(f"  {plain(arm.name)}: {_settings(arm.recipe)['phases']}")
-    print("\nRuns")
-    _print_runs(rows)
-    print("\nVerdicts", *(row["verdict"] for row in verdicts), sep="\n")
-    return 0
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

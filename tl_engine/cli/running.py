@@ -41,15 +41,8 @@ def clone(options: argparse.Namespace, store: RunStore) -> int:
 
 def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
     """Go on with a run, or all of a study that can, from the last commit."""
-    runs = store.select([options.run])
-    if "/" not in options.run:
-        runs = [run for run in runs if run.state.is_resumable]
-    if not runs:
-        raise StoreError(
-            f"Study {options.run} has no run to resume: none was stopped, failed or is damaged."
-        )
     resumed, refused = [], []
-    for run in runs:
+    for run in _to_resume(store, options.run):
         try:
             resume(run.id, store)
             resumed.append(store.run(run.id))
@@ -62,6 +55,18 @@ def resume_runs(options: argparse.Namespace, store: RunStore) -> int:
     return _follow(options, store, resumed) or int(bool(refused))
 
 
+def _to_resume(store: RunStore, wanted: str) -> list[Run]:
+    """The run of that id, or those of the study that can go on."""
+    runs = store.select([wanted])
+    if "/" not in wanted:
+        runs = [run for run in runs if run.state.is_resumable]
+    if not runs:
+        raise StoreError(
+            f"Study {wanted} has no run to resume: none was stopped, failed or is damaged."
+        )
+    return runs
+
+
 def stop(options: argparse.Namespace, store: RunStore) -> int:
     """Ask runs to stop at their next batch."""
     runs = store.select(options.ids)
@@ -70,12 +75,14 @@ def stop(options: argparse.Namespace, store: RunStore) -> int:
         request_stop(run)
         print(f"{run.id} stops", file=sys.stderr)
     if not stopped:
-        states = sorted({run.state.value for run in runs})
-        raise StoreError(
-            f"Nothing to stop: {len(runs)} run{'s are' if len(runs) != 1 else ' is'} "
-            f"{' or '.join(states) or 'there'} already."
-        )
+        raise StoreError(_nothing_to_stop(runs))
     return 0
+
+
+def _nothing_to_stop(runs: list[Run]) -> str:
+    states = " or ".join(sorted({run.state.value for run in runs}))
+    count = f"{len(runs)} run{'s are' if len(runs) != 1 else ' is'}"
+    return f"Nothing to stop: {count} {states or 'there'} already."
 
 
 def worker(options: argparse.Namespace, store: RunStore) -> int:

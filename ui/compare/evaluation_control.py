@@ -74,10 +74,16 @@ def _offer(request: Request) -> None:
     """The button, where there is a run to measure."""
     missing = request.missing
     runs = [run for _, of_study in missing for run in of_study]
-    if not runs:
-        if not any(summarise(run).state is RunState.FINISHED for run in request.runs):
-            st.caption("That can be measured as soon as a run has finished.")
-        return
+    if runs:
+        _draw_button(request, missing)
+        _say_time(request, runs)
+        access.explain()
+    elif not any(summarise(run).state is RunState.FINISHED for run in request.runs):
+        st.caption("That can be measured as soon as a run has finished.")
+
+
+def _draw_button(request: Request, missing: Missing) -> None:
+    """The button that begins it, or asks for a confirmation of what it costs."""
     key, pressed = f"{request.kind}-start", f"{request.kind}-pressed"
     if request.cost and pressed in st.session_state:
         _confirm(request, missing, pressed)
@@ -85,9 +91,17 @@ def _offer(request: Request) -> None:
         if request.cost:
             st.session_state[pressed] = True
         else:
-            for study, of_study in missing:
-                start(frame.store(), study, request.kind, of_study)
+            measure(request, missing)
         st.rerun()
+
+
+def measure(request: Request, missing: Missing) -> None:
+    """Start it; whoever calls this has asked who may."""
+    for study, runs in missing:
+        start(frame.store(), study, request.kind, runs)
+
+
+def _say_time(request: Request, runs: list[Run]) -> None:
     recipes = [run.recipe for run in runs]
     seconds = evaluation_seconds(recipes, request.kind, frame.store().measurements())
     takes = f"{about(seconds)} here" if seconds else "a time that is not known yet here"
@@ -95,7 +109,6 @@ def _offer(request: Request) -> None:
         f"It measures {counted(len(runs), 'finished run')}; that takes {takes}, and begins when "
         "nothing else trains."
     )
-    access.explain()
 
 
 def _confirm(request: Request, missing: Missing, pressed: str) -> None:
@@ -109,8 +122,7 @@ def _confirm(request: Request, missing: Missing, pressed: str) -> None:
             key = f"{request.kind}-confirm"
             if access.button(request.label, type="primary", icon=":material/lock_open:", key=key):
                 del st.session_state[pressed]
-                for study, runs in missing:
-                    start(frame.store(), study, request.kind, runs)
+                measure(request, missing)
                 st.rerun()
             if st.button("Not now", key=f"{request.kind}-no"):
                 del st.session_state[pressed]

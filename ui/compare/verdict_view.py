@@ -19,7 +19,7 @@ from tl_engine.report.arms import Arm, Question
 from tl_engine.report.judgement import Judged
 from tl_engine.report.sections.verdict_sections import contrasts, interval, verdict
 from tl_engine.report.shown_results import Results
-from tl_engine.runs import Run, summarise
+from tl_engine.runs import Run, StudyFolder, summarise
 from tl_engine.runs.evidence import of_store
 from tl_engine.runs.run_requests import add_pairs
 from tl_engine.runs.studies import folder_of
@@ -40,6 +40,10 @@ MARKS = {
     Outcome.LOOK: ":material/visibility:",
     Outcome.WITHHELD: ":material/health_and_safety:",
 }
+PAIRS_HELP = (
+    "Pairs of all arms of the study. Those that are added after a look are judged by an interval "
+    "that allows for looking, which is wider; what the planned pairs said stays on this card."
+)
 INCOMPARABLE = ":material/block:"
 HEALTH = {
     Level.PROBLEM: ":material/error:",
@@ -104,13 +108,7 @@ def _rank(first: Arm, second: Arm) -> tuple[bool, bool]:
 def show_verdict(results: Results) -> None:
     """The verdict on a card, with what one can do next."""
     judged, question = results.judgement, results.question
-    for level, icon in HEALTH.items():
-        found = judged.health.findings if judged.health else ()
-        words = [escape(one.sentence, LONGEST_FINDING) for one in found if one.level is level]
-        if words and level is Level.PROBLEM:
-            st.warning(" ".join(words), icon=icon)
-        elif words:
-            st.caption(" ".join([icon, *words]))
+    _show_health(judged)
     with st.container(border=True):
         mark = MARKS[judged.verdict.outcome] if judged.verdict else INCOMPARABLE
         for section in verdict(results):
@@ -120,6 +118,21 @@ def show_verdict(results: Results) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             _more_pairs(judged, question)
             _fair(judged, results.two_arms[0])
+
+
+def _show_health(judged: Judged) -> None:
+    """What befell the runs, what is worst first."""
+    for level, icon in HEALTH.items():
+        words = _findings(judged, level)
+        if words and level is Level.PROBLEM:
+            st.warning(" ".join(words), icon=icon)
+        elif words:
+            st.caption(" ".join([icon, *words]))
+
+
+def _findings(judged: Judged, level: Level) -> list[str]:
+    found = judged.health.findings if judged.health else ()
+    return [escape(one.sentence, LONGEST_FINDING) for one in found if one.level is level]
 
 
 def show_interval(results: Results) -> None:
@@ -162,6 +175,11 @@ def _more_pairs(judged: Judged, question: Question) -> None:
             f"A study holds at most {MAXIMUM_PAIRS} pairs: more training images or epochs, or a "
             "larger difference that matters, would decide sooner."
         )
+    _offer_pairs(study, wanted, room)
+
+
+def _offer_pairs(study: StudyFolder, wanted: int, room: int) -> None:
+    """The button that queues as many of the wanted pairs as one click may and the study holds."""
     more = min(wanted, ONE_CLICK_PAIRS, room)
     if more < 1 or any(not summarise(run).state.is_over for run in study.runs()):
         return
@@ -170,20 +188,25 @@ def _more_pairs(judged: Judged, question: Question) -> None:
     adds = min(adds, room)
     if more < 1:
         return
-    runs = more * len(study.study.arms)
     count = f"{more} of {wanted}" if more < wanted <= room else f"{more}"
-    reused = f" {adds - more} more were computed in another study: they are taken over."
     if access.button(
-        f"Run {count} more pair" + ("" if wanted == 1 else "s") + f" ({runs} runs)",
+        f"Run {count} more {_pairs(wanted)} ({more * len(study.study.arms)} runs)",
         icon=":material/add_circle:",
         key="more-pairs",
-        help="Pairs of all arms of the study. Those that are added after a look are judged "
-        "by an interval that allows for looking, which is wider; what the planned pairs said stays "
-        f"on this card.{reused if adds > more else ''}",
+        help=PAIRS_HELP + _taken_over(adds - more),
     ):
         add_pairs(study, adds)
         launcher().ensure_worker(store())
         st.rerun()
+
+
+def _pairs(number: int) -> str:
+    return "pair" if number == 1 else "pairs"
+
+
+def _taken_over(pairs: int) -> str:
+    words = f" {pairs} more were computed in another study: they are taken over."
+    return words if pairs > 0 else ""
 
 
 def _fair(judged: Judged, first: Arm) -> None:

@@ -25,6 +25,7 @@ from ui.launch.phases_form import Slots
 
 VARIED = {name: one for name, one in SETTINGS.items() if isinstance(one, Choice) and one.is_varied}
 """Settings of which several values can be compared."""
+GROUPS = tuple(dict.fromkeys(one.group for one in SETTINGS.values() if one.group))
 
 
 def fill_from_preset(preset: Preset) -> None:
@@ -110,31 +111,47 @@ def _ask_settings(slots: Slots) -> dict[str, Any]:
     st.text_input("Title", key="form-title", max_chars=MAXIMUM_NAME)
     slots["title"].append(st.empty())
     values: dict[str, Any] = {}
-
-    def field(name: str, **options: Any) -> None:
-        if name == "train_images":
-            data = dataset(values["dataset"])
-            count = f"{escape(data.title)} has {data.default_train:,}"
-            options["help"] = f"{count}; fewer are drawn evenly per class."
-        values[name] = _widget(name, **options)
-        slots[name].append(st.empty())
-
-    rows = sorted({one.row for one in SETTINGS.values() if not one.group})
-    for row in rows:
-        names = [n for n, one in SETTINGS.items() if one.row == row and not one.group]
-        for name, column in zip(names, st.columns(len(names)), strict=True):
-            with column:
-                field(name)
+    _ask_rows(values, slots)
     if values["augmentation"]:
         st.session_state["form-xla"] = False
-    proposed = recommended_settings(augmentation=values["augmentation"])
-    changed = any(st.session_state[f"form-{name}"] != proposed[name] for name in proposed)
-    for group in dict.fromkeys(one.group for one in SETTINGS.values() if one.group):
-        with st.expander(f"{group} (changed)" if changed else group, icon=":material/memory:"):
-            for name in [n for n, one in SETTINGS.items() if one.group == group]:
-                field(name, disabled=name == "xla" and values["augmentation"])
+    _ask_groups(values, slots)
     _say_what_is_fetched(values)
     return values
+
+
+def _ask_rows(values: dict[str, Any], slots: Slots) -> None:
+    """Ask for the settings of no group, side by side where they share a row."""
+    rows: defaultdict[int, list[str]] = defaultdict(list)
+    for name in _names_of(""):
+        rows[SETTINGS[name].row].append(name)
+    for _, row in sorted(rows.items()):
+        for name, column in zip(row, st.columns(len(row)), strict=True):
+            with column:
+                _ask_setting(name, values, slots)
+
+
+def _ask_groups(values: dict[str, Any], slots: Slots) -> None:
+    """Ask for the settings of each group, folded away."""
+    proposed = recommended_settings(augmentation=values["augmentation"])
+    changed = any(st.session_state[f"form-{name}"] != proposed[name] for name in proposed)
+    for group in GROUPS:
+        with st.expander(f"{group} (changed)" if changed else group, icon=":material/memory:"):
+            for name in _names_of(group):
+                disabled = name == "xla" and values["augmentation"]
+                _ask_setting(name, values, slots, disabled=disabled)
+
+
+def _names_of(group: str) -> list[str]:
+    return [name for name, one in SETTINGS.items() if one.group == group]
+
+
+def _ask_setting(name: str, values: dict[str, Any], slots: Slots, **options: Any) -> None:
+    if name == "train_images":
+        data = dataset(values["dataset"])
+        count = f"{escape(data.title)} has {data.default_train:,}"
+        options["help"] = f"{count}; fewer are drawn evenly per class."
+    values[name] = _widget(name, **options)
+    slots[name].append(st.empty())
 
 
 def _widget(name: str, **options: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
+from typing import Any
 
 import streamlit as st
 
 from tl_engine.analysis.contrast import ORDER
 from tl_engine.analysis.health import Level
 from tl_engine.analysis.pooling import comparisons_of
-from tl_engine.analysis.verdict import Outcome
+from tl_engine.analysis.verdict import Outcome, Verdict
 from tl_engine.charts.svg_pictures import interval_svg
 from tl_engine.errors import StoreError
 from tl_engine.report.arms import Arm, Question, arms_of, question_of
@@ -94,10 +95,6 @@ def _row(arms: list[Arm], question: Question, judged: list[Judged], one: Judged)
     """The study, the sentence with what it rests on, and the interval in the colour of the arm that
     is ahead."""
     study, verdict = arms[0].runs[0].study, one.verdict
-    mark = MARKS[verdict.outcome] if verdict else INCOMPARABLE
-    if one.health and one.health.level is Level.PROBLEM:
-        mark = f"{HEALTH[Level.PROBLEM]} {mark}"
-    sentence = verdict.sentence if verdict else one.refusal
     name, words, picture = st.columns([20, 62, 25], vertical_alignment="center")
     name.page_link(
         "pages/2_Compare.py",
@@ -106,15 +103,29 @@ def _row(arms: list[Arm], question: Question, judged: list[Judged], one: Judged)
         query_params={"ids": study.id},
     )
     basis = f":small[:gray[{escape(_basis(one, judged, question))}]]"
-    words.markdown(f"{mark} {escape(sentence, 1600)} {basis}")
-    if verdict and verdict.interval and all(map(math.isfinite, verdict.interval)):
-        mean, (low, high) = verdict.difference, verdict.interval
-        ahead = arms[one.first if mean >= 0 else one.second]
-        if mean < 0 and verdict.outcome in (Outcome.BETTER, Outcome.SMALL):  # as in the sentence
-            mean, low, high = -mean, -high, -low
-        alt = plain(sentence)
-        svg = interval_svg(mean, low, high, question.smallest, ahead.colour, alt)
-        picture.image(svg, alt=alt)
+    sentence = verdict.sentence if verdict else one.refusal
+    words.markdown(f"{_mark(one)} {escape(sentence, 1600)} {basis}")
+    if verdict:
+        ahead = arms[one.first if verdict.difference >= 0 else one.second]
+        _draw_interval(picture, verdict, question.smallest, ahead.colour)
+
+
+def _mark(one: Judged) -> str:
+    """The symbol of the verdict, behind that of a problem of its runs."""
+    mark = MARKS[one.verdict.outcome] if one.verdict else INCOMPARABLE
+    if one.health and one.health.level is Level.PROBLEM:
+        return f"{HEALTH[Level.PROBLEM]} {mark}"
+    return mark
+
+
+def _draw_interval(place: Any, verdict: Verdict, smallest: float, colour: str) -> None:
+    if verdict.interval is None or not all(map(math.isfinite, verdict.interval)):
+        return
+    mean, (low, high) = verdict.difference, verdict.interval
+    if mean < 0 and verdict.outcome in (Outcome.BETTER, Outcome.SMALL):  # as in the sentence
+        mean, low, high = -mean, -high, -low
+    alt = plain(verdict.sentence)
+    place.image(interval_svg(mean, low, high, smallest, colour, alt), alt=alt)
 
 
 def _basis(one: Judged, judged: list[Judged], question: Question) -> str:

@@ -1,33 +1,33 @@
-"""What one can do with selected runs, and what is to be known of the first of them."""
+"""What is to be known of the first of the selected runs, and their models."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from functools import partial
 
 import streamlit as st
 
 from tl_engine.analysis.loss_floor import floor_warning
 from tl_engine.charts.svg_pictures import shares, tree_svg
-from tl_engine.execution.launcher import launcher, resume
+from tl_engine.execution.launcher import launcher
 from tl_engine.recipe import Recipe
 from tl_engine.report.amounts import duration
-from tl_engine.runs import Run, RunState, StudyFolder, Summary, summarise
+from tl_engine.runs import Run, RunState, Summary, summarise
 from tl_engine.runs.run_outputs import (
     EXPORTS,
     MODEL_FORMATS,
-    bytes_on_disk,
     log_tail,
     model_bytes,
     model_file,
 )
-from tl_engine.runs.run_requests import request_stop
 from tl_engine.runs.studies import folder_of
 from tl_engine.study import Study
 from tl_engine.text import counted, escape, lines, plain
 from ui import access
-from ui.compare import verdict_view
 from ui.frame import guarded, store
+from ui.overview import run_actions
+from ui.overview.run_actions import size_on_disk
 from ui.runs_table import state_label
 
 LONGEST_EXPORT = 180.0
@@ -43,7 +43,7 @@ def phases_of(recipe: Recipe) -> list[tuple[str | int, int, float]]:
 def show(runs: list[Run]) -> None:
     """The card of the selected runs."""
     with st.container(border=True):
-        _actions(runs)
+        run_actions.show(runs)
         for run in runs[:3]:
             with guarded():
                 _facts(run)
@@ -65,106 +65,74 @@ def _tree(study: Study) -> None:
         st.image(tree_svg(paths))
 
 
-def _actions(runs: list[Run]) -> None:
-    states = {run.id: summarise(run).state for run in runs}
-    alive = [run for run in runs if not states[run.id].is_over]
-    resumable = [run for run in runs if states[run.id].is_resumable]
-    finished = [run for run in runs if states[run.id] is RunState.FINISHED]
-    studies = list({run.study.id: folder_of(run) for run in runs}.values())
-    study, several = studies[0], len(studies) > 1
-    one_only = "Select rows of one study for this." if several else None
-    with st.container(horizontal=True, key="actions"):
-        if alive and access.button(f"Stop {_count(alive)}", icon=":material/stop:", key="stop"):
-            for run in alive:
-                request_stop(run)
-            st.rerun()
-        if resumable and access.button(
-            f"{_verb(resumable)} {_count(resumable)}", icon=":material/play_arrow:", key="resume"
-        ):
-            for run in resumable:
-                resume(run.id, store())
-            st.rerun()
-        if st.button("Compare", icon=":material/compare_arrows:", key="compare"):
-            ids = ",".join(run.id for run in runs)
-            st.switch_page("pages/2_Compare.py", query_params={"ids": ids})
-        if finished and st.button("Classify", icon=":material/image_search:", key="classify"):
-            ids = ",".join(run.id for run in finished[:2])
-            st.switch_page("pages/3_Classify.py", query_params={"ids": ids})
-        if not several:
-            verdict_view.offer_twin(runs[0])
-        if st.button(
-            "Clone into Launch",
-            icon=":material/content_copy:",
-            key="clone",
-            disabled=several,
-            help=one_only,
-        ):
-            st.switch_page("pages/1_Launch.py", query_params={"clone": study.id})
-        if access.button(
-            "Rename or note", icon=":material/edit:", key="rename", disabled=several, help=one_only
-        ):
-            _rename(study)
-        label = f"Delete {len(studies)} studies" if several else "Delete study"
-        if access.button(label, icon=":material/delete:", key="delete"):
-            _delete(studies)
-    access.explain()
-
-
-def _verb(runs: list[Run]) -> str:
-    """A run goes on from its last commit; without one, or damaged, it begins again."""
-    states = [summarise(run) for run in runs]
-    fresh = all(s.state is RunState.DAMAGED or not s.accuracies for s in states)
-    return "Restart" if fresh else "Resume"
-
-
 def _facts(run: Run) -> None:
     summary = summarise(run)
-    state = summary.state
     who = f"**{escape(run.study.title)}** · {escape(run.arm)} · pair {run.pair}"
-    st.markdown(f"{who} · {state_label(state)}")
+    st.markdown(f"{who} · {state_label(summary.state)}")
     if run.study.note:
         st.caption(escape(run.study.note, 1000))
-    if state is RunState.INTERRUPTED:
+    _show_problem(summary)
+    st.caption(" · ".join(map(escape, _figures(run, summary))))
+    if summary.recipe and (warning := floor_warning(summary.recipe)):
+        st.warning(escape(warning), icon=":material/vertical_align_bottom:")
+    _show_log(run, summary.state)
+    if model_file(run):
+        _show_models(run)
+
+
+def _show_problem(summary: Summary) -> None:
+    """Why the run did not end as it should."""
+    if summary.state is RunState.INTERRUPTED:
         st.warning(
             "Its process died without a word (killed, or a power cut). What it committed is "
             "kept, and it goes on from there by itself.",
             icon=":material/bolt:",
         )
-    if state in (RunState.FAILED, RunState.DAMAGED):
+    if summary.state in (RunState.FAILED, RunState.DAMAGED):
         st.error(escape(summary.sentence, 600), icon=":material/error:")
-    st.caption(" · ".join(escape(fact) for fact in _figures(run, summary)))
-    if summary.recipe and (warning := floor_warning(summary.recipe)):
-        st.warning(escape(warning), icon=":material/vertical_align_bottom:")
+
+
+def _figures(run: Run, summary: Summary) -> Iterator[str]:
+    """What there is to be known of it in numbers."""
+    if summary.recipe:
+        yield summary.recipe.order
+    yield f"{size_on_disk([run])} on disk"
+    for name, seconds in summary.times._asdict().items():
+        if seconds is not None:
+            yield f"{name} time {duration(seconds)}"
+    if summary.state is not RunState.DAMAGED:
+        yield from _resumptions(run)
+        yield from _checks(run)
+
+
+def _resumptions(run: Run) -> Iterator[str]:
+    """Which of its epochs one uninterrupted process did not compute."""
+    if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
+        yield f"went on by itself {counted(resumes, 'time')}"
+    if taken := [line["shared"] for line in run.epochs() if "shared" in line]:
+        yield f"{len(taken)} epochs taken over from {taken[-1]}"
+
+
+def _checks(run: Run) -> Iterator[str]:
+    """Whether its bits can be compared, and how many frozen parameters each phase changed."""
+    if not run.is_bit_comparable:
+        yield "went on under other versions or on another machine: not bit-comparable"
+    for phase in run.scores.get("phases", []):
+        frozen, changed = phase["audit"]["frozen"], phase["audit"]["frozen_changed"]
+        yield f"phase {phase['phase'] + 1}: {frozen:,} frozen parameters, {changed:,} changed"
+
+
+def _show_log(run: Run, state: RunState) -> None:
     if state in (RunState.FAILED, RunState.INTERRUPTED) and log_tail(run):
         with st.expander("End of its log", expanded=state is RunState.FAILED):
             st.code(lines(log_tail(run)), language=None, wrap_lines=True)
-    if model_file(run):
-        missing = [suffix for suffix in EXPORTS if model_file(run, suffix) is None]
-        is_made = any(f"asked-{suffix}-{run.id}" in st.session_state for suffix in missing)
-        st.fragment(_models, run_every="1s" if is_made else None)(run)
 
 
-def _figures(run: Run, summary: Summary) -> list[str]:
-    """What there is to be known of it in numbers."""
-    facts = [summary.recipe.order] if summary.recipe else []
-    facts.append(f"{_size([run])} on disk")
-    for name, seconds in summary.times._asdict().items():
-        if seconds is not None:
-            facts.append(f"{name} time {duration(seconds)}")
-    if summary.state is RunState.DAMAGED:
-        return facts
-    if resumes := sum(not attempt["asked"] for attempt in run.attempts()):
-        facts.append(f"went on by itself {counted(resumes, 'time')}")
-    if taken := [line["shared"] for line in run.epochs() if "shared" in line]:
-        facts.append(f"{len(taken)} epochs taken over from {taken[-1]}")
-    if not run.is_bit_comparable:
-        facts.append("went on under other versions or on another machine: not bit-comparable")
-    for phase in run.scores.get("phases", []):
-        frozen, changed = phase["audit"]["frozen"], phase["audit"]["frozen_changed"]
-        facts.append(
-            f"phase {phase['phase'] + 1}: {frozen:,} frozen parameters, {changed:,} changed"
-        )
-    return facts
+def _show_models(run: Run) -> None:
+    """The model in each format, looked for every second while one of them is written."""
+    missing = [suffix for suffix in EXPORTS if model_file(run, suffix) is None]
+    is_made = any(f"asked-{suffix}-{run.id}" in st.session_state for suffix in missing)
+    st.fragment(_models, run_every="1s" if is_made else None)(run)
 
 
 @guarded()
@@ -203,48 +171,3 @@ def _export(run: Run, suffix: str) -> None:
         launcher().start(store(), "export", run.id, "--format", suffix)
         state[began] = time.monotonic()
         st.rerun()
-
-
-@st.dialog("Rename or note", icon=":material/edit:")
-@guarded()
-def _rename(study: StudyFolder) -> None:
-    title = st.text_input("Title", plain(study.title), key="new-title")
-    note = st.text_area(
-        "Note", lines(study.note), key="new-note", placeholder="What did you learn?"
-    )
-    if access.button("Save", type="primary", key="save-label"):
-        study.label(title, note)
-        st.rerun()
-
-
-@st.dialog("Delete for good?", icon=":material/delete:")
-@guarded()
-def _delete(studies: list[StudyFolder]) -> None:
-    for study in studies:
-        runs = study.runs()
-        st.markdown(
-            f"**{escape(study.title)}** with {_count(runs)}, {_size(runs)}, launched "
-            f"{study.created:%d %b %Y %H:%M}, will be gone for good."
-        )
-    label = "Delete for good" if len(studies) == 1 else f"Delete all {len(studies)} for good"
-    if access.button(label, type="primary", icon=":material/delete:", key="confirm-delete"):
-        for study in studies:
-            store().delete(study.id)
-        st.session_state.selected = []
-        st.rerun()
-
-
-def _count(runs: list[Run]) -> str:
-    return counted(len(runs), "run")
-
-
-def _size(runs: list[Run]) -> str:
-    """What they take on disk, in words: "13.5 MB"."""
-    count: float = sum(map(bytes_on_disk, runs))
-    if count < 1000:
-        return f"{count} bytes"
-    for unit in ("kB", "MB"):
-        count /= 1000
-        if count < 1000:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1000:.1f} GB"
