@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -207,12 +207,9 @@ class Study:
         yield "arms", 1 <= count <= MAXIMUM_ARMS, f"A study has 1 to {MAXIMUM_ARMS} arms", count
         are_distinct = len({plain(str(name)) for name in names}) == count
         yield "arms", are_distinct, "The arms of a study have different names", names
-        for where, name in [("title", self.title), *(("arms", name) for name in names)]:
-            is_name = isinstance(name, str) and 1 <= len(lines(name).strip()) <= MAXIMUM_NAME
-            given, right = f"{name!r:.60}", f"A name has 1 to {MAXIMUM_NAME} characters"
-            yield where, is_name, right, given
-            is_unicode = not is_name or is_writable(name)
-            yield where, is_unicode, "A name is made of Unicode characters", given
+        yield from _name_checks("title", self.title)
+        for name in names:
+            yield from _name_checks("arms", name)
         is_right = is_whole(pairs) and 1 <= pairs <= MAXIMUM_PAIRS
         yield "pairs", is_right, f"A study has 1 to {MAXIMUM_PAIRS} paired seeds", repr(pairs)
         is_right = is_whole(first) and 1 <= first <= MAXIMUM_FIRST_PAIR
@@ -234,6 +231,14 @@ class Study:
             yield where, _is_number(size) and 0 < size <= 1, right, self._words(size)
 
 
+def _name_checks(where: str, name: Any) -> Iterator[tuple[str, bool, str, object]]:
+    is_name = isinstance(name, str) and 1 <= len(lines(name).strip()) <= MAXIMUM_NAME
+    given, right = f"{name!r:.60}", f"A name has 1 to {MAXIMUM_NAME} characters"
+    yield where, is_name, right, given
+    is_unicode = not is_name or is_writable(name)
+    yield where, is_unicode, "A name is made of Unicode characters", given
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -244,11 +249,16 @@ def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     return (*recipes, *(twin for twin in twins if twin not in recipes))
 
 
+def differing_settings(recipes: Collection[Recipe]) -> list[str]:
+    """Names of the settings in which they differ."""
+    return [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
+
+
 def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
     """Arms named after their order of phases and the settings in which they differ; where two share
     all that, after their epochs, then their learning rates; numbered where nothing tells them
     apart."""
-    differing = [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
+    differing = differing_settings(recipes)
     names = [", ".join([name_of_order(r), *_settings(r, differing)]) for r in recipes]
     for words in (_epochs, _rates):
         names = _made_distinct(names, [words(recipe) for recipe in recipes])
