@@ -207,9 +207,12 @@ class Study:
         yield "arms", 1 <= count <= MAXIMUM_ARMS, f"A study has 1 to {MAXIMUM_ARMS} arms", count
         are_distinct = len({plain(str(name)) for name in names}) == count
         yield "arms", are_distinct, "The arms of a study have different names", names
-        yield from _name_checks("title", self.title)
-        for name in names:
-            yield from _name_checks("arms", name)
+        for where, name in [("title", self.title), *(("arms", name) for name in names)]:
+            is_name = isinstance(name, str) and 1 <= len(lines(name).strip()) <= MAXIMUM_NAME
+            given, right = f"{name!r:.60}", f"A name has 1 to {MAXIMUM_NAME} characters"
+            yield where, is_name, right, given
+            is_unicode = not is_name or is_writable(name)
+            yield where, is_unicode, "A name is made of Unicode characters", given
         is_right = is_whole(pairs) and 1 <= pairs <= MAXIMUM_PAIRS
         yield "pairs", is_right, f"A study has 1 to {MAXIMUM_PAIRS} paired seeds", repr(pairs)
         is_right = is_whole(first) and 1 <= first <= MAXIMUM_FIRST_PAIR
@@ -229,14 +232,6 @@ class Study:
         for where, (noun, size) in sizes.items():
             right = f"{noun} is above 0 and at most {self._words(1.0)}"
             yield where, _is_number(size) and 0 < size <= 1, right, self._words(size)
-
-
-def _name_checks(where: str, name: Any) -> Iterator[tuple[str, bool, str, object]]:
-    is_name = isinstance(name, str) and 1 <= len(lines(name).strip()) <= MAXIMUM_NAME
-    given, right = f"{name!r:.60}", f"A name has 1 to {MAXIMUM_NAME} characters"
-    yield where, is_name, right, given
-    is_unicode = not is_name or is_writable(name)
-    yield where, is_unicode, "A name is made of Unicode characters", given
 
 
 def _is_number(value: Any) -> bool:

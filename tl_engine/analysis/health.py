@@ -72,11 +72,6 @@ class RunFacts(NamedTuple):
     met: tuple[Mapping[str, Any], ...] = ()
     versions: Mapping[str, Any] = {}
 
-    @property
-    def is_coming(self) -> bool:
-        """Whether it is still on its way."""
-        return self.state != FINISHED and self.state not in LOST
-
 
 def health_of(runs: Sequence[RunFacts]) -> Health:
     """The health check of the runs of two arms, at least one run."""
@@ -119,7 +114,7 @@ def _reasons(runs: Sequence[RunFacts]) -> str:
 
 
 def _coming(runs: Sequence[RunFacts]) -> Iterator[Finding]:
-    if coming := sum(run.is_coming for run in runs):
+    if coming := sum(run.state not in (FINISHED, *LOST) for run in runs):
         sentence = f"{counted(coming, 'run')} {'is' if coming == 1 else 'are'} still coming."
         yield Finding(Level.NOTICE, sentence)
 

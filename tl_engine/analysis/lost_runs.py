@@ -52,7 +52,7 @@ def _gains_at_chance(arms: tuple[ArmEvidence, ArmEvidence], metric: Metric) -> n
     # A guess, or the worst that finished where that is worse.
     chances = [worst([chance_score(metric, arm.classes), *finished]) for arm in arms]
     for pair in sorted((arms[0].facts.keys() & arms[1].facts.keys()) - done):
-        scores = list(map(_score, arms, chances, (pair, pair)))
+        scores = _score(arms[0], pair, chances[0]), _score(arms[1], pair, chances[1])
         if _is_outcome(arms, pair) and not any(map(math.isnan, scores)):
             gains.append(metric.sign * (scores[0] - scores[1]))
     return np.array(gains, float)
@@ -63,8 +63,8 @@ def _is_outcome(arms: tuple[ArmEvidence, ArmEvidence], pair: int) -> bool:
     return any(pair in arm.scores or arm.facts[pair].state == FAILED for arm in arms)
 
 
-def _score(arm: ArmEvidence, chance: float, pair: int) -> float:
-    """That of a run, `chance` where it was lost; NaN while it is still coming."""
+def _score(arm: ArmEvidence, pair: int, chance: float) -> float:
+    """That of a run, chance where it was lost; NaN while it is still coming."""
     return arm.scores.get(pair, chance if arm.facts[pair].state in LOST else math.nan)
 
 

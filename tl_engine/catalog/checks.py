@@ -53,10 +53,6 @@ def _backbone_problems(recipe: Recipe, backbone: Backbone) -> Iterator[Problem]:
         yield Problem(
             "pretrained", f"{backbone.title} has no published weights: switch pretrained off."
         )
-    yield from _phase_problems(recipe, backbone)
-
-
-def _phase_problems(recipe: Recipe, backbone: Backbone) -> Iterator[Problem]:
     for index, phase in enumerate(recipe.phases):
         if isinstance(phase.trainable, int) and phase.trainable > recipe.blocks:
             yield Problem(

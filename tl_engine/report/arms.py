@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence, Set
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -176,11 +175,11 @@ def is_planned(arms: Sequence[Arm], pairs: int) -> bool:
     """Whether so many pairs of the arms are all that their study was launched with, none was added
     or computed before, and no earlier study had asked: only then was their number fixed before
     anybody looked."""
-    runs = list(chain.from_iterable(arm.runs for arm in arms))
-    folder = folder_of(runs[0])
+    folder = folder_of(arms[0].runs[0])
+    runs = [run for arm in arms for run in arm.runs]
     is_alone = all(run.study.id == folder.id for run in runs)
     is_seen = any(run.recipe_record.get("computed_before") for run in runs)
-    if not is_alone or is_seen or not folder.has_exactly(pairs):
+    if not is_alone or is_seen or pairs != folder.study.pairs or folder.added_pairs:
         return False
     return pairs < LEAST_PAIRS or _asked_first(arms, folder)
 

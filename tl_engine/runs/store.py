@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import IO, Any
 
@@ -187,12 +188,9 @@ def _is_counted(run: Run) -> bool:
 
 def _computed_before(question: Asked) -> list[tuple[int, int]]:
     """(arm, pair) of those of its runs that had been computed when it was asked."""
-    return [
-        (arm, pair)
-        for arm, recipe in enumerate(question.recipes)
-        for pair in question.pairs
-        if (recipe, pair) in question.computed_before
-    ]
+    places = product(enumerate(question.recipes), question.pairs)
+    before = question.computed_before
+    return [(arm, pair) for (arm, recipe), pair in places if (recipe, pair) in before]
 
 
 def _accesses(study: StudyFolder) -> list[dict[str, Any]]:

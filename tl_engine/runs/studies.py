@@ -60,10 +60,6 @@ class StudyFolder(StudyRecord):
         last = max((run.pair for run in self.runs()), default=0)
         return max(last + 1 - self.study.pair_numbers.stop, 0)
 
-    def has_exactly(self, pairs: int) -> bool:
-        """Whether so many pairs are those that it was launched with, and none was added."""
-        return pairs == self.study.pairs and not self.added_pairs
-
     def runs(self) -> list[Run]:
         """Its runs, pair by pair."""
         return [Run(path, self) for path in self._run_paths]

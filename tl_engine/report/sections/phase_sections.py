@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import filterfalse
 from typing import NamedTuple
 
 import pandas as pd
@@ -200,8 +201,9 @@ def _drawn(results: Results) -> list[Arm]:
 
 def _left_out(records: list[RunPhases]) -> list[Section]:
     """Which runs were not looked at, with the reason."""
-    missing = (run.phases for run in records if not phase_tables.has_diagnosis(run.phases))
-    reasons = Counter(phase_tables.why_not(phases) for phases in missing)
+    phases = [run.phases for run in records]
+    missing = filterfalse(phase_tables.has_diagnosis, phases)
+    reasons = Counter(map(phase_tables.why_not, missing))
     if len(records) == 1 and reasons[""]:
         return [Section(key="left-out", text=f"This run was {EARLIER}.")]
     words = f"of {len(records)} runs left out"
