@@ -69,13 +69,12 @@ def with_recipe_ids(line: dict[str, Any]) -> dict[str, Any]:
     """A line that refers to recipes by their ids, which are added as `ids`; "" stands for a recipe
     that cannot be read any more."""
     ids = [recipe_id(recipe) if recipe else "" for recipe in recipes_of(line)]
-    runs = [run for run in line["runs"] if run["recipe"] < len(ids)]
-    accesses = line["openings"]
+    runs, accesses = line["runs"], line["openings"]
     return {
         **line,
         "ids": tuple(filter(None, ids)),
         "computed_before": _named(line["computed_before"], ids),
-        "runs": [{**run, "recipe": ids[run["recipe"]]} for run in runs],
+        "runs": [{**run, "recipe": ids[run["recipe"]]} for run in runs if run["recipe"] < len(ids)],
         "openings": [{**access, "runs": _named(access["runs"], ids)} for access in accesses],
     }
 
