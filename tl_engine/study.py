@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
@@ -244,11 +244,16 @@ def with_reversed(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     return (*recipes, *(twin for twin in twins if twin not in recipes))
 
 
+def differing_settings(recipes: Collection[Recipe]) -> list[str]:
+    """Names of the settings in which they differ."""
+    return [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
+
+
 def name_arms(recipes: Sequence[Recipe]) -> tuple[Arm, ...]:
     """Arms named after their order of phases and the settings in which they differ; where two share
     all that, after their epochs, then their learning rates; numbered where nothing tells them
     apart."""
-    differing = [name for name in SETTINGS if len({getattr(r, name) for r in recipes}) > 1]
+    differing = differing_settings(recipes)
     names = [", ".join([name_of_order(r), *_settings(r, differing)]) for r in recipes]
     for words in (_epochs, _rates):
         names = _made_distinct(names, [words(recipe) for recipe in recipes])

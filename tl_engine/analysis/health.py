@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 from typing import Any, NamedTuple
 
 from tl_engine.text import counted
@@ -74,19 +75,18 @@ class RunFacts(NamedTuple):
 
 def health_of(runs: Sequence[RunFacts]) -> Health:
     """The health check of the runs of two arms, at least one run."""
-    arms = dict.fromkeys(run.arm for run in runs)
-    by_arm = [[run for run in runs if run.arm == arm] for arm in arms]
-    lost = tuple(sentence for of_arm in by_arm for sentence in _lost(of_arm))
-    findings = [Finding(Level.PROBLEM, f"{sentence}.") for sentence in lost]
-    if coming := sum(run.state != FINISHED and run.state not in LOST for run in runs):
-        sentence = f"{counted(coming, 'run')} {'is' if coming == 1 else 'are'} still coming."
-        findings.append(Finding(Level.NOTICE, sentence))
-    findings += _machines(runs)
-    for of_arm in by_arm:
-        findings += _records(of_arm)
-    if not findings:
-        findings = [Finding(Level.FINE, f"All {len(runs)} runs finished, on one machine.")]
-    return Health(_ordered(findings), lost)
+    by_arm: dict[str, list[RunFacts]] = {}
+    for run in runs:
+        by_arm.setdefault(run.arm, []).append(run)
+    lost = tuple(chain.from_iterable(map(_lost, by_arm.values())))
+    findings = [
+        *(Finding(Level.PROBLEM, f"{sentence}.") for sentence in lost),
+        *_coming(runs),
+        *_machines(runs),
+        *chain.from_iterable(map(_records, by_arm.values())),
+    ]
+    fine = Finding(Level.FINE, f"All {len(runs)} runs finished, on one machine.")
+    return Health(_ordered(findings or [fine]), lost)
 
 
 def _ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -113,37 +113,52 @@ def _reasons(runs: Sequence[RunFacts]) -> str:
     return f" ({'; '.join(words)})" if words else ""
 
 
+def _coming(runs: Sequence[RunFacts]) -> Iterator[Finding]:
+    if coming := sum(run.state not in (FINISHED, *LOST) for run in runs):
+        sentence = f"{counted(coming, 'run')} {'is' if coming == 1 else 'are'} still coming."
+        yield Finding(Level.NOTICE, sentence)
+
+
 def _machines(runs: Sequence[RunFacts]) -> Iterator[Finding]:
     """Where finished runs were computed under different circumstances."""
     done = [run for run in runs if run.state == FINISHED and run.met]
-    libraries = sorted({name for run in done for name in run.versions})
-    for name in (IMAGES, *MACHINE, *libraries):
-        by_pair: dict[int, list[str]] = {}
-        for run in done:
-            by_pair.setdefault(run.pair, []).append(_value(run, name))
-        distinct = sorted({value for values in by_pair.values() for value in values if value})
-        if len(distinct) < 2:
-            continue
-        whole = [{*values} - {""} for values in by_pair.values() if len(values) > 1]
-        mixed, level = sum(len(values) > 1 for values in whole), Level.PROBLEM
+    libraries = set[str]().union(*(run.versions for run in done))
+    for name in (IMAGES, *MACHINE, *sorted(libraries)):
+        yield from _differences(done, name)
+
+
+def _differences(runs: Sequence[RunFacts], name: str) -> Iterator[Finding]:
+    """Where these runs met different values of one circumstance."""
+    by_pair: dict[int, list[str]] = {}
+    for run in runs:
+        by_pair.setdefault(run.pair, []).append(_value(run, name))
+    distinct = sorted({*chain.from_iterable(by_pair.values())} - {""})
+    if len(distinct) > 1:
         listed = f"{', '.join(distinct[:-1])} and {distinct[-1]}"
-        if name == IMAGES:
-            sentence = (
-                f"Runs were computed on other images (fingerprints {listed}): only pairs on the "
-                "same images are compared, the others are left out."
-            )
-        elif mixed:
-            sentence = (
-                f"In {mixed} of {len(whole)} pairs the two runs differ in {name} ({listed}): "
-                "their difference is not the recipe's alone."
-            )
-        else:
-            level = Level.NOTICE
-            sentence = (
-                f"Pairs were computed with several values of {name} ({listed}), the same for "
-                "both arms of each pair."
-            )
-        yield Finding(level, sentence)
+        whole = [values for values in by_pair.values() if len(values) > 1]
+        mixed = sum(len({*values} - {""}) > 1 for values in whole)
+        yield _difference(name, listed, mixed, len(whole))
+
+
+def _difference(name: str, listed: str, mixed: int, whole: int) -> Finding:
+    """What the listed values of a circumstance mean, where `mixed` of the whole pairs have two."""
+    if name == IMAGES:
+        return Finding(
+            Level.PROBLEM,
+            f"Runs were computed on other images (fingerprints {listed}): only pairs on the "
+            "same images are compared, the others are left out.",
+        )
+    if mixed:
+        return Finding(
+            Level.PROBLEM,
+            f"In {mixed} of {whole} pairs the two runs differ in {name} ({listed}): "
+            "their difference is not the recipe's alone.",
+        )
+    return Finding(
+        Level.NOTICE,
+        f"Pairs were computed with several values of {name} ({listed}), the same for "
+        "both arms of each pair.",
+    )
 
 
 def _value(run: RunFacts, name: str) -> str:

@@ -47,20 +47,25 @@ def _gains_at_chance(arms: tuple[ArmEvidence, ArmEvidence], metric: Metric) -> n
     and so is one with a run that is still coming.
     """
     done = arms[0].scores.keys() & arms[1].scores.keys()
-    finished = [*arms[0].scores.values(), *arms[1].scores.values()]
     worst, gains = min if metric.sign > 0 else max, []
+    finished = [*arms[0].scores.values(), *arms[1].scores.values()]
     # A guess, or the worst that finished where that is worse.
     chances = [worst([chance_score(metric, arm.classes), *finished]) for arm in arms]
     for pair in sorted((arms[0].facts.keys() & arms[1].facts.keys()) - done):
-        states = [arm.facts[pair].state for arm in arms]
-        scores = [
-            arm.scores.get(pair, chance if state in LOST else math.nan)
-            for arm, chance, state in zip(arms, chances, states, strict=True)
-        ]
-        is_outcome = FAILED in states or any(pair in arm.scores for arm in arms)
-        if is_outcome and not any(map(math.isnan, scores)):
+        scores = _score(arms[0], pair, chances[0]), _score(arms[1], pair, chances[1])
+        if _is_outcome(arms, pair) and not any(map(math.isnan, scores)):
             gains.append(metric.sign * (scores[0] - scores[1]))
     return np.array(gains, float)
+
+
+def _is_outcome(arms: tuple[ArmEvidence, ArmEvidence], pair: int) -> bool:
+    """Whether one of a pair's runs finished or failed."""
+    return any(pair in arm.scores or arm.facts[pair].state == FAILED for arm in arms)
+
+
+def _score(arm: ArmEvidence, pair: int, chance: float) -> float:
+    """That of a run, chance where it was lost; NaN while it is still coming."""
+    return arm.scores.get(pair, chance if arm.facts[pair].state in LOST else math.nan)
 
 
 def chance_score(metric: Metric, classes: int) -> float:
@@ -80,25 +85,32 @@ def withheld(
     """
     if verdict.outcome is Outcome.LOOK:
         return verdict, health
-    # Only the planned pairs, of which none was lost, still show what all pairs did.
-    is_at_end = counted.procedure in AT_END and verdict.procedure not in AT_END
-    rests_on_less = is_at_end and counted.pairs < verdict.pairs
+    rests_on_less = _rests_on_less(counted, verdict)
     if _claim(verdict) == _claim(counted) and not rests_on_less:
-        if not health.lost:
-            return verdict, health
-        same = "The verdict is the same with them counted at chance."
-        none = "None is counted: the other runs of their pairs say nothing, or are still coming."
-        return verdict, health.with_finding(Level.PROBLEM, same if is_counted else none)
+        return verdict, _with_reassurance(health, is_counted)
     lost = health.lost if is_counted else ("runs of other comparisons of the family were lost",)
-    sentence = counted.sentence
-    if rests_on_less:
-        sentence = f"the {counted.pairs} planned pairs alone decide. {sentence}"
+    alone = f"the {counted.pairs} planned pairs alone decide. " if rests_on_less else ""
     sentence = (
         f"Withheld: {'; '.join(lost)}. Without them: {verdict.sentence} Counted at chance: "
-        f"{sentence}"
+        f"{alone}{counted.sentence}"
     )
     nothing = verdict._replace(interval=None, p=math.nan, more_pairs=None)
     return nothing._replace(outcome=Outcome.WITHHELD, sentence=sentence), health
+
+
+def _rests_on_less(counted: Verdict, verdict: Verdict) -> bool:
+    """Whether only the planned pairs, of which none was lost, still show what all pairs did."""
+    is_at_end = counted.procedure in AT_END and verdict.procedure not in AT_END
+    return is_at_end and counted.pairs < verdict.pairs
+
+
+def _with_reassurance(health: Health, is_counted: bool) -> Health:
+    """The health, where runs were lost, with the finding that they do not change the verdict."""
+    if not health.lost:
+        return health
+    same = "The verdict is the same with them counted at chance."
+    none = "None is counted: the other runs of their pairs say nothing, or are still coming."
+    return health.with_finding(Level.PROBLEM, same if is_counted else none)
 
 
 def _claim(verdict: Verdict) -> tuple[Outcome, bool]:

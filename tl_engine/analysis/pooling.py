@@ -9,8 +9,8 @@ delete) changes neither; only the first question put to a comparison can have a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,9 @@ class Observed(NamedTuple):
     study: str
     score: float
     data: str = ""
+
+
+ObservedPair = tuple[Observed, Observed]
 
 
 class Asked(NamedTuple):
@@ -77,9 +80,9 @@ class ComparisonEvidence(NamedTuple):
         copies: runs that stand in a further study and do not count again.
     """
 
-    pairs: list[tuple[Observed, Observed]]
+    pairs: list[ObservedPair]
     planned: int
-    plan: list[tuple[Observed, Observed]] | None
+    plan: list[ObservedPair] | None
     studies: tuple[str, ...]
     copies: int
 
@@ -110,29 +113,40 @@ def evidence_of(
     """
     comparison = frozenset((first, second))
     runs = [run for run in observed if run.recipe in comparison]
-    counting = distinct(runs)
+    pairs = _pairs(first, second, distinct(runs))
+    in_pairs = list(chain.from_iterable(pairs))
+    matched = {run[:2] for run in in_pairs}
+    copies = sum(run[:2] in matched for run in runs) - len(in_pairs)
+    studies = tuple(dict.fromkeys(run.study for run in in_pairs))
+    numbers = plan_of(comparison, asked, metric)
+    plan = _planned(pairs, numbers)
+    return ComparisonEvidence(pairs, len(numbers), plan, studies, max(copies, 0))
+
+
+def _pairs(
+    first: str, second: str, counting: Mapping[tuple[str, int, str], Observed]
+) -> list[ObservedPair]:
+    """The pairs among the runs that count, in the order in which they were computed."""
     pairs = [
         (run, counting[second, pair, data])
         for (recipe, pair, data), run in counting.items()
         if recipe == first and (second, pair, data) in counting
     ]
-    pairs.sort(key=lambda pair: (max(run.ended for run in pair), pair[0].pair))
-    matched = {run[:2] for pair in pairs for run in pair}
-    copies = sum(run[:2] in matched for run in runs) - 2 * len(pairs)
-    studies = tuple(dict.fromkeys(run.study for pair in pairs for run in pair))
-    numbers = plan_of(comparison, asked, metric)
+    return sorted(pairs, key=lambda pair: (max(run.ended for run in pair), pair[0].pair))
+
+
+def _planned(pairs: list[ObservedPair], numbers: tuple[int, ...]) -> list[ObservedPair] | None:
+    """The pairs of these numbers; None where there are no numbers, or not all are in."""
     plan = [pair for pair in pairs if pair[0].pair in numbers]
     is_complete = bool(numbers) and {run.pair for run, _ in plan} == set(numbers)
-    return ComparisonEvidence(
-        pairs, len(numbers), plan if is_complete else None, studies, max(copies, 0)
-    )
+    return plan if is_complete else None
 
 
 def pairs_of_evidence(evidence: ComparisonEvidence, first: str, second: str, sign: int) -> Pairs:
     """The evidence of a comparison of arms of these names as a verdict takes it, `sign` being the
     metric's."""
 
-    def gains(pairs: list[tuple[Observed, Observed]]) -> np.ndarray:
+    def gains(pairs: list[ObservedPair]) -> np.ndarray:
         return np.array([sign * (run.score - rival.score) for run, rival in pairs], float)
 
     plan = None if evidence.plan is None else gains(evidence.plan)

@@ -111,17 +111,22 @@ def decide_all(
     procedure: the smallest p is held against 5 % over the number of contrasts, the next against 5 %
     over one less, until one is not small enough; that one and the rest are decided at its alpha.
     Contrasts of too few pairs are looks, and do not count."""
-    p_values = [p_value(pairs) for pairs in family]
+    alphas = _alphas([p_value(pairs) for pairs in family], others)
+    return [
+        decide(pairs, smallest, metric=metric, alpha=alphas.get(place, ALPHA))
+        for place, pairs in enumerate(family)
+    ]
+
+
+def _alphas(p_values: Sequence[float], others: int) -> dict[int, float]:
+    """By place, at which alpha Holm's procedure decides; none where p is NaN."""
     order = sorted((p, place) for place, p in enumerate(p_values) if not math.isnan(p))
     alphas, left, is_over = {}, len(order) + others, False
     for p, place in order:
         alphas[place] = ALPHA / left
         is_over = is_over or p > alphas[place]
         left = left if is_over else left - 1
-    return [
-        decide(pairs, smallest, metric=metric, alpha=alphas.get(place, ALPHA))
-        for place, pairs in enumerate(family)
-    ]
+    return alphas
 
 
 def holm(p: np.ndarray) -> np.ndarray:

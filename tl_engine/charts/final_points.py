@@ -33,18 +33,28 @@ def final_scores(table: pd.DataFrame, arms: Sequence[ArmKey] = ()) -> go.Figure:
     table = table.dropna(subset="final")
     drawn = arms_in(table, arms)
     keys = [arm.key for arm in drawn]
-    subtitle = f"validation accuracy, {seeds_of(table)}<br>one point per seed, bar = mean"
-    if table["epoch"].nunique() > 1:  # so that nobody compares them
-        epochs = f"{table['epoch'].min()} to {table['epoch'].max()}"
-        subtitle += f"<br>the runs stand at different epochs, {epochs}"
-    made = figure("After the last epoch", subtitle, margin_t=96)
+    made = figure("After the last epoch", _subtitle(table), margin_t=96)
     if table.empty:
         return say_empty(made, "It is drawn when the first run has finished.")
     in_rows = len(drawn) > MOST_COLUMNS
     _lay_out(made, keys, _range(table["final"]), in_rows=in_rows)
     if len(keys) == 2 and keys[0][0] == keys[1][0]:
-        _join_pairs(made, table, [arm for _, arm in keys])
-    along, score, half = ("y", "x", 0.3) if in_rows else ("x", "y", 0.2)
+        _join_pairs(made, table, [keys[0][1], keys[1][1]])
+    return _add_arms(made, drawn, *(("y", "x", 0.3) if in_rows else ("x", "y", 0.2)))
+
+
+def _subtitle(table: pd.DataFrame) -> str:
+    words = f"validation accuracy, {seeds_of(table)}<br>one point per seed, bar = mean"
+    if table["epoch"].nunique() > 1:  # so that nobody compares them
+        epochs = f"{table['epoch'].min()} to {table['epoch'].max()}"
+        words += f"<br>the runs stand at different epochs, {epochs}"
+    return words
+
+
+def _add_arms(
+    made: go.Figure, drawn: Sequence[ArmRows], along: str, score: str, half: float
+) -> go.Figure:
+    """Draw the points of arms that stand along one axis, and bars of that half length at means."""
     means = []
     for place, arm in enumerate(drawn):
         _add_points(made, {along: [place] * len(arm.rows), score: arm.rows["final"]}, arm, score)

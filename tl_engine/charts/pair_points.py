@@ -66,18 +66,15 @@ def paired_slopes(
     if pairs.empty:
         return say_empty(made, NO_PAIR)
     points, matters = metric.scale * pairs["gain"], metric.scale * smallest
-    _lay_out(made, [wrapped(side.title) for side in (first, second)], metric)
+    _lay_out(made, [wrapped(first.title), wrapped(second.title)], metric)
     # Of equal values Plotly would make an axis from -1 to 1.
     scores = pairs[["first", "second"]].to_numpy(float).ravel()
     made.layout.yaxis.range = around(scores, 8 * smallest)
     made.layout.yaxis2.range = around(np.array([*points, *(bar or ()), -matters, matters]), 0.0)
-    for name, colour, chosen in (
-        (f"{first.name} ahead", first.colour, points > 0),
-        (f"{second.name} ahead", second.colour, points < 0),
-        ("level", NEUTRAL, points == 0),
-    ):
-        if chosen.any():
-            _add_pairs(made, pairs[chosen].assign(points=points[chosen]), name, colour, metric)
+    pairs = pairs.assign(points=points)
+    _add_pairs(made, pairs[points > 0], f"{first.name} ahead", first.colour, metric)
+    _add_pairs(made, pairs[points < 0], f"{second.name} ahead", second.colour, metric)
+    _add_pairs(made, pairs[points == 0], "level", NEUTRAL, metric)
     mean = float(points.mean())
     shown = [f"mean {mean:+.{metric.digits}f} {metric.unit}"]
     if bar:
@@ -115,6 +112,8 @@ def _add_pairs(
 ) -> None:
     """The slopes of pairs in which the same arm is ahead as one broken line, and a dot for the
     difference (column points) of each."""
+    if pairs.empty:
+        return
     rows = pairs[["seed", "first", "second", "points"]].to_numpy(float)
     seeds, gap = rows[:, 0], np.full(len(rows), np.nan)
     made.add_scatter(

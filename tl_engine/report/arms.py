@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from tl_engine.runs import Run, RunState, StudyFolder, summarise
 from tl_engine.runs.evidence import Evidence, of_store
 from tl_engine.runs.observations import arm_keys, distinct_runs, observations, recipe_id
 from tl_engine.runs.studies import folder_of
+from tl_engine.study import Study
 
 
 class Arm(NamedTuple):
@@ -62,24 +63,31 @@ def arms_of(runs: Sequence[Run]) -> list[Arm]:
 
 
 def _titles(by_key: dict[ArmKey, list[Run]]) -> dict[ArmKey, str]:
-    # Where studies call the same recipe differently, an arm has all of its names.
-    joined = {
-        key: " / ".join(dict.fromkeys(run.arm for run in runs)) for key, runs in by_key.items()
-    }
+    joined = {key: _joined_names(runs) for key, runs in by_key.items()}
     names = Counter(joined.values())
-    if any(joined[key] != key[1] for key in by_key) and len(names) == len(joined):
+    if len(names) == len(joined):
         return joined
     studies = {key: of_arm[0].study.title for key, of_arm in by_key.items()}
-    long = Counter((name, studies[study, name]) for study, name in by_key)
-    titles = {}
-    for study, name in by_key:
-        title = studies[study, name]
-        if names[name] == 1:
-            titles[study, name] = name
-        else:
-            more = f", {study}" if names[name] > 1 and long[name, title] > 1 else ""
-            titles[study, name] = f"{name} ({title}{more})"
-    return titles
+    long = Counter((name, title) for (_, name), title in studies.items())
+    return {
+        (study, name): _title((study, name), title, names[name], long[name, title])
+        for (study, name), title in studies.items()
+    }
+
+
+def _title(key: ArmKey, study_title: str, same_name: int, same_titles: int) -> str:
+    """What tells an arm from others, given how many have its name, and how many of these stand in a
+    study of that title."""
+    study, name = key
+    if same_name == 1:
+        return name
+    more = f", {study}" if same_name > 1 and same_titles > 1 else ""
+    return f"{name} ({study_title}{more})"
+
+
+def _joined_names(runs: Sequence[Run]) -> str:
+    """All names of an arm, for studies may call the same recipe differently."""
+    return " / ".join(dict.fromkeys(run.arm for run in runs))
 
 
 def evidence_of_arms(arms: Sequence[Arm]) -> Evidence:
@@ -108,11 +116,8 @@ def why_none(arm: Arm) -> str:
     """Why there can be no verdict on an arm: runs of it are damaged, or left out by whoever chose.
     Empty where there can be one."""
     chosen = set(observations(arm.runs).values())
-    names = {(run.study.id, run.arm) for run in arm.runs}
     for folder in {run.study.id: folder_of(run) for run in arm.runs}.values():
-        of_arm = [run for run in folder.runs() if (folder.id, run.arm) in names]
-        places = observations(of_arm)
-        left_out = [run for run in of_arm if places[run.id] not in chosen]
+        left_out = _left_out(arm, folder, chosen)
         if any(summarise(run).state is RunState.DAMAGED for run in left_out):
             return f"A run of {folder.title} is damaged: restart it for a verdict (see Overview)."
         if left_out:
@@ -121,6 +126,14 @@ def why_none(arm: Arm) -> str:
                 "for a verdict, choose whole studies."
             )
     return ""
+
+
+def _left_out(arm: Arm, folder: StudyFolder, chosen: Set[tuple[str, int, int]]) -> list[Run]:
+    """The runs of an arm in one of its studies that are none of the chosen observations."""
+    names = {(run.study.id, run.arm) for run in arm.runs}
+    of_arm = [run for run in folder.runs() if (folder.id, run.arm) in names]
+    places = observations(of_arm)
+    return [run for run in of_arm if places[run.id] not in chosen]
 
 
 class Question(NamedTuple):
@@ -144,15 +157,18 @@ def question_of(arms: Sequence[Arm], scored: pd.DataFrame) -> Question:
     differences that matter."""
     folders = {run.study.id: folder_of(run) for arm in arms for run in arm.runs}
     if len(folders) > 1:
-        studies = [folder.study for folder in folders.values()]
-        names = {study.metric for study in studies}
-        metric = METRICS[names.pop()] if len(names) == 1 else ACCURACY
-        margins = [one.smallest_difference for one in studies if one.metric == metric.name]
-        return Question(None, metric, max(margins, default=metric.smallest), False)
+        return _question_of_several([folder.study for folder in folders.values()])
     (folder,) = folders.values()
     done = finished(arms, scored).groupby("arm")["seed"].nunique()
     planned = is_planned(arms, int(done.min()) if len(done) == len(arms) else 0)
     return Question(folder, METRICS[folder.study.metric], folder.study.smallest_difference, planned)
+
+
+def _question_of_several(studies: Sequence[Study]) -> Question:
+    names = {study.metric for study in studies}
+    metric = METRICS[names.pop()] if len(names) == 1 else ACCURACY
+    margins = [one.smallest_difference for one in studies if one.metric == metric.name]
+    return Question(None, metric, max(margins, default=metric.smallest), False)
 
 
 def is_planned(arms: Sequence[Arm], pairs: int) -> bool:

@@ -19,7 +19,7 @@ from tl_engine.metric import Metric
 from tl_engine.recipe import Recipe
 from tl_engine.report.arms import Arm, evidence_of_arms
 from tl_engine.runs import Run, StudyFolder, summarise
-from tl_engine.runs.evidence import Evidence
+from tl_engine.runs.evidence import Evidence, runs_of_arm
 from tl_engine.runs.layout import FACT_FILES
 from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.studies import folder_of
@@ -48,15 +48,14 @@ class EvidencePool:
         shown = pooling.comparisons_of(self.ids)
         asked = list(self._evidence.questions())
         self._family = pooling.family_of(shown, asked, self._is_comparable)
-        recipes = {recipe for comparison in shown | self._family for recipe in comparison}
+        recipes = set[str]().union(*shown, *self._family)
         self._asked = [
             self._evidence.with_seen(one) for one in asked if len(recipes & set(one.recipes)) > 1
         ]
         self._observed = self._evidence.observed(recipes, metric.name)
-        finals = (final_of(run) for arm in arms for run in arm.runs)
-        self._shown_data = next((final.data for final in finals if final), "")
+        self._shown_data = _data_of_first(arms)
         self._arms: dict[tuple[str, str, str], ArmEvidence] = {}
-        other_metrics = {one.metric for one in self._asked if one.metric != metric.name}
+        other_metrics = {one.metric for one in self._asked} - {metric.name}
         self.others = len(self._family) * len(other_metrics)
 
     def evidence(self, first: str, second: str) -> pooling.ComparisonEvidence:
@@ -104,6 +103,12 @@ class EvidencePool:
         return None in recipes or _are_comparable(*recipes, self._any_budget)
 
 
+def _data_of_first(arms: Sequence[Arm]) -> str:
+    """Fingerprint of the images of the first run that finished; empty without one."""
+    finals = (final_of(run) for arm in arms for run in arm.runs)
+    return next((final.data for final in finals if final), "")
+
+
 @lru_cache(maxsize=10_000)
 def _are_comparable(first: Recipe, second: Recipe, any_budget: bool) -> bool:
     costs = [Budget(steps(one), forward_equivalents(one), math.nan) for one in (first, second)]
@@ -117,9 +122,8 @@ def facts_of(title: str, runs: Sequence[Run]) -> dict[int, RunFacts]:
     by_pair: dict[int, RunFacts] = {}
     folders = {(run.study.id, run.arm_index): folder_of(run) for run in runs}
     for (_, arm), folder in folders.items():
-        of_arm = {run.pair: run for run in folder.runs() if run.arm_index == arm}
-        for pair in sorted({*folder.study.pair_numbers, *of_arm}):
-            facts = _facts(title, pair, of_arm.get(pair))
+        for pair, run in runs_of_arm(folder, arm, folder.runs()):
+            facts = _facts(title, pair, run)
             if pair not in by_pair or facts.state == FINISHED:
                 by_pair[pair] = facts
     return by_pair
@@ -149,10 +153,11 @@ def _facts_in_store(title: str, recipe: str, evidence: Evidence, data: str) -> d
 def _candidates(title: str, recipe: str, evidence: Evidence, data: str) -> Iterator[_Candidate]:
     for pair, run in evidence.standing(recipe):
         facts = partial(_facts, title, pair, run)
-        final = evidence.final(run) if run else None
-        place = WORST_LAST.index(FINISHED if final else facts().state)
-        other, ended = (final.data != data, final.ended) if final else (True, "")
-        yield _Candidate(pair, (place, other, ended, run.study.id if run else ""), facts)
+        if run and (final := evidence.final(run)):
+            rank = (WORST_LAST.index(FINISHED), final.data != data, final.ended, run.study.id)
+        else:
+            rank = (WORST_LAST.index(facts().state), True, "", run.study.id if run else "")
+        yield _Candidate(pair, rank, facts)
     for gone in evidence.deleted({recipe}):
         state = gone["state"] if gone["state"] in WORST_LAST else health.COMING
         rank = (WORST_LAST.index(state), gone["data"] != data, gone["ended"], gone["study"])

@@ -52,6 +52,11 @@ class Judged(NamedTuple):
     adjusted_p: float = float("nan")
     family: int = 1
 
+    @property
+    def studies(self) -> tuple[str, ...]:
+        """Ids of the studies that computed its evidence first; empty without evidence."""
+        return self.evidence.studies if self.evidence else ()
+
 
 def judge(
     arms: Sequence[Arm],

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 
+from tl_engine.analysis.pooling import Place
+from tl_engine.analysis.verdict import Verdict
 from tl_engine.errors import StoreError, ThawError
 from tl_engine.report.arms import Arm, Question, evidence_of_arms
 from tl_engine.report.judgement import Judged
 from tl_engine.report.saved_predictions import about_seeds, over_images_of
-from tl_engine.runs import ledger
+from tl_engine.runs import StudyFolder, ledger
 from tl_engine.runs.evidence import Evidence
 from tl_engine.runs.observations import recipe_id
 from tl_engine.runs.test_access import count
@@ -22,19 +25,25 @@ from tl_engine.text import counted, plain
 
 def rests_on(judged: Judged, question: Question) -> str:
     """How many pairs a comparison has, and where they come from."""
-    evidence, study, pairs = judged.evidence, question.study, len(judged.pairs)
+    words = _pairs_words(judged, question.study)
+    copies = judged.evidence.copies if judged.evidence else 0
+    if not copies:
+        return words
+    stand, count_once = ("stands", "counts") if copies == 1 else ("stand", "count")
+    return f"{words}; {counted(copies, 'run')} {stand} in a further study and {count_once} once"
+
+
+def _pairs_words(judged: Judged, shown: StudyFolder | None) -> str:
+    pairs, studies = len(judged.pairs), judged.studies
     words = counted(pairs, "pair")
-    studies = evidence.studies if evidence else ()
     if len(studies) > 1:
-        words = f"pooled: {words} from {len(studies)} studies"
-    elif study and studies and studies[0] != study.id:
-        words += " that another study computed first"
-    elif study and not study.added_pairs and pairs <= study.study.pairs:
-        words = f"{pairs} of {study.study.pairs} planned pairs"
-    if evidence and (copies := evidence.copies):
-        stand, count_once = ("stands", "counts") if copies == 1 else ("stand", "count")
-        words += f"; {counted(copies, 'run')} {stand} in a further study and {count_once} once"
-    return words
+        return f"pooled: {words} from {len(studies)} studies"
+    if shown is None:
+        return words
+    if {*studies} - {shown.id}:
+        return f"{words} that another study computed first"
+    has_more = shown.added_pairs or pairs > shown.study.pairs
+    return words if has_more else f"{pairs} of {shown.study.pairs} planned pairs"
 
 
 def seen_before(judged: Judged, evidence: Evidence) -> str:
@@ -55,10 +64,7 @@ def looks_at_test(
 ) -> str:
     """How often somebody has looked at the test images with the evidence of a verdict, as a
     sentence."""
-    both = arms[judged.first], arms[judged.second]
-    places = {(recipe_id(run.recipe), run.pair) for arm in both for run in arm.runs}
-    if judged.evidence:
-        places |= {run[:2] for pair in judged.evidence.pairs for run in pair}
+    places = _places(arms, judged)
     try:
         accesses = evidence.looks(places, question.study)
     except StoreError:
@@ -68,6 +74,14 @@ def looks_at_test(
     others = ", ".join(dict.fromkeys(plain(look.study, 60) for look in accesses if look.study))
     where = f" (in {others})" if others else ""
     return f"Test split opened {counted(times, 'time')}{where}."
+
+
+def _places(arms: Sequence[Arm], judged: Judged) -> set[Place]:
+    """Of the runs that are shown of a contrast, and of those that its evidence consists of."""
+    runs = chain(arms[judged.first].runs, arms[judged.second].runs)
+    pairs = judged.evidence.pairs if judged.evidence else ()
+    places = {(recipe_id(run.recipe), run.pair) for run in runs}
+    return places | {run[:2] for run in chain.from_iterable(pairs)}
 
 
 def table_of(arms: Sequence[Arm], judged: Sequence[Judged], question: Question) -> pd.DataFrame:
@@ -92,27 +106,33 @@ def _row(
     arms: Sequence[Arm], judged: Judged, question: Question, evidence: Evidence
 ) -> dict[str, Any]:
     verdict, health = judged.verdict, judged.health
-    low, high = verdict.interval if verdict and verdict.interval else (math.nan, math.nan)
-    seen = seen_before(judged, evidence)
-    basis = [rests_on(judged, question), *([seen] if seen else [])]
+    basis = (
+        rests_on(judged, question),
+        seen_before(judged, evidence),
+        looks_at_test(arms, judged, question, evidence),
+    )
     return {
         "first": arms[judged.first].title,
         "second": arms[judged.second].title,
         "differs": ", ".join(judged.contrast.factors),
         "verdict": verdict.sentence if verdict else judged.refusal,
-        "difference": verdict.difference if verdict else math.nan,
-        "low": low,
-        "high": high,
-        "won": verdict.won if verdict else math.nan,
+        **_numbers(verdict),
         "pairs": len(judged.pairs),
         "p": verdict.p if verdict else math.nan,
         "p_holm": judged.adjusted_p,
         "studies": len(judged.evidence.studies) if judged.evidence else 1,
         "health": health.level.value if health else "",
         "health_says": health.words if health else "",
-        "rests_on": ". ".join([*basis, looks_at_test(arms, judged, question, evidence)]),
+        "rests_on": ". ".join(filter(None, basis)),
         **_over_images(arms, judged, question),
     }
+
+
+def _numbers(verdict: Verdict | None) -> dict[str, float]:
+    if verdict is None:
+        return dict.fromkeys(("difference", "low", "high", "won"), math.nan)
+    low, high = verdict.interval or (math.nan, math.nan)
+    return {"difference": verdict.difference, "low": low, "high": high, "won": verdict.won}
 
 
 def _over_images(arms: Sequence[Arm], judged: Judged, question: Question) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +49,9 @@ class Evidence:
 
     def recipes(self) -> dict[str, Recipe]:
         """By id, every recipe of any study that can be read."""
-        deleted = (recipe for line in self._deleted for recipe in ledger.recipes_of(line))
-        found = {recipe_id(recipe): recipe for recipe in deleted if recipe}
-        arms = (arm for folder in self._folders.values() for arm in folder.study.arms)
-        return found | {recipe_id(arm.recipe): arm.recipe for arm in arms}
+        deleted = chain.from_iterable(map(ledger.recipes_of, self._deleted))
+        standing = (arm.recipe for folder in self._folders.values() for arm in folder.study.arms)
+        return {recipe_id(recipe): recipe for recipe in (*deleted, *standing) if recipe}
 
     def questions(self) -> Iterator[Asked]:
         """Every study as a question. Of studies that were not deleted, `computed_before` is empty:
@@ -95,10 +95,9 @@ class Evidence:
         """(pair, run) of every run of a recipe that a study planned or somebody added; None where
         its folder is gone."""
         for folder in self._folders.values():
-            for arm in (arm for arm, one in enumerate(recipe_ids(folder.study)) if one == recipe):
-                runs = {run.pair: run for run in self._runs_of(folder.id) if run.arm_index == arm}
-                for pair in sorted({*folder.study.pair_numbers, *runs}):
-                    yield pair, runs.get(pair)
+            for arm, other in enumerate(recipe_ids(folder.study)):
+                if other == recipe:
+                    yield from runs_of_arm(folder, arm, self._runs_of(folder.id))
 
     def deleted(self, recipes: set[str]) -> Iterator[dict[str, Any]]:
         """The ledger's entries of the deleted runs of these recipes (see `layout.DeletedRun`), with
@@ -149,22 +148,26 @@ class Evidence:
         """The accesses to the test set with the runs at these places, in whatever study, oldest
         first: those of `study` as they are, those of others with their study named. DamagedError
         for a log that is not what was written."""
-        found = test_access.read(study) if study else []
+        found, own = (test_access.read(study), study.id) if study else ([], "")
+        found += self._looks_of_deleted(places)
+        ids = {recipe for recipe, _ in places}
+        for folder in self._folders.values():
+            if folder.id != own and ids & set(recipe_ids(folder.study)):
+                found += self._looks_of(folder, places)
+        return sorted(found, key=lambda access: access.at)
+
+    def _looks_of_deleted(self, places: set[Place]) -> Iterator[TestSetAccess]:
         for line in self._deleted:
             for access in line["openings"]:
                 if places & set(access["runs"]):
-                    found.append(TestSetAccess(1, access["at"], (), str(line["title"])))
-        ids = {recipe for recipe, _ in places}
-        for folder in self._folders.values():
-            arms = recipe_ids(folder.study)
-            if (study and folder.id == study.id) or not ids & set(arms):
-                continue
-            runs = self._runs_of(folder.id)
-            place_of = {run.path.name: (arms[run.arm_index], run.pair) for run in runs}
-            for other in test_access.read(folder):
-                if places & {place_of.get(name) for name in other.runs}:
-                    found.append(other._replace(runs=(), study=folder.title, number=1))
-        return sorted(found, key=lambda access: access.at)
+                    yield TestSetAccess(1, access["at"], (), str(line["title"]))
+
+    def _looks_of(self, folder: StudyFolder, places: set[Place]) -> Iterator[TestSetAccess]:
+        arms, runs = recipe_ids(folder.study), self._runs_of(folder.id)
+        place_of = {run.path.name: (arms[run.arm_index], run.pair) for run in runs}
+        for access in test_access.read(folder):
+            if places & {place_of.get(name) for name in access.runs}:
+                yield access._replace(runs=(), study=folder.title, number=1)
 
     def _runs(self, recipes: set[str]) -> Iterator[tuple[Run, str]]:
         """The runs of these recipes that were not deleted, each with its recipe's id."""
@@ -186,18 +189,31 @@ class Evidence:
             elif noted:
                 yield place
         if unnoted:
-            created = utc(folder.created)
-            ended = {
-                (run.recipe, run.pair)
-                for run in self.observed(ids, ACCURACY.name)
-                if run.study != folder.id and run.ended < created
-            }
-            yield from ended & set(unnoted)
+            yield from self._ended_before(folder) & set(unnoted)
+
+    def _ended_before(self, folder: StudyFolder) -> set[Place]:
+        """The runs of a study's recipes that had ended in others when it was created."""
+        created = utc(folder.created)
+        return {
+            (run.recipe, run.pair)
+            for run in self.observed(recipe_ids(folder.study), ACCURACY.name)
+            if run.study != folder.id and run.ended < created
+        }
 
 
 def of_store(root: Path) -> Evidence:
     """The evidence of the store in a folder."""
     return Evidence(StudyList(root))
+
+
+def runs_of_arm(
+    folder: StudyFolder, arm: int, runs: Iterable[Run]
+) -> Iterator[tuple[int, Run | None]]:
+    """(pair, run) of every run of an arm that its study planned or somebody added, given the runs
+    of the study; None where its folder is gone."""
+    of_arm = {run.pair: run for run in runs if run.arm_index == arm}
+    for pair in sorted({*folder.study.pair_numbers, *of_arm}):
+        yield pair, of_arm.get(pair)
 
 
 def has_begun(run: Run) -> bool:

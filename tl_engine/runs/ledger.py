@@ -9,7 +9,7 @@ since a recipe's id changes with every setting that a later version adds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -69,18 +69,18 @@ def with_recipe_ids(line: dict[str, Any]) -> dict[str, Any]:
     """A line that refers to recipes by their ids, which are added as `ids`; "" stands for a recipe
     that cannot be read any more."""
     ids = [recipe_id(recipe) if recipe else "" for recipe in recipes_of(line)]
-
-    def named(places: Iterable[tuple[int, int]]) -> list[tuple[str, int]]:
-        return [(ids[arm], pair) for arm, pair in places if arm < len(ids)]
-
-    runs = [run for run in line["runs"] if run["recipe"] < len(ids)]
+    runs, accesses = line["runs"], line["openings"]
     return {
         **line,
         "ids": tuple(filter(None, ids)),
-        "computed_before": named(line["computed_before"]),
-        "runs": [{**run, "recipe": ids[run["recipe"]]} for run in runs],
-        "openings": [{**access, "runs": named(access["runs"])} for access in line["openings"]],
+        "computed_before": _named(line["computed_before"], ids),
+        "runs": [{**run, "recipe": ids[run["recipe"]]} for run in runs if run["recipe"] < len(ids)],
+        "openings": [{**access, "runs": _named(access["runs"], ids)} for access in accesses],
     }
+
+
+def _named(places: Iterable[tuple[int, int]], ids: Sequence[str]) -> list[tuple[str, int]]:
+    return [(ids[arm], pair) for arm, pair in places if arm < len(ids)]
 
 
 @lru_cache(maxsize=1000)

@@ -32,15 +32,18 @@ def pilot_of(store: StudyList, first: Recipe, second: Recipe, metric: Metric) ->
 
 def _of(study: StudyFolder, first: Recipe, second: Recipe, metric: Metric) -> Pilot | None:
     recipes = [arm.recipe for arm in study.study.arms]
-    if first == second or first not in recipes or second not in recipes:
+    if first == second or not {first, second} <= {*recipes}:
         return None
-    scores: dict[int, dict[int, float]] = {recipes.index(first): {}, recipes.index(second): {}}
-    for run in study.runs():
-        if run.arm_index in scores and (final := final_of(run)):
-            scores[run.arm_index][run.pair] = final.scores[metric.name]
-    first_scores, second_scores = scores.values()
+    first_scores = _scores(study, recipes.index(first), metric)
+    second_scores = _scores(study, recipes.index(second), metric)
     pairs = first_scores.keys() & second_scores.keys()
     differences = [first_scores[pair] - second_scores[pair] for pair in pairs]
     if len(differences) < PILOT_PAIRS:
         return None
     return Pilot(study.title, len(differences), float(np.std(differences, ddof=1)))
+
+
+def _scores(study: StudyFolder, arm: int, metric: Metric) -> dict[int, float]:
+    """By pair, those of an arm's finished runs."""
+    finals = {run.pair: final_of(run) for run in study.runs() if run.arm_index == arm}
+    return {pair: final.scores[metric.name] for pair, final in finals.items() if final}

@@ -7,10 +7,12 @@ import os
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import IO, Any
 
 from tl_engine import machine
+from tl_engine.analysis.pooling import Asked
 from tl_engine.errors import StoreError
 from tl_engine.runs import ledger, phase_ends, test_access
 from tl_engine.runs.evaluations import Evaluation, StudyEvaluation
@@ -90,20 +92,12 @@ class RunStore(StudyList):
     def _ledger_line(self, study: StudyFolder) -> dict[str, Any] | None:
         """The ledger's line of a study; None where there is nothing to write down: no epoch was
         committed, no run failed or was stopped, no test image was read."""
-        lost = (RunState.FAILED, RunState.STOPPED)  # perhaps before the first epoch
-        counted = [run for run in study.runs() if has_begun(run) or summarise(run).state in lost]
+        counted = list(filter(_is_counted, study.runs()))
         accesses = _accesses(study)
         if not counted and not accesses:
             return None
         evidence = Evidence(self)
         (question,) = (asked for asked in evidence.questions() if asked.study == study.id)
-        computed = evidence.with_seen(question).computed_before
-        before = [
-            (arm, pair)
-            for arm, recipe in enumerate(question.recipes)
-            for pair in question.pairs
-            if (recipe, pair) in computed
-        ]
         return {
             "study": study.id,
             "title": study.title,
@@ -112,8 +106,8 @@ class RunStore(StudyList):
             "datasets": study.study.datasets(),
             "pairs": list(question.pairs),
             "metric": question.metric,
-            "computed_before": before,
-            "runs": [_run_entry(run) for run in counted],
+            "computed_before": _computed_before(evidence.with_seen(question)),
+            "runs": list(map(_run_entry, counted)),
             "openings": accesses,
         }
 
@@ -125,13 +119,8 @@ class RunStore(StudyList):
     def _waiting(self) -> Iterator[Run]:
         for path in sorted(self.paths()):
             with contextlib.suppress(StoreError):  # listed as a study that cannot be read
-                runs = [e.path for e in reading.names_in(path) if e.name.startswith("arm")]
                 study = StudyFolder(path)
-                may_wait = any(
-                    not os.path.lexists(f"{run}/outcome.json") or os.path.lexists(f"{run}/queued")
-                    for run in runs
-                )
-                if may_wait and study.is_readable:
+                if _may_wait(path) and study.is_readable:
                     yield from (run for run in study.runs_as_trained() if run.is_waiting)
 
     def sweep(self) -> None:
@@ -181,6 +170,27 @@ class RunStore(StudyList):
 def _random_suffix() -> str:
     """Four letters and digits, without those that people mistake for one another."""
     return "".join(secrets.choice("abcdefghjkmnpqrstuvwxyz23456789") for _ in range(4))
+
+
+def _may_wait(study: Path) -> bool:
+    """Whether a run in this folder may wait to be trained, found without opening a file."""
+    runs = [e.path for e in reading.names_in(study) if e.name.startswith("arm")]
+    return any(
+        not os.path.lexists(f"{run}/outcome.json") or os.path.lexists(f"{run}/queued")
+        for run in runs
+    )
+
+
+def _is_counted(run: Run) -> bool:
+    """Whether the ledger has an entry of a run; one that was lost may have no epoch."""
+    return has_begun(run) or summarise(run).state in (RunState.FAILED, RunState.STOPPED)
+
+
+def _computed_before(question: Asked) -> list[tuple[int, int]]:
+    """(arm, pair) of those of its runs that had been computed when it was asked."""
+    places = product(enumerate(question.recipes), question.pairs)
+    before = question.computed_before
+    return [(arm, pair) for (arm, recipe), pair in places if (recipe, pair) in before]
 
 
 def _accesses(study: StudyFolder) -> list[dict[str, Any]]:

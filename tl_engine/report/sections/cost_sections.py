@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -18,16 +18,16 @@ from tl_engine.analysis.budgets import (
 from tl_engine.analysis.contrast import MISSING
 from tl_engine.analysis.score_table import best_within
 from tl_engine.analysis.score_table import budget_curve as curve_of
-from tl_engine.charts.arm_style import seeds_of
+from tl_engine.charts.arm_style import ArmKey, seeds_of
 from tl_engine.charts.cost_curves import budget_curve as draw_curve
 from tl_engine.charts.cost_curves import frontier as draw_frontier
 from tl_engine.charts.factors import interaction
-from tl_engine.recipe import SETTINGS
+from tl_engine.recipe import Recipe
 from tl_engine.report.amounts import duration, percent
 from tl_engine.report.arms import Arm, budgets_of
 from tl_engine.report.section import Drawing, Section, charted, note
 from tl_engine.report.shown_results import Results, cost_of
-from tl_engine.study import name_of_order
+from tl_engine.study import differing_settings, name_of_order
 from tl_engine.text import plain
 
 MEASURES = {
@@ -115,22 +115,29 @@ def factors(results: Results) -> list[Section]:
     """Whether the effect of the order depends on another setting; nothing where the arms are no
     grid of orders and one or two more settings."""
     recipes = {arm.key: arm.recipe for arm in results.arms}
-    names = [name for name in SETTINGS if len({getattr(r, name) for r in recipes.values()}) > 1]
-    orders = {name_of_order(recipe) for recipe in recipes.values()}
+    names = differing_settings(recipes.values())
+    orders = set(map(name_of_order, recipes.values()))
     if results.history.empty or len(orders) < 2 or not 1 <= len(names) <= 2:
         return []
     scores = results.final_scores
+    rows = _by_factor(scores, recipes, names)
+    first, *others = (name.replace("_", " ") for name in names)
+    words = f"accuracy, {seeds_of(scores, 'seed')}, validation split, last epoch"
+    drawing = Drawing(interaction, (rows, first, words, "".join(others)), cost_of(results.arms))
+    return [charted("factors", "Accuracy by order and setting", drawing)]
+
+
+def _by_factor(
+    scores: pd.DataFrame, recipes: Mapping[ArmKey, Recipe], names: Sequence[str]
+) -> pd.DataFrame:
+    """The scores as `charts.factors.interaction` takes them, with one or two settings."""
     of_rows = [recipes[key] for key in zip(scores["study"], scores["arm"], strict=True)]
     columns = {
         column: [_value(getattr(recipe, name)) for recipe in of_rows]
         for column, name in zip(("factor", "facet"), names, strict=False)
     }
     rows = scores[["seed", "final"]].rename(columns={"final": "value"})
-    rows = rows.assign(order=[name_of_order(recipe) for recipe in of_rows], **columns)
-    first, *others = (name.replace("_", " ") for name in names)
-    words = f"accuracy, {seeds_of(scores, 'seed')}, validation split, last epoch"
-    drawing = Drawing(interaction, (rows, first, words, "".join(others)), cost_of(results.arms))
-    return [charted("factors", "Accuracy by order and setting", drawing)]
+    return rows.assign(order=list(map(name_of_order, of_rows)), **columns)
 
 
 def _amount(measure: str, value: float) -> str:

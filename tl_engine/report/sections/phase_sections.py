@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import filterfalse
 from typing import NamedTuple
 
 import pandas as pd
@@ -199,23 +201,25 @@ def _drawn(results: Results) -> list[Arm]:
 
 def _left_out(records: list[RunPhases]) -> list[Section]:
     """Which runs were not looked at, with the reason."""
-    missing = [run for run in records if not phase_tables.has_diagnosis(run.phases)]
-    reasons = [phase_tables.why_not(run.phases) for run in missing]
-    if len(records) == 1 and reasons == [""]:
+    phases = [run.phases for run in records]
+    missing = filterfalse(phase_tables.has_diagnosis, phases)
+    reasons = Counter(map(phase_tables.why_not, missing))
+    if len(records) == 1 and reasons[""]:
         return [Section(key="left-out", text=f"This run was {EARLIER}.")]
-    words = [
-        f"{reasons.count(why)} of {len(records)} runs left out: {why or EARLIER + '.'}"
-        for why in sorted(set(reasons))
+    words = f"of {len(records)} runs left out"
+    return [
+        Section(key="left-out", text=f"{count} {words}: {why or EARLIER + '.'}")
+        for why, count in sorted(reasons.items())
     ]
-    return [Section(key="left-out", text=text) for text in words]
 
 
 def _readable(rows: pd.DataFrame, titles: Mapping[ArmKey, str]) -> pd.DataFrame:
     """Means of the seeds in words, without columns that no phase has."""
     phases = rows.groupby(["study", "arm", "phase"], sort=False)
     means: pd.DataFrame = phases[list(COLUMNS)].mean().dropna(axis=1, how="all")
-    names = [name for name in COLUMNS if name in means]
-    shown = {COLUMNS[name]: [_cell(name, value) for value in means[name]] for name in names}
+    shown = {
+        COLUMNS[name]: [_cell(name, value) for value in means[name]] for name in map(str, means)
+    }
     if "recovered" in means:
         counts = phases["recovered"].agg(["count", "size"]).to_numpy()
         shown[COLUMNS["recovered"]] = [
