@@ -77,6 +77,13 @@ def own_main_module() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def full_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that measure or evaluate give way to pages; run inside a test process, they would
+    slow down every test after them."""
+    monkeypatch.setattr(os, "nice", lambda increment: 0)
+
+
+@pytest.fixture(autouse=True)
 def one_look_for_components() -> None:
     """AppTest looks through all installed packages for components of Streamlit at each run of a
     page (0.2 s); what is installed does not change while tests run."""

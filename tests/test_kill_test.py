@@ -31,6 +31,7 @@ def test_kills_lose_nothing_and_change_no_bit(store):
     assert report.kills.total() == KILLS, said
     assert report.is_clean, "\n".join([*said, str(report)])
     assert report.resumed > 0
+    assert report.runs < KILLS  # it killed while runs were trained, not after their ends
 
 
 def test_other_bits_are_told(finished, store):
