@@ -33,7 +33,7 @@ RATES = [10 ** (-4.5 + 0.3 * step) for step in range(10)]
 SEEDS = 5
 ORDERS = PRESETS["six-orders"].orders
 SAME_ALLOCATOR = {
-    # What device._keep_freed_memory asks of glibc, for a process that does not know it.
+    # What device._cache_freed_memory asks of glibc, for a process that does not know it.
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
     "MALLOC_TOP_PAD_": str(256 * 2**20),
