@@ -99,7 +99,7 @@ def kill_test(store: RunStore, kills: int, seed: int) -> Generator[str, None, Re
             report.runs += 1
             run = _queue(store, f"Under fire {report.runs}")
             for place in range(min(KILLS_PER_RUN, kills - report.kills.total())):
-                time.sleep(chance.uniform(0, 1.2 * (fresh if place else reused)))
+                _wait_for_moment(run, chance, start=fresh / 2 if place else reused / 2)
                 if run.state.is_over:
                     break
                 yield f"{run.study.title}: {_kill(run, server, chance, report)}"
@@ -157,6 +157,17 @@ def _start_server(store: RunStore) -> subprocess.Popen[bytes]:
 
 def _queue(store: RunStore, title: str) -> Run:
     return store.create(Study(title, (Arm("Fine-tune first", RECIPE),))).runs()[0]
+
+
+def _wait_for_moment(run: Run, chance: random.Random, start: float) -> None:
+    """Wait until the run has ended none, one or two more epochs, as chance chooses, and for a part
+    of the next; where none has ended, for a part of the seconds that the start of a process takes.
+    """
+    ended = len(run.epochs())
+    goal = min(ended + chance.randint(0, 2), RECIPE.total_epochs)
+    _wait_until(lambda: len(run.epochs()) >= goal or run.state.is_over)
+    part = start if goal == ended else float(run.epochs()[-1]["seconds"])
+    time.sleep(chance.uniform(0, part))
 
 
 def _kill(run: Run, server: _Server, chance: random.Random, report: Report) -> str:
