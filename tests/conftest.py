@@ -71,8 +71,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def libraries_are_set_aside() -> None:
-    """Let the garbage collector forget what the tests before have loaded: AppTest collects after
-    each run of a page, which takes longer than the page where TensorFlow is among it."""
+    """Let the garbage collector skip what earlier tests have loaded: AppTest collects after each
+    run of a page, and with TensorFlow loaded that takes longer than the page."""
     gc.collect()
     gc.freeze()
 

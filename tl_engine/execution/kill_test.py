@@ -166,7 +166,8 @@ def _wait_for_moment(run: Run, chance: random.Random, start: float) -> None:
     ended = len(run.epochs())
     goal = min(ended + chance.randint(0, 2), RECIPE.total_epochs)
     _wait_until(lambda: len(run.epochs()) >= goal or run.state.is_over)
-    part = start if goal == ended else float(run.epochs()[-1]["seconds"])
+    epochs = run.epochs()  # none of a run that failed at its start
+    part = float(epochs[-1]["seconds"]) if len(epochs) > ended else start
     time.sleep(chance.uniform(0, part))
 
 
